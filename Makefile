@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Every task of the project by name; the work itself is in scripts/. Kbuild holds the kernel build.
+# Belongs here: a target, its one-line help, the script it calls. Never: logic.
+
+# Given on the command line, these reach the scripts.
+export KERNEL SCRIPT ADD TIMEOUT SMP MEM MODULES KDIR DESTDIR PREFIX KERNEL_SERIES IPVS_RS_CACHE VM_LOG VM_APPEND
+# The scripts run in parallel where it pays; make itself must not reorder them.
+.NOTPARALLEL:
+
+.PHONY: all
+all: ## build the modules for the stock Debian kernel, and lvsadm
+	@scripts/build
+
+.PHONY: demo
+demo: ## watch a director balance real HTTP requests through NAT, TUN and DR in a virtual machine
+	@scripts/demo
+
+.PHONY: check
+check: ## pass every test: host tests, lints, guest tests on the stock and the debug kernel
+	@scripts/check full
+
+.PHONY: check-quick
+check-quick: ## host tests, lints and the guest tests on the stock kernel only
+	@scripts/check quick
+
+.PHONY: shell
+shell: ## an interactive guest with everything in it (KERNEL=stock|debug|uml|icount)
+	@scripts/vm "$${KERNEL:-stock}" --shell "$$ADD"
+
+.PHONY: vm
+vm: ## run SCRIPT=path as root in a guest: KERNEL=stock|debug|uml|icount [ADD=dir] [TIMEOUT=s] [SMP=n] [MEM=2G] [MODULES=none]
+	@scripts/vm "$${KERNEL:-stock}" "$$SCRIPT" "$$ADD"
+
+.PHONY: modules
+modules: ## build the modules for any configured kernel tree: KDIR=path
+	@scripts/modules-for "$$KDIR"
+
+.PHONY: install
+install: ## install modules for the running kernel (or KDIR=path) and lvsadm (DESTDIR and PREFIX honoured)
+	@scripts/install
+
+.PHONY: uninstall
+uninstall: ## remove what install put there
+	@scripts/install --remove
+
+.PHONY: load
+load: ## build for the running kernel and insert the modules into it
+	@scripts/load
+
+.PHONY: update
+update: ## look for a newer kernel of the series at the next build
+	@scripts/cache forget-kernel
+
+.PHONY: clean
+clean: ## remove what was built from this tree (downloads and kernels stay)
+	@scripts/cache clean
+
+.PHONY: distclean
+distclean: ## remove the whole cache
+	@scripts/cache remove
+
+.PHONY: help
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
+	@echo
+	@echo "  The first target to try is 'make demo'. Downloads and builds are kept in $${IPVS_RS_CACHE:-$${XDG_CACHE_HOME:-~/.cache}/ipvs_rs} (IPVS_RS_CACHE)."

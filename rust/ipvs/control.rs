@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The generic netlink family "IPVS", as `include/uapi/linux/ip_vs.h` describes it: ipvsadm,
+//! keepalived and the libraries of others speak it.
+//!
+//! Requests are parsed whole before anything is done, so a refused one changes nothing. Each
+//! refusal carries a sentence that says what was wrong (extended acknowledgement).
+
+mod parse;
+mod show;
+
+use crate::{
+    destination::RealServer,
+    director::Director,
+    service::Service,
+    uapi::{self, command, message},
+};
+use kernel::{alloc::KVVec, prelude::*, sync::Arc};
+use knet::{
+    errno,
+    namespace,
+    netlink::{Command, Dump, DumpRequest, Family, Full, Request, Source, Writer},
+};
+use lvs_core::netlink::Attributes;
+use parse::Refusal;
+
+/// The family.
+pub struct Control;
+
+const fn does(number: u8) -> Command {
+    Command {
+        number,
+        act: true,
+        dump: false,
+    }
+}
+
+const fn dumps(number: u8) -> Command {
+    Command {
+        number,
+        act: false,
+        dump: true,
+    }
+}
+
+impl Family for Control {
+    const NAME: &'static CStr = c"IPVS";
+    const VERSION: u32 = 1;
+    const COMMANDS: &'static [Command] = &[
+        does(command::NEW_SERVICE),
+        does(command::SET_SERVICE),
+        does(command::DEL_SERVICE),
+        Command {
+            number: command::GET_SERVICE,
+            act: true,
+            dump: true,
+        },
+        does(command::NEW_DEST),
+        does(command::SET_DEST),
+        does(command::DEL_DEST),
+        dumps(command::GET_DEST),
+        does(command::NEW_DAEMON),
+        does(command::DEL_DAEMON),
+        dumps(command::GET_DAEMON),
+        does(command::SET_CONFIG),
+        does(command::GET_CONFIG),
+        does(command::GET_INFO),
+        does(command::ZERO),
+        does(command::FLUSH),
+    ];
+    type Dump = Listing;
+
+    fn act(request: &Request<'_>) -> Result {
+        let director = namespace::instance::<Director>(request).ok_or(ENODEV)?;
+        answer(request, carry_out(director, request))
+    }
+
+    fn dump(request: &DumpRequest<'_>) -> Result<Listing> {
+        let director = namespace::instance::<Director>(request).ok_or(ENODEV)?;
+        answer(request, list(director, request))
+    }
+}
+
+/// Explains a refusal to who asked.
+fn answer<T>(request: &impl Source, result: Result<T, Refusal>) -> Result<T> {
+    result.map_err(|refusal| {
+        if let Some(message) = refusal.message {
+            request.explain(message);
+        }
+        refusal.error
+    })
+}
+
+fn carry_out(director: &Director, request: &Request<'_>) -> Result<(), Refusal> {
+    let attributes = Attributes::new(request.attributes())?;
+    match request.command() {
+        command::NEW_SERVICE => {
+            let (key, nest) = parse::service(&attributes)?;
+            let details = parse::service_details(&nest)?;
+            director
+                .add_service(key, &details.over(Default::default()), details.scheduler)
+                .map_err(|error| match error {
+                    EEXIST => Refusal::new(EEXIST, c"the virtual service exists already"),
+                    ENOENT => Refusal::new(ENOENT, c"no such scheduler"),
+                    other => other.into(),
+                })
+        }
+        command::SET_SERVICE => {
+            let (key, nest) = parse::service(&attributes)?;
+            let details = parse::service_details(&nest)?;
+            director
+                .edit_service(&key, |present| details.over(present), details.scheduler)
+                .map_err(|error| match error {
+                    ENOENT => Refusal::new(ENOENT, c"no such scheduler"),
+                    other => no_service(other),
+                })
+        }
+        command::DEL_SERVICE => {
+            let (key, _) = parse::service(&attributes)?;
+            director.delete_service(&key).map_err(no_service)
+        }
+        command::GET_SERVICE => {
+            let (key, _) = parse::service(&attributes)?;
+            let service = director.find_service(&key).map_err(no_service)?;
+            Ok(request.reply(command::NEW_SERVICE, |writer| {
+                show::service(writer, &service)
+            })?)
+        }
+        command::NEW_DEST => {
+            let (key, _) = parse::service(&attributes)?;
+            let (endpoint, nest) = parse::destination(&attributes)?;
+            let settings = parse::destination_details(&nest)?;
+            director
+                .add_destination(&key, endpoint, &settings)
+                .map_err(|error| match error {
+                    EEXIST => Refusal::new(EEXIST, c"the destination exists already"),
+                    other => no_service(other),
+                })
+        }
+        command::SET_DEST => {
+            let (key, _) = parse::service(&attributes)?;
+            let (endpoint, nest) = parse::destination(&attributes)?;
+            let settings = parse::destination_details(&nest)?;
+            director
+                .edit_destination(&key, endpoint, &settings)
+                .map_err(no_destination)
+        }
+        command::DEL_DEST => {
+            let (key, _) = parse::service(&attributes)?;
+            let (endpoint, _) = parse::destination(&attributes)?;
+            director
+                .delete_destination(&key, endpoint)
+                .map_err(no_destination)
+        }
+        command::NEW_DAEMON | command::DEL_DAEMON => Err(Refusal::new(
+            errno::operation_not_supported(),
+            c"this director has no synchronization daemon",
+        )),
+        command::SET_CONFIG => {
+            let timeouts = parse::timeouts(&attributes)?;
+            director
+                .set_timeouts(timeouts.tcp, timeouts.tcp_fin, timeouts.udp)
+                .map_err(|error| match error {
+                    EINVAL => Refusal::new(EINVAL, c"a timeout is out of range"),
+                    other => other.into(),
+                })
+        }
+        command::GET_CONFIG => {
+            let timeouts = director.timeouts();
+            Ok(request.reply(command::SET_CONFIG, |writer| {
+                writer.u32(message::TIMEOUT_TCP, timeouts.established())?;
+                writer.u32(message::TIMEOUT_TCP_FIN, timeouts.fin_wait())?;
+                writer.u32(message::TIMEOUT_UDP, timeouts.udp())
+            })?)
+        }
+        command::GET_INFO => {
+            let size = director.table_size();
+            Ok(request.reply(command::SET_INFO, |writer| {
+                writer.u32(uapi::info::VERSION, uapi::VERSION)?;
+                writer.u32(uapi::info::CONN_TAB_SIZE, size)
+            })?)
+        }
+        command::ZERO => match attributes.find(message::SERVICE) {
+            Some(_) => {
+                let (key, _) = parse::service(&attributes)?;
+                director.zero(Some(&key)).map_err(no_service)
+            }
+            None => Ok(director.zero(None)?),
+        },
+        command::FLUSH => Ok(director.flush()?),
+        _ => Err(errno::operation_not_supported().into()),
+    }
+}
+
+fn no_service(error: Error) -> Refusal {
+    match error {
+        ESRCH => Refusal::new(ESRCH, c"no such virtual service"),
+        other => other.into(),
+    }
+}
+
+fn no_destination(error: Error) -> Refusal {
+    match error {
+        ENOENT => Refusal::new(ENOENT, c"no such destination"),
+        other => no_service(other),
+    }
+}
+
+fn list(director: &Director, request: &DumpRequest<'_>) -> Result<Listing, Refusal> {
+    let items = match request.command() {
+        command::GET_SERVICE => Items::Services(director.services()?),
+        command::GET_DEST => {
+            let attributes = Attributes::new(request.attributes())?;
+            let (key, _) = parse::service(&attributes)?;
+            Items::Destinations(director.destinations(&key).map_err(no_service)?)
+        }
+        // There is no synchronization daemon to tell of.
+        _ => Items::Nothing,
+    };
+    Ok(Listing { items, next: 0 })
+}
+
+/// What a dump tells: the state of the moment when it began, so it is consistent in itself
+/// whatever is changed meanwhile.
+pub struct Listing {
+    items: Items,
+    next: usize,
+}
+
+enum Items {
+    Services(KVVec<Arc<Service>>),
+    Destinations(KVVec<RealServer>),
+    Nothing,
+}
+
+impl Dump for Listing {
+    fn command(&self) -> u8 {
+        match &self.items {
+            Items::Services(_) => command::NEW_SERVICE,
+            Items::Destinations(_) => command::NEW_DEST,
+            Items::Nothing => command::NEW_DAEMON,
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        let len = match &self.items {
+            Items::Services(services) => services.len(),
+            Items::Destinations(servers) => servers.len(),
+            Items::Nothing => 0,
+        };
+        self.next >= len
+    }
+
+    fn write(&self, writer: &mut Writer<'_>) -> Result<(), Full> {
+        match &self.items {
+            Items::Services(services) => match services.get(self.next) {
+                Some(service) => show::service(writer, service),
+                None => Ok(()),
+            },
+            Items::Destinations(servers) => match servers.get(self.next) {
+                Some(server) => show::destination(writer, server),
+                None => Ok(()),
+            },
+            Items::Nothing => Ok(()),
+        }
+    }
+
+    fn advance(&mut self) {
+        self.next = self.next.saturating_add(1);
+    }
+}

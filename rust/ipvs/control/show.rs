@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! From services and destinations to attributes.
+
+use crate::{
+    destination::RealServer,
+    scheduler::Server,
+    service::{Key, Service},
+    uapi,
+};
+use knet::{
+    counters::Totals,
+    netlink::{Full, Writer},
+    rcu,
+};
+use lvs_core::{Address, Family};
+
+/// Addresses travel in a field that has room for both families.
+fn address(address: Address) -> [u8; 16] {
+    let mut field = [0; 16];
+    match (address.v4(), field.first_chunk_mut::<4>()) {
+        (Some(octets), Some(start)) => *start = octets,
+        _ => field = address.octets16(),
+    }
+    field
+}
+
+fn family(address: Address) -> Family {
+    if address.is_v4() {
+        Family::V4
+    } else {
+        Family::V6
+    }
+}
+
+/// A service as the answer to GET_SERVICE tells it.
+pub(super) fn service(writer: &mut Writer<'_>, service: &Service) -> Result<(), Full> {
+    use uapi::service::{
+        ADDR, AF, FLAGS, FWMARK, NETMASK, PORT, PROTOCOL, SCHED_NAME, STATS, STATS64, TIMEOUT,
+    };
+
+    let settings = service.settings();
+    let totals = service.totals();
+    let name = rcu::read(|section| service.pool(section).map(|pool| pool.name));
+    writer.nest(uapi::message::SERVICE, |writer| {
+        match service.key {
+            Key::Address { protocol, endpoint } => {
+                writer.u16(AF, family(endpoint.address) as u16)?;
+                writer.u16(PROTOCOL, protocol as u16)?;
+                writer.put(ADDR, &address(endpoint.address))?;
+                writer.u16_be(PORT, endpoint.port)?;
+            }
+            Key::Mark { mark, family } => {
+                writer.u16(AF, family as u16)?;
+                writer.u32(FWMARK, mark)?;
+            }
+        }
+        writer.string(
+            SCHED_NAME,
+            name.as_ref().map_or(c"none", |name| name.as_c_str()),
+        )?;
+        let [a, b, c, d] = settings.flags.to_ne_bytes();
+        writer.put(FLAGS, &[a, b, c, d, 0xff, 0xff, 0xff, 0xff])?;
+        writer.u32(TIMEOUT, settings.timeout)?;
+        writer.u32(NETMASK, settings.netmask)?;
+        statistics(writer, STATS, &totals)?;
+        statistics64(writer, STATS64, &totals)
+    })
+}
+
+/// A destination as the answer to GET_DEST tells it.
+pub(super) fn destination(writer: &mut Writer<'_>, server: &RealServer) -> Result<(), Full> {
+    use uapi::destination::{
+        ACTIVE_CONNS, ADDR, ADDR_FAMILY, FWD_METHOD, INACT_CONNS, L_THRESH, PERSIST_CONNS, PORT,
+        STATS, STATS64, TUN_FLAGS, TUN_PORT, TUN_TYPE, U_THRESH, WEIGHT,
+    };
+
+    let settings = server.settings();
+    let totals = server.statistics.totals();
+    writer.nest(uapi::message::DEST, |writer| {
+        writer.put(ADDR, &address(server.endpoint.address))?;
+        writer.u16_be(PORT, server.endpoint.port)?;
+        writer.u32(FWD_METHOD, settings.forwarding as u32)?;
+        writer.u32(WEIGHT, settings.weight)?;
+        writer.u8(TUN_TYPE, 0)?;
+        writer.u16_be(TUN_PORT, 0)?;
+        writer.u16(TUN_FLAGS, 0)?;
+        writer.u32(U_THRESH, settings.upper_threshold)?;
+        writer.u32(L_THRESH, settings.lower_threshold)?;
+        writer.u32(ACTIVE_CONNS, server.active())?;
+        writer.u32(INACT_CONNS, server.inactive())?;
+        writer.u32(PERSIST_CONNS, 0)?;
+        writer.u16(ADDR_FAMILY, family(server.endpoint.address) as u16)?;
+        statistics(writer, STATS, &totals)?;
+        statistics64(writer, STATS64, &totals)
+    })
+}
+
+/// Statistics as old tools read them: counts in 32 bits, which wrap.
+fn statistics(writer: &mut Writer<'_>, kind: u16, totals: &Totals) -> Result<(), Full> {
+    use uapi::stats::{
+        CONNS, CPS, INBPS, INBYTES, INPKTS, INPPS, OUTBPS, OUTBYTES, OUTPKTS, OUTPPS, PAD,
+    };
+
+    writer.nest(kind, |writer| {
+        writer.u32(CONNS, totals.connections as u32)?;
+        writer.u32(INPKTS, totals.in_packets as u32)?;
+        writer.u32(OUTPKTS, totals.out_packets as u32)?;
+        writer.u64(INBYTES, totals.in_bytes, PAD)?;
+        writer.u64(OUTBYTES, totals.out_bytes, PAD)?;
+        for rate in [CPS, INPPS, OUTPPS, INBPS, OUTBPS] {
+            writer.u32(rate, 0)?;
+        }
+        Ok(())
+    })
+}
+
+/// Statistics in 64 bits.
+fn statistics64(writer: &mut Writer<'_>, kind: u16, totals: &Totals) -> Result<(), Full> {
+    use uapi::stats::{
+        CONNS, CPS, INBPS, INBYTES, INPKTS, INPPS, OUTBPS, OUTBYTES, OUTPKTS, OUTPPS, PAD,
+    };
+
+    writer.nest(kind, |writer| {
+        writer.u64(CONNS, totals.connections, PAD)?;
+        writer.u64(INPKTS, totals.in_packets, PAD)?;
+        writer.u64(OUTPKTS, totals.out_packets, PAD)?;
+        writer.u64(INBYTES, totals.in_bytes, PAD)?;
+        writer.u64(OUTBYTES, totals.out_bytes, PAD)?;
+        for rate in [CPS, INPPS, OUTPPS, INBPS, OUTBPS] {
+            writer.u64(rate, 0, PAD)?;
+        }
+        Ok(())
+    })
+}

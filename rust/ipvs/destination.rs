@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Destinations: the real servers of a virtual service.
+
+use crate::counters::Statistics;
+use core::{
+    ops::Deref,
+    sync::atomic::{AtomicBool, AtomicU32, AtomicU8, Ordering},
+};
+use kernel::{prelude::*, sync::Arc};
+use knet::route::RouteCache;
+use lvs_core::{scheduler::Server, Endpoint};
+
+/// How packets get to a real server ("Linux Virtual Server for Scalable Network Services",
+/// section 3). The numbers are those of `IP_VS_CONN_F_FWD_MASK`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Forwarding {
+    /// Virtual server via NAT: addresses and ports are rewritten in both directions.
+    Masquerading = 0,
+    /// Virtual server via IP tunnelling: packets travel inside others, replies go straight back.
+    Tunneling = 2,
+    /// Virtual server via direct routing: packets are sent on unchanged to the server's link
+    /// address, replies go straight back.
+    DirectRouting = 3,
+}
+
+impl Forwarding {
+    /// The method with this number.
+    pub fn from_number(number: u32) -> Option<Self> {
+        match number {
+            0 => Some(Self::Masquerading),
+            2 => Some(Self::Tunneling),
+            3 => Some(Self::DirectRouting),
+            _ => None,
+        }
+    }
+
+    /// Its name in `/proc/net/ip_vs`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Masquerading => "Masq",
+            Self::Tunneling => "Tunnel",
+            Self::DirectRouting => "Route",
+        }
+    }
+}
+
+/// What an administrator sets of a destination.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Settings {
+    /// How packets get there.
+    pub forwarding: Forwarding,
+    /// Its share of the work; 0 quiesces it: no new connections, the old ones go on.
+    pub weight: u32,
+    /// Connections from which on it gets no new ones; 0 for no such limit.
+    pub upper_threshold: u32,
+    /// Connections below which it gets new ones again; 0 for three quarters of the upper.
+    pub lower_threshold: u32,
+}
+
+/// A destination. Connections keep it alive after it was deleted from its service.
+pub struct Destination {
+    /// Its address and port; port 0 means the port that the client asked for.
+    pub endpoint: Endpoint,
+    forwarding: AtomicU8,
+    weight: AtomicU32,
+    upper_threshold: AtomicU32,
+    lower_threshold: AtomicU32,
+    active: AtomicU32,
+    inactive: AtomicU32,
+    overloaded: AtomicBool,
+    available: AtomicBool,
+    /// The route to it.
+    pub route: RouteCache,
+    /// Its traffic.
+    pub statistics: Statistics,
+}
+
+impl Destination {
+    /// A destination without connections, available. Process context.
+    pub fn new(endpoint: Endpoint, settings: &Settings) -> Result<Self> {
+        let destination = Self {
+            endpoint,
+            forwarding: AtomicU8::new(0),
+            weight: AtomicU32::new(0),
+            upper_threshold: AtomicU32::new(0),
+            lower_threshold: AtomicU32::new(0),
+            active: AtomicU32::new(0),
+            inactive: AtomicU32::new(0),
+            overloaded: AtomicBool::new(false),
+            available: AtomicBool::new(true),
+            route: RouteCache::new(),
+            statistics: Statistics::new()?,
+        };
+        destination.set(settings);
+        Ok(destination)
+    }
+
+    /// Changes the settings. Connections keep the forwarding method that they began with.
+    /// Configuration mutex held.
+    pub fn set(&self, settings: &Settings) {
+        self.forwarding
+            .store(settings.forwarding as u8, Ordering::Relaxed);
+        self.weight.store(settings.weight, Ordering::Relaxed);
+        self.upper_threshold
+            .store(settings.upper_threshold, Ordering::Relaxed);
+        self.lower_threshold
+            .store(settings.lower_threshold, Ordering::Relaxed);
+        self.overloaded.store(false, Ordering::Relaxed);
+        self.judge_load();
+    }
+
+    /// The settings. Any context.
+    pub fn settings(&self) -> Settings {
+        Settings {
+            forwarding: self.forwarding(),
+            weight: self.weight.load(Ordering::Relaxed),
+            upper_threshold: self.upper_threshold.load(Ordering::Relaxed),
+            lower_threshold: self.lower_threshold.load(Ordering::Relaxed),
+        }
+    }
+
+    /// How packets of new connections get there. Any context.
+    pub fn forwarding(&self) -> Forwarding {
+        Forwarding::from_number(u32::from(self.forwarding.load(Ordering::Relaxed)))
+            .unwrap_or(Forwarding::Masquerading)
+    }
+
+    /// False once it was deleted from its service. Any context.
+    #[inline]
+    pub fn is_available(&self) -> bool {
+        self.available.load(Ordering::Relaxed)
+    }
+
+    /// Says whether it belongs to a service. Configuration mutex held.
+    pub fn set_available(&self, available: bool) {
+        self.available.store(available, Ordering::Relaxed);
+        if !available {
+            self.route.forget();
+        }
+    }
+
+    /// Counts a connection in. Any context.
+    pub fn join(&self, active: bool) {
+        self.counter(active).fetch_add(1, Ordering::Relaxed);
+        self.judge_load();
+    }
+
+    /// Counts a connection out. Any context.
+    pub fn leave(&self, active: bool) {
+        self.counter(active).fetch_sub(1, Ordering::Relaxed);
+        self.judge_load();
+    }
+
+    /// A connection became active, or inactive. Any context.
+    pub fn turn(&self, active: bool) {
+        self.counter(active).fetch_add(1, Ordering::Relaxed);
+        self.counter(!active).fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// True when connections hold on to it. Any context.
+    pub fn is_in_use(&self) -> bool {
+        self.active() != 0 || self.inactive() != 0
+    }
+
+    fn counter(&self, active: bool) -> &AtomicU32 {
+        if active {
+            &self.active
+        } else {
+            &self.inactive
+        }
+    }
+
+    fn judge_load(&self) {
+        let upper = self.upper_threshold.load(Ordering::Relaxed);
+        if upper == 0 {
+            return;
+        }
+        let load = self.active().saturating_add(self.inactive());
+        let lower = match self.lower_threshold.load(Ordering::Relaxed) {
+            0 => upper.saturating_sub(upper / 4),
+            lower => lower,
+        };
+        if load >= upper {
+            self.overloaded.store(true, Ordering::Relaxed);
+        } else if load < lower {
+            self.overloaded.store(false, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Server for Destination {
+    fn weight(&self) -> u32 {
+        self.weight.load(Ordering::Relaxed)
+    }
+
+    fn active(&self) -> u32 {
+        self.active.load(Ordering::Relaxed)
+    }
+
+    fn inactive(&self) -> u32 {
+        self.inactive.load(Ordering::Relaxed)
+    }
+
+    fn overloaded(&self) -> bool {
+        self.overloaded.load(Ordering::Relaxed)
+    }
+}
+
+/// A destination as schedulers see it.
+#[derive(Clone)]
+pub struct RealServer(pub(crate) Arc<Destination>);
+
+impl Deref for RealServer {
+    type Target = Destination;
+
+    #[inline]
+    fn deref(&self) -> &Destination {
+        &self.0
+    }
+}
+
+impl Server for RealServer {
+    fn weight(&self) -> u32 {
+        self.0.weight()
+    }
+
+    fn active(&self) -> u32 {
+        self.0.active()
+    }
+
+    fn inactive(&self) -> u32 {
+        self.0.inactive()
+    }
+
+    fn overloaded(&self) -> bool {
+        self.0.overloaded()
+    }
+}

@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The director of a network namespace: its configuration, and the parts that work.
+
+use crate::{
+    destination::{self, Destination, RealServer},
+    path::Path,
+    procfs::IpVs,
+    scheduler::{Bound, Name},
+    service::{self, Key, Service},
+};
+use kernel::{
+    alloc::KVVec,
+    new_mutex,
+    prelude::*,
+    sync::{Arc, Mutex},
+};
+use knet::{
+    hook,
+    namespace::{Instance, Net},
+    procfs, rcu,
+    work::Ticker,
+};
+use lvs_core::{timeout::Timeouts, Endpoint};
+
+/// The buckets of a connection table that does not exist yet.
+const INITIAL_BUCKETS: u32 = 1 << 10;
+/// Milliseconds until the slow timer ticks for the first time.
+const FIRST_TICK: u32 = 1000;
+
+/// A director. There is one in each namespace; it works from its first service on.
+#[pin_data]
+pub struct Director {
+    net: Net,
+    #[pin]
+    config: Mutex<Config>,
+}
+
+/// Dropped in order: the hooks first, so that no packet uses the rest, then the timer.
+struct Working {
+    _hooks: hook::Registration<Path>,
+    _ticker: Ticker<Path>,
+    path: Arc<Path>,
+}
+
+struct Config {
+    file: Option<procfs::File<IpVs>>,
+    working: Option<Working>,
+    /// In the order in which they were added.
+    services: KVVec<Arc<Service>>,
+    timeouts: Timeouts,
+}
+
+impl Config {
+    fn find(&self, key: &Key) -> Result<Arc<Service>> {
+        let path = &self.working.as_ref().ok_or(ESRCH)?.path;
+        rcu::read(|section| path.services.find(section, key).cloned()).ok_or(ESRCH)
+    }
+
+    /// The working parts, begun if there are none.
+    fn work(&mut self, net: Net) -> Result<&Working> {
+        if self.working.is_none() {
+            let path = Path::new(net, self.timeouts)?;
+            let ticker = Ticker::start(path.clone(), FIRST_TICK)?;
+            let hooks = hook::Registration::new(net, path.clone())?;
+            self.working = Some(Working {
+                _hooks: hooks,
+                _ticker: ticker,
+                path,
+            });
+        }
+        self.working.as_ref().ok_or(EINVAL)
+    }
+
+    /// Takes `service` out of use. Either all of it happens or nothing.
+    fn delete(&mut self, service: &Arc<Service>) -> Result {
+        let servers = service.servers()?;
+        let path = &self.working.as_ref().ok_or(ESRCH)?.path;
+        path.reserve_deleted(servers.len())?;
+        path.services.remove(&service.key)?;
+        service.retire();
+        for server in &servers {
+            path.keep_deleted(service.key, server.clone());
+        }
+        self.services.retain(|other| !Arc::ptr_eq(other, service));
+        Ok(())
+    }
+}
+
+impl Instance for Director {
+    fn start(net: Net) -> Result<Arc<Self>> {
+        let director = Arc::pin_init(
+            pin_init!(Self {
+                net,
+                config <- new_mutex!(
+                    Config {
+                        file: None,
+                        working: None,
+                        services: KVVec::new(),
+                        timeouts: Timeouts::new(),
+                    },
+                    "ipvs_rs_config"
+                ),
+            }),
+            GFP_KERNEL,
+        )?;
+        // From here on it can be reached; until it is registered its readers find nothing.
+        let file = procfs::File::new(net)?;
+        director.config.lock().file = Some(file);
+        Ok(director)
+    }
+
+    fn stop(&self) {
+        // Taken out first and dropped outside the lock, since they wait for their users.
+        let (file, working) = {
+            let mut config = self.config.lock();
+            let services = core::mem::take(&mut config.services);
+            for service in &services {
+                service.retire();
+            }
+            (config.file.take(), config.working.take())
+        };
+        drop(file);
+        drop(working);
+    }
+
+    fn release(&self) {}
+}
+
+impl Director {
+    /// Adds a service. [`EEXIST`]: there is one with this key; [`ENOENT`]: no such scheduler.
+    pub fn add_service(&self, key: Key, settings: &service::Settings, scheduler: Name) -> Result {
+        if self.config.lock().find(&key).is_ok() {
+            return Err(EEXIST);
+        }
+        // May load a module, hence without the lock.
+        let scheduler = Bound::new(scheduler)?;
+        let service = Service::new(key, settings, scheduler)?;
+        let mut config = self.config.lock();
+        if config.find(&key).is_ok() {
+            return Err(EEXIST);
+        }
+        config.services.reserve(1, GFP_KERNEL)?;
+        config.work(self.net)?.path.services.insert(&service)?;
+        config
+            .services
+            .push_within_capacity(service)
+            .map_err(|_| ENOMEM)
+    }
+
+    /// Changes a service's settings and scheduler; `settings` makes the new ones of the present
+    /// ones. [`ESRCH`]: no such service; [`ENOENT`]: no such scheduler.
+    pub fn edit_service(
+        &self,
+        key: &Key,
+        settings: impl FnOnce(service::Settings) -> service::Settings,
+        scheduler: Name,
+    ) -> Result {
+        let present = {
+            let service = self.config.lock().find(key)?;
+            rcu::read(|section| service.pool(section).map(|pool| pool.name))
+        };
+        let bound = if present == Some(scheduler) {
+            None
+        } else {
+            Some(Bound::new(scheduler)?)
+        };
+        let config = self.config.lock();
+        let service = config.find(key)?;
+        service.edit(&settings(service.settings()), bound)
+    }
+
+    /// The settings of a service. [`ESRCH`]: no such service.
+    pub fn find_service(&self, key: &Key) -> Result<Arc<Service>> {
+        self.config.lock().find(key)
+    }
+
+    /// Deletes a service and its destinations. [`ESRCH`]: no such service.
+    pub fn delete_service(&self, key: &Key) -> Result {
+        let mut config = self.config.lock();
+        let service = config.find(key)?;
+        config.delete(&service)
+    }
+
+    /// Deletes all services.
+    pub fn flush(&self) -> Result {
+        let mut config = self.config.lock();
+        while let Some(service) = config.services.last().cloned() {
+            config.delete(&service)?;
+        }
+        Ok(())
+    }
+
+    /// Zeroes the statistics of a service, or of all. [`ESRCH`]: no such service.
+    pub fn zero(&self, key: Option<&Key>) -> Result {
+        let config = self.config.lock();
+        match key {
+            Some(key) => config.find(key)?.zero(),
+            None => config.services.iter().for_each(|service| service.zero()),
+        }
+        Ok(())
+    }
+
+    /// Adds a destination to a service; one that was deleted while it had connections comes back
+    /// with them. [`ESRCH`]: no such service; [`EEXIST`]: the destination is there already.
+    pub fn add_destination(
+        &self,
+        key: &Key,
+        endpoint: Endpoint,
+        settings: &destination::Settings,
+    ) -> Result {
+        let config = self.config.lock();
+        let service = config.find(key)?;
+        if service.find(endpoint).is_some() {
+            return Err(EEXIST);
+        }
+        let path = &config.working.as_ref().ok_or(ESRCH)?.path;
+        path.reserve_deleted(1)?;
+        let server = match path.take_deleted(*key, endpoint) {
+            Some(server) => {
+                server.set(settings);
+                server.statistics.zero();
+                server
+            }
+            None => RealServer(Arc::new(Destination::new(endpoint, settings)?, GFP_KERNEL)?),
+        };
+        service
+            .add(server.clone())
+            .inspect_err(|_| path.keep_deleted(*key, server))
+    }
+
+    /// Changes a destination's settings. [`ESRCH`]: no such service; [`ENOENT`]: no such
+    /// destination.
+    pub fn edit_destination(
+        &self,
+        key: &Key,
+        endpoint: Endpoint,
+        settings: &destination::Settings,
+    ) -> Result {
+        let config = self.config.lock();
+        let service = config.find(key)?;
+        let server = service.find(endpoint).ok_or(ENOENT)?;
+        server.set(settings);
+        service.edited(&server);
+        Ok(())
+    }
+
+    /// Deletes a destination. Packets of its connections are dropped from now on, and the
+    /// connections end by their timeouts, unless it is added again before. [`ESRCH`]: no such
+    /// service; [`ENOENT`]: no such destination.
+    pub fn delete_destination(&self, key: &Key, endpoint: Endpoint) -> Result {
+        let config = self.config.lock();
+        let service = config.find(key)?;
+        let path = &config.working.as_ref().ok_or(ESRCH)?.path;
+        path.reserve_deleted(1)?;
+        let server = service.remove(endpoint)?.ok_or(ENOENT)?;
+        path.keep_deleted(*key, server);
+        Ok(())
+    }
+
+    /// The timeouts. Process context.
+    pub fn timeouts(&self) -> Timeouts {
+        self.config.lock().timeouts
+    }
+
+    /// Sets timeouts in seconds; 0 leaves one as it is. [`EINVAL`]: out of range.
+    pub fn set_timeouts(&self, tcp: u32, tcp_fin: u32, udp: u32) -> Result {
+        let mut config = self.config.lock();
+        let mut timeouts = config.timeouts;
+        timeouts.set(tcp, tcp_fin, udp).map_err(|_| EINVAL)?;
+        if let Some(working) = &config.working {
+            working.path.set_timeouts(timeouts)?;
+        }
+        config.timeouts = timeouts;
+        Ok(())
+    }
+
+    /// The services at this moment, in the order in which they were added.
+    pub fn services(&self) -> Result<KVVec<Arc<Service>>> {
+        let config = self.config.lock();
+        let mut services = KVVec::with_capacity(config.services.len(), GFP_KERNEL)?;
+        for service in &config.services {
+            services.push(service.clone(), GFP_KERNEL)?;
+        }
+        Ok(services)
+    }
+
+    /// The destinations of a service at this moment. [`ESRCH`]: no such service.
+    pub fn destinations(&self, key: &Key) -> Result<KVVec<RealServer>> {
+        let config = self.config.lock();
+        config.find(key)?.servers()
+    }
+
+    /// The number of buckets of the connection table.
+    pub fn table_size(&self) -> u32 {
+        self.config
+            .lock()
+            .working
+            .as_ref()
+            .map_or(INITIAL_BUCKETS, |working| {
+                working.path.connections.buckets()
+            })
+    }
+}

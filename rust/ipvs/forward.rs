@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Transmitters: how a packet of a known connection leaves the director.
+
+use crate::{
+    connection::{direction, Connection},
+    destination::Forwarding,
+    path::Path,
+};
+use knet::{
+    packet::{Packet, Verdict},
+    rcu::Section,
+    route::Route,
+    table::Entry,
+    work,
+};
+use lvs_core::{
+    packet,
+    rewrite::{self, Side, TransportChecksum},
+    state::Direction,
+    Endpoint,
+};
+
+/// Bytes of a transport header that are rewritten: up to the checksum of TCP.
+const TRANSPORT_BYTES: usize = 20;
+/// An IPv4 header without options, which a tunnel adds (RFC 2003).
+const IP_HEADER_BYTES: u32 = 20;
+
+impl Path {
+    /// Sends a client's packet to the connection's server.
+    pub(crate) fn forward(
+        &self,
+        section: &Section<'_>,
+        mut packet: Packet<'_>,
+        headers: &packet::Packet,
+        connection: &Entry<Connection>,
+    ) -> Verdict {
+        let destination = connection.destination();
+        let forwarding = connection.forwarding();
+        // A server that was deleted may be gone: its connections wait for their timeout, or for
+        // the server to be added again.
+        if !destination.is_available() {
+            return packet.discard();
+        }
+        self.note(section, connection, direction(forwarding), headers);
+
+        let server = connection.server();
+        let Some(address) = server.address.v4() else {
+            return packet.discard();
+        };
+        let route = Route {
+            destination: address,
+            source: [0; 4],
+            overhead: match forwarding {
+                Forwarding::Tunneling => IP_HEADER_BYTES,
+                Forwarding::Masquerading | Forwarding::DirectRouting => 0,
+            },
+            cache: Some(&destination.route),
+        };
+        let bytes = packet.len();
+        let Ok(routed) = packet.route(section, self.net, route) else {
+            return packet.discard();
+        };
+        let rewritten = match forwarding {
+            Forwarding::Masquerading => {
+                rewrite_side(&mut packet, headers, Side::Destination, server)
+            }
+            Forwarding::Tunneling | Forwarding::DirectRouting => age(&mut packet, headers),
+        };
+        if rewritten.is_none() {
+            return packet.discard();
+        }
+        destination.statistics.live.packet_in(bytes);
+        match forwarding {
+            Forwarding::Masquerading | Forwarding::DirectRouting => packet.send(routed),
+            Forwarding::Tunneling => packet.send_in_ip(routed, address),
+        }
+    }
+
+    /// Sends a server's reply to the connection's client, as if from the virtual server.
+    pub(crate) fn reply(
+        &self,
+        section: &Section<'_>,
+        mut packet: Packet<'_>,
+        headers: &packet::Packet,
+        connection: &Entry<Connection>,
+    ) -> Verdict {
+        self.note(section, connection, Direction::Output, headers);
+
+        let from = connection.virtual_endpoint();
+        let (Some(client), Some(source)) = (connection.client().address.v4(), from.address.v4())
+        else {
+            return packet.discard();
+        };
+        let route = Route {
+            destination: client,
+            source,
+            overhead: 0,
+            cache: None,
+        };
+        let bytes = packet.len();
+        let Ok(routed) = packet.route(section, self.net, route) else {
+            return packet.discard();
+        };
+        if rewrite_side(&mut packet, headers, Side::Source, from).is_none() {
+            return packet.discard();
+        }
+        connection
+            .destination()
+            .statistics
+            .live
+            .packet_out(bytes);
+        packet.send(routed)
+    }
+
+    /// Notes what a packet means for its connection.
+    #[inline]
+    fn note(
+        &self,
+        section: &Section<'_>,
+        connection: &Entry<Connection>,
+        direction: Direction,
+        headers: &packet::Packet,
+    ) {
+        connection.touch(work::seconds());
+        if let Some(state) = connection.advance(direction, headers.tcp_flags) {
+            self.connections
+                .set_timeout(connection, self.timeout(section, state));
+        }
+    }
+}
+
+/// Rewrites one side's address and port and takes a hop off the time to live.
+fn rewrite_side(
+    packet: &mut Packet<'_>,
+    headers: &packet::Packet,
+    side: Side,
+    to: Endpoint,
+) -> Option<()> {
+    let checksum = if packet.checksum_is_partial() {
+        TransportChecksum::Partial
+    } else {
+        TransportChecksum::Full
+    };
+    let len = usize::from(headers.network_header_len)
+        .checked_add(TRANSPORT_BYTES)?
+        .min(packet.len() as usize);
+    let bytes = packet.writable(len).ok()?;
+    rewrite::rewrite(bytes, side, to, checksum).ok()?;
+    rewrite::decrement_ttl(bytes).ok()
+}
+
+/// Takes a hop off the time to live.
+fn age(packet: &mut Packet<'_>, headers: &packet::Packet) -> Option<()> {
+    let bytes = packet
+        .writable(usize::from(headers.network_header_len))
+        .ok()?;
+    rewrite::decrement_ttl(bytes).ok()
+}

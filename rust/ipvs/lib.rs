@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The director in the kernel: virtual services, destinations, connections, the packet path, and
+//! its control by generic netlink.
+//!
+//! Here belongs policy, put together from what `lvs_core` decides and what `knet` offers. What
+//! never belongs here: `unsafe`, and arithmetic or protocol knowledge that could be tested on the
+//! host.
+//!
+//! # Locks and RCU
+//!
+//! One configuration mutex per namespace ([`director::Director`]) orders all commands. Packets
+//! take no lock except a shard of the connection table when a connection begins or ends or its
+//! timeout shortens; services, their pools of destinations and the timeouts are read under RCU.
+//!
+//! # Teardown
+//!
+//! The fields of [`Ipvs`] are dropped in order: first the netlink family, so that no command
+//! arrives; then the namespaces' instances, each of which drops its hooks and files, waits, drops
+//! its ticker, services and connections; then, after all RCU callbacks, the slab cache.
+
+#![deny(unsafe_code)]
+#![deny(missing_docs)]
+
+pub mod connection;
+pub mod control;
+pub mod counters;
+pub mod destination;
+pub mod director;
+mod forward;
+pub mod path;
+mod procfs;
+pub mod scheduler;
+pub mod service;
+mod uapi;
+
+use kernel::{prelude::*, ThisModule};
+use knet::{namespace, netlink, table};
+
+/// Prefix of what this crate prints (only the root crate of a module gets one by `module!`).
+const __LOG_PREFIX: &[u8] = b"ipvs_rs\0";
+
+#[doc(hidden)]
+pub mod macros {
+    //! What [`module_scheduler!`](crate::module_scheduler) needs where it is used.
+    pub use kernel;
+}
+
+/// All of IPVS, alive as long as this value is.
+pub struct Ipvs {
+    _family: netlink::Registration<control::Control>,
+    _namespaces: namespace::Registration<director::Director>,
+    _cache: table::Cache,
+}
+
+impl Ipvs {
+    /// Brings the director up in all network namespaces. Process context.
+    pub fn new(module: &'static ThisModule) -> Result<Self> {
+        let cache = table::Cache::new(c"ipvs_rs_connection")?;
+        let namespaces = namespace::Registration::new()?;
+        let family = netlink::Registration::new(module).inspect_err(|&error| {
+            if error == EEXIST {
+                pr_err!("cannot load: another module provides IPVS already (unload ip_vs first)\n");
+            }
+        })?;
+        Ok(Self {
+            _family: family,
+            _namespaces: namespaces,
+            _cache: cache,
+        })
+    }
+}

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The packet path: what a namespace's packets meet.
+//!
+//! New connections are scheduled at LOCAL_IN, when the firewall's INPUT chain has had its say.
+//! Packets of a known connection, in both directions, are caught at PRE_ROUTING, after conntrack
+//! and mangle, and leave from there: see `Documentation/packet-path.rst`.
+
+use crate::{
+    connection::{client_hash, Connection},
+    destination::RealServer,
+    service::{Index, Key},
+};
+use kernel::{
+    alloc::KVec,
+    new_mutex,
+    prelude::*,
+    sync::{Arc, Mutex},
+};
+use knet::{
+    hook::{Handler, Point},
+    namespace::Net,
+    packet::{Packet, Verdict},
+    random,
+    rcu::{Boxed, Cell, Section},
+    table::{Entry, Refused, Table},
+    work::{self, Tick},
+};
+use lvs_core::{
+    hash::HashKey,
+    packet::{self, ParseError, TcpFlags},
+    state::State,
+    timeout::Timeouts,
+    Endpoint, Protocol,
+};
+
+/// Just before destination NAT, hence after conntrack (-200) and mangle (-150).
+const PRE_ROUTING_PRIORITY: i32 = -102;
+/// After filter (0), before source NAT (100).
+const LOCAL_IN_PRIORITY: i32 = 98;
+/// The slow timer ticks once a second.
+const TICK_MILLISECONDS: u32 = 1000;
+
+/// A destination that was deleted while connections held on to it: it takes its place again when
+/// it is added anew to the same service.
+struct Deleted {
+    service: Key,
+    server: RealServer,
+}
+
+/// What the packets of one namespace meet.
+#[pin_data]
+pub struct Path {
+    pub(crate) net: Net,
+    /// The virtual services.
+    pub services: Index,
+    /// The connections.
+    pub connections: Table<Connection>,
+    hash: HashKey,
+    timeouts: Cell<Timeouts>,
+    #[pin]
+    deleted: Mutex<KVec<Deleted>>,
+}
+
+impl Path {
+    /// Nothing yet. Process context.
+    pub fn new(net: Net, timeouts: Timeouts) -> Result<Arc<Self>> {
+        let hash = HashKey::new(random::number(), random::number());
+        let services = Index::new(hash)?;
+        let connections = Table::new(work::seconds())?;
+        let timeouts = Cell::new(Boxed::new(timeouts, GFP_KERNEL)?);
+        Arc::pin_init(
+            pin_init!(Self {
+                net,
+                services,
+                connections,
+                hash,
+                timeouts,
+                deleted <- new_mutex!(KVec::new(), "ipvs_rs_deleted"),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Puts other timeouts in force for connections that change their state from now on.
+    pub fn set_timeouts(&self, timeouts: Timeouts) -> Result {
+        self.timeouts
+            .replace(Some(Boxed::new(timeouts, GFP_KERNEL)?));
+        Ok(())
+    }
+
+    /// Makes room to keep `more` deleted destinations. Configuration mutex held.
+    pub fn reserve_deleted(&self, more: usize) -> Result {
+        Ok(self.deleted.lock().reserve(more, GFP_KERNEL)?)
+    }
+
+    /// Keeps a destination that was deleted, if it has connections. Room for it must have been
+    /// reserved, else it is forgotten. Configuration mutex held.
+    pub fn keep_deleted(&self, service: Key, server: RealServer) {
+        if server.is_in_use() {
+            let _ = self
+                .deleted
+                .lock()
+                .push_within_capacity(Deleted { service, server });
+        }
+    }
+
+    /// Takes back a destination that was deleted from `service`. Configuration mutex held.
+    pub fn take_deleted(&self, service: Key, endpoint: Endpoint) -> Option<RealServer> {
+        let mut deleted = self.deleted.lock();
+        let index = deleted
+            .iter()
+            .position(|d| d.service == service && d.server.endpoint == endpoint)?;
+        Some(deleted.remove(index).ok()?.server)
+    }
+
+    /// Seconds that a connection in `state` may stay unused.
+    pub(crate) fn timeout(&self, section: &Section<'_>, state: State) -> u32 {
+        self.timeouts
+            .get(section)
+            .map_or(0, |timeouts| timeouts.of(state))
+    }
+
+    /// The connection that the client of `packet` has, if it is not one that a new one with the
+    /// same ports may replace.
+    #[inline]
+    fn find_request<'a>(
+        &self,
+        section: &'a Section<'_>,
+        packet: &packet::Packet,
+    ) -> Option<&'a Entry<Connection>> {
+        let hash = client_hash(&self.hash, packet.family, packet.protocol, packet.source);
+        self.connections
+            .find(section, hash, |connection| connection.is_request(packet))
+    }
+
+    #[inline]
+    fn find_reply<'a>(
+        &self,
+        section: &'a Section<'_>,
+        packet: &packet::Packet,
+    ) -> Option<&'a Entry<Connection>> {
+        let hash = client_hash(
+            &self.hash,
+            packet.family,
+            packet.protocol,
+            packet.destination,
+        );
+        self.connections
+            .find(section, hash, |connection| connection.is_reply(packet))
+    }
+
+    fn pre_routing(&self, section: &Section<'_>, mut packet: Packet<'_>) -> Verdict {
+        let Some(headers) = parse(&mut packet) else {
+            return packet.accept();
+        };
+        // A fragment goes on to LOCAL_IN, where the packet is whole again.
+        if headers.more_fragments {
+            return packet.accept();
+        }
+        if let Some(connection) = self.find_request(section, &headers) {
+            if begins_anew(connection, &headers) {
+                return packet.accept();
+            }
+            return self.forward(section, packet, &headers, connection);
+        }
+        if let Some(connection) = self.find_reply(section, &headers) {
+            return self.reply(section, packet, &headers, connection);
+        }
+        packet.accept()
+    }
+
+    fn local_in(&self, section: &Section<'_>, mut packet: Packet<'_>) -> Verdict {
+        let Some(headers) = parse(&mut packet) else {
+            return packet.accept();
+        };
+        let protocol = headers.protocol;
+        if let Some(connection) = self.find_request(section, &headers) {
+            if !begins_anew(connection, &headers) {
+                return self.forward(section, packet, &headers, connection);
+            }
+            self.connections.remove(connection);
+        }
+
+        let mark = packet.mark();
+        let service = self.services.for_packet(
+            section,
+            mark,
+            headers.family,
+            protocol,
+            headers.destination,
+        );
+        let Some(service) = service else {
+            return packet.accept();
+        };
+        // What is no beginning of a connection is answered by this host, which knows none (RST).
+        if protocol == Protocol::Tcp && !is_beginning(headers.tcp_flags) {
+            return packet.accept();
+        }
+        let selected = service.pool(section).and_then(|pool| pool.select());
+        let Some(server) = selected else {
+            return packet.refuse();
+        };
+
+        let mark = match service.key {
+            Key::Mark { mark, .. } => mark,
+            Key::Address { .. } => 0,
+        };
+        let connection = Connection::new(&headers, protocol, mark, server.clone());
+        let timeout = self.timeout(section, connection.state());
+        let hash = client_hash(&self.hash, headers.family, headers.protocol, headers.source);
+        let inserted = self.connections.insert(
+            section,
+            hash,
+            connection,
+            work::seconds(),
+            timeout,
+            |other| other.is_same(&headers),
+        );
+        let connection = match inserted {
+            Ok(connection) => {
+                server.statistics.live.connection();
+                connection
+            }
+            // Another CPU was quicker with another packet of the same connection.
+            Err(Refused::Duplicate) => match self.find_request(section, &headers) {
+                Some(connection) => connection,
+                None => return packet.discard(),
+            },
+            Err(Refused::NoMemory) => return packet.discard(),
+        };
+        self.forward(section, packet, &headers, connection)
+    }
+}
+
+impl Handler for Path {
+    const POINTS: &'static [(Point, i32)] = &[
+        (Point::PreRouting, PRE_ROUTING_PRIORITY),
+        (Point::LocalIn, LOCAL_IN_PRIORITY),
+    ];
+
+    fn handle(&self, section: &Section<'_>, point: Point, packet: Packet<'_>) -> Verdict {
+        match point {
+            Point::PreRouting => self.pre_routing(section, packet),
+            Point::LocalIn => self.local_in(section, packet),
+        }
+    }
+}
+
+impl Tick for Path {
+    fn tick(&self) -> Option<u32> {
+        self.connections.expire(work::seconds());
+        self.deleted
+            .lock()
+            .retain(|deleted| deleted.server.is_in_use());
+        Some(TICK_MILLISECONDS)
+    }
+}
+
+/// The headers of a packet that a director cares for, made linear where they are not.
+#[inline]
+fn parse(packet: &mut Packet<'_>) -> Option<packet::Packet> {
+    // The length of one header is known only after the one before.
+    for _ in 0..3 {
+        match packet::parse(packet.head()) {
+            Ok(headers) => return Some(headers),
+            Err(ParseError::Truncated { need }) if need > packet.head().len() => {
+                packet.pull(need).ok()?;
+            }
+            Err(_) => return None,
+        }
+    }
+    None
+}
+
+fn is_beginning(flags: TcpFlags) -> bool {
+    flags.contains(TcpFlags::SYN)
+        && !flags.contains(TcpFlags::ACK)
+        && !flags.contains(TcpFlags::RST)
+}
+
+/// True when a client uses a port again whose former connection is over (RFC 9293 section 3.6.1).
+fn begins_anew(connection: &Connection, headers: &packet::Packet) -> bool {
+    connection.protocol() == Protocol::Tcp
+        && is_beginning(headers.tcp_flags)
+        && matches!(connection.state(), State::TimeWait | State::Close)
+}
+

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! `/proc/net/ip_vs`, in the format that is parsed all over the world.
+
+use crate::{director::Director, scheduler::Server, service::Key, uapi};
+use kernel::{prelude::*, seq_file::SeqFile, seq_print};
+use knet::{procfs::Content, rcu};
+
+/// The list of services and destinations.
+pub(crate) struct IpVs;
+
+impl Content for IpVs {
+    type Of = Director;
+    const NAME: &'static CStr = c"ip_vs";
+
+    fn show(director: &Director, file: &SeqFile) {
+        seq_print!(
+            file,
+            "IP Virtual Server version {}.{}.{} (size={})\n",
+            uapi::VERSION >> 16,
+            uapi::VERSION >> 8 & 0xff,
+            uapi::VERSION & 0xff,
+            director.table_size()
+        );
+        seq_print!(file, "Prot LocalAddress:Port Scheduler Flags\n");
+        seq_print!(
+            file,
+            "  -> RemoteAddress:Port Forward Weight ActiveConn InActConn\n"
+        );
+        let Ok(services) = director.services() else {
+            return;
+        };
+        for service in &services {
+            rcu::read(|section| {
+                let Some(pool) = service.pool(section) else {
+                    return;
+                };
+                let scheduler = pool.name.as_c_str().to_str().unwrap_or("");
+                match service.key {
+                    Key::Address { protocol, endpoint } => seq_print!(
+                        file,
+                        "{}  {:X} {}  \n",
+                        protocol.name(),
+                        endpoint,
+                        scheduler
+                    ),
+                    Key::Mark { mark, .. } => {
+                        seq_print!(file, "FWM  {:08X} {} \n", mark, scheduler);
+                    }
+                }
+                for server in &pool.servers {
+                    seq_print!(
+                        file,
+                        "  -> {:X}      {:<7} {:<6} {:<10} {:<10}\n",
+                        server.endpoint,
+                        server.forwarding().name(),
+                        server.weight(),
+                        server.active(),
+                        server.inactive()
+                    );
+                }
+            });
+        }
+    }
+}

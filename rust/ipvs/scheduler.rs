@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Schedulers: what one is, and how a module offers one.
+//!
+//! A scheduler module is a type that implements [`Scheduler`] and a
+//! [`module_scheduler!`](crate::module_scheduler) line; see `Documentation/schedulers.rst`.
+
+use crate::{destination::RealServer, uapi::service::SCHED_NAME_MAX};
+use kernel::{
+    alloc::KVec,
+    prelude::*,
+    sync::Arc,
+    ThisModule,
+};
+use knet::{lock::Global, module, rcu};
+
+pub use lvs_core::scheduler::{Change, Server};
+
+/// A scheduling algorithm. There is one value per virtual service; it keeps that service's place
+/// in the sequence.
+pub trait Scheduler: Send + Sync + 'static {
+    /// The name that administrators use, of at most 15 bytes.
+    const NAME: &'static CStr;
+
+    /// A fresh one, for a new service.
+    fn new() -> Self;
+
+    /// The destinations have changed to `servers`. Process context, one call at a time for a
+    /// service; packets may be in [`Self::select`] meanwhile.
+    fn changed(&self, servers: &[RealServer], change: Change);
+
+    /// The index of the server for a new connection, or none when no server can take it. Softirq,
+    /// inside an RCU read section, on several CPUs at once.
+    fn select(&self, servers: &[RealServer]) -> Option<usize>;
+}
+
+/// The methods of a [`Scheduler`] behind a pointer.
+pub trait Instance: Send + Sync {
+    /// See [`Scheduler::changed`].
+    fn changed(&self, servers: &[RealServer], change: Change);
+    /// See [`Scheduler::select`].
+    fn select(&self, servers: &[RealServer]) -> Option<usize>;
+}
+
+impl<S: Scheduler> Instance for S {
+    fn changed(&self, servers: &[RealServer], change: Change) {
+        Scheduler::changed(self, servers, change);
+    }
+
+    fn select(&self, servers: &[RealServer]) -> Option<usize> {
+        Scheduler::select(self, servers)
+    }
+}
+
+/// A scheduler's name, copied, since that of its module goes with the module.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Name([u8; SCHED_NAME_MAX]);
+
+impl Name {
+    /// The name in `bytes`, which must be neither empty nor longer than 15 bytes, nor contain a
+    /// zero byte or one that could mean something in a module's name.
+    pub fn new(bytes: &[u8]) -> Option<Self> {
+        let mut name = [0; SCHED_NAME_MAX];
+        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+        if bytes.is_empty() || bytes.len() >= SCHED_NAME_MAX || !bytes.iter().all(plain) {
+            return None;
+        }
+        name.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        Some(Self(name))
+    }
+
+    /// As a string.
+    pub fn as_c_str(&self) -> &CStr {
+        CStr::from_bytes_until_nul(&self.0).unwrap_or(c"")
+    }
+}
+
+struct Offer {
+    name: &'static CStr,
+    module: &'static ThisModule,
+    make: fn() -> Result<Arc<dyn Instance>>,
+}
+
+static OFFERS: Global<KVec<Offer>> = Global::new(KVec::new());
+
+/// Keeps a scheduler on offer as long as it lives.
+pub struct Registration(&'static CStr);
+
+impl Registration {
+    /// Offers `S` from `module`; [`EEXIST`] when its name is taken. Process context.
+    pub fn new<S: Scheduler>(module: &'static ThisModule) -> Result<Self> {
+        Self::offer(Offer {
+            name: S::NAME,
+            module,
+            make: || -> Result<Arc<dyn Instance>> { Ok(Arc::new(S::new(), GFP_KERNEL)?) },
+        })
+    }
+
+    // Not generic, so that it is compiled here and not in each scheduler's module.
+    fn offer(offer: Offer) -> Result<Self> {
+        let name = offer.name;
+        Name::new(name.to_bytes()).ok_or(EINVAL)?;
+        OFFERS.with(|offers| {
+            if offers.iter().any(|other| other.name == name) {
+                return Err(EEXIST);
+            }
+            offers.push(offer, GFP_KERNEL)?;
+            Ok(Self(name))
+        })
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        OFFERS.with(|offers| offers.retain(|offer| offer.name != self.0));
+        // No service is bound to it, or its module would be in use, but what the last one left to
+        // RCU still runs code of that module.
+        rcu::barrier();
+    }
+}
+
+/// A scheduler bound to a service, whose module it keeps loaded.
+pub struct Bound {
+    /// Its name.
+    pub name: Name,
+    /// What schedules.
+    pub instance: Arc<dyn Instance>,
+    _module: module::Reference,
+}
+
+impl Bound {
+    /// Binds the scheduler called `name`, loading the module of that name when there is none yet;
+    /// [`ENOENT`] when that does not help. Process context, no configuration mutex held.
+    pub fn new(name: Name) -> Result<Self> {
+        match Self::find(name) {
+            Err(ENOENT) => {
+                module::request(c"ipvs_rs_", name.as_c_str());
+                Self::find(name)
+            }
+            result => result,
+        }
+    }
+
+    fn find(name: Name) -> Result<Self> {
+        OFFERS.with(|offers| {
+            let offer = offers
+                .iter()
+                .find(|offer| offer.name == name.as_c_str())
+                .ok_or(ENOENT)?;
+            let module = module::Reference::new(offer.module).ok_or(ENOENT)?;
+            Ok(Self {
+                name,
+                instance: (offer.make)()?,
+                _module: module,
+            })
+        })
+    }
+}
+
+/// Declares a module that offers one scheduler:
+///
+/// ```ignore
+/// ipvs::module_scheduler! {
+///     scheduler: RoundRobin,
+///     name: "ipvs_rs_rr",
+///     description: "Round-robin scheduling",
+/// }
+/// ```
+#[macro_export]
+macro_rules! module_scheduler {
+    (scheduler: $scheduler:ty, name: $name:literal, description: $description:literal $(,)?) => {
+        struct Module {
+            _registration: $crate::scheduler::Registration,
+        }
+
+        kernel::prelude::module! {
+            type: Module,
+            name: $name,
+            authors: ["The ipvs_rs authors"],
+            description: $description,
+            license: "GPL",
+        }
+
+        impl kernel::Module for Module {
+            fn init(
+                module: &'static kernel::ThisModule,
+            ) -> kernel::error::Result<Self> {
+                Ok(Self {
+                    _registration: $crate::scheduler::Registration::new::<$scheduler>(module)?,
+                })
+            }
+        }
+    };
+}

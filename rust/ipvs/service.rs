@@ -1,0 +1,393 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Virtual services, and the index that packets find them by.
+
+use crate::{
+    counters::Remembered,
+    destination::RealServer,
+    scheduler::{Bound, Change, Instance, Name},
+};
+use core::sync::atomic::{AtomicU32, Ordering};
+use kernel::{
+    alloc::{KVVec, KVec},
+    new_mutex,
+    prelude::*,
+    sync::{Arc, Mutex},
+};
+use knet::{
+    counters::Totals,
+    rcu::{Boxed, Cell, Section},
+};
+use lvs_core::{
+    hash::{flow_hash, HashKey},
+    Address, Endpoint, Family, Protocol,
+};
+
+/// What makes a packet belong to a service.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Key {
+    /// Protocol, address and port; port 0 takes what no service on a port takes.
+    Address {
+        /// The protocol.
+        protocol: Protocol,
+        /// The virtual address and port.
+        endpoint: Endpoint,
+    },
+    /// A firewall mark, for packets of all protocols that we know.
+    Mark {
+        /// The mark, not 0.
+        mark: u32,
+        /// The family of the marked packets.
+        family: Family,
+    },
+}
+
+/// What an administrator sets of a service, beside its scheduler.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Settings {
+    /// `IP_VS_SVC_F_*`.
+    pub flags: u32,
+    /// Persistence timeout in seconds.
+    pub timeout: u32,
+    /// Persistence granularity: a netmask, in network byte order.
+    pub netmask: u32,
+}
+
+/// The destinations of a service and what schedules them, as packets see it.
+pub struct Pool {
+    /// The name of the scheduler.
+    pub name: Name,
+    /// The destinations, in the order in which they were added.
+    pub servers: KVVec<RealServer>,
+    scheduler: Arc<dyn Instance>,
+}
+
+impl Pool {
+    /// The destination for a new connection. Softirq.
+    pub fn select(&self) -> Option<&RealServer> {
+        self.servers.get(self.scheduler.select(&self.servers)?)
+    }
+}
+
+/// A virtual service.
+#[pin_data]
+pub struct Service {
+    /// What belongs to it.
+    pub key: Key,
+    flags: AtomicU32,
+    timeout: AtomicU32,
+    netmask: AtomicU32,
+    /// Empty once the service was deleted.
+    pool: Cell<Pool>,
+    /// The traffic of destinations that were deleted.
+    retired: Remembered,
+    /// Taken with the configuration mutex held, which orders all changes.
+    #[pin]
+    scheduler: Mutex<Option<Bound>>,
+}
+
+impl Service {
+    /// A service without destinations. Process context.
+    pub fn new(key: Key, settings: &Settings, scheduler: Bound) -> Result<Arc<Self>> {
+        let pool = Cell::new(Self::prepare(KVVec::new(), &scheduler)?);
+        Arc::pin_init(
+            pin_init!(Self {
+                key,
+                flags: AtomicU32::new(settings.flags),
+                timeout: AtomicU32::new(settings.timeout),
+                netmask: AtomicU32::new(settings.netmask),
+                pool,
+                retired: Remembered::new(),
+                scheduler <- new_mutex!(Some(scheduler), "ipvs_rs_service"),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// The settings. Any context.
+    pub fn settings(&self) -> Settings {
+        Settings {
+            flags: self.flags.load(Ordering::Relaxed),
+            timeout: self.timeout.load(Ordering::Relaxed),
+            netmask: self.netmask.load(Ordering::Relaxed),
+        }
+    }
+
+    /// The destinations and their scheduler; none when the service is gone. Any context.
+    pub fn pool<'a>(&self, section: &'a Section<'_>) -> Option<&'a Pool> {
+        self.pool.get(section)
+    }
+
+    /// Changes the settings, and the scheduler if there is a new one. Configuration mutex held.
+    pub fn edit(&self, settings: &Settings, scheduler: Option<Bound>) -> Result {
+        if let Some(new) = scheduler {
+            let pool = Self::prepare(self.servers()?, &new)?;
+            new.instance.changed(&pool.servers, Change::Reset);
+            self.pool.replace(Some(pool));
+            *self.scheduler.lock() = Some(new);
+        }
+        self.flags.store(settings.flags, Ordering::Relaxed);
+        self.timeout.store(settings.timeout, Ordering::Relaxed);
+        self.netmask.store(settings.netmask, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// A copy of the list of destinations. Process context.
+    pub fn servers(&self) -> Result<KVVec<RealServer>> {
+        self.copy(0)
+    }
+
+    /// A copy of the list with room for `more`. The list changes under the configuration mutex
+    /// only, so it has the same length when it is counted and when it is copied; should it have
+    /// changed all the same, the copy is refused.
+    fn copy(&self, more: usize) -> Result<KVVec<RealServer>> {
+        let len = knet::rcu::read(|section| self.pool(section).map_or(0, |pool| pool.servers.len()));
+        let mut copy = KVVec::with_capacity(len.checked_add(more).ok_or(EOVERFLOW)?, GFP_KERNEL)?;
+        knet::rcu::read(|section| {
+            let servers = self.pool(section).map_or(&[][..], |pool| &pool.servers);
+            for server in servers {
+                copy.push_within_capacity(server.clone())
+                    .map_err(|_| EAGAIN)?;
+            }
+            Ok(copy)
+        })
+    }
+
+    /// The destination at `endpoint`. Process context.
+    pub fn find(&self, endpoint: Endpoint) -> Option<RealServer> {
+        knet::rcu::read(|section| {
+            let servers = &self.pool(section)?.servers;
+            servers
+                .iter()
+                .find(|server| server.endpoint == endpoint)
+                .cloned()
+        })
+    }
+
+    /// Adds a destination, which must not be there yet. Configuration mutex held.
+    pub fn add(&self, server: RealServer) -> Result {
+        let mut servers = self.copy(1)?;
+        let index = servers.len();
+        server.set_available(true);
+        servers.push(server, GFP_KERNEL)?;
+        self.change(servers, Change::Added(index))
+    }
+
+    /// Removes a destination and returns it. Configuration mutex held.
+    pub fn remove(&self, endpoint: Endpoint) -> Result<Option<RealServer>> {
+        let mut servers = self.servers()?;
+        let Some(index) = servers
+            .iter()
+            .position(|server| server.endpoint == endpoint)
+        else {
+            return Ok(None);
+        };
+        let server = servers.remove(index).map_err(|_| EINVAL)?;
+        self.change(servers, Change::Removed(index))?;
+        server.set_available(false);
+        let mut retired = self.retired.get();
+        retired.add(&server.statistics.totals());
+        self.retired.set(&retired);
+        Ok(Some(server))
+    }
+
+    /// A destination's settings have changed. Configuration mutex held.
+    pub fn edited(&self, server: &RealServer) {
+        knet::rcu::read(|section| {
+            let Some(pool) = self.pool(section) else {
+                return;
+            };
+            let same = |other: &RealServer| Arc::ptr_eq(&other.0, &server.0);
+            if let Some(index) = pool.servers.iter().position(same) {
+                pool.scheduler.changed(&pool.servers, Change::Edited(index));
+            }
+        });
+    }
+
+    /// Takes the service out of use, and lets go of the scheduler, whose module may be unloaded
+    /// from now on. Configuration mutex held.
+    pub fn retire(&self) {
+        knet::rcu::read(|section| {
+            for server in self.pool(section).iter().flat_map(|pool| &pool.servers) {
+                server.set_available(false);
+            }
+        });
+        // First what packets may still use is left to RCU, only then the module is let go: its
+        // unloading waits for RCU.
+        self.pool.replace(None);
+        *self.scheduler.lock() = None;
+    }
+
+    /// Puts the new list in force. Either all of it happens or nothing.
+    fn change(&self, servers: KVVec<RealServer>, change: Change) -> Result {
+        let bound = self.scheduler.lock();
+        let bound = bound.as_ref().ok_or(ESRCH)?;
+        let pool = Self::prepare(servers, bound)?;
+        bound.instance.changed(&pool.servers, change);
+        self.pool.replace(Some(pool));
+        Ok(())
+    }
+
+    fn prepare(servers: KVVec<RealServer>, bound: &Bound) -> Result<Boxed<Pool>> {
+        let pool = Pool {
+            name: bound.name,
+            servers,
+            scheduler: bound.instance.clone(),
+        };
+        Ok(Boxed::new(pool, GFP_KERNEL)?)
+    }
+
+    /// The traffic of all its destinations since the last [`Self::zero`]. Process context.
+    pub fn totals(&self) -> Totals {
+        let mut sum = self.retired.get();
+        knet::rcu::read(|section| {
+            for server in self.pool(section).iter().flat_map(|pool| &pool.servers) {
+                sum.add(&server.statistics.totals());
+            }
+        });
+        sum
+    }
+
+    /// Starts counting from zero. Configuration mutex held.
+    pub fn zero(&self) {
+        self.retired.set(&Totals::default());
+        knet::rcu::read(|section| {
+            for server in self.pool(section).iter().flat_map(|pool| &pool.servers) {
+                server.statistics.zero();
+            }
+        });
+    }
+}
+
+const BUCKETS: usize = 256;
+
+/// Finds services. Readers take no lock; changes are made with the configuration mutex held.
+pub struct Index {
+    buckets: KVec<Cell<KVec<Arc<Service>>>>,
+    by_address: AtomicU32,
+    by_mark: AtomicU32,
+    hash: HashKey,
+}
+
+impl Index {
+    /// An empty index. Process context.
+    pub fn new(hash: HashKey) -> Result<Self> {
+        let mut buckets = KVec::with_capacity(BUCKETS, GFP_KERNEL)?;
+        for _ in 0..BUCKETS {
+            buckets.push(Cell::empty(), GFP_KERNEL)?;
+        }
+        Ok(Self {
+            buckets,
+            by_address: AtomicU32::new(0),
+            by_mark: AtomicU32::new(0),
+            hash,
+        })
+    }
+
+    /// True when there is no service. Any context.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.by_address.load(Ordering::Relaxed) == 0 && self.by_mark.load(Ordering::Relaxed) == 0
+    }
+
+    /// The service that a packet belongs to: that of its mark, else that of its destination and
+    /// port, else that of its destination alone. Any context.
+    pub fn for_packet<'a>(
+        &self,
+        section: &'a Section<'_>,
+        mark: u32,
+        family: Family,
+        protocol: Protocol,
+        endpoint: Endpoint,
+    ) -> Option<&'a Arc<Service>> {
+        if mark != 0 && self.by_mark.load(Ordering::Relaxed) != 0 {
+            if let Some(service) = self.find(section, &Key::Mark { mark, family }) {
+                return Some(service);
+            }
+        }
+        if self.by_address.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        let on = |port| Key::Address {
+            protocol,
+            endpoint: Endpoint::new(endpoint.address, port),
+        };
+        self.find(section, &on(endpoint.port))
+            .or_else(|| self.find(section, &on(0)))
+    }
+
+    /// The service with exactly this key. Any context.
+    pub fn find<'a>(&self, section: &'a Section<'_>, key: &Key) -> Option<&'a Arc<Service>> {
+        self.bucket(key)?
+            .get(section)?
+            .iter()
+            .find(|service| service.key == *key)
+    }
+
+    fn bucket(&self, key: &Key) -> Option<&Cell<KVec<Arc<Service>>>> {
+        let hash = match key {
+            Key::Address { protocol, endpoint } => flow_hash(
+                &self.hash,
+                if endpoint.address.is_v4() {
+                    Family::V4
+                } else {
+                    Family::V6
+                },
+                *protocol as u8,
+                *endpoint,
+            ),
+            Key::Mark { mark, family } => flow_hash(
+                &self.hash,
+                *family,
+                0,
+                Endpoint::new(Address::from_v4(mark.to_ne_bytes()), 0),
+            ),
+        };
+        self.buckets.get(hash as usize % BUCKETS)
+    }
+
+    fn counter(&self, key: &Key) -> &AtomicU32 {
+        match key {
+            Key::Address { .. } => &self.by_address,
+            Key::Mark { .. } => &self.by_mark,
+        }
+    }
+
+    /// Adds `service`, whose key must not be there yet.
+    pub fn insert(&self, service: &Arc<Service>) -> Result {
+        self.rebuild(&service.key, Some(service))?;
+        self.counter(&service.key).fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Removes the service with this key.
+    pub fn remove(&self, key: &Key) -> Result {
+        self.rebuild(key, None)?;
+        self.counter(key).fetch_sub(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Publishes the bucket of `key` anew, without what had the key, with `service`.
+    fn rebuild(&self, key: &Key, service: Option<&Arc<Service>>) -> Result {
+        let cell = self.bucket(key).ok_or(EINVAL)?;
+        let len = knet::rcu::read(|section| cell.get(section).map_or(0, KVec::len));
+        let mut bucket = KVec::with_capacity(len.saturating_add(1), GFP_KERNEL)?;
+        knet::rcu::read(|section| {
+            let old = cell.get(section).map_or(&[][..], |services| services);
+            let others = old.iter().filter(|other| other.key != *key);
+            for other in Iterator::chain(others, service) {
+                bucket
+                    .push_within_capacity(other.clone())
+                    .map_err(|_| EAGAIN)?;
+            }
+            Ok::<(), Error>(())
+        })?;
+        let bucket = if bucket.is_empty() {
+            None
+        } else {
+            Some(Boxed::new(bucket, GFP_KERNEL)?)
+        };
+        cell.replace(bucket);
+        Ok(())
+    }
+}

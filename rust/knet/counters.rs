@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Per-CPU traffic counters.
+//!
+//! Adding is one or two instructions on the CPU's own memory; reading sums over all CPUs.
+//! C header: `include/linux/percpu.h`
+
+use crate::bindings;
+use core::ptr::NonNull;
+use kernel::prelude::*;
+
+/// Sums of [`Counters`].
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Totals {
+    /// Connections scheduled.
+    pub connections: u64,
+    /// Packets from clients.
+    pub in_packets: u64,
+    /// Bytes from clients, counted from the network header.
+    pub in_bytes: u64,
+    /// Packets to clients.
+    pub out_packets: u64,
+    /// Bytes to clients, counted from the network header.
+    pub out_bytes: u64,
+}
+
+impl Totals {
+    /// Adds field by field, wrapping.
+    pub fn add(&mut self, other: &Totals) {
+        self.connections = self.connections.wrapping_add(other.connections);
+        self.in_packets = self.in_packets.wrapping_add(other.in_packets);
+        self.in_bytes = self.in_bytes.wrapping_add(other.in_bytes);
+        self.out_packets = self.out_packets.wrapping_add(other.out_packets);
+        self.out_bytes = self.out_bytes.wrapping_add(other.out_bytes);
+    }
+
+    /// What came on top of `base`.
+    pub fn since(&self, base: &Totals) -> Totals {
+        Totals {
+            connections: self.connections.wrapping_sub(base.connections),
+            in_packets: self.in_packets.wrapping_sub(base.in_packets),
+            in_bytes: self.in_bytes.wrapping_sub(base.in_bytes),
+            out_packets: self.out_packets.wrapping_sub(base.out_packets),
+            out_bytes: self.out_bytes.wrapping_sub(base.out_bytes),
+        }
+    }
+}
+
+/// One set of counters per possible CPU.
+///
+/// # Invariants
+///
+/// The pointer is a live per-CPU allocation of `struct knet_counters`.
+pub struct Counters(NonNull<bindings::knet_counters>);
+
+// SAFETY: each CPU writes its own set with instructions that interrupts cannot split; readers
+// only load.
+unsafe impl Send for Counters {}
+// SAFETY: as above.
+unsafe impl Sync for Counters {}
+
+impl Counters {
+    /// Allocates zeroed counters. Process context.
+    pub fn new() -> Result<Self> {
+        // SAFETY: process context, by this function's contract.
+        let counters = unsafe { bindings::knet_counters_alloc() };
+        // INVARIANT: the allocation succeeded.
+        Ok(Self(NonNull::new(counters).ok_or(ENOMEM)?))
+    }
+
+    /// Counts a connection. Any context.
+    #[inline]
+    pub fn connection(&self) {
+        // SAFETY: the counters are live.
+        unsafe { bindings::knet_counters_connection(self.0.as_ptr()) };
+    }
+
+    /// Counts a packet from a client, `bytes` long from its network header. Any context.
+    #[inline]
+    pub fn packet_in(&self, bytes: u32) {
+        // SAFETY: the counters are live.
+        unsafe { bindings::knet_counters_in(self.0.as_ptr(), bytes) };
+    }
+
+    /// Counts a packet to a client, `bytes` long from its network header. Any context.
+    #[inline]
+    pub fn packet_out(&self, bytes: u32) {
+        // SAFETY: the counters are live.
+        unsafe { bindings::knet_counters_out(self.0.as_ptr(), bytes) };
+    }
+
+    /// Sums over all CPUs. Any context.
+    pub fn totals(&self) -> Totals {
+        let mut sum = bindings::knet_counters::default();
+        // SAFETY: the counters are live and `sum` is ours.
+        unsafe { bindings::knet_counters_sum(self.0.as_ptr(), &mut sum) };
+        Totals {
+            connections: sum.connections,
+            in_packets: sum.in_packets,
+            in_bytes: sum.in_bytes,
+            out_packets: sum.out_packets,
+            out_bytes: sum.out_bytes,
+        }
+    }
+}
+
+impl Drop for Counters {
+    fn drop(&mut self) {
+        // SAFETY: nobody else has the pointer; free_percpu() may be called from softirq.
+        unsafe { bindings::knet_counters_free(self.0.as_ptr()) };
+    }
+}

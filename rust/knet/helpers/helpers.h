@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * C shims of the knet crate.
+ *
+ * Here belongs what Rust cannot reach by itself: static inline functions and
+ * macros of the kernel, and whole steps of the packet path, each of which is
+ * one call so that Rust need not cross the language border once per field.
+ * What never belongs here: a decision. Shims do as they are told.
+ *
+ * Rust learns these prototypes through bindgen (see ../bindings/).
+ */
+#ifndef KNET_HELPERS_H
+#define KNET_HELPERS_H
+
+#include <linux/netfilter.h>
+#include <linux/skbuff.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+#include <linux/workqueue.h>
+#include <net/genetlink.h>
+#include <net/net_namespace.h>
+
+struct dst_entry;
+struct kmem_cache;
+struct seq_file;
+
+/* skb.c */
+int knet_skb_pull(struct sk_buff *skb, unsigned int len);
+int knet_skb_writable(struct sk_buff *skb, unsigned int len);
+u32 knet_skb_mark(const struct sk_buff *skb);
+bool knet_skb_checksum_partial(const struct sk_buff *skb);
+
+/* transmit.c */
+enum knet_route_result {
+	KNET_ROUTED,	/* the packet has its route */
+	KNET_NO_ROUTE,	/* there is none, or it leads to this host */
+	KNET_TOO_BIG,	/* the sender has been told by ICMP */
+	KNET_EXPIRED,	/* time to live used up; the sender has been told by ICMP */
+};
+
+struct knet_route {
+	struct dst_entry __rcu *dst;
+	__be32 source;
+};
+
+void knet_route_release(struct knet_route *route);
+enum knet_route_result knet_route_packet(struct net *net, struct sk_buff *skb,
+					 struct knet_route *cache, __be32 daddr,
+					 __be32 saddr, unsigned int overhead,
+					 __be32 *source);
+int knet_encapsulate_ipip(struct net *net, struct sk_buff *skb, __be32 daddr,
+			  __be32 saddr);
+void knet_send(struct net *net, struct sk_buff *skb);
+void knet_send_local(struct net *net, struct sk_buff *skb);
+void knet_port_unreachable(struct sk_buff *skb);
+
+/* percpu.c */
+struct knet_counters {
+	u64 connections;
+	u64 in_packets;
+	u64 in_bytes;
+	u64 out_packets;
+	u64 out_bytes;
+};
+
+struct knet_counters __percpu *knet_counters_alloc(void);
+void knet_counters_free(struct knet_counters __percpu *counters);
+void knet_counters_sum(struct knet_counters __percpu *counters,
+		       struct knet_counters *sum);
+void knet_counters_connection(struct knet_counters __percpu *counters);
+void knet_counters_in(struct knet_counters __percpu *counters, u32 bytes);
+void knet_counters_out(struct knet_counters __percpu *counters, u32 bytes);
+
+/* sync.c */
+void knet_spin_init(spinlock_t *lock);
+void knet_spin_lock_bh(spinlock_t *lock);
+void knet_spin_unlock_bh(spinlock_t *lock);
+void knet_global_lock(void);
+void knet_global_unlock(void);
+void knet_rcu_read_lock(void);
+void knet_rcu_read_unlock(void);
+void knet_call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *));
+void knet_rcu_barrier(void);
+void knet_synchronize_rcu(void);
+u32 knet_seconds(void);
+
+struct knet_work {
+	struct delayed_work work;
+	void (*run)(void *data);
+	void *data;
+};
+
+void knet_work_init(struct knet_work *work, void (*run)(void *), void *data);
+void knet_work_queue(struct knet_work *work, unsigned int milliseconds);
+void knet_work_cancel(struct knet_work *work);
+void knet_cond_resched(void);
+
+/* memory.c */
+struct kmem_cache *knet_cache_create(const char *name, unsigned int size,
+				     unsigned int align);
+void *knet_cache_alloc_atomic(struct kmem_cache *cache);
+void knet_cache_free(void *object);
+
+/* netns.c */
+struct knet_namespace_calls {
+	int (*init)(struct net *net, void **data);
+	void (*pre_exit)(void *data);
+	void (*exit)(void *data);
+};
+
+int knet_namespace_register(const struct knet_namespace_calls *calls);
+void knet_namespace_unregister(void);
+void *knet_namespace_data(const struct net *net);
+struct proc_dir_entry *knet_proc_create(struct net *net, const char *name,
+					int (*show)(struct seq_file *, void *));
+void knet_proc_remove(struct net *net, const char *name);
+struct net *knet_seq_net(struct seq_file *seq);
+
+/* netlink.c */
+struct knet_command {
+	u8 number;
+	bool dump;
+	bool act;
+};
+
+struct genl_family *knet_family_register(const char *name, unsigned int version,
+	const struct knet_command *commands, unsigned int n,
+	struct module *owner,
+	int (*act)(struct sk_buff *skb, struct genl_info *info),
+	int (*start)(struct netlink_callback *cb),
+	int (*dump)(struct sk_buff *skb, struct netlink_callback *cb),
+	int (*done)(struct netlink_callback *cb), int *error);
+void knet_family_unregister(struct genl_family *family);
+struct net *knet_info_net(const struct genl_info *info);
+u8 knet_info_command(const struct genl_info *info);
+const u8 *knet_nlmsg_attributes(const struct nlmsghdr *nlh, u32 *len);
+void knet_info_message(struct genl_info *info, const char *message);
+void knet_cb_message(struct netlink_callback *cb, const char *message);
+struct net *knet_cb_net(const struct netlink_callback *cb);
+u8 knet_cb_command(const struct netlink_callback *cb);
+struct sk_buff *knet_reply_new(void);
+void *knet_reply_header(struct sk_buff *skb, struct genl_info *info,
+			u8 command);
+int knet_reply_send(struct sk_buff *skb, void *header, struct genl_info *info);
+void knet_reply_free(struct sk_buff *skb);
+void *knet_dump_header(struct sk_buff *skb, struct netlink_callback *cb,
+		       u8 command);
+void knet_dump_end(struct sk_buff *skb, void *header);
+void knet_dump_cancel(struct sk_buff *skb, void *header);
+int knet_put(struct sk_buff *skb, int type, const void *data, int len);
+int knet_put_u64(struct sk_buff *skb, int type, u64 value, int pad);
+struct nlattr *knet_nest_start(struct sk_buff *skb, int type);
+void knet_nest_end(struct sk_buff *skb, struct nlattr *nest);
+void **knet_dump_data(struct netlink_callback *cb);
+u32 knet_dump_length(const struct sk_buff *skb);
+const struct nlmsghdr *knet_cb_message_header(const struct netlink_callback *cb);
+const struct nlmsghdr *knet_info_message_header(const struct genl_info *info);
+
+/* module.c */
+int knet_request_module(const char *prefix, const char *name);
+bool knet_module_get(struct module *module);
+void knet_module_put(struct module *module);
+
+#endif /* KNET_HELPERS_H */

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Per-CPU traffic counters: added to without locks or atomics, summed when read. */
+
+#include <linux/percpu.h>
+
+#include "helpers.h"
+
+struct knet_counters __percpu *knet_counters_alloc(void)
+{
+	return alloc_percpu_gfp(struct knet_counters, GFP_KERNEL | __GFP_ZERO);
+}
+
+void knet_counters_free(struct knet_counters __percpu *counters)
+{
+	free_percpu(counters);
+}
+
+void knet_counters_sum(struct knet_counters __percpu *counters,
+		       struct knet_counters *sum)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		const struct knet_counters *c = per_cpu_ptr(counters, cpu);
+
+		sum->connections += READ_ONCE(c->connections);
+		sum->in_packets += READ_ONCE(c->in_packets);
+		sum->in_bytes += READ_ONCE(c->in_bytes);
+		sum->out_packets += READ_ONCE(c->out_packets);
+		sum->out_bytes += READ_ONCE(c->out_bytes);
+	}
+}
+
+void knet_counters_connection(struct knet_counters __percpu *counters)
+{
+	this_cpu_inc(counters->connections);
+}
+
+void knet_counters_in(struct knet_counters __percpu *counters, u32 bytes)
+{
+	this_cpu_inc(counters->in_packets);
+	this_cpu_add(counters->in_bytes, bytes);
+}
+
+void knet_counters_out(struct knet_counters __percpu *counters, u32 bytes)
+{
+	this_cpu_inc(counters->out_packets);
+	this_cpu_add(counters->out_bytes, bytes);
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Access to a packet's bytes. */
+
+#include <linux/skbuff.h>
+
+#include "helpers.h"
+
+/* Makes the first @len bytes linear: 0, or -EINVAL when the packet is shorter or memory ran out. */
+int knet_skb_pull(struct sk_buff *skb, unsigned int len)
+{
+	return pskb_may_pull(skb, len) ? 0 : -EINVAL;
+}
+
+/* Makes the first @len bytes linear and ours alone. The header pointers may move. */
+int knet_skb_writable(struct sk_buff *skb, unsigned int len)
+{
+	if (len > skb->len)
+		return -EINVAL;
+	return skb_ensure_writable(skb, len);
+}
+
+u32 knet_skb_mark(const struct sk_buff *skb)
+{
+	return skb->mark;
+}
+
+/* True when the device fills in the transport checksum: the field then holds the pseudo-header sum. */
+bool knet_skb_checksum_partial(const struct sk_buff *skb)
+{
+	return skb->ip_summed == CHECKSUM_PARTIAL;
+}

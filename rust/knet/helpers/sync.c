@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Locks, RCU and deferred work. */
+
+#include <linux/mutex.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/spinlock.h>
+#include <linux/timekeeping.h>
+
+#include "helpers.h"
+
+/* One lock class for all: locks made here are never nested in each other. */
+void knet_spin_init(spinlock_t *lock)
+{
+	spin_lock_init(lock);
+}
+
+void knet_spin_lock_bh(spinlock_t *lock)
+{
+	spin_lock_bh(lock);
+}
+
+void knet_spin_unlock_bh(spinlock_t *lock)
+{
+	spin_unlock_bh(lock);
+}
+
+static DEFINE_MUTEX(knet_global);
+
+void knet_global_lock(void)
+{
+	mutex_lock(&knet_global);
+}
+
+void knet_global_unlock(void)
+{
+	mutex_unlock(&knet_global);
+}
+
+void knet_rcu_read_lock(void)
+{
+	rcu_read_lock();
+}
+
+void knet_rcu_read_unlock(void)
+{
+	rcu_read_unlock();
+}
+
+void knet_call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *))
+{
+	call_rcu(head, func);
+}
+
+void knet_rcu_barrier(void)
+{
+	rcu_barrier();
+}
+
+void knet_synchronize_rcu(void)
+{
+	synchronize_rcu();
+}
+
+/* Seconds since boot; coarse, so that a packet pays one load for it. */
+u32 knet_seconds(void)
+{
+	return (u32)(ktime_get_coarse_ns() / NSEC_PER_SEC);
+}
+
+static void knet_work_run(struct work_struct *work)
+{
+	struct knet_work *w = container_of(to_delayed_work(work),
+					   struct knet_work, work);
+
+	w->run(w->data);
+}
+
+void knet_work_init(struct knet_work *work, void (*run)(void *), void *data)
+{
+	work->run = run;
+	work->data = data;
+	INIT_DELAYED_WORK(&work->work, knet_work_run);
+}
+
+void knet_work_queue(struct knet_work *work, unsigned int milliseconds)
+{
+	queue_delayed_work(system_dfl_wq, &work->work,
+			   msecs_to_jiffies(milliseconds));
+}
+
+void knet_work_cancel(struct knet_work *work)
+{
+	disable_delayed_work_sync(&work->work);
+}
+
+void knet_cond_resched(void)
+{
+	cond_resched();
+}

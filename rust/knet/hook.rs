@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Netfilter hooks for IPv4.
+//!
+//! C header: `include/linux/netfilter.h`
+
+use crate::{
+    bindings,
+    namespace::Net,
+    packet::{Packet, Verdict},
+    rcu::{self, Section},
+};
+use core::{ffi::c_void, ptr::NonNull};
+use kernel::{alloc::KVec, prelude::*, sync::Arc};
+
+/// Where in the packet's way through the host a hook stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Point {
+    /// Received, before routing.
+    PreRouting,
+    /// Routed to this host.
+    LocalIn,
+}
+
+impl Point {
+    const fn number(self) -> u32 {
+        match self {
+            Self::PreRouting => bindings::nf_inet_hooks_NF_INET_PRE_ROUTING,
+            Self::LocalIn => bindings::nf_inet_hooks_NF_INET_LOCAL_IN,
+        }
+    }
+}
+
+/// A packet handler. Each function is called in softirq; it must not sleep.
+pub trait Handler: Send + Sync + 'static {
+    /// The points to stand at, each with its priority: lower ones come first (see
+    /// `include/uapi/linux/netfilter_ipv4.h`).
+    const POINTS: &'static [(Point, i32)];
+
+    /// Decides what becomes of `packet`.
+    fn handle(&self, section: &Section<'_>, point: Point, packet: Packet<'_>) -> Verdict;
+}
+
+/// Hooks that stand as long as this value lives. Dropping it waits until no packet is inside a
+/// handler (process context).
+pub struct Registration<H: Handler> {
+    net: Net,
+    operations: KVec<bindings::nf_hook_ops>,
+    // Dropped after the hooks are gone, since they borrow it.
+    _handler: Arc<H>,
+}
+
+// SAFETY: netfilter owns the list heads inside the operations; the rest is not changed.
+unsafe impl<H: Handler> Send for Registration<H> {}
+// SAFETY: as above.
+unsafe impl<H: Handler> Sync for Registration<H> {}
+
+impl<H: Handler> Registration<H> {
+    /// Registers `handler` at its points in `net`. Process context.
+    pub fn new(net: Net, handler: Arc<H>) -> Result<Self> {
+        let mut operations = KVec::with_capacity(H::POINTS.len(), GFP_KERNEL)?;
+        for &(point, priority) in H::POINTS {
+            operations.push(
+                bindings::nf_hook_ops {
+                    hook: Some(match point {
+                        Point::PreRouting => pre_routing::<H>,
+                        Point::LocalIn => local_in::<H>,
+                    }),
+                    priv_: (&raw const *handler).cast::<c_void>().cast_mut(),
+                    pf: bindings::NFPROTO_IPV4 as u8,
+                    hooknum: point.number(),
+                    priority,
+                    ..Default::default()
+                },
+                GFP_KERNEL,
+            )?;
+        }
+        // SAFETY: the operations stay where they are in the vector's heap memory until `drop` has
+        // unregistered them, and so does the handler.
+        kernel::error::to_result(unsafe {
+            bindings::nf_register_net_hooks(net.as_ptr(), operations.as_ptr(), operations.len() as u32)
+        })?;
+        Ok(Self {
+            net,
+            operations,
+            _handler: handler,
+        })
+    }
+}
+
+impl<H: Handler> Drop for Registration<H> {
+    fn drop(&mut self) {
+        // SAFETY: the operations were registered in `new` for the same namespace.
+        unsafe {
+            bindings::nf_unregister_net_hooks(
+                self.net.as_ptr(),
+                self.operations.as_ptr(),
+                self.operations.len() as u32,
+            )
+        };
+        // Packets that are inside a handler now still use it.
+        rcu::synchronize();
+    }
+}
+
+/// # Safety
+///
+/// As netfilter calls hooks: a live packet, and `data` as it was registered.
+unsafe extern "C" fn pre_routing<H: Handler>(
+    data: *mut c_void,
+    skb: *mut bindings::sk_buff,
+    _state: *const bindings::nf_hook_state,
+) -> u32 {
+    // SAFETY: by this function's contract.
+    unsafe { call::<H>(data, skb, Point::PreRouting) }
+}
+
+/// # Safety
+///
+/// As netfilter calls hooks: a live packet, and `data` as it was registered.
+unsafe extern "C" fn local_in<H: Handler>(
+    data: *mut c_void,
+    skb: *mut bindings::sk_buff,
+    _state: *const bindings::nf_hook_state,
+) -> u32 {
+    // SAFETY: by this function's contract.
+    unsafe { call::<H>(data, skb, Point::LocalIn) }
+}
+
+/// # Safety
+///
+/// `data` must be a live `H`, `skb` the live packet of the running hook.
+#[inline]
+unsafe fn call<H: Handler>(data: *mut c_void, skb: *mut bindings::sk_buff, point: Point) -> u32 {
+    let Some(skb) = NonNull::new(skb) else {
+        return bindings::NF_ACCEPT;
+    };
+    // SAFETY: by this function's contract.
+    let handler = unsafe { &*data.cast::<H>() };
+    // SAFETY: netfilter runs hooks inside an RCU read section (nf_hook()).
+    let section = unsafe { Section::assume_held() };
+    // SAFETY: by this function's contract; the verdict is returned to netfilter.
+    let packet = unsafe { Packet::from_raw(skb) };
+    handler.handle(&section, point, packet).into_raw()
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Safe wrappers over what the kernel's own `kernel` crate lacks.
+//!
+//! Here belongs: everything `unsafe`, namely packets, netfilter hooks, network namespaces, generic
+//! netlink, routes, slab caches, per-CPU counters, RCU-protected data, the connection hash and its
+//! slow timer, deferred work, files below `/proc/net`. What never belongs here: what a director
+//! decides (that is `lvs_core`), or what a virtual service is (that is `ipvs`). Nothing here
+//! depends on either.
+//!
+//! Atomics are those of `core`: on the architectures that we support they compile to the same
+//! instructions as the kernel's, while `kernel::sync::atomic` costs a function call for each
+//! access on kernels that do not inline helpers.
+//!
+//! # Context
+//!
+//! Each item says where it may be called: process context (may sleep), softirq, or both. Whatever
+//! reads RCU-protected data takes a [`rcu::Section`] as evidence.
+//!
+//! # Lock order
+//!
+//! 1. `ipvs`'s configuration mutex, one per namespace (process context).
+//! 2. [`lock::Global`] data: one mutex for all (process context).
+//! 3. [`lock::BhLock`], among them the shards of a [`table::Table`]: spinlocks taken with bottom
+//!    halves off. They are never nested in each other.
+
+#![deny(missing_docs)]
+#![deny(unsafe_op_in_unsafe_fn)]
+#![deny(clippy::undocumented_unsafe_blocks)]
+
+pub mod bindings;
+pub mod counters;
+pub mod errno;
+pub mod hook;
+pub mod lock;
+pub mod module;
+pub mod namespace;
+pub mod netlink;
+pub mod packet;
+pub mod procfs;
+pub mod random;
+pub mod rcu;
+pub mod route;
+pub mod table;
+mod wheel;
+pub mod work;

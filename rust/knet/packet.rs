@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Packets in flight (`struct sk_buff`).
+//!
+//! A [`Packet`] is what a netfilter hook is given, and a [`Verdict`] is what it gives back. Since
+//! every method that may move the bytes takes the packet exclusively, the borrow checker sees to
+//! it that no slice of headers is used after such a move.
+//!
+//! C header: `include/linux/skbuff.h`
+
+use crate::{
+    bindings,
+    namespace::Net,
+    rcu::Section,
+    route::{Route, RouteError},
+};
+use core::{marker::PhantomData, ptr::NonNull, slice};
+use kernel::prelude::*;
+
+/// An IP packet inside a netfilter hook: its data starts at the network header.
+///
+/// # Invariants
+///
+/// The pointer is a live packet that this value owns until it becomes a [`Verdict`]; `skb->data`
+/// is its network header.
+pub struct Packet<'a> {
+    skb: NonNull<bindings::sk_buff>,
+    _hook: PhantomData<&'a mut bindings::sk_buff>,
+}
+
+/// What becomes of a packet. It can only be made from the packet itself.
+#[must_use]
+pub struct Verdict(u32);
+
+impl Verdict {
+    /// For netfilter.
+    pub(crate) fn into_raw(self) -> u32 {
+        self.0
+    }
+}
+
+impl<'a> Packet<'a> {
+    /// Takes over a packet from netfilter.
+    ///
+    /// # Safety
+    ///
+    /// `skb` must be the live packet of a running IP hook, whose answer the caller makes of the
+    /// verdict.
+    pub(crate) unsafe fn from_raw(skb: NonNull<bindings::sk_buff>) -> Self {
+        // INVARIANT: by this function's contract; IP hooks see packets at their network header.
+        Self {
+            skb,
+            _hook: PhantomData,
+        }
+    }
+
+    #[inline]
+    fn raw(&self) -> &bindings::sk_buff {
+        // SAFETY: live and owned by the type invariant.
+        unsafe { self.skb.as_ref() }
+    }
+
+    /// Length in bytes from the network header.
+    #[inline]
+    pub fn len(&self) -> u32 {
+        self.raw().len
+    }
+
+    /// True for a packet without a single byte.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bytes from the network header on that lie in the linear area.
+    #[inline]
+    pub fn head(&self) -> &[u8] {
+        let skb = self.raw();
+        let linear = skb.len.wrapping_sub(skb.data_len) as usize;
+        // SAFETY: `skb->data` is followed by `skb_headlen()` initialised bytes, and the exclusive
+        // methods that move or change them cannot run while `self` is borrowed.
+        unsafe { slice::from_raw_parts(skb.data, linear) }
+    }
+
+    /// Makes at least `len` bytes linear. Fails when the packet is shorter, or for want of memory.
+    pub fn pull(&mut self, len: usize) -> Result {
+        let len = u32::try_from(len).map_err(|_| EINVAL)?;
+        // SAFETY: live and owned by the type invariant.
+        kernel::error::to_result(unsafe { bindings::knet_skb_pull(self.skb.as_ptr(), len) })
+    }
+
+    /// The first `len` bytes to write to. Fails when the packet is shorter, or for want of memory.
+    pub fn writable(&mut self, len: usize) -> Result<&mut [u8]> {
+        let count = u32::try_from(len).map_err(|_| EINVAL)?;
+        // SAFETY: live and owned by the type invariant.
+        kernel::error::to_result(unsafe {
+            bindings::knet_skb_writable(self.skb.as_ptr(), count)
+        })?;
+        // SAFETY: the call made `len` bytes linear and private to this packet.
+        Ok(unsafe { slice::from_raw_parts_mut(self.raw().data, len) })
+    }
+
+    /// The firewall mark.
+    #[inline]
+    pub fn mark(&self) -> u32 {
+        // SAFETY: live and owned by the type invariant.
+        unsafe { bindings::knet_skb_mark(self.skb.as_ptr()) }
+    }
+
+    /// True when the transport checksum is left to the device, the field holding only the sum of
+    /// the pseudo-header.
+    #[inline]
+    pub fn checksum_is_partial(&self) -> bool {
+        // SAFETY: live and owned by the type invariant.
+        unsafe { bindings::knet_skb_checksum_partial(self.skb.as_ptr()) }
+    }
+
+    /// Lets the packet go on as if we had not seen it.
+    pub fn accept(self) -> Verdict {
+        Verdict(bindings::NF_ACCEPT)
+    }
+
+    /// Discards the packet.
+    pub fn discard(self) -> Verdict {
+        Verdict(bindings::NF_DROP)
+    }
+
+    /// Discards the packet and tells its sender that nobody listens here (ICMP port unreachable).
+    /// Only for a packet that has been routed to this host.
+    pub fn refuse(self) -> Verdict {
+        // SAFETY: live and owned by the type invariant.
+        unsafe { bindings::knet_port_unreachable(self.skb.as_ptr()) };
+        Verdict(bindings::NF_DROP)
+    }
+
+    /// Gives the packet its route. Softirq. On errors that the sender should know of, it has been
+    /// told by ICMP, so the headers must still be those that it sent.
+    pub fn route(&mut self, _section: &Section<'_>, net: Net, route: Route<'_>) -> Result<Routed, RouteError> {
+        let (cache, overhead) = match route.cache {
+            Some(cache) => (cache.as_ptr(), route.overhead),
+            None => (core::ptr::null_mut(), route.overhead),
+        };
+        let mut source = 0;
+        // SAFETY: the packet is live, the namespace outlives its hooks, the cache is borrowed, and
+        // the section is evidence of the RCU read lock.
+        let result = unsafe {
+            bindings::knet_route_packet(
+                net.as_ptr(),
+                self.skb.as_ptr(),
+                cache,
+                u32::from_ne_bytes(route.destination),
+                u32::from_ne_bytes(route.source),
+                overhead,
+                &mut source,
+            )
+        };
+        match result {
+            bindings::knet_route_result_KNET_ROUTED => Ok(Routed {
+                net,
+                source: source.to_ne_bytes(),
+            }),
+            bindings::knet_route_result_KNET_TOO_BIG => Err(RouteError::TooBig),
+            bindings::knet_route_result_KNET_EXPIRED => Err(RouteError::Expired),
+            _ => Err(RouteError::Unreachable),
+        }
+    }
+
+    /// Sends the packet along the route that it was given, as one that passes through.
+    pub fn send(self, routed: Routed) -> Verdict {
+        // SAFETY: live and owned by the type invariant; the call consumes it, and the verdict
+        // tells netfilter so.
+        unsafe { bindings::knet_send(routed.net.as_ptr(), self.skb.as_ptr()) };
+        Verdict(bindings::NF_STOLEN)
+    }
+
+    /// Puts the packet into another one for `destination` (IP in IP, RFC 2003) and sends it along
+    /// the route that it was given, which must lead there. It is discarded for want of memory.
+    pub fn send_in_ip(self, routed: Routed, destination: [u8; 4]) -> Verdict {
+        // SAFETY: live and owned by the type invariant.
+        let error = unsafe {
+            bindings::knet_encapsulate_ipip(
+                routed.net.as_ptr(),
+                self.skb.as_ptr(),
+                u32::from_ne_bytes(destination),
+                u32::from_ne_bytes(routed.source),
+            )
+        };
+        if error != 0 {
+            return self.discard();
+        }
+        // SAFETY: as in `send`.
+        unsafe { bindings::knet_send_local(routed.net.as_ptr(), self.skb.as_ptr()) };
+        Verdict(bindings::NF_STOLEN)
+    }
+}
+
+/// Evidence that a packet has been given its route.
+pub struct Routed {
+    net: Net,
+    source: [u8; 4],
+}

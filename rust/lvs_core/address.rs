@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Addresses, ports, address families and transport protocols.
+
+use core::fmt;
+use core::net::{Ipv4Addr, Ipv6Addr};
+
+/// An IPv4 or IPv6 address in one 16-byte form.
+///
+/// IPv4 is held as an IPv4-mapped IPv6 address (RFC 4291, section 2.5.5.2), so that one comparison
+/// of two words serves both families. The bytes are in network order.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[repr(transparent)]
+pub struct Address([u64; 2]);
+
+/// What stands before the four octets of an IPv4 address in its mapped form.
+const MAPPED: u64 = 0xffff;
+
+impl Address {
+    /// The IPv4 address 0.0.0.0.
+    pub const UNSPECIFIED: Self = Self::from_v4([0; 4]);
+
+    /// The address with these IPv4 octets, in network order.
+    #[inline]
+    pub const fn from_v4(octets: [u8; 4]) -> Self {
+        let low = (MAPPED << 32) | u32::from_be_bytes(octets) as u64;
+        Self([0, low.to_be()])
+    }
+
+    /// The address with these IPv6 octets, in network order.
+    #[inline]
+    pub const fn from_v6(octets: [u8; 16]) -> Self {
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = octets;
+        Self([
+            u64::from_ne_bytes([a, b, c, d, e, f, g, h]),
+            u64::from_ne_bytes([i, j, k, l, m, n, o, p]),
+        ])
+    }
+
+    /// The 16 octets, in network order; an IPv4 address comes as IPv4-mapped IPv6.
+    #[inline]
+    pub const fn octets16(self) -> [u8; 16] {
+        let [high, low] = self.0;
+        let [a, b, c, d, e, f, g, h] = high.to_ne_bytes();
+        let [i, j, k, l, m, n, o, p] = low.to_ne_bytes();
+        [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
+    }
+
+    /// The four IPv4 octets in network order, or `None` for an address that is not IPv4.
+    #[inline]
+    pub const fn v4(self) -> Option<[u8; 4]> {
+        if !self.is_v4() {
+            return None;
+        }
+        let [_, low] = self.0;
+        let [_, _, _, _, a, b, c, d] = low.to_ne_bytes();
+        Some([a, b, c, d])
+    }
+
+    /// Whether this is an IPv4 address.
+    #[inline]
+    pub const fn is_v4(self) -> bool {
+        let [high, low] = self.0;
+        high == 0 && u64::from_be(low) >> 32 == MAPPED
+    }
+
+    /// The two words that make up the address; their bytes in memory are in network order.
+    #[inline]
+    pub const fn to_words(self) -> [u64; 2] {
+        self.0
+    }
+
+    /// The address made of the words that [`Address::to_words`] gave.
+    #[inline]
+    pub const fn from_words(words: [u64; 2]) -> Self {
+        Self(words)
+    }
+}
+
+/// For logs: `192.0.2.1` or `2001:db8::1`.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.v4() {
+            Some(octets) => fmt::Display::fmt(&Ipv4Addr::from(octets), f),
+            None => fmt::Display::fmt(&Ipv6Addr::from(self.octets16()), f),
+        }
+    }
+}
+
+/// For `/proc/net/ip_vs*`: `C0000201`, or the eight groups of an IPv6 address in full,
+/// `2001:0db8:0000:0000:0000:0000:0000:0001`.
+impl fmt::UpperHex for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(octets) = self.v4() {
+            return write!(f, "{:08X}", u32::from_be_bytes(octets));
+        }
+        let [a, b, c, d, e, f6, g, h] = Ipv6Addr::from(self.octets16()).segments();
+        write!(
+            f,
+            "{a:04x}:{b:04x}:{c:04x}:{d:04x}:{e:04x}:{f6:04x}:{g:04x}:{h:04x}"
+        )
+    }
+}
+
+/// An address and a port.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub struct Endpoint {
+    /// The address.
+    pub address: Address,
+    /// The port in host order; 0 means any where a service is named.
+    pub port: u16,
+}
+
+impl Endpoint {
+    /// The endpoint of this address and this port (host order).
+    #[inline]
+    pub const fn new(address: Address, port: u16) -> Self {
+        Self { address, port }
+    }
+}
+
+/// For logs: `192.0.2.1:80` or `[2001:db8::1]:80`.
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.address.is_v4() {
+            write!(f, "{}:{}", self.address, self.port)
+        } else {
+            write!(f, "[{}]:{}", self.address, self.port)
+        }
+    }
+}
+
+/// For `/proc/net/ip_vs`: `C0000201:0050`, or `[2001:0db8:…:0001]:0050`.
+impl fmt::UpperHex for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.address.is_v4() {
+            write!(f, "{:X}:{:04X}", self.address, self.port)
+        } else {
+            write!(f, "[{:X}]:{:04X}", self.address, self.port)
+        }
+    }
+}
+
+/// A number that names no address family or transport protocol that the director balances.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Unsupported;
+
+/// An address family, numbered as `AF_INET` and `AF_INET6` (`linux/socket.h`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+#[repr(u8)]
+pub enum Family {
+    /// IPv4, `AF_INET`.
+    V4 = 2,
+    /// IPv6, `AF_INET6`.
+    V6 = 10,
+}
+
+impl TryFrom<u16> for Family {
+    type Error = Unsupported;
+
+    #[inline]
+    fn try_from(number: u16) -> Result<Self, Unsupported> {
+        match number {
+            2 => Ok(Self::V4),
+            10 => Ok(Self::V6),
+            _ => Err(Unsupported),
+        }
+    }
+}
+
+/// A transport protocol, numbered as in the IP header (`linux/in.h`, IANA protocol numbers).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+#[repr(u8)]
+pub enum Protocol {
+    /// The Transmission Control Protocol, RFC 9293.
+    Tcp = 6,
+    /// The User Datagram Protocol, RFC 768.
+    Udp = 17,
+}
+
+impl Protocol {
+    /// The name in listings: `TCP` or `UDP`.
+    #[inline]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "TCP",
+            Self::Udp => "UDP",
+        }
+    }
+}
+
+impl TryFrom<u8> for Protocol {
+    type Error = Unsupported;
+
+    #[inline]
+    fn try_from(number: u8) -> Result<Self, Unsupported> {
+        match number {
+            6 => Ok(Self::Tcp),
+            17 => Ok(Self::Udp),
+            _ => Err(Unsupported),
+        }
+    }
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! A keyed hash of connections: SipHash (Aumasson and Bernstein, 2012) with one compression and
+//! three finalisation rounds, so that nobody without the key can pick colliding clients.
+
+use crate::{Endpoint, Family};
+
+/// The secret key of a hash table; fill it with random bits once.
+#[derive(Clone, Copy)]
+pub struct HashKey {
+    /// The first half.
+    pub k0: u64,
+    /// The second half.
+    pub k1: u64,
+}
+
+impl HashKey {
+    /// The key of these halves.
+    #[inline]
+    pub const fn new(k0: u64, k1: u64) -> Self {
+        Self { k0, k1 }
+    }
+}
+
+/// The inner state of SipHash-1-3.
+struct SipHash([u64; 4]);
+
+impl SipHash {
+    /// The state before any data.
+    #[inline]
+    const fn new(key: &HashKey) -> Self {
+        Self([
+            key.k0 ^ 0x736f_6d65_7073_6575,
+            key.k1 ^ 0x646f_7261_6e64_6f6d,
+            key.k0 ^ 0x6c79_6765_6e65_7261,
+            key.k1 ^ 0x7465_6462_7974_6573,
+        ])
+    }
+
+    /// One SipRound.
+    #[inline]
+    fn round(&mut self) {
+        let [mut v0, mut v1, mut v2, mut v3] = self.0;
+        v0 = v0.wrapping_add(v1);
+        v2 = v2.wrapping_add(v3);
+        v1 = v1.rotate_left(13) ^ v0;
+        v3 = v3.rotate_left(16) ^ v2;
+        v0 = v0.rotate_left(32).wrapping_add(v3);
+        v2 = v2.wrapping_add(v1);
+        v1 = v1.rotate_left(17) ^ v2;
+        v3 = v3.rotate_left(21) ^ v0;
+        v2 = v2.rotate_left(32);
+        self.0 = [v0, v1, v2, v3];
+    }
+
+    /// Takes in eight octets, little-endian. The last block holds the message length in its top
+    /// octet.
+    #[inline]
+    fn block(&mut self, m: u64) {
+        let [_, _, _, v3] = &mut self.0;
+        *v3 ^= m;
+        self.round();
+        let [v0, ..] = &mut self.0;
+        *v0 ^= m;
+    }
+
+    /// The hash.
+    #[inline]
+    fn finish(mut self) -> u64 {
+        let [_, _, v2, _] = &mut self.0;
+        *v2 ^= 0xff;
+        self.round();
+        self.round();
+        self.round();
+        let [v0, v1, v2, v3] = self.0;
+        v0 ^ v1 ^ v2 ^ v3
+    }
+}
+
+/// The hash of a connection by its client's end, under a secret key.
+///
+/// The message is protocol, port and address, in network order: 7 octets for IPv4, which with the
+/// length make just the one last block, and 19 for IPv6. The length tells the families apart.
+#[inline]
+pub fn flow_hash(key: &HashKey, family: Family, protocol: u8, client: Endpoint) -> u32 {
+    let mut hash = SipHash::new(key);
+    let [p0, p1] = client.port.to_be_bytes();
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = client.address.octets16();
+    match family {
+        Family::V4 => {
+            hash.block(u64::from_le_bytes([protocol, p0, p1, m, n, o, p, 7]));
+        }
+        Family::V6 => {
+            hash.block(u64::from_le_bytes([protocol, p0, p1, a, b, c, d, e]));
+            hash.block(u64::from_le_bytes([f, g, h, i, j, k, l, m]));
+            hash.block(u64::from_le_bytes([n, o, p, 0, 0, 0, 0, 19]));
+        }
+    }
+    hash.finish() as u32
+}

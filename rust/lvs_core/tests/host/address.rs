@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+use lvs_core::{Address, Endpoint, Family, Protocol, Unsupported};
+use proptest::prelude::*;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+const V6: [u8; 16] = [0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xab];
+
+#[test]
+fn ipv4_is_held_as_mapped_ipv6() {
+    let address = Address::from_v4([192, 0, 2, 1]);
+    let mapped = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 1];
+    assert_eq!(address.octets16(), mapped);
+    assert_eq!(address, Address::from_v6(mapped));
+    assert_eq!(address.v4(), Some([192, 0, 2, 1]));
+    assert!(address.is_v4());
+    assert_eq!(Address::UNSPECIFIED, Address::from_v4([0, 0, 0, 0]));
+}
+
+#[test]
+fn only_the_mapped_prefix_makes_it_ipv4() {
+    let mapped = Address::from_v4([192, 0, 2, 1]).octets16();
+    for octet in 0..12 {
+        let mut other = mapped;
+        other[octet] ^= 1;
+        let other = Address::from_v6(other);
+        assert!(!other.is_v4(), "octet {octet}");
+        assert_eq!(other.v4(), None, "octet {octet}");
+    }
+    assert!(!Address::from_v6([0; 16]).is_v4());
+}
+
+#[test]
+fn size_and_alignment_are_two_words() {
+    assert_eq!(size_of::<Address>(), 16);
+    assert_eq!(align_of::<Address>(), 8);
+}
+
+#[test]
+fn texts_for_logs() {
+    let v4 = Endpoint::new(Address::from_v4([192, 0, 2, 1]), 80);
+    let v6 = Endpoint::new(Address::from_v6(V6), 8080);
+    assert_eq!(v4.to_string(), "192.0.2.1:80");
+    assert_eq!(v4.address.to_string(), "192.0.2.1");
+    assert_eq!(v6.to_string(), "[2001:db8::ab]:8080");
+    assert_eq!(v6.address.to_string(), "2001:db8::ab");
+}
+
+#[test]
+fn texts_for_proc() {
+    let v4 = Endpoint::new(Address::from_v4([192, 0, 2, 1]), 80);
+    let v6 = Endpoint::new(Address::from_v6(V6), 8080);
+    assert_eq!(format!("{v4:X}"), "C0000201:0050");
+    assert_eq!(format!("{:X}", v4.address), "C0000201");
+    assert_eq!(format!("{:X}", Address::from_v4([0, 0, 0, 9])), "00000009");
+    assert_eq!(
+        format!("{v6:X}"),
+        "[2001:0db8:0000:0000:0000:0000:0000:00ab]:1F90"
+    );
+    assert_eq!(
+        format!("{:X}", v6.address),
+        "2001:0db8:0000:0000:0000:0000:0000:00ab"
+    );
+}
+
+#[test]
+fn numbers_of_families_and_protocols() {
+    for number in 0..=u16::MAX {
+        let expected = match number {
+            2 => Ok(Family::V4),
+            10 => Ok(Family::V6),
+            _ => Err(Unsupported),
+        };
+        assert_eq!(Family::try_from(number), expected);
+    }
+    for number in 0..=u8::MAX {
+        let expected = match number {
+            6 => Ok(Protocol::Tcp),
+            17 => Ok(Protocol::Udp),
+            _ => Err(Unsupported),
+        };
+        assert_eq!(Protocol::try_from(number), expected);
+    }
+    assert_eq!((Family::V4 as u8, Family::V6 as u8), (2, 10));
+    assert_eq!((Protocol::Tcp as u8, Protocol::Udp as u8), (6, 17));
+    assert_eq!((Protocol::Tcp.name(), Protocol::Udp.name()), ("TCP", "UDP"));
+}
+
+proptest! {
+    #[test]
+    fn octets_come_back(v4: [u8; 4], v6: [u8; 16]) {
+        prop_assert_eq!(Address::from_v4(v4).v4(), Some(v4));
+        let address = Address::from_v6(v6);
+        prop_assert_eq!(address.octets16(), v6);
+        prop_assert_eq!(Address::from_words(address.to_words()), address);
+        prop_assert_eq!(address.to_words().map(u64::to_ne_bytes).concat(), v6.to_vec());
+    }
+
+    #[test]
+    fn texts_are_the_usual_ones(v4: [u8; 4], v6: [u8; 16]) {
+        prop_assert_eq!(Address::from_v4(v4).to_string(), Ipv4Addr::from(v4).to_string());
+        if Ipv6Addr::from(v6).to_ipv4_mapped().is_none() {
+            prop_assert_eq!(Address::from_v6(v6).to_string(), Ipv6Addr::from(v6).to_string());
+        }
+    }
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+use crate::wire::{naive_sum, octet};
+use lvs_core::checksum::{checksum, sum, udp, update, Difference};
+use proptest::prelude::*;
+
+#[test]
+fn the_example_of_rfc_1071() {
+    let data = [0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7];
+    assert_eq!(sum(&data), 0xddf2);
+    assert_eq!(checksum(&data), 0x220d);
+}
+
+/// RFC 1624, section 4: equation 2 of RFC 1141 would give 0xffff here.
+#[test]
+fn the_example_of_rfc_1624() {
+    assert_eq!(update(0xdd2f, &[0x55, 0x55], &[0x32, 0x85]), 0x0000);
+}
+
+#[test]
+fn edges_of_the_sum() {
+    assert_eq!(sum(&[]), 0);
+    assert_eq!(sum(&[0x12]), 0x1200);
+    assert_eq!(sum(&[0xff, 0xff]), 0xffff);
+    assert_eq!(sum(&[0xff, 0xff, 0x00, 0x01]), 0x0001);
+    assert_eq!(sum(&[0xff, 0xff, 0xff]), 0xff00);
+    assert_eq!(checksum(&[0; 8]), 0xffff);
+    // Carries pile up over a packet of the greatest size.
+    assert_eq!(sum(&[0xff; 65535]), naive_sum(&[0xff; 65535]));
+    assert_eq!(sum(&[0xff; 1 << 20]), 0xffff);
+}
+
+#[test]
+fn a_computed_udp_checksum_of_zero_is_sent_as_ones() {
+    assert_eq!(udp(0), 0xffff);
+    assert_eq!(udp(1), 1);
+    assert_eq!(udp(0xffff), 0xffff);
+}
+
+#[test]
+fn no_difference_changes_nothing() {
+    for check in 0..=u16::MAX {
+        assert_eq!(Difference::NONE.checksum(check), check);
+        assert_eq!(Difference::NONE.sum(check), check);
+    }
+}
+
+proptest! {
+    #[test]
+    fn sum_is_the_sum_by_words(data in proptest::collection::vec(octet(), 0..200)) {
+        prop_assert_eq!(sum(&data), naive_sum(&data));
+        prop_assert_eq!(checksum(&data), !naive_sum(&data));
+    }
+
+    /// Data of every length, some part of it replaced.
+    #[test]
+    fn update_equals_recomputation(
+        data in proptest::collection::vec(octet(), 1..120),
+        new in proptest::collection::vec(octet(), 0..20),
+        place: proptest::sample::Index,
+    ) {
+        let len = new.len().min(data.len());
+        let new = &new[..len];
+        // At an even offset, and an odd length only at the end.
+        let at = place.index((data.len() - len) / 2 + 1) * 2;
+        let at = if len % 2 == 1 { data.len() - len } else { at };
+        prop_assume!(at % 2 == 0);
+        let mut changed = data.clone();
+        changed[at..at + len].copy_from_slice(new);
+        // Ones-complement arithmetic has two zeros, and no sum of anything but zeros is 0.
+        prop_assume!(changed.iter().any(|octet| *octet != 0));
+        prop_assume!(data.iter().any(|octet| *octet != 0));
+        let old = &data[at..at + len];
+        prop_assert_eq!(update(!naive_sum(&data), old, new), !naive_sum(&changed));
+
+        let mut difference = Difference::NONE;
+        difference.replace(old, new);
+        prop_assert_eq!(difference.sum(naive_sum(&data)), naive_sum(&changed));
+    }
+
+    /// Several replacements count together, in any order.
+    #[test]
+    fn differences_add_up(
+        data in proptest::collection::vec(octet(), 16),
+        a: [u8; 2],
+        b: [u8; 4],
+    ) {
+        let mut changed = data.clone();
+        changed[2..4].copy_from_slice(&a);
+        changed[8..12].copy_from_slice(&b);
+        changed[15] |= 1;
+        let mut data = data;
+        data[15] |= 1;
+        let mut difference = Difference::NONE;
+        difference.replace(&data[8..12], &b);
+        difference.replace(&data[2..4], &a);
+        prop_assert_eq!(difference.checksum(!naive_sum(&data)), !naive_sum(&changed));
+    }
+}

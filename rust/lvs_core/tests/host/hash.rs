@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+use lvs_core::hash::{flow_hash, HashKey};
+use lvs_core::{Address, Endpoint, Family};
+use proptest::prelude::*;
+use std::hash::{DefaultHasher, Hasher};
+
+const KEY: HashKey = HashKey::new(0x0706_0504_0302_0100, 0x0f0e_0d0c_0b0a_0908);
+
+/// SipHash-1-3 over the octets 0, 1, 2, … under the key 0, 1, …, 15, as other implementations'
+/// tests have it: here for 7 octets and for 19.
+#[test]
+fn published_vectors() {
+    let v4 = Endpoint::new(Address::from_v4([3, 4, 5, 6]), 0x0102);
+    let hash = flow_hash(&KEY, Family::V4, 0, v4);
+    assert_eq!(hash.to_le_bytes(), [0x40, 0x11, 0xb1, 0x9b]);
+    let v6 = core::array::from_fn(|n| n as u8 + 3);
+    let v6 = Endpoint::new(Address::from_v6(v6), 0x0102);
+    let hash = flow_hash(&KEY, Family::V6, 0, v6);
+    assert_eq!(hash.to_le_bytes(), [0x1c, 0x7d, 0x29, 0x8d]);
+}
+
+/// The standard library's hasher is SipHash-1-3 with a key of zeros.
+fn standard(message: &[&[u8]]) -> u32 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(&message.concat());
+    hasher.finish() as u32
+}
+
+#[test]
+fn every_part_of_the_key_counts() {
+    let client = Endpoint::new(Address::from_v4([192, 0, 2, 1]), 40000);
+    let hash = |key: &HashKey| flow_hash(key, Family::V4, 6, client);
+    for bit in 0..64 {
+        let k0 = HashKey::new(KEY.k0 ^ 1 << bit, KEY.k1);
+        let k1 = HashKey::new(KEY.k0, KEY.k1 ^ 1 << bit);
+        assert_ne!(hash(&k0), hash(&KEY), "bit {bit} of k0");
+        assert_ne!(hash(&k1), hash(&KEY), "bit {bit} of k1");
+    }
+}
+
+/// Clients as they come, neighbours in address and port, spread over the buckets like random ones.
+#[test]
+fn neighbours_spread_evenly() {
+    const BUCKETS: usize = 1024;
+    const CLIENTS: u32 = 64 * BUCKETS as u32;
+    for shift in [0, 22] {
+        let mut counts = [0u32; BUCKETS];
+        for n in 0..CLIENTS {
+            let address = Address::from_v4([10, 0, (n >> 8) as u8 & 15, n as u8]);
+            let client = Endpoint::new(address, 32768 + (n >> 12) as u16);
+            let hash = flow_hash(&KEY, Family::V4, 6, client);
+            counts[(hash >> shift) as usize % BUCKETS] += 1;
+        }
+        let mean = f64::from(CLIENTS) / BUCKETS as f64;
+        let squares: f64 = counts.iter().map(|n| (f64::from(*n) - mean).powi(2)).sum();
+        // Chi-squared with 1023 degrees of freedom: within five standard deviations of its mean.
+        let chi = squares / mean;
+        assert!(
+            (797.0..1249.0).contains(&chi),
+            "{chi} with bits from {shift}"
+        );
+    }
+}
+
+proptest! {
+    #[test]
+    fn it_is_siphash_1_3(protocol: u8, port: u16, v4: [u8; 4], v6: [u8; 16]) {
+        let key = HashKey::new(0, 0);
+        let client = Endpoint::new(Address::from_v4(v4), port);
+        prop_assert_eq!(
+            flow_hash(&key, Family::V4, protocol, client),
+            standard(&[&[protocol], &port.to_be_bytes(), &v4])
+        );
+        let client = Endpoint::new(Address::from_v6(v6), port);
+        prop_assert_eq!(
+            flow_hash(&key, Family::V6, protocol, client),
+            standard(&[&[protocol], &port.to_be_bytes(), &v6])
+        );
+    }
+}

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+use crate::wire::{wire, Wire};
+use lvs_core::packet::{addresses_v4, parse, Packet, ParseError, TcpFlags};
+use lvs_core::{Address, Endpoint, Family, Protocol};
+use proptest::prelude::*;
+
+/// A SYN with the options that a common client sends, octet by octet.
+#[rustfmt::skip]
+const SYN: [u8; 60] = [
+    0x45, 0x00, 0x00, 0x3c, 0x1c, 0x46, 0x40, 0x00, 0x40, 0x06, 0xb1, 0xe6,
+    0xac, 0x10, 0x0a, 0x63, 0xac, 0x10, 0x0a, 0x0c,
+    0x9c, 0x42, 0x00, 0x50, 0x12, 0x34, 0x56, 0x78, 0x00, 0x00, 0x00, 0x00,
+    0xa0, 0x02, 0xfa, 0xf0, 0x00, 0x00, 0x00, 0x00,
+    0x02, 0x04, 0x05, 0xb4, 0x04, 0x02, 0x08, 0x0a, 0x00, 0x00, 0x00, 0x01,
+    0x00, 0x00, 0x00, 0x00, 0x01, 0x03, 0x03, 0x07,
+];
+
+fn endpoint((octets, port): ([u8; 4], u16)) -> Endpoint {
+    Endpoint::new(Address::from_v4(octets), port)
+}
+
+/// What a change of one 16-bit field makes of a good packet.
+fn parse_with(wire: &Wire, at: usize, field: u16) -> Result<Packet, ParseError> {
+    let mut packet = wire.build();
+    packet[at..at + 2].copy_from_slice(&field.to_be_bytes());
+    parse(&packet)
+}
+
+#[test]
+fn a_syn_octet_by_octet() {
+    assert_eq!(
+        parse(&SYN),
+        Ok(Packet {
+            family: Family::V4,
+            protocol: Protocol::Tcp,
+            source: endpoint(([172, 16, 10, 99], 40002)),
+            destination: endpoint(([172, 16, 10, 12], 80)),
+            network_header_len: 20,
+            total_len: 60,
+            dont_fragment: true,
+            tcp_flags: TcpFlags::SYN,
+            more_fragments: false,
+        })
+    );
+}
+
+#[test]
+fn tcp_flags_are_octet_13() {
+    for (bit, flag) in [
+        (0x01, TcpFlags::FIN),
+        (0x02, TcpFlags::SYN),
+        (0x04, TcpFlags::RST),
+        (0x08, TcpFlags::PSH),
+        (0x10, TcpFlags::ACK),
+    ] {
+        let mut packet = SYN;
+        packet[33] = bit;
+        assert_eq!(parse(&packet).unwrap().tcp_flags, flag);
+    }
+    let both = TcpFlags::SYN | TcpFlags::ACK;
+    assert_eq!(both.bits(), 0x12);
+    assert_eq!(TcpFlags::from_bits(0x12), both);
+    assert!(both.contains(TcpFlags::ACK) && both.contains(both));
+    assert!(!TcpFlags::SYN.contains(both));
+    assert!(TcpFlags::SYN.contains(TcpFlags::EMPTY));
+    assert_eq!(both | TcpFlags::ACK, both);
+    // PSH, URG, ECE and CWR may come with data; SYN, FIN and RST make it something else.
+    for bits in 0..=u8::MAX {
+        let data = bits & 0x10 != 0 && bits & 0x07 == 0;
+        assert_eq!(TcpFlags::from_bits(bits).is_data(), data, "{bits:#04x}");
+    }
+}
+
+/// With too little at hand, the parser names what is enough, and with that it goes on.
+#[test]
+fn truncation_names_what_is_needed() {
+    for tcp in [true, false] {
+        for options in [0, 4, 40] {
+            let mut wire = Wire::new(tcp);
+            wire.options = vec![1; options];
+            let packet = wire.build();
+            let enough = wire.header_len() + if tcp { 20 } else { 8 };
+            for len in 0..packet.len() {
+                let expected = match len {
+                    0..20 => Err(ParseError::Truncated { need: 20 }),
+                    _ if len < enough => Err(ParseError::Truncated { need: enough }),
+                    _ => parse(&packet),
+                };
+                assert_eq!(parse(&packet[..len]), expected, "{len} of {wire:?}");
+            }
+            assert!(parse(&packet[..enough]).is_ok());
+        }
+    }
+}
+
+#[test]
+fn other_versions_and_protocols_are_not_ours() {
+    for version in (0..16).filter(|version| *version != 4) {
+        let mut packet = SYN;
+        packet[0] = version << 4 | 5;
+        assert_eq!(parse(&packet), Err(ParseError::NotOurs), "{version}");
+        assert_eq!(parse(&packet[..1]), Err(ParseError::NotOurs), "{version}");
+        assert_eq!(addresses_v4(&packet), None, "{version}");
+    }
+    for protocol in (0..=255).filter(|protocol| ![6, 17].contains(protocol)) {
+        let mut packet = SYN;
+        packet[9] = protocol;
+        assert_eq!(parse(&packet), Err(ParseError::NotOurs), "{protocol}");
+        // Nor is a fragment of it.
+        packet[7] = 1;
+        assert_eq!(parse(&packet), Err(ParseError::NotOurs), "{protocol}");
+    }
+}
+
+#[test]
+fn a_header_length_below_20_is_malformed() {
+    for words in 0..5 {
+        let mut packet = SYN;
+        packet[0] = 0x40 | words;
+        assert_eq!(parse(&packet), Err(ParseError::Malformed), "{words}");
+    }
+}
+
+#[test]
+fn the_total_length_must_hold_the_headers() {
+    for tcp in [true, false] {
+        let mut wire = Wire::new(tcp);
+        wire.options = vec![1; 8];
+        wire.payload = vec![];
+        let least = (28 + wire.transport_header_len()) as u16;
+        for total_len in 1..least {
+            let parsed = parse_with(&wire, 2, total_len);
+            assert_eq!(parsed, Err(ParseError::Malformed), "{total_len}");
+        }
+        assert_eq!(parse_with(&wire, 2, least).unwrap().total_len, least);
+        // The slice may hold less than the whole packet.
+        assert_eq!(parse_with(&wire, 2, 65535).unwrap().total_len, 65535);
+    }
+}
+
+#[test]
+fn a_fragment_shorter_than_its_ip_header_is_malformed() {
+    let mut wire = Wire::new(true);
+    wire.fragment = 1;
+    assert_eq!(parse_with(&wire, 2, 19), Err(ParseError::Malformed));
+    assert_eq!(parse_with(&wire, 2, 20), Err(ParseError::Fragment));
+}
+
+/// The kernel clears the total length of a segment too large for it.
+#[test]
+fn total_length_zero_is_a_big_tcp_segment() {
+    let packet = parse_with(&Wire::new(true), 2, 0).unwrap();
+    assert_eq!(packet.total_len, 0);
+    assert_eq!(packet.destination.port, 80);
+    let udp = parse_with(&Wire::new(false), 2, 0);
+    assert_eq!(udp, Err(ParseError::Malformed));
+}
+
+#[test]
+fn the_tcp_header_length_must_fit() {
+    let wire = Wire::new(true);
+    let segment = (wire.build().len() - 20) as u16;
+    for words in 0..16u16 {
+        let parsed = parse_with(&wire, 32, words << 12);
+        let fits = words >= 5 && words * 4 <= segment;
+        match fits {
+            true => assert!(parsed.is_ok(), "{words}"),
+            false => assert_eq!(parsed, Err(ParseError::Malformed), "{words}"),
+        }
+    }
+}
+
+#[test]
+fn the_udp_length_must_fit() {
+    let wire = Wire::new(false);
+    let whole = (wire.build().len() - 20) as u16;
+    for len in 0..=whole + 3 {
+        let parsed = parse_with(&wire, 24, len);
+        match (8..=whole).contains(&len) {
+            true => assert!(parsed.is_ok(), "{len}"),
+            false => assert_eq!(parsed, Err(ParseError::Malformed), "{len}"),
+        }
+    }
+    // The first fragment holds but a part of the datagram.
+    let mut wire = wire;
+    wire.fragment = 0x2000;
+    assert!(parse_with(&wire, 24, whole + 1000).unwrap().more_fragments);
+    assert_eq!(parse_with(&wire, 24, 7), Err(ParseError::Malformed));
+}
+
+#[test]
+fn flags_and_fragment_offset() {
+    let wire = Wire::new(true);
+    for bit in 0..13 {
+        assert_eq!(
+            parse_with(&wire, 6, 1 << bit),
+            Err(ParseError::Fragment),
+            "offset bit {bit}"
+        );
+    }
+    let flags = |field| {
+        let packet = parse_with(&wire, 6, field).unwrap();
+        (packet.dont_fragment, packet.more_fragments)
+    };
+    assert_eq!(flags(0), (false, false));
+    assert_eq!(flags(0x4000), (true, false));
+    assert_eq!(flags(0x2000), (false, true));
+    // The reserved bit means nothing.
+    assert_eq!(flags(0x8000), (false, false));
+}
+
+proptest! {
+    #[test]
+    fn what_is_built_is_read(wire in wire()) {
+        let bytes = wire.build();
+        let packet = parse(&bytes).unwrap();
+        prop_assert_eq!(packet, Packet {
+            family: Family::V4,
+            protocol: if wire.tcp { Protocol::Tcp } else { Protocol::Udp },
+            source: endpoint(wire.source),
+            destination: endpoint(wire.destination),
+            network_header_len: wire.header_len() as u16,
+            total_len: bytes.len() as u16,
+            dont_fragment: wire.fragment == 0x4000,
+            tcp_flags: TcpFlags::from_bits(if wire.tcp { wire.tcp_flags } else { 0 }),
+            more_fragments: false,
+        });
+        prop_assert_eq!(
+            addresses_v4(&bytes),
+            Some((packet.source.address, packet.destination.address, packet.protocol as u8))
+        );
+        prop_assert_eq!(addresses_v4(&bytes[..20]), addresses_v4(&bytes));
+        prop_assert_eq!(addresses_v4(&bytes[..19]), None);
+    }
+
+    #[test]
+    fn nothing_panics(
+        wire in wire(),
+        damage in proptest::collection::vec((0..60usize, any::<u8>()), 0..6),
+        len in 0..130usize,
+    ) {
+        let mut bytes = wire.build();
+        for (at, octet) in damage {
+            if let Some(place) = bytes.get_mut(at) {
+                *place = octet;
+            }
+        }
+        bytes.truncate(len);
+        if let Err(ParseError::Truncated { need }) = parse(&bytes) {
+            prop_assert!(need > bytes.len() && need <= 80);
+        }
+        let _ = addresses_v4(&bytes);
+    }
+
+    #[test]
+    fn nothing_panics_on_noise(mut bytes: Vec<u8>) {
+        let _ = (parse(&bytes), addresses_v4(&bytes));
+        if let Some(first) = bytes.first_mut() {
+            *first = 0x45;
+        }
+        let _ = parse(&bytes);
+    }
+}

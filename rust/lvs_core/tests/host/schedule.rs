@@ -1,0 +1,447 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The schedulers one selection at a time, against the definitions of the papers.
+
+use lvs_core::scheduler::{
+    Change, LeastConnection, RoundRobin, Server, WeightedLeastConnection, WeightedRoundRobin,
+};
+use proptest::prelude::*;
+use std::cell::Cell;
+
+/// A server that counts how often it is looked at.
+#[derive(Clone, Debug, Default)]
+pub struct Fake {
+    pub weight: u32,
+    pub active: u32,
+    pub inactive: u32,
+    pub overloaded: bool,
+    pub looks: Cell<usize>,
+}
+
+impl Server for Fake {
+    fn weight(&self) -> u32 {
+        self.looks.set(self.looks.get() + 1);
+        self.weight
+    }
+    fn active(&self) -> u32 {
+        self.active
+    }
+    fn inactive(&self) -> u32 {
+        self.inactive
+    }
+    fn overloaded(&self) -> bool {
+        self.overloaded
+    }
+}
+
+fn weights(weights: &[u32]) -> Vec<Fake> {
+    let server = |weight: &u32| Fake {
+        weight: *weight,
+        ..Fake::default()
+    };
+    weights.iter().map(server).collect()
+}
+
+fn loads(loads: &[(u32, u32, u32)]) -> Vec<Fake> {
+    let server = |(weight, active, inactive): &(u32, u32, u32)| Fake {
+        weight: *weight,
+        active: *active,
+        inactive: *inactive,
+        ..Fake::default()
+    };
+    loads.iter().map(server).collect()
+}
+
+/// `count` selections, as letters: A for the first server, - for none.
+fn letters(mut select: impl FnMut() -> Option<usize>, count: usize) -> String {
+    let letter = |choice: Option<usize>| choice.map_or('-', |n| (b'A' + n as u8) as char);
+    (0..count).map(|_| letter(select())).collect()
+}
+
+fn wrr(servers: &[Fake]) -> WeightedRoundRobin {
+    let scheduler = WeightedRoundRobin::new();
+    scheduler.changed(servers, Change::Reset);
+    scheduler
+}
+
+#[test]
+fn nobody_to_choose() {
+    for servers in [weights(&[]), weights(&[0, 0])] {
+        assert_eq!(RoundRobin::new().select(&servers), None);
+        assert_eq!(wrr(&servers).select(&servers), None);
+        assert_eq!(LeastConnection::new().select(&servers), None);
+        assert_eq!(WeightedLeastConnection::new().select(&servers), None);
+    }
+    let mut servers = weights(&[3]);
+    servers[0].overloaded = true;
+    assert_eq!(RoundRobin::new().select(&servers), None);
+    assert_eq!(wrr(&servers).select(&servers), None);
+    assert_eq!(LeastConnection::new().select(&servers), None);
+    assert_eq!(WeightedLeastConnection::new().select(&servers), None);
+}
+
+#[test]
+fn rr_goes_in_order_whatever_the_weights() {
+    let servers = weights(&[1, 7, 2]);
+    let rr = RoundRobin::new();
+    assert_eq!(letters(|| rr.select(&servers), 7), "ABCABCA");
+}
+
+#[test]
+fn rr_skips_quiesced_and_overloaded_servers() {
+    let mut servers = weights(&[0, 1, 1, 0, 1]);
+    servers[2].overloaded = true;
+    let rr = RoundRobin::new();
+    assert_eq!(letters(|| rr.select(&servers), 4), "BEBE");
+}
+
+#[test]
+fn rr_keeps_its_place() {
+    let rr = RoundRobin::new();
+    let mut servers = weights(&[1; 4]);
+    assert_eq!(letters(|| rr.select(&servers), 2), "AB");
+    // Without A, C is the second of three and still next.
+    servers.remove(0);
+    rr.changed(&servers, Change::Removed(0));
+    assert_eq!(letters(|| rr.select(&servers), 1), "B");
+    // The next one is removed: its successor, there is none, so from the start.
+    servers.remove(2);
+    rr.changed(&servers, Change::Removed(2));
+    assert_eq!(letters(|| rr.select(&servers), 1), "A");
+    // One is added in front: the same one is next as before.
+    servers.insert(0, weights(&[1]).remove(0));
+    rr.changed(&servers, Change::Added(0));
+    assert_eq!(letters(|| rr.select(&servers), 1), "C");
+    // One is added at the end, where the round stands: it is next.
+    servers.push(weights(&[1]).remove(0));
+    rr.changed(&servers, Change::Added(3));
+    assert_eq!(letters(|| rr.select(&servers), 2), "DA");
+    rr.changed(&servers, Change::Edited(0));
+    assert_eq!(letters(|| rr.select(&servers), 1), "B");
+    rr.changed(&servers, Change::Reset);
+    assert_eq!(letters(|| rr.select(&servers), 1), "A");
+}
+
+#[test]
+fn rr_survives_a_list_that_shrank_behind_its_back() {
+    let rr = RoundRobin::new();
+    let servers = weights(&[1; 5]);
+    assert_eq!(letters(|| rr.select(&servers), 4), "ABCD");
+    assert_eq!(letters(|| rr.select(&servers[..2]), 3), "ABA");
+}
+
+#[test]
+fn wrr_gives_the_sequence_of_the_paper() {
+    let servers = weights(&[4, 3, 2]);
+    let wrr = wrr(&servers);
+    assert_eq!(letters(|| wrr.select(&servers), 18), "AABABCABCAABABCABC");
+}
+
+#[test]
+fn wrr_steps_by_the_common_divisor() {
+    let servers = weights(&[200, 100]);
+    let wrr = wrr(&servers);
+    assert_eq!(letters(|| wrr.select(&servers), 6), "AABAAB");
+    let servers = weights(&[0, 5, 0, 5]);
+    let wrr = self::wrr(&servers);
+    assert_eq!(letters(|| wrr.select(&servers), 4), "BDBD");
+}
+
+#[test]
+fn wrr_needs_no_notice_to_be_right() {
+    let servers = weights(&[4, 3, 2]);
+    let wrr = WeightedRoundRobin::new();
+    assert_eq!(letters(|| wrr.select(&servers), 9), "AABABCABC");
+    // And goes on when all weights were 0 for a while.
+    assert_eq!(wrr.select(&weights(&[0, 0, 0])), None);
+    assert_eq!(letters(|| wrr.select(&servers), 9), "AABABCABC");
+}
+
+#[test]
+fn wrr_keeps_its_place() {
+    let mut servers = weights(&[4, 3, 2]);
+    let wrr = wrr(&servers);
+    assert_eq!(letters(|| wrr.select(&servers), 4), "AABA");
+    // In the pass for weights of 2 and more, A has had its turn: B and C remain, then the last pass.
+    let a = servers.remove(0);
+    wrr.changed(&servers, Change::Removed(0));
+    assert_eq!(letters(|| wrr.select(&servers), 9), "ABABAABAB");
+    // Put back in front of who is next, A waits for the next pass.
+    assert_eq!(letters(|| wrr.select(&servers), 1), "A");
+    servers.insert(0, a);
+    wrr.changed(&servers, Change::Added(0));
+    assert_eq!(letters(|| wrr.select(&servers), 5), "ABCAB");
+    // Reset begins a whole new round.
+    wrr.changed(&servers, Change::Reset);
+    assert_eq!(letters(|| wrr.select(&servers), 9), "AABABCABC");
+}
+
+#[test]
+fn wrr_follows_edited_weights() {
+    let mut servers = weights(&[4, 3, 2]);
+    let wrr = wrr(&servers);
+    assert_eq!(letters(|| wrr.select(&servers), 1), "A");
+    // No weight reaches the current weight of 4 any more.
+    servers[0].weight = 1;
+    wrr.changed(&servers, Change::Edited(0));
+    assert_eq!(letters(|| wrr.select(&servers), 6), "BBCABC");
+    assert_eq!(letters(|| wrr.select(&servers), 6), "BBCABC");
+    // A divisor that grows: the current weight goes to one of its steps.
+    let mut servers = weights(&[5, 1]);
+    let wrr = self::wrr(&servers);
+    assert_eq!(letters(|| wrr.select(&servers), 2), "AA");
+    servers[0].weight = 6;
+    servers[1].weight = 3;
+    wrr.changed(&servers, Change::Edited(0));
+    assert_eq!(letters(|| wrr.select(&servers), 4), "ABAA");
+    // All quiesced, and back.
+    let quiet = weights(&[0, 0]);
+    wrr.changed(&quiet, Change::Edited(1));
+    assert_eq!(wrr.select(&quiet), None);
+    wrr.changed(&servers, Change::Edited(1));
+    assert_eq!(letters(|| wrr.select(&servers), 3), "AAB");
+}
+
+/// Neither a huge weight nor an overloaded heaviest server makes a selection long.
+#[test]
+fn every_selection_is_short() {
+    let mut servers = weights(&[u32::MAX, 1, 2, 0]);
+    servers[0].overloaded = true;
+    let wrr = wrr(&servers);
+    let rr = RoundRobin::new();
+    let count = |select: &dyn Fn() -> Option<usize>| {
+        servers.iter().for_each(|server| server.looks.set(0));
+        assert!(select().is_some());
+        servers
+            .iter()
+            .map(|server| server.looks.get())
+            .sum::<usize>()
+    };
+    for _ in 0..20 {
+        assert!(count(&|| wrr.select(&servers)) <= 4 * servers.len());
+        assert!(count(&|| rr.select(&servers)) <= 2 * servers.len());
+    }
+    assert_eq!(letters(|| wrr.select(&servers), 1).len(), 1);
+    servers[0].overloaded = false;
+    assert_eq!(self::wrr(&servers).select(&servers), Some(0));
+}
+
+#[test]
+fn lc_takes_the_fewest_active_then_the_fewest_inactive_then_the_first() {
+    let lc = LeastConnection::new();
+    let select = |servers: &[(u32, u32, u32)]| lc.select(&loads(servers));
+    assert_eq!(select(&[(1, 3, 0), (1, 2, 9), (1, 4, 0)]), Some(1));
+    assert_eq!(select(&[(1, 2, 9), (1, 2, 8), (1, 2, 8)]), Some(1));
+    assert_eq!(select(&[(1, 2, 8), (1, 2, 8)]), Some(0));
+    assert_eq!(select(&[(0, 0, 0), (9, 2, 8), (1, 3, 0)]), Some(1));
+    lc.changed(&loads(&[]), Change::Reset);
+    let mut servers = loads(&[(1, 0, 0), (1, 5, 5)]);
+    servers[0].overloaded = true;
+    assert_eq!(lc.select(&servers), Some(1));
+}
+
+#[test]
+fn wlc_compares_loads_to_weights() {
+    let wlc = WeightedLeastConnection::new();
+    let select = |servers: &[(u32, u32, u32)]| wlc.select(&loads(servers));
+    // 3/2 against 4/3; a division would call them equal.
+    assert_eq!(select(&[(2, 3, 0), (3, 4, 0)]), Some(1));
+    assert_eq!(select(&[(3, 4, 0), (2, 3, 0)]), Some(0));
+    // Equal loads: inactive 5/2 against 6/4.
+    assert_eq!(select(&[(2, 3, 5), (4, 6, 6)]), Some(1));
+    assert_eq!(select(&[(2, 3, 5), (4, 6, 10)]), Some(0));
+    assert_eq!(select(&[(0, 0, 0), (1, 7, 0)]), Some(1));
+    // Products beyond 32 bits: 2^31 / 3 against 2^31 / 2 + 1.
+    assert_eq!(select(&[(2, (1 << 31) + 1, 0), (3, 1 << 31, 0)]), Some(1));
+    wlc.changed(&loads(&[]), Change::Reset);
+}
+
+/// The algorithm of the paper, word by word, but for the step, which is the greatest common divisor.
+struct Paper {
+    i: i64,
+    cw: i64,
+}
+
+impl Paper {
+    fn select(&mut self, servers: &[Fake]) -> Option<usize> {
+        let weight = |server: &Fake| i64::from(server.weight);
+        let n = servers.len() as i64;
+        let most = servers.iter().map(weight).max().unwrap_or(0);
+        let divides = |d: &i64| servers.iter().all(|server| weight(server) % d == 0);
+        let step = (1..=most).rev().find(divides)?;
+        // Beyond that many steps everyone was looked at in every pass.
+        for _ in 0..(most + 2) * n {
+            self.i = (self.i + 1) % n;
+            if self.i == 0 {
+                self.cw -= step;
+                if self.cw <= 0 {
+                    self.cw = most;
+                }
+            }
+            let server = &servers[self.i as usize];
+            if weight(server) >= self.cw && weight(server) > 0 && !server.overloaded {
+                return Some(self.i as usize);
+            }
+        }
+        None
+    }
+}
+
+/// Which servers a round has still to come to and which it has not: the place in the sequence without an index.
+#[derive(Default)]
+struct Round {
+    done: Vec<u32>,
+    pending: Vec<u32>,
+}
+
+fn servers() -> impl Strategy<Value = Vec<Fake>> {
+    let number = || prop_oneof![3 => 0..6u32, 1 => any::<u32>(), 1 => Just(u32::MAX)];
+    let server = (number(), number(), number(), proptest::bool::weighted(0.2));
+    let server = server.prop_map(|(weight, active, inactive, overloaded)| Fake {
+        weight,
+        active,
+        inactive,
+        overloaded,
+        ..Fake::default()
+    });
+    proptest::collection::vec(server, 0..7)
+}
+
+fn takes(server: &Fake) -> bool {
+    server.weight > 0 && !server.overloaded
+}
+
+proptest! {
+    #[test]
+    fn wrr_is_the_papers_algorithm(
+        list in proptest::collection::vec((0..12u32, 1..4u32, proptest::bool::weighted(0.1)), 1..7),
+        scale in 1..4u32,
+    ) {
+        let servers: Vec<Fake> = list
+            .iter()
+            .map(|(weight, factor, overloaded)| Fake {
+                weight: weight * factor * scale,
+                overloaded: *overloaded,
+                ..Fake::default()
+            })
+            .collect();
+        let wrr = wrr(&servers);
+        let mut paper = Paper { i: -1, cw: 0 };
+        for n in 0..200 {
+            prop_assert_eq!(wrr.select(&servers), paper.select(&servers), "selection {}", n);
+        }
+    }
+
+    #[test]
+    fn wrr_is_exact_over_a_period(list in proptest::collection::vec(0..30u32, 1..9), skip in 0..50usize) {
+        let servers = weights(&list);
+        let most = list.iter().copied().max().unwrap();
+        prop_assume!(most > 0);
+        let divisor = (1..=most).rev().find(|d| list.iter().all(|w| w % d == 0)).unwrap();
+        let period = list.iter().sum::<u32>() / divisor;
+        let wrr = wrr(&servers);
+        let mut counts = vec![0; list.len()];
+        // A period may begin anywhere.
+        for _ in 0..skip {
+            wrr.select(&servers);
+        }
+        for _ in 0..period {
+            counts[wrr.select(&servers).unwrap()] += 1;
+        }
+        let expected: Vec<u32> = list.iter().map(|weight| weight / divisor).collect();
+        prop_assert_eq!(counts, expected);
+    }
+
+    /// Selections, additions and removals in any order: nobody loses a turn or gets two in a round.
+    #[test]
+    fn rr_keeps_every_turn(
+        steps in proptest::collection::vec((0..5, any::<proptest::sample::Index>()), 0..60),
+    ) {
+        let rr = RoundRobin::new();
+        let mut round = Round::default();
+        let mut list: Vec<u32> = vec![];
+        for (id, (step, place)) in (0..).zip(steps) {
+            match step {
+                0 => {
+                    let at = place.index(list.len() + 1);
+                    list.insert(at, id);
+                    rr.changed(&weights(&vec![1; list.len()]), Change::Added(at));
+                    match at.checked_sub(round.done.len()) {
+                        Some(at) => round.pending.insert(at, id),
+                        None => round.done.insert(at, id),
+                    }
+                }
+                1 if !list.is_empty() => {
+                    let at = place.index(list.len());
+                    let gone = list.remove(at);
+                    rr.changed(&weights(&vec![1; list.len()]), Change::Removed(at));
+                    round.done.retain(|id| *id != gone);
+                    round.pending.retain(|id| *id != gone);
+                }
+                _ => {
+                    if round.pending.is_empty() {
+                        round.pending.append(&mut round.done);
+                    }
+                    let expected = (!round.pending.is_empty()).then(|| round.pending.remove(0));
+                    round.done.extend(expected);
+                    let choice = rr.select(&weights(&vec![1; list.len()]));
+                    prop_assert_eq!(choice.map(|at| list[at]), expected);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn lc_satisfies_its_definition(servers in servers()) {
+        let choice = LeastConnection::new().select(&servers);
+        prop_assert_eq!(choice.is_some(), servers.iter().any(takes));
+        if let Some(choice) = choice {
+            let key = |at: usize| (servers[at].active, servers[at].inactive, at);
+            prop_assert!(takes(&servers[choice]));
+            for at in (0..servers.len()).filter(|at| takes(&servers[*at])) {
+                prop_assert!(key(choice) <= key(at));
+            }
+        }
+    }
+
+    #[test]
+    fn wlc_satisfies_its_definition(servers in servers()) {
+        let choice = WeightedLeastConnection::new().select(&servers);
+        prop_assert_eq!(choice.is_some(), servers.iter().any(takes));
+        if let Some(choice) = choice {
+            let best = &servers[choice];
+            prop_assert!(takes(best));
+            for at in (0..servers.len()).filter(|at| takes(&servers[*at])) {
+                // Both ratios times the product of the weights.
+                let other = &servers[at];
+                let ratio = |count: u32, weight: u32| u128::from(count) * u128::from(weight);
+                let ours = (ratio(best.active, other.weight), ratio(best.inactive, other.weight), choice);
+                let theirs = (ratio(other.active, best.weight), ratio(other.inactive, best.weight), at);
+                prop_assert!(ours <= theirs, "{:?} {:?}", ours, theirs);
+            }
+        }
+    }
+
+    /// Weights of any size, notices or none: a choice is always one that takes connections.
+    #[test]
+    fn choices_take_connections(
+        lists in proptest::collection::vec((servers(), any::<bool>(), 0..9usize), 1..9),
+    ) {
+        let rr = RoundRobin::new();
+        let wrr = WeightedRoundRobin::new();
+        for (servers, notice, index) in lists {
+            if notice {
+                for change in [Change::Added(index), Change::Edited(index), Change::Removed(index)] {
+                    rr.changed(&servers, change);
+                    wrr.changed(&servers, change);
+                }
+            }
+            for _ in 0..5 {
+                for choice in [rr.select(&servers), wrr.select(&servers)] {
+                    prop_assert_eq!(choice.is_some(), servers.iter().any(takes));
+                    prop_assert!(choice.is_none_or(|choice| takes(&servers[choice])));
+                }
+            }
+        }
+    }
+}

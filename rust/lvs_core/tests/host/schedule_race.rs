@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The schedulers from several threads at once.
+
+use lvs_core::scheduler::{
+    Change, LeastConnection, RoundRobin, Server, WeightedLeastConnection, WeightedRoundRobin,
+};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::thread;
+
+/// A server whose numbers change while it is looked at.
+struct Shared {
+    weight: AtomicU32,
+    load: AtomicU32,
+    overloaded: AtomicBool,
+}
+
+impl Shared {
+    fn new(weight: u32) -> Self {
+        Self {
+            weight: AtomicU32::new(weight),
+            load: AtomicU32::new(0),
+            overloaded: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Server for Shared {
+    fn weight(&self) -> u32 {
+        self.weight.load(Relaxed)
+    }
+    fn active(&self) -> u32 {
+        self.load.load(Relaxed)
+    }
+    fn inactive(&self) -> u32 {
+        self.load.load(Relaxed) / 2
+    }
+    fn overloaded(&self) -> bool {
+        self.overloaded.load(Relaxed)
+    }
+}
+
+const THREADS: usize = 4;
+const EACH: usize = 9 * 2000;
+
+/// How often each server is chosen when all threads select at once.
+fn tally(servers: &[Shared], select: impl Fn(&[Shared]) -> Option<usize> + Sync) -> Vec<usize> {
+    let one = || {
+        let mut counts = vec![0; servers.len()];
+        for _ in 0..EACH {
+            counts[select(servers).unwrap()] += 1;
+        }
+        counts
+    };
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(one)).collect();
+        let mut total = vec![0; servers.len()];
+        for counts in threads.into_iter().map(|thread| thread.join().unwrap()) {
+            for (sum, count) in total.iter_mut().zip(counts) {
+                *sum += count;
+            }
+        }
+        total
+    })
+}
+
+#[test]
+fn rr_hits_every_server_equally() {
+    let servers: Vec<Shared> = [1, 5, 1].into_iter().map(Shared::new).collect();
+    let rr = RoundRobin::new();
+    let counts = tally(&servers, |servers| rr.select(servers));
+    assert_eq!(counts, [THREADS * EACH / 3; 3]);
+}
+
+#[test]
+fn wrr_hits_every_server_by_its_weight() {
+    let servers: Vec<Shared> = [4, 3, 2].into_iter().map(Shared::new).collect();
+    let wrr = WeightedRoundRobin::new();
+    let counts = tally(&servers, |servers| wrr.select(servers));
+    let share = THREADS * EACH / 9;
+    assert_eq!(counts, [4 * share, 3 * share, 2 * share]);
+}
+
+/// Weights, loads and the list's length change all the time; selections still end, and never choose
+/// a server that is quiesced throughout, nor one beyond the list.
+#[test]
+fn selections_race_with_changes() {
+    // Server 1 is quiesced throughout, server 3 always takes connections.
+    let servers: Vec<Shared> = [1, 0, 1, 1].into_iter().map(Shared::new).collect();
+    let rr = RoundRobin::new();
+    let wrr = WeightedRoundRobin::new();
+    let stop = AtomicBool::new(false);
+    let change = || {
+        let mut noise: u32 = 1;
+        while !stop.load(Relaxed) {
+            noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let at = [0, 2, 3][(noise >> 8) as usize % 3];
+            let weight = [1, 2, 6, 1000, u32::MAX][(noise >> 16) as usize % 5];
+            servers[at].weight.store(weight, Relaxed);
+            servers[at].load.store(noise >> 4, Relaxed);
+            if at != 3 {
+                servers[at].overloaded.store(noise & 64 != 0, Relaxed);
+                if noise & 128 != 0 {
+                    servers[at].weight.store(0, Relaxed);
+                }
+            }
+            let event = match noise >> 28 {
+                0 => Change::Added(at),
+                1 => Change::Removed(at),
+                2 => Change::Reset,
+                _ => Change::Edited(at),
+            };
+            rr.changed(&servers, event);
+            wrr.changed(&servers, event);
+        }
+    };
+    let select = || {
+        for _ in 0..20_000 {
+            for choice in [
+                rr.select(&servers),
+                wrr.select(&servers),
+                LeastConnection::new().select(&servers),
+                WeightedLeastConnection::new().select(&servers),
+            ] {
+                let choice = choice.expect("server 3 takes connections");
+                assert!(choice < servers.len());
+                assert_ne!(choice, 1, "server 1 is quiesced");
+            }
+        }
+    };
+    thread::scope(|scope| {
+        let changer = scope.spawn(change);
+        let selectors: Vec<_> = (0..2).map(|_| scope.spawn(select)).collect();
+        let results: Vec<_> = selectors.into_iter().map(|thread| thread.join()).collect();
+        // Stop the changer before anything can panic here.
+        stop.store(true, Relaxed);
+        changer.join().unwrap();
+        for result in results {
+            result.unwrap();
+        }
+    });
+}

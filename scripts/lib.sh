@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# Shared by every script here: the cache, its products, long steps with progress, messages.
+# What belongs here: what two scripts need. What never does: knowledge of one product (that is its own script).
+
+set -euo pipefail
+
+SCRIPTS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+TOP=$(dirname "$SCRIPTS")
+CACHE=${IPVS_RS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/ipvs_rs}
+KERNEL_SERIES=${KERNEL_SERIES:-7.2}
+SUITE=trixie
+export LC_ALL=C
+
+msg() { printf '%s\n' "$*" >&2; }
+die() { msg "error: $*"; exit 1; }
+
+# key: twelve characters that stand for everything on standard input.
+key() { sha256sum | cut -c1-12; }
+
+# with_lock FILE CMD...: one at a time across processes; says so when it has to wait.
+with_lock() {
+	local lock=$1
+	shift
+	(
+		if ! flock -n 9; then
+			msg "waiting for another run that holds $lock"
+			flock 9
+		fi
+		"$@" 9>&-
+	) 9>"$lock"
+}
+
+# product PATH CMD...: makes PATH once. CMD gets a temporary name to build under, which is
+# renamed when CMD succeeds: an interrupted step leaves nothing that is taken for whole.
+product() {
+	[ ! -e "$1" ] || return 0
+	mkdir -p "$(dirname "$1")"
+	with_lock "$1.lock" make_product "$@"
+}
+make_product() {
+	local out=$1
+	shift
+	[ ! -e "$out" ] || return 0
+	remove_tree "$out.tmp"
+	"$@" "$out.tmp" || return
+	mv "$out.tmp" "$out"
+}
+
+# remove_tree PATH: also when some of it belongs to the ids of a user namespace.
+remove_tree() {
+	[ -e "$1" ] || return 0
+	if [ "$(id -u)" = 0 ]; then rm -rf -- "$1"; else "$SCRIPTS/in-root" / rm -rf -- "$1"; fi
+}
+
+# step LABEL SECONDS CMD...: runs CMD with its output in a log file, shows how it gets on and
+# how long it should take, and on failure the end of the log.
+step() {
+	local label=$1 estimate=$2 log start pid now rc=0 every=1 line
+	shift 2
+	mkdir -p "$CACHE/logs"
+	log=$CACHE/logs/$(printf '%s' "$label" | tr -cs 'A-Za-z0-9._' -).$$.log
+	start=$SECONDS
+	local tty=0
+	[ -t 2 ] && [ -z "${STEP_PLAIN-}" ] && tty=1
+	[ $tty = 1 ] || { msg "[....] $label (about $estimate s)"; every=30; }
+	"$@" >"$log" 2>&1 </dev/null &
+	pid=$!
+	now=$start
+	while kill -0 "$pid" 2>/dev/null; do
+		sleep 0.2
+		[ $((SECONDS - now)) -ge $every ] || continue
+		now=$SECONDS
+		if [ $tty = 1 ]; then
+			line=$(tail -c 300 "$log" | tr '\r\t' '\n ' | tail -n 1)
+			printf '\r\033[K[%3d s of about %d s] %s: %.40s' $((now - start)) "$estimate" "$label" "$line" >&2
+		else
+			msg "[....] $label: $((now - start)) s of about $estimate s"
+		fi
+	done
+	wait "$pid" || rc=$?
+	[ $tty = 0 ] || printf '\r\033[K' >&2
+	if [ $rc = 0 ]; then
+		msg "[ ok ] $label ($((SECONDS - start)) s)"
+		mv -f "$log" "${log%."$$".log}.log"
+	else
+		msg "[FAIL] $label after $((SECONDS - start)) s; the end of $log:"
+		tail -n "${STEP_TAIL:-40}" "$log" | sed 's#/usr/src/ipvs_rs/##g' >&2
+	fi
+	return $rc
+}
+
+# parallel CMD... --- CMD... : all at once; fails when any does, after all have ended.
+parallel() {
+	local cmd=() pids=() pid rc=0 word
+	for word in "$@" ---; do
+		if [ "$word" = --- ]; then
+			[ ${#cmd[@]} = 0 ] || { STEP_PLAIN=1 "${cmd[@]}" & pids+=($!); }
+			cmd=()
+		else
+			cmd+=("$word")
+		fi
+	done
+	for pid in "${pids[@]}"; do wait "$pid" || rc=$?; done
+	return $rc
+}
