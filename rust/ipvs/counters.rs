@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Traffic counters that can be zeroed without touching what packets write.
+//! Traffic counters that can be zeroed without touching what packets write, and their rates.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 use kernel::prelude::*;
 use knet::counters::{Counters, Totals};
+use lvs_core::rate::Rate;
 
-/// Totals that are remembered: five numbers, each read and written whole. Writers hold the
-/// configuration mutex.
+/// Five numbers that are remembered, each read and written whole.
 #[derive(Default)]
 pub struct Remembered([AtomicU64; 5]);
 
 impl Remembered {
-    /// Nothing yet.
+    /// All zero.
     pub const fn new() -> Self {
         Self([const { AtomicU64::new(0) }; 5])
     }
@@ -40,11 +40,33 @@ impl Remembered {
     }
 }
 
-/// Counters and where they stood when they were last zeroed.
+/// What was counted, and how fast it grows.
+#[derive(Clone, Copy, Default)]
+pub struct Traffic {
+    /// Counts.
+    pub totals: Totals,
+    /// The same per second.
+    pub rates: Totals,
+}
+
+impl Traffic {
+    /// Adds that of another.
+    pub fn add(&mut self, other: &Traffic) {
+        self.totals.add(&other.totals);
+        self.rates.add(&other.rates);
+    }
+}
+
+/// Counters, where they stood when they were last zeroed, and their rates.
 pub struct Statistics {
     /// What packets count into.
     pub live: Counters,
+    /// Written with the configuration mutex held.
     zero: Remembered,
+    /// Where they stood at the last estimate. Written by the slow timer, as are the rates.
+    last: Remembered,
+    /// [`Rate`]s, as bits.
+    rates: Remembered,
 }
 
 impl Statistics {
@@ -53,16 +75,45 @@ impl Statistics {
         Ok(Self {
             live: Counters::new()?,
             zero: Remembered::new(),
+            last: Remembered::new(),
+            rates: Remembered::new(),
         })
     }
 
-    /// What was counted since the last [`Self::zero`]. Any context.
-    pub fn totals(&self) -> Totals {
-        self.live.totals().since(&self.zero.get())
+    /// What was counted since the last [`Self::zero`], and the rates. Any context.
+    pub fn traffic(&self) -> Traffic {
+        Traffic {
+            totals: self.live.totals().since(&self.zero.get()),
+            rates: each(&self.rates.get(), &Totals::default(), |rate, _| {
+                Rate::from_bits(rate).per_second()
+            }),
+        }
     }
 
     /// Starts from zero. Configuration mutex held.
     pub fn zero(&self) {
         self.zero.set(&self.live.totals());
+    }
+
+    /// Estimates the rates; to be called once a [`lvs_core::rate::PERIOD`] by the slow timer.
+    pub fn estimate(&self) {
+        let now = self.live.totals();
+        let events = now.since(&self.last.get());
+        self.last.set(&now);
+        self.rates
+            .set(&each(&self.rates.get(), &events, |rate, events| {
+                Rate::from_bits(rate).after(events).to_bits()
+            }));
+    }
+}
+
+/// Combines two field by field.
+fn each(a: &Totals, b: &Totals, f: impl Fn(u64, u64) -> u64) -> Totals {
+    Totals {
+        connections: f(a.connections, b.connections),
+        in_packets: f(a.in_packets, b.in_packets),
+        in_bytes: f(a.in_bytes, b.in_bytes),
+        out_packets: f(a.out_packets, b.out_packets),
+        out_bytes: f(a.out_bytes, b.out_bytes),
     }
 }

@@ -16,7 +16,8 @@
 //! # Teardown
 //!
 //! The fields of [`Ipvs`] are dropped in order: first the netlink family, so that no command
-//! arrives; then the namespaces' instances, each of which drops its hooks and files, waits, drops
+//! arrives (until the namespaces are there, commands are answered with ENODEV); then the
+//! namespaces' instances, each of which drops its hooks and files, waits, drops
 //! its ticker, services and connections; then, after all RCU callbacks, the slab cache.
 
 #![deny(unsafe_code)]
@@ -35,35 +36,35 @@ pub mod service;
 mod uapi;
 
 use kernel::{prelude::*, ThisModule};
-use knet::{namespace, netlink, table};
+use knet::{module, namespace, netlink, table};
 
 /// Prefix of what this crate prints (only the root crate of a module gets one by `module!`).
 const __LOG_PREFIX: &[u8] = b"ipvs_rs\0";
 
-#[doc(hidden)]
-pub mod macros {
-    //! What [`module_scheduler!`](crate::module_scheduler) needs where it is used.
-    pub use kernel;
-}
-
 /// All of IPVS, alive as long as this value is.
 pub struct Ipvs {
+    _refusal: module::Refusal,
     _family: netlink::Registration<control::Control>,
     _namespaces: namespace::Registration<director::Director>,
     _cache: table::Cache,
 }
 
 impl Ipvs {
-    /// Brings the director up in all network namespaces. Process context.
+    /// Brings the director up in all network namespaces; [`EEXIST`] when another module is one.
+    /// Process context.
     pub fn new(module: &'static ThisModule) -> Result<Self> {
         let cache = table::Cache::new(c"ipvs_rs_connection")?;
-        let namespaces = namespace::Registration::new()?;
+        // The family's name tells whether there is another director; it comes before the
+        // namespaces, whose files would clash with those of the other.
         let family = netlink::Registration::new(module).inspect_err(|&error| {
             if error == EEXIST {
                 pr_err!("cannot load: another module provides IPVS already (unload ip_vs first)\n");
             }
         })?;
+        let refusal = module::Refusal::new(c"ip_vs")?;
+        let namespaces = namespace::Registration::new()?;
         Ok(Self {
+            _refusal: refusal,
             _family: family,
             _namespaces: namespaces,
             _cache: cache,

@@ -11,6 +11,7 @@ use crate::{
     destination::RealServer,
     service::{Index, Key},
 };
+use core::sync::atomic::{AtomicU32, Ordering};
 use kernel::{
     alloc::KVec,
     new_mutex,
@@ -29,6 +30,7 @@ use knet::{
 use lvs_core::{
     hash::HashKey,
     packet::{self, ParseError, TcpFlags},
+    rate::PERIOD,
     state::State,
     timeout::Timeouts,
     Endpoint, Protocol,
@@ -58,6 +60,8 @@ pub struct Path {
     pub connections: Table<Connection>,
     hash: HashKey,
     timeouts: Cell<Timeouts>,
+    /// The second in which rates were last estimated.
+    estimated: AtomicU32,
     #[pin]
     deleted: Mutex<KVec<Deleted>>,
 }
@@ -76,6 +80,7 @@ impl Path {
                 connections,
                 hash,
                 timeouts,
+                estimated: AtomicU32::new(work::seconds()),
                 deleted <- new_mutex!(KVec::new(), "ipvs_rs_deleted"),
             }),
             GFP_KERNEL,
@@ -249,7 +254,17 @@ impl Handler for Path {
 
 impl Tick for Path {
     fn tick(&self) -> Option<u32> {
-        self.connections.expire(work::seconds());
+        let now = work::seconds();
+        self.connections.expire(now);
+        let last = self.estimated.load(Ordering::Relaxed);
+        if now.wrapping_sub(last) >= PERIOD {
+            self.estimated.store(now, Ordering::Relaxed);
+            self.services.for_each(|service, section| {
+                for server in service.pool(section).iter().flat_map(|pool| &pool.servers) {
+                    server.statistics.estimate();
+                }
+            });
+        }
         self.deleted
             .lock()
             .retain(|deleted| deleted.server.is_in_use());

@@ -3,7 +3,7 @@
 //! Virtual services, and the index that packets find them by.
 
 use crate::{
-    counters::Remembered,
+    counters::{Remembered, Traffic},
     destination::RealServer,
     scheduler::{Bound, Change, Instance, Name},
 };
@@ -186,7 +186,7 @@ impl Service {
         self.change(servers, Change::Removed(index))?;
         server.set_available(false);
         let mut retired = self.retired.get();
-        retired.add(&server.statistics.totals());
+        retired.add(&server.statistics.traffic().totals);
         self.retired.set(&retired);
         Ok(Some(server))
     }
@@ -238,11 +238,14 @@ impl Service {
     }
 
     /// The traffic of all its destinations since the last [`Self::zero`]. Process context.
-    pub fn totals(&self) -> Totals {
-        let mut sum = self.retired.get();
+    pub fn traffic(&self) -> Traffic {
+        let mut sum = Traffic {
+            totals: self.retired.get(),
+            rates: Totals::default(),
+        };
         knet::rcu::read(|section| {
             for server in self.pool(section).iter().flat_map(|pool| &pool.servers) {
-                sum.add(&server.statistics.totals());
+                sum.add(&server.statistics.traffic());
             }
         });
         sum
@@ -350,6 +353,21 @@ impl Index {
         match key {
             Key::Address { .. } => &self.by_address,
             Key::Mark { .. } => &self.by_mark,
+        }
+    }
+
+    /// Calls `f` for each service. Process context; other work is let in between.
+    pub fn for_each(&self, f: impl Fn(&Service, &Section<'_>)) {
+        for bucket in &self.buckets {
+            if bucket.is_empty() {
+                continue;
+            }
+            knet::rcu::read(|section| {
+                for service in bucket.get(section).into_iter().flatten() {
+                    f(service, section);
+                }
+            });
+            knet::work::yield_now();
         }
     }
 

@@ -38,3 +38,27 @@ impl Drop for Reference {
         unsafe { bindings::knet_module_put(self.0.as_ptr()) };
     }
 }
+
+/// Keeps a module that does the same as ours from being loaded beside it, for as long as this
+/// value lives. There can be one.
+///
+/// Some would not fail cleanly by themselves: the C director creates its files below `/proc/net`
+/// before anything that tells it that it is not alone, and a name that is taken there makes the
+/// kernel print a warning with a stack trace.
+pub struct Refusal(());
+
+impl Refusal {
+    /// Refuses the module called `name` ([`EEXIST`] and a line in the log). Process context.
+    pub fn new(name: &'static CStr) -> Result<Self> {
+        // SAFETY: the name is static and NUL-terminated; ended when the value is dropped.
+        kernel::error::to_result(unsafe { bindings::knet_module_refuse(name.as_char_ptr()) })?;
+        Ok(Self(()))
+    }
+}
+
+impl Drop for Refusal {
+    fn drop(&mut self) {
+        // SAFETY: begun in `new`.
+        unsafe { bindings::knet_module_refuse_end() };
+    }
+}

@@ -35,6 +35,7 @@ pub mod checksum;
 pub mod hash;
 pub mod netlink;
 pub mod packet;
+pub mod rate;
 pub mod rewrite;
 pub mod scheduler;
 pub mod state;

@@ -3,13 +3,13 @@
 //! From services and destinations to attributes.
 
 use crate::{
+    counters::Traffic,
     destination::RealServer,
     scheduler::Server,
     service::{Key, Service},
     uapi,
 };
 use knet::{
-    counters::Totals,
     netlink::{Full, Writer},
     rcu,
 };
@@ -40,7 +40,7 @@ pub(super) fn service(writer: &mut Writer<'_>, service: &Service) -> Result<(), 
     };
 
     let settings = service.settings();
-    let totals = service.totals();
+    let traffic = service.traffic();
     let name = rcu::read(|section| service.pool(section).map(|pool| pool.name));
     writer.nest(uapi::message::SERVICE, |writer| {
         match service.key {
@@ -63,8 +63,8 @@ pub(super) fn service(writer: &mut Writer<'_>, service: &Service) -> Result<(), 
         writer.put(FLAGS, &[a, b, c, d, 0xff, 0xff, 0xff, 0xff])?;
         writer.u32(TIMEOUT, settings.timeout)?;
         writer.u32(NETMASK, settings.netmask)?;
-        statistics(writer, STATS, &totals)?;
-        statistics64(writer, STATS64, &totals)
+        statistics(writer, STATS, &traffic)?;
+        statistics64(writer, STATS64, &traffic)
     })
 }
 
@@ -76,7 +76,7 @@ pub(super) fn destination(writer: &mut Writer<'_>, server: &RealServer) -> Resul
     };
 
     let settings = server.settings();
-    let totals = server.statistics.totals();
+    let traffic = server.statistics.traffic();
     writer.nest(uapi::message::DEST, |writer| {
         writer.put(ADDR, &address(server.endpoint.address))?;
         writer.u16_be(PORT, server.endpoint.port)?;
@@ -91,45 +91,49 @@ pub(super) fn destination(writer: &mut Writer<'_>, server: &RealServer) -> Resul
         writer.u32(INACT_CONNS, server.inactive())?;
         writer.u32(PERSIST_CONNS, 0)?;
         writer.u16(ADDR_FAMILY, family(server.endpoint.address) as u16)?;
-        statistics(writer, STATS, &totals)?;
-        statistics64(writer, STATS64, &totals)
+        statistics(writer, STATS, &traffic)?;
+        statistics64(writer, STATS64, &traffic)
     })
 }
 
 /// Statistics as old tools read them: counts in 32 bits, which wrap.
-fn statistics(writer: &mut Writer<'_>, kind: u16, totals: &Totals) -> Result<(), Full> {
+fn statistics(writer: &mut Writer<'_>, kind: u16, traffic: &Traffic) -> Result<(), Full> {
     use uapi::stats::{
         CONNS, CPS, INBPS, INBYTES, INPKTS, INPPS, OUTBPS, OUTBYTES, OUTPKTS, OUTPPS, PAD,
     };
 
+    let Traffic { totals, rates } = traffic;
     writer.nest(kind, |writer| {
         writer.u32(CONNS, totals.connections as u32)?;
         writer.u32(INPKTS, totals.in_packets as u32)?;
         writer.u32(OUTPKTS, totals.out_packets as u32)?;
         writer.u64(INBYTES, totals.in_bytes, PAD)?;
         writer.u64(OUTBYTES, totals.out_bytes, PAD)?;
-        for rate in [CPS, INPPS, OUTPPS, INBPS, OUTBPS] {
-            writer.u32(rate, 0)?;
-        }
-        Ok(())
+        writer.u32(CPS, rates.connections as u32)?;
+        writer.u32(INPPS, rates.in_packets as u32)?;
+        writer.u32(OUTPPS, rates.out_packets as u32)?;
+        writer.u32(INBPS, rates.in_bytes as u32)?;
+        writer.u32(OUTBPS, rates.out_bytes as u32)
     })
 }
 
 /// Statistics in 64 bits.
-fn statistics64(writer: &mut Writer<'_>, kind: u16, totals: &Totals) -> Result<(), Full> {
+fn statistics64(writer: &mut Writer<'_>, kind: u16, traffic: &Traffic) -> Result<(), Full> {
     use uapi::stats::{
         CONNS, CPS, INBPS, INBYTES, INPKTS, INPPS, OUTBPS, OUTBYTES, OUTPKTS, OUTPPS, PAD,
     };
 
+    let Traffic { totals, rates } = traffic;
     writer.nest(kind, |writer| {
         writer.u64(CONNS, totals.connections, PAD)?;
         writer.u64(INPKTS, totals.in_packets, PAD)?;
         writer.u64(OUTPKTS, totals.out_packets, PAD)?;
         writer.u64(INBYTES, totals.in_bytes, PAD)?;
         writer.u64(OUTBYTES, totals.out_bytes, PAD)?;
-        for rate in [CPS, INPPS, OUTPPS, INBPS, OUTBPS] {
-            writer.u64(rate, 0, PAD)?;
-        }
-        Ok(())
+        writer.u64(CPS, rates.connections, PAD)?;
+        writer.u64(INPPS, rates.in_packets, PAD)?;
+        writer.u64(OUTPPS, rates.out_packets, PAD)?;
+        writer.u64(INBPS, rates.in_bytes, PAD)?;
+        writer.u64(OUTBPS, rates.out_bytes, PAD)
     })
 }

@@ -160,5 +160,7 @@ const struct nlmsghdr *knet_info_message_header(const struct genl_info *info);
 int knet_request_module(const char *prefix, const char *name);
 bool knet_module_get(struct module *module);
 void knet_module_put(struct module *module);
+int knet_module_refuse(const char *name);
+void knet_module_refuse_end(void);
 
 #endif /* KNET_HELPERS_H */

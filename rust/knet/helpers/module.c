@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Modules: loading by name, and keeping them loaded. */
 
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/kmod.h>
 #include <linux/module.h>
+#include <linux/notifier.h>
+#include <linux/string.h>
 
 #include "helpers.h"
 
@@ -20,4 +24,34 @@ bool knet_module_get(struct module *module)
 void knet_module_put(struct module *module)
 {
 	module_put(module);
+}
+
+static const char *knet_refused;
+
+static int knet_module_coming(struct notifier_block *block, unsigned long state,
+			      void *data)
+{
+	const struct module *module = data;
+
+	if (state != MODULE_STATE_COMING || strcmp(module->name, knet_refused))
+		return NOTIFY_DONE;
+	pr_err("cannot load %s: %s provides the same already (unload it first)\n",
+	       module->name, THIS_MODULE->name);
+	return notifier_from_errno(-EEXIST);
+}
+
+static struct notifier_block knet_module_notifier = {
+	.notifier_call = knet_module_coming,
+};
+
+/* From now on a module called @name cannot be loaded. @name must stay. */
+int knet_module_refuse(const char *name)
+{
+	knet_refused = name;
+	return register_module_notifier(&knet_module_notifier);
+}
+
+void knet_module_refuse_end(void)
+{
+	unregister_module_notifier(&knet_module_notifier);
 }

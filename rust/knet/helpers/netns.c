@@ -13,6 +13,8 @@ struct knet_namespace {
 
 static unsigned int knet_namespace_id;
 static struct knet_namespace_calls knet_calls;
+/* The identifier is good: set and cleared around what uses it. */
+static bool knet_registered;
 
 static int knet_namespace_init(struct net *net)
 {
@@ -58,19 +60,26 @@ int knet_namespace_register(const struct knet_namespace_calls *calls)
 	err = register_pernet_subsys(&knet_namespace_ops);
 	if (err)
 		knet_calls.init = NULL;
+	else
+		smp_store_release(&knet_registered, true);
 	return err;
 }
 
 void knet_namespace_unregister(void)
 {
+	WRITE_ONCE(knet_registered, false);
 	unregister_pernet_subsys(&knet_namespace_ops);
 	knet_calls.init = NULL;
 }
 
+/* What init() left for @net; NULL while nothing is registered. */
 void *knet_namespace_data(const struct net *net)
 {
-	struct knet_namespace *ns = net_generic(net, knet_namespace_id);
+	struct knet_namespace *ns;
 
+	if (!smp_load_acquire(&knet_registered))
+		return NULL;
+	ns = net_generic(net, knet_namespace_id);
 	return ns->data;
 }
 
