@@ -17,8 +17,7 @@ use crate::{
 };
 use kernel::{alloc::KVVec, prelude::*, sync::Arc};
 use knet::{
-    errno,
-    namespace,
+    errno, namespace,
     netlink::{Command, Dump, DumpRequest, Family, Full, Request, Source, Writer},
 };
 use lvs_core::netlink::Attributes;

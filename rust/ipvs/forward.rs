@@ -105,11 +105,7 @@ impl Path {
         if rewrite_side(&mut packet, headers, Side::Source, from).is_none() {
             return packet.discard();
         }
-        connection
-            .destination()
-            .statistics
-            .live
-            .packet_out(bytes);
+        connection.destination().statistics.live.packet_out(bytes);
         packet.send(routed)
     }
 

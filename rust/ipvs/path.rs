@@ -188,13 +188,9 @@ impl Path {
         }
 
         let mark = packet.mark();
-        let service = self.services.for_packet(
-            section,
-            mark,
-            headers.family,
-            protocol,
-            headers.destination,
-        );
+        let service =
+            self.services
+                .for_packet(section, mark, headers.family, protocol, headers.destination);
         let Some(service) = service else {
             return packet.accept();
         };
@@ -300,4 +296,3 @@ fn begins_anew(connection: &Connection, headers: &packet::Packet) -> bool {
         && is_beginning(headers.tcp_flags)
         && matches!(connection.state(), State::TimeWait | State::Close)
 }
-

@@ -6,12 +6,7 @@
 //! [`module_scheduler!`](crate::module_scheduler) line; see `Documentation/schedulers.rst`.
 
 use crate::{destination::RealServer, uapi::service::SCHED_NAME_MAX};
-use kernel::{
-    alloc::KVec,
-    prelude::*,
-    sync::Arc,
-    ThisModule,
-};
+use kernel::{alloc::KVec, prelude::*, sync::Arc, ThisModule};
 use knet::{lock::Global, module, rcu};
 
 pub use lvs_core::scheduler::{Change, Server};
@@ -182,9 +177,7 @@ macro_rules! module_scheduler {
         }
 
         impl kernel::Module for Module {
-            fn init(
-                module: &'static kernel::ThisModule,
-            ) -> kernel::error::Result<Self> {
+            fn init(module: &'static kernel::ThisModule) -> kernel::error::Result<Self> {
                 Ok(Self {
                     _registration: $crate::scheduler::Registration::new::<$scheduler>(module)?,
                 })

@@ -141,7 +141,8 @@ impl Service {
     /// only, so it has the same length when it is counted and when it is copied; should it have
     /// changed all the same, the copy is refused.
     fn copy(&self, more: usize) -> Result<KVVec<RealServer>> {
-        let len = knet::rcu::read(|section| self.pool(section).map_or(0, |pool| pool.servers.len()));
+        let len =
+            knet::rcu::read(|section| self.pool(section).map_or(0, |pool| pool.servers.len()));
         let mut copy = KVVec::with_capacity(len.checked_add(more).ok_or(EOVERFLOW)?, GFP_KERNEL)?;
         knet::rcu::read(|section| {
             let servers = self.pool(section).map_or(&[][..], |pool| &pool.servers);

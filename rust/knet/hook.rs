@@ -78,7 +78,11 @@ impl<H: Handler> Registration<H> {
         // SAFETY: the operations stay where they are in the vector's heap memory until `drop` has
         // unregistered them, and so does the handler.
         kernel::error::to_result(unsafe {
-            bindings::nf_register_net_hooks(net.as_ptr(), operations.as_ptr(), operations.len() as u32)
+            bindings::nf_register_net_hooks(
+                net.as_ptr(),
+                operations.as_ptr(),
+                operations.len() as u32,
+            )
         })?;
         Ok(Self {
             net,

@@ -84,7 +84,12 @@ pub fn instance<T: Instance>(source: &impl netlink::Source) -> Option<&T> {
 /// `net` must be alive for `'a`, as must the registration; `T` must be what is registered.
 pub(crate) unsafe fn instance_of<'a, T: Instance>(net: *const bindings::net) -> Option<&'a T> {
     // SAFETY: by this function's contract.
-    unsafe { bindings::knet_namespace_data(net).cast::<T>().cast_const().as_ref() }
+    unsafe {
+        bindings::knet_namespace_data(net)
+            .cast::<T>()
+            .cast_const()
+            .as_ref()
+    }
 }
 
 /// # Safety

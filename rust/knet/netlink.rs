@@ -93,7 +93,10 @@ unsafe fn attributes<'a>(header: *const bindings::nlmsghdr) -> &'a [u8] {
 /// # Invariants
 ///
 /// The pointer is valid for `'a`.
-pub struct Request<'a>(NonNull<bindings::genl_info>, PhantomData<&'a bindings::genl_info>);
+pub struct Request<'a>(
+    NonNull<bindings::genl_info>,
+    PhantomData<&'a bindings::genl_info>,
+);
 
 impl Source for Request<'_> {
     fn net(&self) -> *const bindings::net {
@@ -127,8 +130,7 @@ impl Request<'_> {
         // SAFETY: process context.
         let skb = NonNull::new(unsafe { bindings::knet_reply_new() }).ok_or(ENOMEM)?;
         // SAFETY: the message is ours, the request valid.
-        let header =
-            unsafe { bindings::knet_reply_header(skb.as_ptr(), self.0.as_ptr(), command) };
+        let header = unsafe { bindings::knet_reply_header(skb.as_ptr(), self.0.as_ptr(), command) };
         if header.is_null() || fill(&mut Writer(skb, PhantomData)).is_err() {
             // SAFETY: ours, and not used again.
             unsafe { bindings::knet_reply_free(skb.as_ptr()) };
@@ -178,7 +180,10 @@ impl Source for DumpRequest<'_> {
 /// # Invariants
 ///
 /// The pointer is a message under construction, valid for `'a`.
-pub struct Writer<'a>(NonNull<bindings::sk_buff>, PhantomData<&'a mut bindings::sk_buff>);
+pub struct Writer<'a>(
+    NonNull<bindings::sk_buff>,
+    PhantomData<&'a mut bindings::sk_buff>,
+);
 
 impl Writer<'_> {
     /// Appends an attribute with `payload`.

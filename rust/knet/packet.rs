@@ -93,9 +93,7 @@ impl<'a> Packet<'a> {
     pub fn writable(&mut self, len: usize) -> Result<&mut [u8]> {
         let count = u32::try_from(len).map_err(|_| EINVAL)?;
         // SAFETY: live and owned by the type invariant.
-        kernel::error::to_result(unsafe {
-            bindings::knet_skb_writable(self.skb.as_ptr(), count)
-        })?;
+        kernel::error::to_result(unsafe { bindings::knet_skb_writable(self.skb.as_ptr(), count) })?;
         // SAFETY: the call made `len` bytes linear and private to this packet.
         Ok(unsafe { slice::from_raw_parts_mut(self.raw().data, len) })
     }
@@ -135,7 +133,12 @@ impl<'a> Packet<'a> {
 
     /// Gives the packet its route. Softirq. On errors that the sender should know of, it has been
     /// told by ICMP, so the headers must still be those that it sent.
-    pub fn route(&mut self, _section: &Section<'_>, net: Net, route: Route<'_>) -> Result<Routed, RouteError> {
+    pub fn route(
+        &mut self,
+        _section: &Section<'_>,
+        net: Net,
+        route: Route<'_>,
+    ) -> Result<Routed, RouteError> {
         let (cache, overhead) = match route.cache {
             Some(cache) => (cache.as_ptr(), route.overhead),
             None => (core::ptr::null_mut(), route.overhead),

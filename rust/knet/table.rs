@@ -91,6 +91,7 @@ pub struct Entry<T: Body> {
 }
 
 /// Neighbours in the wheel, under the shard's lock; once taken out, the head for RCU.
+#[repr(C)]
 union Tail<T: Body> {
     links: Links<T>,
     head: bindings::callback_head,
@@ -125,14 +126,11 @@ impl<T: Body> Entry<T> {
             .wrapping_add(self.timeout())
     }
 
-    /// Its neighbours in the wheel.
-    ///
-    /// # Safety
-    ///
-    /// The shard's lock must be held and the entry be in the table.
-    pub(crate) unsafe fn links(&self) -> &mut Links<T> {
-        // SAFETY: by this function's contract nobody else touches the tail, and it holds links.
-        unsafe { &mut (*self.tail.get()).links }
+    /// Its neighbours in the wheel: to be used with the shard's lock held, while the entry is in
+    /// the table.
+    pub(crate) fn links(&self) -> *mut Links<T> {
+        // A union's fields all start where it starts.
+        self.tail.get().cast()
     }
 
     fn reversed(&self) -> u32 {
@@ -417,7 +415,9 @@ impl<T: Body> Table<T> {
                 let mut shard = shard.lock();
                 let mut left = BATCH;
                 while left > 0 {
-                    let Some(entry) = shard.wheel.any() else { break };
+                    let Some(entry) = shard.wheel.any() else {
+                        break;
+                    };
                     // SAFETY: the wheel only holds entries that are in the table.
                     self.0.remove(&mut shard, unsafe { entry.as_ref() });
                     left = left.wrapping_sub(1);
@@ -636,15 +636,18 @@ impl<T: Body> Inner<T> {
                 continue;
             };
             let _shard = shard.lock();
-            let place = self.walk(bucket, geometry, |step| {
-                matches!(step, Step::Sentinel(other) if other == bucket)
-            });
+            let place = self.walk(
+                bucket,
+                geometry,
+                |step| matches!(step, Step::Sentinel(other) if other == bucket),
+            );
             let tagged = ptr::from_ref(old) as usize | SENTINEL;
             if let Some(link) = place.filter(|link| link.load(Ordering::Relaxed) == tagged) {
                 link.store(old.load(Ordering::Relaxed), Ordering::Release);
             }
         }
-        self.geometry.store((order as usize) << 1, Ordering::Release);
+        self.geometry
+            .store((order as usize) << 1, Ordering::Release);
         rcu::synchronize();
         let number = (order + 1 - MIN_ORDER) as usize;
         if let Some(segment) = self.segments.get(number) {
@@ -660,10 +663,7 @@ impl<T: Body> Inner<T> {
 fn place(bucket: u32) -> (usize, usize) {
     match (bucket >> MIN_ORDER).checked_ilog2() {
         None => (0, bucket as usize),
-        Some(n) => (
-            n as usize + 1,
-            (bucket ^ (1 << (n + MIN_ORDER))) as usize,
-        ),
+        Some(n) => (n as usize + 1, (bucket ^ (1 << (n + MIN_ORDER))) as usize),
     }
 }
 
@@ -699,15 +699,10 @@ unsafe extern "C" fn resize<T: Body>(data: *mut c_void) {
             .iter()
             .fold(0usize, |sum, shard| sum.wrapping_add(shard.lock().count));
         let order = table.order();
-        let wanted = table.wants(count);
-        if wanted > order {
-            if table.grow().is_err() {
-                return;
-            }
-        } else if wanted < order {
-            table.shrink();
-        } else {
-            return;
+        match table.wants(count).cmp(&order) {
+            core::cmp::Ordering::Greater if table.grow().is_ok() => {}
+            core::cmp::Ordering::Less => table.shrink(),
+            _ => return,
         }
         work::yield_now();
     }

@@ -98,7 +98,7 @@ impl<T: Body> Wheel<T> {
                 previous: ptr::null_mut(),
             };
             if let Some(next) = head.as_ref() {
-                next.links().previous = this;
+                (*next.links()).previous = this;
             }
         }
         *head = this;
@@ -115,11 +115,11 @@ impl<T: Body> Wheel<T> {
         unsafe {
             let Links { next, previous } = *entry.links();
             match previous.as_ref() {
-                Some(previous) => previous.links().next = next,
+                Some(previous) => (*previous.links()).next = next,
                 None => *head = next,
             }
             if let Some(next) = next.as_ref() {
-                next.links().previous = previous;
+                (*next.links()).previous = previous;
             }
         }
     }

@@ -10,6 +10,8 @@ pub const PERIOD: u32 = 2;
 
 /// Fractional bits of a [`Rate`].
 const FRACTION: u32 = 10;
+/// What one event in a period is worth.
+const EVENT: u64 = (1 << FRACTION) / PERIOD as u64;
 
 /// Events per second, in fixed point.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -31,7 +33,7 @@ impl Rate {
     /// The rate after `events` more within one [`PERIOD`].
     #[must_use]
     pub const fn after(self, events: u64) -> Self {
-        let sample = events.saturating_mul(1 << FRACTION) / PERIOD as u64;
+        let sample = events.saturating_mul(EVENT);
         // A quarter of each, with the remainders, so that a steady rate is reached exactly.
         let kept = self.0.saturating_sub(self.0.div_ceil(4));
         Self(kept.saturating_add(sample.div_ceil(4)))

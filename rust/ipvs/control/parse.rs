@@ -74,7 +74,12 @@ pub(super) fn service<'a>(attributes: &Attributes<'a>) -> Result<(Key, Attribute
                 c"this director does not support IPv6 yet",
             ))
         }
-        Err(_) => return Err(Refusal::new(errno::family_not_supported(), c"unknown address family")),
+        Err(_) => {
+            return Err(Refusal::new(
+                errno::family_not_supported(),
+                c"unknown address family",
+            ))
+        }
     };
     if let Some(mark) = nest.find(FWMARK) {
         let mark = mark.u32()?;
@@ -112,8 +117,7 @@ impl ServiceDetails {
     /// The settings that result from `present` ones.
     pub(super) fn over(&self, present: service::Settings) -> service::Settings {
         service::Settings {
-            flags: (present.flags & !self.mask | self.flags & self.mask)
-                & !uapi::service::F_HASHED,
+            flags: (present.flags & !self.mask | self.flags & self.mask) & !uapi::service::F_HASHED,
             timeout: self.timeout,
             netmask: self.netmask,
         }
@@ -122,9 +126,7 @@ impl ServiceDetails {
 
 /// The rest of a service's nest, for adding and editing.
 pub(super) fn service_details(nest: &Attributes<'_>) -> Result<ServiceDetails, Refusal> {
-    use uapi::service::{
-        FLAGS, F_ONE_PACKET, F_PERSISTENT, NETMASK, PE_NAME, SCHED_NAME, TIMEOUT,
-    };
+    use uapi::service::{FLAGS, F_ONE_PACKET, F_PERSISTENT, NETMASK, PE_NAME, SCHED_NAME, TIMEOUT};
 
     let scheduler = need(nest, SCHED_NAME, c"no scheduler given")?.string()?;
     let (flags, mask) = need(nest, FLAGS, c"no flags given")?.flags_mask()?;
@@ -183,9 +185,7 @@ pub(super) fn destination<'a>(
 }
 
 /// The rest of a destination's nest, for adding and editing.
-pub(super) fn destination_details(
-    nest: &Attributes<'_>,
-) -> Result<destination::Settings, Refusal> {
+pub(super) fn destination_details(nest: &Attributes<'_>) -> Result<destination::Settings, Refusal> {
     use uapi::destination::{
         FWD_MASK, FWD_METHOD, L_THRESH, TUN_FLAGS, TUN_PORT, TUN_TYPE, U_THRESH, WEIGHT,
     };
