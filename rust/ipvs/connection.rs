@@ -157,19 +157,18 @@ impl Connection {
         State::from_u8(self.state.load(Ordering::Relaxed) as u8)
     }
 
-    /// Goes to the state that follows on a packet with `flags`, and returns that when it is
-    /// another one. Any context.
+    /// Goes to the state that follows on a packet with `flags`, and returns it. Any context.
     #[inline]
-    pub fn advance(&self, direction: Direction, flags: TcpFlags) -> Option<State> {
+    pub fn advance(&self, direction: Direction, flags: TcpFlags) -> State {
         let mut word = self.state.load(Ordering::Relaxed);
         loop {
-            if word & GONE != 0 {
-                return None;
-            }
             let old = State::from_u8(word as u8);
+            if word & GONE != 0 {
+                return old;
+            }
             let new = old.after(self.protocol, direction, flags);
             if new == old {
-                return None;
+                return old;
             }
             match self.state.compare_exchange_weak(
                 word,
@@ -181,7 +180,7 @@ impl Connection {
                     if new.is_active() != old.is_active() {
                         self.destination.turn(new.is_active());
                     }
-                    return Some(new);
+                    return new;
                 }
                 Err(current) => word = current,
             }

@@ -245,9 +245,8 @@ impl Director {
         Ok(())
     }
 
-    /// Deletes a destination. Packets of its connections are dropped from now on, and the
-    /// connections end by their timeouts, unless it is added again before. [`ESRCH`]: no such
-    /// service; [`ENOENT`]: no such destination.
+    /// Deletes a destination. What clients send it is dropped from now on, and its connections
+    /// end by their timeouts, unless it is added again before. [`ESRCH`]: no such service; [`ENOENT`]: no such destination.
     pub fn delete_destination(&self, key: &Key, endpoint: Endpoint) -> Result {
         let config = self.config.lock();
         let service = config.find(key)?;

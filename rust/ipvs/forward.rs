@@ -119,9 +119,10 @@ impl Path {
         headers: &packet::Packet,
     ) {
         connection.touch(work::seconds());
-        if let Some(state) = connection.advance(direction, headers.tcp_flags) {
-            self.connections
-                .set_timeout(connection, self.timeout(section, state));
+        let state = connection.advance(direction, headers.tcp_flags);
+        let timeout = self.timeout(section, state);
+        if connection.timeout() != timeout {
+            self.connections.set_timeout(connection, timeout);
         }
     }
 }

@@ -17,8 +17,9 @@
 //!
 //! The fields of [`Ipvs`] are dropped in order: first the netlink family, so that no command
 //! arrives (until the namespaces are there, commands are answered with ENODEV); then the
-//! namespaces' instances, each of which drops its hooks and files, waits, drops
-//! its ticker, services and connections; then, after all RCU callbacks, the slab cache.
+//! namespaces' instances, each of which retires its services and then drops its file, its hooks
+//! (which waits until no packet is inside), its ticker, and its connections; then, when other
+//! directors may be loaded again and all RCU callbacks are done, the slab cache.
 
 #![deny(unsafe_code)]
 #![deny(missing_docs)]
@@ -43,9 +44,9 @@ const __LOG_PREFIX: &[u8] = b"ipvs_rs\0";
 
 /// All of IPVS, alive as long as this value is.
 pub struct Ipvs {
-    _refusal: module::Refusal,
     _family: netlink::Registration<control::Control>,
     _namespaces: namespace::Registration<director::Director>,
+    _refusal: module::Refusal,
     _cache: table::Cache,
 }
 
@@ -64,9 +65,9 @@ impl Ipvs {
         let refusal = module::Refusal::new(c"ip_vs")?;
         let namespaces = namespace::Registration::new()?;
         Ok(Self {
-            _refusal: refusal,
             _family: family,
             _namespaces: namespaces,
+            _refusal: refusal,
             _cache: cache,
         })
     }

@@ -48,6 +48,18 @@ const TICK_MILLISECONDS: u32 = 1000;
 struct Deleted {
     service: Key,
     server: RealServer,
+    /// Second since boot in which it was deleted.
+    since: u32,
+}
+
+impl Deleted {
+    /// A packet that chose the server just before it was deleted makes its connection well within
+    /// this many seconds.
+    const GRACE: u32 = 2;
+
+    fn is_over(&self, now: u32) -> bool {
+        !self.server.is_in_use() && now.wrapping_sub(self.since) >= Self::GRACE
+    }
 }
 
 /// What the packets of one namespace meet.
@@ -87,7 +99,7 @@ impl Path {
         )
     }
 
-    /// Puts other timeouts in force for connections that change their state from now on.
+    /// Puts other timeouts in force, for each connection from its next packet on.
     pub fn set_timeouts(&self, timeouts: Timeouts) -> Result {
         self.timeouts
             .replace(Some(Boxed::new(timeouts, GFP_KERNEL)?));
@@ -99,15 +111,14 @@ impl Path {
         Ok(self.deleted.lock().reserve(more, GFP_KERNEL)?)
     }
 
-    /// Keeps a destination that was deleted, if it has connections. Room for it must have been
-    /// reserved, else it is forgotten. Configuration mutex held.
+    /// Keeps a destination that was deleted, as long as it has connections. Room for it must have
+    /// been reserved, else it is forgotten. Configuration mutex held.
     pub fn keep_deleted(&self, service: Key, server: RealServer) {
-        if server.is_in_use() {
-            let _ = self
-                .deleted
-                .lock()
-                .push_within_capacity(Deleted { service, server });
-        }
+        let _ = self.deleted.lock().push_within_capacity(Deleted {
+            service,
+            server,
+            since: work::seconds(),
+        });
     }
 
     /// Takes back a destination that was deleted from `service`. Configuration mutex held.
@@ -263,7 +274,7 @@ impl Tick for Path {
         }
         self.deleted
             .lock()
-            .retain(|deleted| deleted.server.is_in_use());
+            .retain(|deleted| !deleted.is_over(now));
         Some(TICK_MILLISECONDS)
     }
 }

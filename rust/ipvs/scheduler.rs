@@ -20,8 +20,9 @@ pub trait Scheduler: Send + Sync + 'static {
     /// A fresh one, for a new service.
     fn new() -> Self;
 
-    /// The destinations have changed to `servers`. Process context, one call at a time for a
-    /// service; packets may be in [`Self::select`] meanwhile.
+    /// The destinations have changed to `servers`. Must not sleep (it may be called inside an RCU
+    /// read section); one call at a time for a service, but packets may be in [`Self::select`]
+    /// meanwhile.
     fn changed(&self, servers: &[RealServer], change: Change);
 
     /// The index of the server for a new connection, or none when no server can take it. Softirq,
@@ -107,7 +108,13 @@ impl Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        OFFERS.with(|offers| offers.retain(|offer| offer.name != self.0));
+        OFFERS.with(|offers| {
+            offers.retain(|offer| offer.name != self.0);
+            if offers.is_empty() {
+                // A static is never dropped, so its memory is given back by the last one.
+                *offers = KVec::new();
+            }
+        });
         // No service is bound to it, or its module would be in use, but what the last one left to
         // RCU still runs code of that module.
         rcu::barrier();

@@ -77,7 +77,8 @@ pub struct Service {
     flags: AtomicU32,
     timeout: AtomicU32,
     netmask: AtomicU32,
-    /// Empty once the service was deleted.
+    /// Empty once the service was deleted. Before `scheduler`, hence dropped before it: what is
+    /// left to RCU must be so before the scheduler's module is let go.
     pool: Cell<Pool>,
     /// The traffic of destinations that were deleted.
     retired: Remembered,
@@ -169,9 +170,11 @@ impl Service {
     pub fn add(&self, server: RealServer) -> Result {
         let mut servers = self.copy(1)?;
         let index = servers.len();
+        servers.push(server.clone(), GFP_KERNEL)?;
+        // Before packets can choose it.
         server.set_available(true);
-        servers.push(server, GFP_KERNEL)?;
         self.change(servers, Change::Added(index))
+            .inspect_err(|_| server.set_available(false))
     }
 
     /// Removes a destination and returns it. Configuration mutex held.

@@ -19,10 +19,13 @@
 //!
 //! # Lock order
 //!
-//! 1. `ipvs`'s configuration mutex, one per namespace (process context).
-//! 2. [`lock::Global`] data: one mutex for all (process context).
-//! 3. [`lock::BhLock`], among them the shards of a [`table::Table`]: spinlocks taken with bottom
+//! 1. `ipvs`'s mutexes, from process context: the configuration of a namespace, then that of a
+//!    service's scheduler, or that of the deleted destinations.
+//! 2. [`lock::BhLock`], among them the shards of a [`table::Table`]: spinlocks taken with bottom
 //!    halves off. They are never nested in each other.
+//!
+//! [`lock::Global`] data has one mutex for all (process context); nothing is locked inside it, and
+//! it is not taken while a configuration is locked, since who holds it may be loading a module.
 
 #![deny(missing_docs)]
 #![deny(unsafe_op_in_unsafe_fn)]

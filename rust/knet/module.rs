@@ -48,7 +48,7 @@ impl Drop for Reference {
 pub struct Refusal(());
 
 impl Refusal {
-    /// Refuses the module called `name` ([`EEXIST`] and a line in the log). Process context.
+    /// Refuses the module called `name` ([`EBUSY`] and a line in the log). Process context.
     pub fn new(name: &'static CStr) -> Result<Self> {
         // SAFETY: the name is static and NUL-terminated; ended when the value is dropped.
         kernel::error::to_result(unsafe { bindings::knet_module_refuse(name.as_char_ptr()) })?;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The slow timer (Zhang, "Linux Virtual Server for Scalable Network Services", section on the
-//! connection hash table): a wheel that turns once a second.
+//! The slow timer (Zhang, "Linux Virtual Server for Scalable Network Services", section 3.5): a
+//! wheel that turns once a second.
 //!
 //! A packet only notes the second in which it came. An entry is looked at when its turn comes; one
 //! that was used meanwhile is put back to where it is due now. The wheel has two levels, of 64

@@ -28,6 +28,7 @@ void knet_module_put(struct module *module)
 
 static const char *knet_refused;
 
+/* EBUSY, since modprobe takes EEXIST for success. */
 static int knet_module_coming(struct notifier_block *block, unsigned long state,
 			      void *data)
 {
@@ -37,7 +38,7 @@ static int knet_module_coming(struct notifier_block *block, unsigned long state,
 		return NOTIFY_DONE;
 	pr_err("cannot load %s: %s provides the same already (unload it first)\n",
 	       module->name, THIS_MODULE->name);
-	return notifier_from_errno(-EEXIST);
+	return notifier_from_errno(-EBUSY);
 }
 
 static struct notifier_block knet_module_notifier = {

@@ -27,12 +27,12 @@ void knet_route_release(struct knet_route *route)
 }
 
 static struct rtable *knet_lookup(struct net *net, __be32 daddr, __be32 saddr,
-				  __be32 *source)
+				  __u8 flags, __be32 *source)
 {
 	struct flowi4 fl4 = {
 		.daddr = daddr,
 		.saddr = saddr,
-		.flowi4_flags = FLOWI_FLAG_ANYSRC,
+		.flowi4_flags = FLOWI_FLAG_ANYSRC | flags,
 	};
 	struct rtable *rt = ip_route_output_key(net, &fl4);
 
@@ -60,7 +60,8 @@ static struct dst_entry *knet_cached(struct net *net, struct knet_route *cache,
 		*source = READ_ONCE(cache->source);
 		return dst;
 	}
-	rt = knet_lookup(net, daddr, 0, source);
+	/* The neighbour is @daddr, whatever the destination in the packet. */
+	rt = knet_lookup(net, daddr, 0, FLOWI_FLAG_KNOWN_NH, source);
 	if (!rt) {
 		knet_route_release(cache);
 		return NULL;
@@ -112,7 +113,7 @@ enum knet_route_result knet_route_packet(struct net *net, struct sk_buff *skb,
 		if (!dst)
 			return KNET_NO_ROUTE;
 	} else {
-		rt = knet_lookup(net, daddr, saddr, source);
+		rt = knet_lookup(net, daddr, saddr, 0, source);
 		if (!rt)
 			return KNET_NO_ROUTE;
 		dst = &rt->dst;
