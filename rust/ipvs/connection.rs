@@ -109,11 +109,6 @@ impl Connection {
             && self.server_address == packet.source.address
     }
 
-    /// True when `other` is between the same ends.
-    pub fn is_same(&self, other: &Packet) -> bool {
-        self.is_request(other)
-    }
-
     /// The client's address and port.
     pub fn client(&self) -> Endpoint {
         Endpoint::new(self.client_address, self.client_port)
@@ -138,11 +133,6 @@ impl Connection {
     #[inline]
     pub fn forwarding(&self) -> Forwarding {
         self.forwarding
-    }
-
-    /// The firewall mark that it was scheduled by, or 0.
-    pub fn mark(&self) -> u32 {
-        self.mark
     }
 
     /// The destination.

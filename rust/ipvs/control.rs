@@ -133,6 +133,10 @@ fn carry_out(director: &Director, request: &Request<'_>) -> Result<(), Refusal> 
                 .add_destination(&key, endpoint, &settings)
                 .map_err(|error| match error {
                     EEXIST => Refusal::new(EEXIST, c"the destination exists already"),
+                    EBUSY => Refusal::new(
+                        errno::operation_not_supported(),
+                        c"this director does not support a real server on itself yet",
+                    ),
                     other => no_service(other),
                 })
         }
@@ -211,7 +215,12 @@ fn list(director: &Director, request: &DumpRequest<'_>) -> Result<Listing, Refus
         command::GET_DEST => {
             let attributes = Attributes::new(request.attributes())?;
             let (key, _) = parse::service(&attributes)?;
-            Items::Destinations(director.destinations(&key).map_err(no_service)?)
+            match director.destinations(&key) {
+                Ok(servers) => Items::Destinations(servers),
+                // Deleted since it was listed: tools go on to the next service.
+                Err(ESRCH) => Items::Nothing,
+                Err(error) => return Err(error.into()),
+            }
         }
         // There is no synchronization daemon to tell of.
         _ => Items::Nothing,

@@ -21,22 +21,22 @@ impl Remembered {
     pub fn get(&self) -> Totals {
         let [connections, in_packets, in_bytes, out_packets, out_bytes] = &self.0;
         Totals {
-            connections: connections.load(Ordering::Relaxed),
-            in_packets: in_packets.load(Ordering::Relaxed),
-            in_bytes: in_bytes.load(Ordering::Relaxed),
-            out_packets: out_packets.load(Ordering::Relaxed),
-            out_bytes: out_bytes.load(Ordering::Relaxed),
+            connections: connections.load(Ordering::Acquire),
+            in_packets: in_packets.load(Ordering::Acquire),
+            in_bytes: in_bytes.load(Ordering::Acquire),
+            out_packets: out_packets.load(Ordering::Acquire),
+            out_bytes: out_bytes.load(Ordering::Acquire),
         }
     }
 
     /// Remembers `totals` instead.
     pub fn set(&self, totals: &Totals) {
         let [connections, in_packets, in_bytes, out_packets, out_bytes] = &self.0;
-        connections.store(totals.connections, Ordering::Relaxed);
-        in_packets.store(totals.in_packets, Ordering::Relaxed);
-        in_bytes.store(totals.in_bytes, Ordering::Relaxed);
-        out_packets.store(totals.out_packets, Ordering::Relaxed);
-        out_bytes.store(totals.out_bytes, Ordering::Relaxed);
+        connections.store(totals.connections, Ordering::Release);
+        in_packets.store(totals.in_packets, Ordering::Release);
+        in_bytes.store(totals.in_bytes, Ordering::Release);
+        out_packets.store(totals.out_packets, Ordering::Release);
+        out_bytes.store(totals.out_bytes, Ordering::Release);
     }
 }
 
@@ -83,7 +83,11 @@ impl Statistics {
     /// What was counted since the last [`Self::zero`], and the rates. Any context.
     pub fn traffic(&self) -> Traffic {
         Traffic {
-            totals: self.live.totals().since(&self.zero.get()),
+            totals: {
+                // First the older: what was zeroed meanwhile does not make it negative.
+                let zero = self.zero.get();
+                self.live.totals().since(&zero)
+            },
             rates: each(&self.rates.get(), &Totals::default(), |rate, _| {
                 Rate::from_bits(rate).per_second()
             }),

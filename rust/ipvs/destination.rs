@@ -73,6 +73,8 @@ pub struct Destination {
     available: AtomicBool,
     /// The route to it.
     pub route: RouteCache,
+    /// The same for direct routing, where it is the next neighbour whatever address packets have.
+    pub direct_route: RouteCache,
     /// Its traffic.
     pub statistics: Statistics,
 }
@@ -91,6 +93,7 @@ impl Destination {
             overloaded: AtomicBool::new(false),
             available: AtomicBool::new(true),
             route: RouteCache::new(),
+            direct_route: RouteCache::new(),
             statistics: Statistics::new()?,
         };
         destination.set(settings);
@@ -138,6 +141,7 @@ impl Destination {
         self.available.store(available, Ordering::Relaxed);
         if !available {
             self.route.forget();
+            self.direct_route.forget();
         }
     }
 
@@ -161,7 +165,7 @@ impl Destination {
 
     /// True when connections hold on to it. Any context.
     pub fn is_in_use(&self) -> bool {
-        self.active() != 0 || self.inactive() != 0
+        self.active.load(Ordering::Relaxed) != 0 || self.inactive.load(Ordering::Relaxed) != 0
     }
 
     fn counter(&self, active: bool) -> &AtomicU32 {
@@ -177,17 +181,31 @@ impl Destination {
         if upper == 0 {
             return;
         }
-        let load = self.active().saturating_add(self.inactive());
-        let lower = match self.lower_threshold.load(Ordering::Relaxed) {
-            0 => upper.saturating_sub(upper / 4),
-            lower => lower,
-        };
+        let load = self.load();
         if load >= upper {
             self.overloaded.store(true, Ordering::Relaxed);
-        } else if load < lower {
+        } else if load < self.relief() {
             self.overloaded.store(false, Ordering::Relaxed);
         }
     }
+
+    fn load(&self) -> u32 {
+        self.active().saturating_add(self.inactive())
+    }
+
+    /// The load below which an overloaded destination gets connections again.
+    fn relief(&self) -> u32 {
+        let upper = self.upper_threshold.load(Ordering::Relaxed);
+        match self.lower_threshold.load(Ordering::Relaxed) {
+            0 => upper.saturating_sub(upper / 4),
+            lower => lower,
+        }
+    }
+}
+
+/// A count that several CPUs change in two steps each may be below zero for a moment.
+fn count(counter: &AtomicU32) -> u32 {
+    (counter.load(Ordering::Relaxed) as i32).max(0) as u32
 }
 
 impl Server for Destination {
@@ -196,14 +214,18 @@ impl Server for Destination {
     }
 
     fn active(&self) -> u32 {
-        self.active.load(Ordering::Relaxed)
+        count(&self.active)
     }
 
     fn inactive(&self) -> u32 {
-        self.inactive.load(Ordering::Relaxed)
+        count(&self.inactive)
     }
 
     fn overloaded(&self) -> bool {
+        // Two CPUs may have told of their loads in the wrong order; who asks sets it right.
+        if self.overloaded.load(Ordering::Relaxed) && self.load() < self.relief() {
+            self.overloaded.store(false, Ordering::Relaxed);
+        }
         self.overloaded.load(Ordering::Relaxed)
     }
 }

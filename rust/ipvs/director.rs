@@ -123,8 +123,6 @@ impl Instance for Director {
         drop(file);
         drop(working);
     }
-
-    fn release(&self) {}
 }
 
 impl Director {
@@ -156,10 +154,8 @@ impl Director {
         settings: impl FnOnce(service::Settings) -> service::Settings,
         scheduler: Name,
     ) -> Result {
-        let present = {
-            let service = self.config.lock().find(key)?;
-            rcu::read(|section| service.pool(section).map(|pool| pool.name))
-        };
+        let present = self.config.lock().find(key)?.scheduler_name();
+        // May load a module, hence without the lock.
         let bound = if present == Some(scheduler) {
             None
         } else {
@@ -167,6 +163,10 @@ impl Director {
         };
         let config = self.config.lock();
         let service = config.find(key)?;
+        if bound.is_none() && service.scheduler_name() != Some(scheduler) {
+            // Another command was quicker.
+            return Err(EAGAIN);
+        }
         service.edit(&settings(service.settings()), bound)
     }
 
@@ -202,7 +202,8 @@ impl Director {
     }
 
     /// Adds a destination to a service; one that was deleted while it had connections comes back
-    /// with them. [`ESRCH`]: no such service; [`EEXIST`]: the destination is there already.
+    /// with them. [`ESRCH`]: no such service; [`EEXIST`]: the destination is there already;
+    /// [`EBUSY`]: its address is one of this host.
     pub fn add_destination(
         &self,
         key: &Key,
@@ -214,6 +215,13 @@ impl Director {
         if service.find(endpoint).is_some() {
             return Err(EEXIST);
         }
+        if endpoint
+            .address
+            .v4()
+            .is_some_and(|address| self.net.is_local(address))
+        {
+            return Err(EBUSY);
+        }
         let path = &config.working.as_ref().ok_or(ESRCH)?.path;
         path.reserve_deleted(1)?;
         let server = match path.take_deleted(*key, endpoint) {
@@ -222,7 +230,10 @@ impl Director {
                 server.statistics.zero();
                 server
             }
-            None => RealServer(Arc::new(Destination::new(endpoint, settings)?, GFP_KERNEL)?),
+            None => RealServer(Arc::new(
+                Destination::new(endpoint, settings)?,
+                GFP_KERNEL_ACCOUNT,
+            )?),
         };
         service
             .add(server.clone())

@@ -8,7 +8,7 @@ use crate::{
     path::Path,
 };
 use knet::{
-    packet::{Packet, Verdict},
+    packet::{Packet, RoutedPacket, Verdict},
     rcu::Section,
     route::Route,
     table::Entry,
@@ -31,7 +31,7 @@ impl Path {
     pub(crate) fn forward(
         &self,
         section: &Section<'_>,
-        mut packet: Packet<'_>,
+        packet: Packet<'_>,
         headers: &packet::Packet,
         connection: &Entry<Connection>,
     ) -> Verdict {
@@ -48,18 +48,22 @@ impl Path {
         let Some(address) = server.address.v4() else {
             return packet.discard();
         };
+        let (cache, direct, overhead) = match forwarding {
+            Forwarding::Masquerading => (&destination.route, false, 0),
+            Forwarding::Tunneling => (&destination.route, false, IP_HEADER_BYTES),
+            Forwarding::DirectRouting => (&destination.direct_route, true, 0),
+        };
         let route = Route {
             destination: address,
             source: [0; 4],
-            overhead: match forwarding {
-                Forwarding::Tunneling => IP_HEADER_BYTES,
-                Forwarding::Masquerading | Forwarding::DirectRouting => 0,
-            },
-            cache: Some(&destination.route),
+            overhead,
+            direct,
+            cache: Some(cache),
         };
         let bytes = packet.len();
-        let Ok(routed) = packet.route(section, self.net, route) else {
-            return packet.discard();
+        let mut packet = match packet.route(section, self.net, route) {
+            Ok(packet) => packet,
+            Err(verdict) => return verdict,
         };
         let rewritten = match forwarding {
             Forwarding::Masquerading => {
@@ -72,8 +76,8 @@ impl Path {
         }
         destination.statistics.live.packet_in(bytes);
         match forwarding {
-            Forwarding::Masquerading | Forwarding::DirectRouting => packet.send(routed),
-            Forwarding::Tunneling => packet.send_in_ip(routed, address),
+            Forwarding::Masquerading | Forwarding::DirectRouting => packet.send(),
+            Forwarding::Tunneling => packet.send_in_ip(address),
         }
     }
 
@@ -81,7 +85,7 @@ impl Path {
     pub(crate) fn reply(
         &self,
         section: &Section<'_>,
-        mut packet: Packet<'_>,
+        packet: Packet<'_>,
         headers: &packet::Packet,
         connection: &Entry<Connection>,
     ) -> Verdict {
@@ -96,17 +100,19 @@ impl Path {
             destination: client,
             source,
             overhead: 0,
+            direct: false,
             cache: None,
         };
         let bytes = packet.len();
-        let Ok(routed) = packet.route(section, self.net, route) else {
-            return packet.discard();
+        let mut packet = match packet.route(section, self.net, route) {
+            Ok(packet) => packet,
+            Err(verdict) => return verdict,
         };
         if rewrite_side(&mut packet, headers, Side::Source, from).is_none() {
             return packet.discard();
         }
         connection.destination().statistics.live.packet_out(bytes);
-        packet.send(routed)
+        packet.send()
     }
 
     /// Notes what a packet means for its connection.
@@ -129,7 +135,7 @@ impl Path {
 
 /// Rewrites one side's address and port and takes a hop off the time to live.
 fn rewrite_side(
-    packet: &mut Packet<'_>,
+    packet: &mut RoutedPacket<'_>,
     headers: &packet::Packet,
     side: Side,
     to: Endpoint,
@@ -148,7 +154,7 @@ fn rewrite_side(
 }
 
 /// Takes a hop off the time to live.
-fn age(packet: &mut Packet<'_>, headers: &packet::Packet) -> Option<()> {
+fn age(packet: &mut RoutedPacket<'_>, headers: &packet::Packet) -> Option<()> {
     let bytes = packet
         .writable(usize::from(headers.network_header_len))
         .ok()?;

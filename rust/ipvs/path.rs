@@ -40,6 +40,8 @@ use lvs_core::{
 const PRE_ROUTING_PRIORITY: i32 = -102;
 /// After filter (0), before source NAT (100).
 const LOCAL_IN_PRIORITY: i32 = 98;
+/// Bytes of an IPv4 header without options.
+const PLAIN_HEADER: u16 = 20;
 /// The slow timer ticks once a second.
 const TICK_MILLISECONDS: u32 = 1000;
 
@@ -175,12 +177,17 @@ impl Path {
             return packet.accept();
         }
         if let Some(connection) = self.find_request(section, &headers) {
-            if begins_anew(connection, &headers) {
+            // Options are for the host to judge, so such a packet takes the way over LOCAL_IN.
+            let plain = headers.network_header_len == PLAIN_HEADER;
+            if begins_anew(connection, &headers) || !plain || !packet.is_to_host() {
                 return packet.accept();
             }
             return self.forward(section, packet, &headers, connection);
         }
         if let Some(connection) = self.find_reply(section, &headers) {
+            if !packet.is_to_host() {
+                return packet.accept();
+            }
             return self.reply(section, packet, &headers, connection);
         }
         packet.accept()
@@ -190,6 +197,9 @@ impl Path {
         let Some(headers) = parse(&mut packet) else {
             return packet.accept();
         };
+        if !packet.is_to_host() {
+            return packet.accept();
+        }
         let protocol = headers.protocol;
         if let Some(connection) = self.find_request(section, &headers) {
             if !begins_anew(connection, &headers) {
@@ -227,9 +237,14 @@ impl Path {
             connection,
             work::seconds(),
             timeout,
-            |other| other.is_same(&headers),
+            |other| other.is_request(&headers),
         );
         let connection = match inserted {
+            // Deleted since it was chosen: the client will try again.
+            Ok(connection) if !server.is_available() => {
+                self.connections.remove(connection);
+                return packet.discard();
+            }
             Ok(connection) => {
                 server.statistics.live.connection();
                 connection
@@ -272,9 +287,7 @@ impl Tick for Path {
                 }
             });
         }
-        self.deleted
-            .lock()
-            .retain(|deleted| !deleted.is_over(now));
+        self.deleted.lock().retain(|deleted| !deleted.is_over(now));
         Some(TICK_MILLISECONDS)
     }
 }

@@ -101,7 +101,7 @@ impl Service {
                 retired: Remembered::new(),
                 scheduler <- new_mutex!(Some(scheduler), "ipvs_rs_service"),
             }),
-            GFP_KERNEL,
+            GFP_KERNEL_ACCOUNT,
         )
     }
 
@@ -112,6 +112,11 @@ impl Service {
             timeout: self.timeout.load(Ordering::Relaxed),
             netmask: self.netmask.load(Ordering::Relaxed),
         }
+    }
+
+    /// The name of the scheduler; none when the service is gone. Any context.
+    pub fn scheduler_name(&self) -> Option<Name> {
+        knet::rcu::read(|section| self.pool(section).map(|pool| pool.name))
     }
 
     /// The destinations and their scheduler; none when the service is gone. Any context.
@@ -144,7 +149,8 @@ impl Service {
     fn copy(&self, more: usize) -> Result<KVVec<RealServer>> {
         let len =
             knet::rcu::read(|section| self.pool(section).map_or(0, |pool| pool.servers.len()));
-        let mut copy = KVVec::with_capacity(len.checked_add(more).ok_or(EOVERFLOW)?, GFP_KERNEL)?;
+        let mut copy =
+            KVVec::with_capacity(len.checked_add(more).ok_or(EOVERFLOW)?, GFP_KERNEL_ACCOUNT)?;
         knet::rcu::read(|section| {
             let servers = self.pool(section).map_or(&[][..], |pool| &pool.servers);
             for server in servers {
@@ -238,7 +244,7 @@ impl Service {
             servers,
             scheduler: bound.instance.clone(),
         };
-        Ok(Boxed::new(pool, GFP_KERNEL)?)
+        Ok(Boxed::new(pool, GFP_KERNEL_ACCOUNT)?)
     }
 
     /// The traffic of all its destinations since the last [`Self::zero`]. Process context.
@@ -289,12 +295,6 @@ impl Index {
             by_mark: AtomicU32::new(0),
             hash,
         })
-    }
-
-    /// True when there is no service. Any context.
-    #[inline]
-    pub fn is_empty(&self) -> bool {
-        self.by_address.load(Ordering::Relaxed) == 0 && self.by_mark.load(Ordering::Relaxed) == 0
     }
 
     /// The service that a packet belongs to: that of its mark, else that of its destination and
@@ -393,7 +393,7 @@ impl Index {
     fn rebuild(&self, key: &Key, service: Option<&Arc<Service>>) -> Result {
         let cell = self.bucket(key).ok_or(EINVAL)?;
         let len = knet::rcu::read(|section| cell.get(section).map_or(0, KVec::len));
-        let mut bucket = KVec::with_capacity(len.saturating_add(1), GFP_KERNEL)?;
+        let mut bucket = KVec::with_capacity(len.saturating_add(1), GFP_KERNEL_ACCOUNT)?;
         knet::rcu::read(|section| {
             let old = cell.get(section).map_or(&[][..], |services| services);
             let others = old.iter().filter(|other| other.key != *key);

@@ -77,13 +77,18 @@ impl<H: Handler> Registration<H> {
         }
         // SAFETY: the operations stay where they are in the vector's heap memory until `drop` has
         // unregistered them, and so does the handler.
-        kernel::error::to_result(unsafe {
+        let result = kernel::error::to_result(unsafe {
             bindings::nf_register_net_hooks(
                 net.as_ptr(),
                 operations.as_ptr(),
                 operations.len() as u32,
             )
-        })?;
+        });
+        if let Err(error) = result {
+            // Packets may be inside the first ones, which are unregistered again.
+            rcu::synchronize();
+            return Err(error);
+        }
         Ok(Self {
             net,
             operations,

@@ -26,6 +26,12 @@ impl Net {
     pub(crate) fn as_ptr(self) -> *mut bindings::net {
         self.0.as_ptr()
     }
+
+    /// True for an IPv4 address of this host, given in network byte order. Process context.
+    pub fn is_local(self, address: [u8; 4]) -> bool {
+        // SAFETY: the namespace is alive by the type invariant.
+        unsafe { bindings::knet_address_is_local(self.as_ptr(), u32::from_ne_bytes(address)) }
+    }
 }
 
 /// What there is one of in every network namespace.
@@ -34,11 +40,8 @@ pub trait Instance: Send + Sync + Sized + 'static {
     fn start(net: Net) -> Result<Arc<Self>>;
 
     /// Ends everything that works on its own or can be reached from outside: hooks, files, timers.
-    /// Process context, before a grace period.
+    /// The value itself is let go after a grace period. Process context.
     fn stop(&self);
-
-    /// Lets go of all else. Process context, after a grace period since [`Self::stop`].
-    fn release(&self);
 }
 
 /// Keeps an instance in every namespace for as long as it lives. There can be one in a module.
@@ -123,6 +126,5 @@ unsafe extern "C" fn pre_exit<T: Instance>(data: *mut c_void) {
 /// `data` must be what `init` stored, not used again after this.
 unsafe extern "C" fn exit<T: Instance>(data: *mut c_void) {
     // SAFETY: takes back the reference that `init` leaked.
-    let instance = unsafe { Arc::from_raw(data.cast::<T>().cast_const()) };
-    instance.release();
+    drop(unsafe { Arc::from_raw(data.cast::<T>().cast_const()) });
 }

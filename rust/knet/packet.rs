@@ -8,13 +8,12 @@
 //!
 //! C header: `include/linux/skbuff.h`
 
-use crate::{
-    bindings,
-    namespace::Net,
-    rcu::Section,
-    route::{Route, RouteError},
+use crate::{bindings, namespace::Net, rcu::Section, route::Route};
+use core::{
+    marker::PhantomData,
+    ptr::{self, NonNull},
+    slice,
 };
-use core::{marker::PhantomData, ptr::NonNull, slice};
 use kernel::prelude::*;
 
 /// An IP packet inside a netfilter hook: its data starts at the network header.
@@ -131,18 +130,25 @@ impl<'a> Packet<'a> {
         Verdict(bindings::NF_DROP)
     }
 
-    /// Gives the packet its route. Softirq. On errors that the sender should know of, it has been
-    /// told by ICMP, so the headers must still be those that it sent.
+    /// False for what was sent to a broadcast or multicast link address.
+    #[inline]
+    pub fn is_to_host(&self) -> bool {
+        // SAFETY: live and owned by the type invariant.
+        unsafe { bindings::knet_skb_to_host(self.skb.as_ptr()) }
+    }
+
+    /// Gives the packet its route. Softirq.
+    ///
+    /// It is discarded when there is no route or it leads to this host; when the packet is larger
+    /// than the path allows and must not be fragmented (RFC 1191), and when its time to live is
+    /// used up (RFC 1812 section 5.3.1), its sender is told by ICMP, so the headers must still be
+    /// those that were sent.
     pub fn route(
-        &mut self,
+        self,
         _section: &Section<'_>,
         net: Net,
         route: Route<'_>,
-    ) -> Result<Routed, RouteError> {
-        let (cache, overhead) = match route.cache {
-            Some(cache) => (cache.as_ptr(), route.overhead),
-            None => (core::ptr::null_mut(), route.overhead),
-        };
+    ) -> Result<RoutedPacket<'a>, Verdict> {
         let mut source = 0;
         // SAFETY: the packet is live, the namespace outlives its hooks, the cache is borrowed, and
         // the section is evidence of the RCU read lock.
@@ -150,55 +156,90 @@ impl<'a> Packet<'a> {
             bindings::knet_route_packet(
                 net.as_ptr(),
                 self.skb.as_ptr(),
-                cache,
+                route.cache.map_or(ptr::null_mut(), |cache| cache.as_ptr()),
                 u32::from_ne_bytes(route.destination),
                 u32::from_ne_bytes(route.source),
-                overhead,
+                route.overhead,
+                route.direct,
                 &mut source,
             )
         };
-        match result {
-            bindings::knet_route_result_KNET_ROUTED => Ok(Routed {
-                net,
-                source: source.to_ne_bytes(),
-            }),
-            bindings::knet_route_result_KNET_TOO_BIG => Err(RouteError::TooBig),
-            bindings::knet_route_result_KNET_EXPIRED => Err(RouteError::Expired),
-            _ => Err(RouteError::Unreachable),
+        if result != bindings::knet_route_result_KNET_ROUTED {
+            return Err(self.discard());
         }
+        // INVARIANT: the call has set the route.
+        Ok(RoutedPacket {
+            packet: self,
+            net,
+            source: source.to_ne_bytes(),
+        })
+    }
+}
+
+/// A packet with a route, ready to be changed and sent.
+///
+/// # Invariants
+///
+/// The packet has a route in the namespace `net`.
+pub struct RoutedPacket<'a> {
+    packet: Packet<'a>,
+    net: Net,
+    /// The address of ours that the route prefers.
+    source: [u8; 4],
+}
+
+impl RoutedPacket<'_> {
+    /// See [`Packet::len`].
+    pub fn len(&self) -> u32 {
+        self.packet.len()
     }
 
-    /// Sends the packet along the route that it was given, as one that passes through.
-    pub fn send(self, routed: Routed) -> Verdict {
-        // SAFETY: live and owned by the type invariant; the call consumes it, and the verdict
-        // tells netfilter so.
-        unsafe { bindings::knet_send(routed.net.as_ptr(), self.skb.as_ptr()) };
+    /// See [`Packet::is_empty`].
+    pub fn is_empty(&self) -> bool {
+        self.packet.is_empty()
+    }
+
+    /// See [`Packet::writable`].
+    pub fn writable(&mut self, len: usize) -> Result<&mut [u8]> {
+        self.packet.writable(len)
+    }
+
+    /// See [`Packet::checksum_is_partial`].
+    pub fn checksum_is_partial(&self) -> bool {
+        self.packet.checksum_is_partial()
+    }
+
+    /// See [`Packet::discard`].
+    pub fn discard(self) -> Verdict {
+        self.packet.discard()
+    }
+
+    /// Sends the packet as one that passes through.
+    pub fn send(self) -> Verdict {
+        // SAFETY: live, owned and routed by the type invariants; the call consumes it, and the
+        // verdict tells netfilter so.
+        unsafe { bindings::knet_send(self.net.as_ptr(), self.packet.skb.as_ptr()) };
         Verdict(bindings::NF_STOLEN)
     }
 
-    /// Puts the packet into another one for `destination` (IP in IP, RFC 2003) and sends it along
-    /// the route that it was given, which must lead there. It is discarded for want of memory.
-    pub fn send_in_ip(self, routed: Routed, destination: [u8; 4]) -> Verdict {
-        // SAFETY: live and owned by the type invariant.
+    /// Puts the packet into another one for `destination` (IP in IP, RFC 2003), to which its route
+    /// must lead, and sends that. It is discarded for want of memory.
+    pub fn send_in_ip(self, destination: [u8; 4]) -> Verdict {
+        let skb = self.packet.skb.as_ptr();
+        // SAFETY: live, owned and routed by the type invariants.
         let error = unsafe {
             bindings::knet_encapsulate_ipip(
-                routed.net.as_ptr(),
-                self.skb.as_ptr(),
+                self.net.as_ptr(),
+                skb,
                 u32::from_ne_bytes(destination),
-                u32::from_ne_bytes(routed.source),
+                u32::from_ne_bytes(self.source),
             )
         };
         if error != 0 {
             return self.discard();
         }
         // SAFETY: as in `send`.
-        unsafe { bindings::knet_send_local(routed.net.as_ptr(), self.skb.as_ptr()) };
+        unsafe { bindings::knet_send_local(self.net.as_ptr(), skb) };
         Verdict(bindings::NF_STOLEN)
     }
-}
-
-/// Evidence that a packet has been given its route.
-pub struct Routed {
-    net: Net,
-    source: [u8; 4],
 }

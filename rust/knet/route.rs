@@ -17,20 +17,10 @@ pub struct Route<'a> {
     pub source: [u8; 4],
     /// By how many bytes the packet will grow on the way.
     pub overhead: u32,
-    /// Cache of the route to `destination`, and to nothing else.
+    /// The next neighbour on the link is `destination` itself, whatever address the packet has.
+    pub direct: bool,
+    /// Cache of the route to `destination`, and to nothing else, with the same `direct`.
     pub cache: Option<&'a RouteCache>,
-}
-
-/// Why a packet cannot be sent.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum RouteError {
-    /// There is no route, or it leads to this host.
-    Unreachable,
-    /// The packet is larger than the path allows and must not be fragmented; its sender has been
-    /// told (RFC 1191).
-    TooBig,
-    /// Its time to live is used up; its sender has been told (RFC 1812 section 5.3.1).
-    Expired,
 }
 
 /// Remembers the route to one address until routing changes.

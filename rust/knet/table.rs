@@ -62,6 +62,8 @@ const MAX_ORDER: u32 = 24;
 const SEGMENTS: usize = (MAX_ORDER - MIN_ORDER + 1) as usize;
 /// Entries handled before a lock is released and other work let in.
 const BATCH: usize = 64;
+/// Sentinels put in or taken out, each under a lock of its own, before other work is let in.
+const YIELD_AFTER: u32 = 1024;
 
 const RESIZING: usize = 1;
 const SENTINEL: usize = 1;
@@ -249,14 +251,6 @@ impl<T: Body> Table<T> {
         1 << (self.0.geometry.load(Ordering::Relaxed) >> 1)
     }
 
-    /// The number of entries. Any context.
-    pub fn count(&self) -> usize {
-        self.0
-            .shards
-            .iter()
-            .fold(0, |sum, shard| sum.wrapping_add(shard.lock().count))
-    }
-
     /// Finds the first entry with `hash` that `matches`. Any context.
     #[inline]
     pub fn find<'a>(
@@ -351,7 +345,9 @@ impl<T: Body> Table<T> {
         before.store(place.as_ptr() as usize, Ordering::Release);
         shard.wheel.insert(entry);
         shard.count = shard.count.wrapping_add(1);
-        let crowded = shard.count > (1 << (geometry >> 1) >> SHARD_BITS);
+        // Twice the mean: a shard that is a little fuller than others is no reason.
+        let crowded = shard.count > (2 << (geometry >> 1) >> SHARD_BITS)
+            && (geometry >> 1) < MAX_ORDER as usize;
         drop(shard);
 
         if crowded && !self.0.crowded.swap(true, Ordering::Relaxed) {
@@ -608,6 +604,9 @@ impl<T: Body> Inner<T> {
             let (Some(new), Some(shard)) = (self.sentinel_of(bucket), self.shard(bucket)) else {
                 continue;
             };
+            if bucket % YIELD_AFTER == 0 {
+                work::yield_now();
+            }
             let _shard = shard.lock();
             let reversed = bucket.reverse_bits();
             let place = self.walk(bucket, (order as usize) << 1, |step| match step {

@@ -75,9 +75,24 @@ impl Address {
     pub const fn from_words(words: [u64; 2]) -> Self {
         Self(words)
     }
+
+    /// True for what may be the address of one host: neither unspecified nor multicast nor, of
+    /// IPv4, the limited broadcast (RFC 1122 section 3.2.1.3, RFC 4291 section 2.4).
+    #[must_use]
+    pub fn is_host(self) -> bool {
+        match self.v4() {
+            Some(octets) => {
+                let address = core::net::Ipv4Addr::from(octets);
+                !(address.is_unspecified() || address.is_multicast() || address.is_broadcast())
+            }
+            None => {
+                let address = core::net::Ipv6Addr::from(self.octets16());
+                !(address.is_unspecified() || address.is_multicast())
+            }
+        }
+    }
 }
 
-/// For logs: `192.0.2.1` or `2001:db8::1`.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.v4() {

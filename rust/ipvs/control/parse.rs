@@ -181,7 +181,14 @@ pub(super) fn destination<'a>(
             c"the destination's address family is not supported",
         ));
     }
-    Ok((Endpoint::new(address.address(Family::V4)?, port), nest))
+    let address = address.address(Family::V4)?;
+    if !address.is_host() {
+        return Err(Refusal::new(
+            EINVAL,
+            c"the destination's address is not that of one host",
+        ));
+    }
+    Ok((Endpoint::new(address, port), nest))
 }
 
 /// The rest of a destination's nest, for adding and editing.

@@ -9,10 +9,7 @@ use crate::{
     service::{Key, Service},
     uapi,
 };
-use knet::{
-    netlink::{Full, Writer},
-    rcu,
-};
+use knet::netlink::{Full, Writer};
 use lvs_core::{Address, Family};
 
 /// Addresses travel in a field that has room for both families.
@@ -41,7 +38,7 @@ pub(super) fn service(writer: &mut Writer<'_>, service: &Service) -> Result<(), 
 
     let settings = service.settings();
     let traffic = service.traffic();
-    let name = rcu::read(|section| service.pool(section).map(|pool| pool.name));
+    let name = service.scheduler_name();
     writer.nest(uapi::message::SERVICE, |writer| {
         match service.key {
             Key::Address { protocol, endpoint } => {

@@ -28,6 +28,7 @@ struct seq_file;
 int knet_skb_pull(struct sk_buff *skb, unsigned int len);
 int knet_skb_writable(struct sk_buff *skb, unsigned int len);
 u32 knet_skb_mark(const struct sk_buff *skb);
+bool knet_skb_to_host(const struct sk_buff *skb);
 bool knet_skb_checksum_partial(const struct sk_buff *skb);
 
 /* transmit.c */
@@ -47,7 +48,8 @@ void knet_route_release(struct knet_route *route);
 enum knet_route_result knet_route_packet(struct net *net, struct sk_buff *skb,
 					 struct knet_route *cache, __be32 daddr,
 					 __be32 saddr, unsigned int overhead,
-					 __be32 *source);
+					 bool direct, __be32 *source);
+bool knet_address_is_local(struct net *net, __be32 address);
 int knet_encapsulate_ipip(struct net *net, struct sk_buff *skb, __be32 daddr,
 			  __be32 saddr);
 void knet_send(struct net *net, struct sk_buff *skb);

@@ -7,7 +7,7 @@
 
 struct knet_counters __percpu *knet_counters_alloc(void)
 {
-	return alloc_percpu_gfp(struct knet_counters, GFP_KERNEL | __GFP_ZERO);
+	return alloc_percpu_gfp(struct knet_counters, GFP_KERNEL_ACCOUNT | __GFP_ZERO);
 }
 
 void knet_counters_free(struct knet_counters __percpu *counters)

@@ -29,3 +29,9 @@ bool knet_skb_checksum_partial(const struct sk_buff *skb)
 {
 	return skb->ip_summed == CHECKSUM_PARTIAL;
 }
+
+/* False for what was sent to a broadcast or multicast link address. */
+bool knet_skb_to_host(const struct sk_buff *skb)
+{
+	return skb->pkt_type == PACKET_HOST;
+}

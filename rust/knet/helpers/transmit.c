@@ -51,7 +51,7 @@ static struct rtable *knet_lookup(struct net *net, __be32 daddr, __be32 saddr,
  * when the route changes at this moment; both were right for this host.
  */
 static struct dst_entry *knet_cached(struct net *net, struct knet_route *cache,
-				     __be32 daddr, __be32 *source)
+				     __be32 daddr, __u8 flags, __be32 *source)
 {
 	struct dst_entry *dst = rcu_dereference(cache->dst);
 	struct rtable *rt;
@@ -60,8 +60,7 @@ static struct dst_entry *knet_cached(struct net *net, struct knet_route *cache,
 		*source = READ_ONCE(cache->source);
 		return dst;
 	}
-	/* The neighbour is @daddr, whatever the destination in the packet. */
-	rt = knet_lookup(net, daddr, 0, FLOWI_FLAG_KNOWN_NH, source);
+	rt = knet_lookup(net, daddr, 0, flags, source);
 	if (!rt) {
 		knet_route_release(cache);
 		return NULL;
@@ -89,31 +88,33 @@ static bool knet_route_back(struct net *net, struct sk_buff *skb)
 
 static bool knet_fits(const struct sk_buff *skb, unsigned int mtu)
 {
-	if (skb_is_gso(skb))
-		return skb_gso_validate_network_len(skb, mtu);
-	return skb->len <= mtu || !(ip_hdr(skb)->frag_off & htons(IP_DF));
+	if (skb->len <= mtu || !(ip_hdr(skb)->frag_off & htons(IP_DF)))
+		return true;
+	return skb_is_gso(skb) && skb_gso_validate_network_len(skb, mtu);
 }
 
 /*
  * Finds the route to @daddr, through @cache when there is one, checks that a
  * packet grown by @overhead bytes fits and may live on, and sets the route.
- * @source receives the address of ours that the route prefers.
+ * With @direct the neighbour is @daddr whatever destination the packet itself
+ * has. @source receives the address of ours that the route prefers.
  */
 enum knet_route_result knet_route_packet(struct net *net, struct sk_buff *skb,
 					 struct knet_route *cache, __be32 daddr,
 					 __be32 saddr, unsigned int overhead,
-					 __be32 *source)
+					 bool direct, __be32 *source)
 {
+	__u8 flags = direct ? FLOWI_FLAG_KNOWN_NH : 0;
 	struct dst_entry *dst;
 	struct rtable *rt = NULL;
 	unsigned int mtu;
 
 	if (cache) {
-		dst = knet_cached(net, cache, daddr, source);
+		dst = knet_cached(net, cache, daddr, flags, source);
 		if (!dst)
 			return KNET_NO_ROUTE;
 	} else {
-		rt = knet_lookup(net, daddr, saddr, 0, source);
+		rt = knet_lookup(net, daddr, saddr, flags, source);
 		if (!rt)
 			return KNET_NO_ROUTE;
 		dst = &rt->dst;
@@ -142,13 +143,17 @@ enum knet_route_result knet_route_packet(struct net *net, struct sk_buff *skb,
 	return KNET_ROUTED;
 }
 
-/* The director's own entry stands for the connection: conntrack has no part in what it sends on. */
+/*
+ * The director's own entry stands for the connection: conntrack has no part in
+ * what it sends on, nor has a socket of this host that early demultiplexing found.
+ */
 static void knet_leave_tracking(struct sk_buff *skb)
 {
 #if IS_ENABLED(CONFIG_NF_CONNTRACK)
 	nf_conntrack_put(skb_nfct(skb));
 	nf_ct_set(skb, NULL, IP_CT_UNTRACKED);
 #endif
+	skb_orphan(skb);
 	skb_forward_csum(skb);
 	skb_clear_tstamp(skb);
 }
@@ -165,6 +170,7 @@ int knet_encapsulate_ipip(struct net *net, struct sk_buff *skb, __be32 daddr,
 	u8 ttl = inner->ttl;
 	int err;
 
+	skb_orphan(skb);
 	err = skb_cow_head(skb, LL_RESERVED_SPACE(dst->dev) + dst->header_len +
 				sizeof(*outer));
 	if (err)
@@ -211,4 +217,10 @@ void knet_send_local(struct net *net, struct sk_buff *skb)
 void knet_port_unreachable(struct sk_buff *skb)
 {
 	icmp_send(skb, ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, 0);
+}
+
+/* True for an address of this host. Process context. */
+bool knet_address_is_local(struct net *net, __be32 address)
+{
+	return inet_addr_type(net, address) == RTN_LOCAL;
 }

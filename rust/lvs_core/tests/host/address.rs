@@ -64,6 +64,26 @@ fn texts_for_proc() {
 }
 
 #[test]
+fn what_may_be_a_host() {
+    for (octets, host) in [
+        ([0, 0, 0, 0], false),
+        ([0, 0, 0, 1], true),
+        ([10, 0, 0, 1], true),
+        ([127, 0, 0, 1], true),
+        ([223, 255, 255, 255], true),
+        ([224, 0, 0, 1], false),
+        ([239, 255, 255, 255], false),
+        ([255, 255, 255, 255], false),
+    ] {
+        assert_eq!(Address::from_v4(octets).is_host(), host, "{octets:?}");
+    }
+    let v6 = |text: &str| Address::from_v6(text.parse::<std::net::Ipv6Addr>().unwrap().octets());
+    assert!(v6("2001:db8::1").is_host());
+    assert!(!v6("::").is_host());
+    assert!(!v6("ff02::1").is_host());
+}
+
+#[test]
 fn numbers_of_families_and_protocols() {
     for number in 0..=u16::MAX {
         let expected = match number {
