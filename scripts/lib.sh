@@ -6,9 +6,11 @@
 set -euo pipefail
 
 SCRIPTS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck disable=SC2034 # for the scripts that read this
 TOP=$(dirname "$SCRIPTS")
 CACHE=${IPVS_RS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/ipvs_rs}
 KERNEL_SERIES=${KERNEL_SERIES:-7.2}
+# shellcheck disable=SC2034 # likewise
 SUITE=trixie
 export LC_ALL=C
 
@@ -44,7 +46,7 @@ make_product() {
 	[ ! -e "$out" ] || return 0
 	remove_tree "$out.tmp"
 	"$@" "$out.tmp" || return
-	mv "$out.tmp" "$out"
+	mv -T "$out.tmp" "$out"
 }
 
 # remove_tree PATH: also when some of it belongs to the ids of a user namespace.
@@ -56,19 +58,24 @@ remove_tree() {
 # step LABEL SECONDS CMD...: runs CMD with its output in a log file, shows how it gets on and
 # how long it should take, and on failure the end of the log.
 step() {
-	local label=$1 estimate=$2 log start pid now rc=0 every=1 line
+	local label=$1 estimate=$2 log start pid now rc=0 every=1 line told=0
 	shift 2
 	mkdir -p "$CACHE/logs"
 	log=$CACHE/logs/$(printf '%s' "$label" | tr -cs 'A-Za-z0-9._' -).$$.log
 	start=$SECONDS
 	local tty=0
 	[ -t 2 ] && [ -z "${STEP_PLAIN-}" ] && tty=1
-	[ $tty = 1 ] || { msg "[....] $label (about $estimate s)"; every=30; }
+	[ $tty = 1 ] || every=30
 	"$@" >"$log" 2>&1 </dev/null &
 	pid=$!
 	now=$start
 	while kill -0 "$pid" 2>/dev/null; do
-		sleep 0.2
+		sleep 0.1
+		# What takes no time is not worth a line.
+		if [ $tty$told = 00 ] && [ $((SECONDS - start)) -ge 2 ]; then
+			msg "[....] $label (about $estimate s)"
+			told=1
+		fi
 		[ $((SECONDS - now)) -ge $every ] || continue
 		now=$SECONDS
 		if [ $tty = 1 ]; then
@@ -81,7 +88,7 @@ step() {
 	wait "$pid" || rc=$?
 	[ $tty = 0 ] || printf '\r\033[K' >&2
 	if [ $rc = 0 ]; then
-		msg "[ ok ] $label ($((SECONDS - start)) s)"
+		[ $((SECONDS - start)) -lt 2 ] || msg "[ ok ] $label ($((SECONDS - start)) s)"
 		mv -f "$log" "${log%."$$".log}.log"
 	else
 		msg "[FAIL] $label after $((SECONDS - start)) s; the end of $log:"

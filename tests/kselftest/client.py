@@ -1,0 +1,348 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""A client that takes orders, one a line on standard input, and answers each with one line.
+
+It lives as long as its test script, because starting an interpreter for every request is too slow under
+emulation. Every connection gets the next source port, so that none is ever taken for an older one.
+A connection's outcome is one word: the server's name, or what went wrong instead. The orders are the
+methods `do_…` below; PROTOCOL is tcp or udp.
+"""
+
+import collections
+import concurrent.futures
+import hashlib
+import itertools
+import os
+import socket
+import struct
+import sys
+import threading
+import traceback
+
+from servers import pattern
+
+SO_NO_CHECK = 11
+SCALE = int(os.environ.get("TIME_SCALE", "1"))
+GET = b"GET / HTTP/1.1\r\nHost: service\r\n\r\n"
+
+
+class Wrong(Exception):
+    """An answer that is not what a right director lets through; the text is one word."""
+
+
+def outcome(function, *arguments):
+    """What the function returns, or the failure in a word."""
+    try:
+        return function(*arguments)
+    except TimeoutError:
+        return "timeout"
+    except ConnectionRefusedError:
+        return "refused"
+    except ConnectionError:
+        return "reset"
+    except Wrong as error:
+        return str(error)
+    except OSError as error:
+        return os.strerror(error.errno).replace(" ", "-")
+
+
+class Connection:
+    """A connection to a service, TCP with HTTP or UDP."""
+
+    def __init__(self, client, protocol, address, port):
+        self.protocol = protocol
+        kind = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}[protocol]
+        self.sock = socket.socket(socket.AF_INET, kind)
+        self.sock.settimeout(client.patience)
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, protocol == "tcp")
+        self.sock.bind((client.address, client.next_port(protocol)))
+        self.local = self.sock.getsockname()
+        self.server = self.seen = None
+        try:
+            self.sock.connect((address, int(port)))
+            if protocol == "tcp":
+                self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except OSError:
+            self.sock.close()
+            raise
+
+    def who(self):
+        """The name of the server that answers a small request."""
+        if self.protocol == "tcp":
+            self.sock.sendall(GET)
+            line = self.http_answer()
+        else:
+            line, rest = self.datagram(b"who")
+            if rest != b"who":
+                raise Wrong("mangled")
+        return self.identify(line)
+
+    def identify(self, line):
+        """Takes apart a server's first line, and insists on our own address in it."""
+        name, client, self.seen = line.decode("ascii").split()
+        if client != f"{self.local[0]}:{self.local[1]}":
+            raise Wrong(f"{name}-saw-{client}")
+        if self.server not in (None, name):
+            raise Wrong(f"{name}-not-{self.server}")
+        self.server = name
+        return name
+
+    def http_answer(self):
+        """The body of an HTTP answer."""
+        data = b""
+        while b"\r\n\r\n" not in data:
+            data += self.receive()
+        head, body = data.split(b"\r\n\r\n", 1)
+        lines = head.decode("latin-1").split("\r\n")
+        if " 200 " not in lines[0]:
+            raise Wrong("http-" + lines[0].split()[1])
+        headers = dict(line.lower().split(": ", 1) for line in lines[1:])
+        size = int(headers["content-length"])
+        pieces = [body]
+        left = size - len(body)
+        while left > 0:
+            pieces.append(self.receive())
+            left -= len(pieces[-1])
+        if left < 0:
+            raise Wrong("too-long")
+        return b"".join(pieces)
+
+    def receive(self):
+        """Some octets; the end of the stream is a failure."""
+        data = self.sock.recv(1 << 16)
+        if not data:
+            raise Wrong("closed")
+        return data
+
+    def datagram(self, payload):
+        """Sends one datagram, and gives the first line and the rest of what comes back."""
+        self.sock.send(payload)
+        line, rest = self.sock.recv(65535).split(b"\n", 1)
+        return line, rest
+
+    def exchange(self, size):
+        """Sends that many octets by POST, and insists that they arrive and that as many come back."""
+        body = os.urandom(size)
+        head = f"POST / HTTP/1.1\r\nHost: service\r\nContent-Length: {size}\r\n\r\n"
+        # The server reads all before it answers, so this cannot block both.
+        self.sock.sendall(head.encode() + body)
+        line, digest, back = self.http_answer().split(b"\n", 2)
+        name = self.identify(line)
+        if digest.decode() != hashlib.sha256(body).hexdigest():
+            raise Wrong(f"{size}-octets-mangled-on-the-way-in")
+        if back != pattern(size):
+            raise Wrong(f"{size}-octets-mangled-on-the-way-out")
+        return name
+
+    def echo(self, size):
+        """Sends a datagram with that many octets of payload, and insists that they come back."""
+        payload = os.urandom(size)
+        line, rest = self.datagram(payload)
+        if rest != payload:
+            raise Wrong(f"{size}-octets-mangled")
+        return self.identify(line)
+
+    def close(self):
+        """Ends the connection; a server closes its side when it sees that."""
+        self.sock.close()
+
+    def reset(self):
+        """Ends the connection by RST."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.sock.close()
+
+
+class Load:
+    """Connections one after the other from several threads until stopped."""
+
+    def __init__(self, client, protocol, address, port, workers):
+        self.stop = threading.Event()
+        self.counts = collections.Counter()
+        self.lock = threading.Lock()
+        self.order = (client, protocol, address, port)
+        self.threads = [threading.Thread(target=self.work, daemon=True) for _ in range(workers)]
+        for thread in self.threads:
+            thread.start()
+
+    def work(self):
+        """What each thread does."""
+        while not self.stop.is_set():
+            word = outcome(once, *self.order)
+            with self.lock:
+                self.counts[word] += 1
+
+    def end(self):
+        """Waits for what is under way and gives the counts."""
+        self.stop.set()
+        for thread in self.threads:
+            thread.join()
+        return self.counts
+
+
+def once(client, protocol, address, port):
+    """One connection with one request."""
+    connection = Connection(client, protocol, address, port)
+    try:
+        return connection.who()
+    finally:
+        connection.close()
+
+
+def show(counts):
+    """Counts as one line."""
+    return " ".join(f"{word}={count}" for word, count in sorted(counts.items()))
+
+
+class Client:
+    """The orders, and what they share."""
+
+    def __init__(self, address):
+        self.address = address
+        self.patience = 10 * SCALE
+        self.ports = {protocol: itertools.count(10000) for protocol in ("tcp", "udp")}
+        self.held = {}
+        self.loads = {}
+
+    def next_port(self, protocol):
+        """The next source port; the range is larger than any script needs."""
+        return next(self.ports[protocol])
+
+    def do_from(self, address):
+        """from ADDRESS: use this source address from now on."""
+        self.address = address
+        return address
+
+    def do_patience(self, seconds):
+        """patience SECONDS: how long to wait for anything from now on."""
+        self.patience = float(seconds) * SCALE
+        return seconds
+
+    def do_get(self, protocol, address, port, count="1"):
+        """get PROTOCOL ADDRESS PORT [COUNT]: one connection after the other; the servers' names."""
+        return " ".join(outcome(once, self, protocol, address, port) for _ in range(int(count)))
+
+    def do_seen(self, protocol, address, port):
+        """seen PROTOCOL ADDRESS PORT: the address and port at which the server was reached."""
+
+        def see():
+            connection = Connection(self, protocol, address, port)
+            connection.who()
+            connection.close()
+            return connection.seen
+
+        return outcome(see)
+
+    def do_hold(self, tag, protocol, address, port, count="1"):
+        """hold TAG PROTOCOL ADDRESS PORT [COUNT]: as get, but keeps the connections."""
+
+        def hold():
+            connection = Connection(self, protocol, address, port)
+            word = connection.who()
+            self.held.setdefault(tag, []).append(connection)
+            return word
+
+        return " ".join(outcome(hold) for _ in range(int(count)))
+
+    def do_again(self, tag):
+        """again TAG: asks on each of the kept connections."""
+        return " ".join(outcome(connection.who) for connection in self.held[tag])
+
+    def release(self, tag, server, how):
+        """Ends kept connections, all or one server's."""
+        ending = [connection for connection in self.held[tag] if server in ("", connection.server)]
+        self.held[tag] = [connection for connection in self.held[tag] if connection not in ending]
+        for connection in ending:
+            how(connection)
+        return str(len(ending))
+
+    def do_close(self, tag, server=""):
+        """close TAG [SERVER]: closes the kept connections, or those with that server."""
+        return self.release(tag, server, Connection.close)
+
+    def do_reset(self, tag, server=""):
+        """reset TAG [SERVER]: as close, but by RST."""
+        return self.release(tag, server, Connection.reset)
+
+    def do_silence(self, tag, server=""):
+        """silence TAG [SERVER]: forgets kept connections; the director sees no packet of that."""
+        mark = struct.pack("i", 1)
+
+        def quiet(connection):
+            # TCP_REPAIR: closing then sends nothing.
+            connection.sock.setsockopt(socket.IPPROTO_TCP, 19, mark)
+            connection.close()
+
+        return self.release(tag, server, quiet)
+
+    def do_half(self, tag):
+        """half TAG: closes our direction of the kept connections."""
+        for connection in self.held[tag]:
+            connection.sock.shutdown(socket.SHUT_WR)
+        return str(len(self.held[tag]))
+
+    def do_body(self, address, port, *sizes):
+        """body ADDRESS PORT SIZE…: bodies of these sizes both ways in one connection each."""
+
+        def body(size):
+            connection = Connection(self, "tcp", address, port)
+            try:
+                return connection.exchange(int(size))
+            finally:
+                connection.close()
+
+        return " ".join(outcome(body, size) for size in sizes)
+
+    def do_datagrams(self, address, port, *sizes, check=True):
+        """datagrams ADDRESS PORT SIZE|FIRST-LAST…: of each size one; from one source port."""
+        connection = Connection(self, "udp", address, port)
+        connection.sock.setsockopt(socket.SOL_SOCKET, SO_NO_CHECK, not check)
+        counts = collections.Counter()
+        for size in sizes:
+            first, _, last = size.partition("-")
+            for octets in range(int(first), int(last or first) + 1):
+                counts[outcome(connection.echo, octets)] += 1
+        connection.close()
+        return show(counts)
+
+    def do_unchecked(self, *arguments):
+        """unchecked …: as datagrams, without UDP checksums."""
+        return self.do_datagrams(*arguments, check=False)
+
+    def do_bulk(self, protocol, address, port, count, workers="8"):
+        """bulk PROTOCOL ADDRESS PORT COUNT [WORKERS]: many connections at once; how often who answered."""
+        with concurrent.futures.ThreadPoolExecutor(int(workers)) as pool:
+            words = pool.map(lambda _: outcome(once, self, protocol, address, port), range(int(count)))
+            return show(collections.Counter(words))
+
+    def do_load(self, tag, protocol, address, port, workers="2"):
+        """load TAG PROTOCOL ADDRESS PORT [WORKERS]: goes on with connections until `stop TAG`."""
+        self.loads[tag] = Load(self, protocol, address, port, int(workers))
+        return "started"
+
+    def do_progress(self, tag):
+        """progress TAG: how many connections there were so far."""
+        return str(sum(self.loads[tag].counts.values()))
+
+    def do_stop(self, tag):
+        """stop TAG: ends a load; how often who answered."""
+        return show(self.loads.pop(tag).end())
+
+    def obey(self, line):
+        """Carries out one order."""
+        order, *arguments = line.split()
+        try:
+            return getattr(self, "do_" + order)(*arguments)
+        except Exception:  # The script is to see it, whatever it is, and go on.
+            traceback.print_exc()
+            return f"error in: {line.strip()}"
+
+
+def main():
+    """Takes orders until the end of the input."""
+    client = Client(sys.argv[1])
+    for line in sys.stdin:
+        print(client.obey(line), flush=True)
+
+
+if __name__ == "__main__":
+    main()

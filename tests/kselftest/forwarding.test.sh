@@ -1,0 +1,185 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Who answers, in which order, and reached how: every forwarding method with every scheduler, services on a
+# port, on all ports and on a firewall mark, rewritten ports, and payloads of awkward sizes.
+# timeout: 240
+
+# shellcheck source=tests/kselftest/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+must module_load "$IPVS_MODULE"
+topology_up
+client_up client
+servers_up A B C
+
+# Connections outlive their service, and a destination that comes back takes them back: every service that
+# counts connections has an address of its own.
+vip_rr=10.1.0.100
+vip_wrr=10.1.0.101
+vip_lc=10.1.0.102
+vip_wlc=10.1.0.103
+
+# expect NAME PROTOCOL ADDRESS WANTED: as many connections as words are wanted.
+expect() {
+	local words
+	read -ra words <<<"$4"
+	check_eq "$1" "$(client get "$2" "$3" 80 ${#words[@]})" "$4"
+}
+
+# held NAME PROTOCOL ADDRESS WANTED: the same, with connections that stay.
+held() {
+	local words
+	read -ra words <<<"$4"
+	check_eq "$1" "$(client hold kept "$2" "$3" 80 ${#words[@]})" "$4"
+}
+
+sequences() {
+	local method=$1 what=$2 option=$3 protocol=$4
+
+	service "$option" $vip_rr:80 rr -- A:"$method":1 B:"$method":5 C:"$method":1
+	expect "$what rr takes turns whatever the weights" "$protocol" $vip_rr 'A B C A B C A'
+
+	service "$option" $vip_wrr:80 wrr -- A:"$method":4 B:"$method":3 C:"$method":2
+	# The kernel's own director begins with the last third of the sequence.
+	[ "$IPVS_MODULE" != ip_vs ] || client get "$protocol" $vip_wrr 80 3 >/dev/null
+	expect "$what wrr 4:3:2" "$protocol" $vip_wrr 'A A B A B C A B C A A B A B C A B C'
+
+	service "$option" $vip_lc:80 lc -- A:"$method":9 B:"$method":1 C:"$method":1
+	held "$what lc fills evenly whatever the weights" "$protocol" $vip_lc 'A B C A B C'
+	if [ "$protocol" = tcp ]; then
+		client close kept B >/dev/null
+		check_soon "$what lc: closed connections are inactive" 'A 2/0 B 0/2 C 2/0' \
+			connections "$option" $vip_lc:80
+		held "$what lc: new ones go where they were closed" "$protocol" $vip_lc 'B B A'
+	else
+		check_soon "$what lc: UDP is inactive" 'A 0/2 B 0/2 C 0/2' connections "$option" $vip_lc:80
+	fi
+	client close kept >/dev/null
+
+	service "$option" $vip_wlc:80 wlc -- A:"$method":2 B:"$method":1 C:"$method":1
+	held "$what wlc 2:1:1" "$protocol" $vip_wlc 'A B C A A B C A'
+	client close kept >/dev/null
+
+	flush
+}
+
+# What the real servers are reached by, and which way the answers go.
+paths() {
+	local method=$1 title=$2 address=$vip_rr
+	[ "$method" != m ] || address=10.2.0.11
+	service -u 10.1.0.100:8000 rr -- A:"$method":1
+	must on director nft -f - <<-'END'
+		table ip watch {
+			counter answers { }
+			chain early {
+				type filter hook prerouting priority raw;
+				ip saddr { 10.1.0.100, 10.2.0.11 } udp sport 8000 counter name answers
+			}
+		}
+	END
+	check_eq "$title reaches the server by" "$(client seen udp 10.1.0.100 8000)" "$address:8000"
+	local answers
+	answers=$(on director nft list counter ip watch answers | awk '$1 == "packets" { print $2 }')
+	if [ "$method" = m ]; then
+		check_soon "$title packets both ways are counted" '1 1 1 31 63' statistics -u 10.1.0.100:8000
+		check_eq "$title answers pass the director" "$answers" 1
+	else
+		check_soon "$title packets one way are counted" '1 1 0 31 0' statistics -u 10.1.0.100:8000
+		check_eq "$title answers bypass the director" "$answers" 0
+	fi
+	must on director nft delete table ip watch
+	flush
+}
+
+# Payloads through one established connection and through many.
+payloads() {
+	local method=$1 what=$2
+	service -t 10.1.0.100:8080 rr -- A:"$method":1
+	check_eq "$what bodies of odd sizes" "$(client body 10.1.0.100 8080 1 2 1459 1461 4097 65537)" 'A A A A A A'
+	check_eq "$what a megabyte each way" "$(client body 10.1.0.100 8080 1048577)" A
+	service -u 10.1.0.100:8080 rr -- A:"$method":1
+	check_eq "$what datagrams of 0 to 64 octets and 1400" \
+		"$(client datagrams 10.1.0.100 8080 0-64 1399-1400)" A=67
+	check_eq "$what datagrams without checksum" "$(client unchecked 10.1.0.100 8080 0-8 1399-1400)" A=11
+	flush
+}
+
+for row in 'm NAT' 'i TUN' 'g DR'; do
+	read -r method title <<<"$row"
+	sequences "$method" "$title tcp" -t tcp
+	sequences "$method" "$title udp" -u udp
+	paths "$method" "$title"
+	payloads "$method" "$title"
+done
+
+offloads off
+for row in 'm NAT' 'i TUN' 'g DR'; do
+	read -r method title <<<"$row"
+	payloads "$method" "$title, offloads off:"
+done
+offloads on
+
+# Different methods within one service.
+service -t 10.1.0.100:8000 rr -- A:m:1 B:i:1 C:g:1
+check_eq 'mixed methods take turns' "$(client get tcp 10.1.0.100 8000 6)" 'A B C A B C'
+check_eq 'mixed methods: NAT' "$(client seen tcp 10.1.0.100 8000)" 10.2.0.11:8000
+check_eq 'mixed methods: TUN' "$(client seen tcp 10.1.0.100 8000)" 10.1.0.100:8000
+check_eq 'mixed methods: DR' "$(client seen tcp 10.1.0.100 8000)" 10.1.0.100:8000
+flush
+
+# NAT to other ports, more than one on the same server.
+service -t 10.1.0.102:8081 rr -- A:m:1:80 B:m:1:8000 A:m:1:8080
+check_eq 'NAT to another port' "$(client seen tcp 10.1.0.102 8081)" 10.2.0.11:80
+check_eq 'NAT to a second port' "$(client seen tcp 10.1.0.102 8081)" 10.2.0.12:8000
+check_eq 'NAT to a second port of the first server' "$(client seen tcp 10.1.0.102 8081)" 10.2.0.11:8080
+check_eq 'NAT to another port carries bodies' "$(client body 10.1.0.102 8081 100001)" A
+service -u 10.1.0.102:53 rr -- C:m:1:80
+check_eq 'NAT to another UDP port' "$(client seen udp 10.1.0.102 53)" 10.2.0.13:80
+check_eq 'NAT to another UDP port: datagrams' "$(client datagrams 10.1.0.102 53 0-8)" C=9
+check_eq 'NAT to another UDP port: no checksum' "$(client unchecked 10.1.0.102 53 0-8)" C=9
+flush
+
+# All ports. The kernel's own director wants persistence for that, which picks one server for each client.
+if [ "$IPVS_MODULE" = ip_vs ]; then
+	service -t 10.1.0.103:0 rr -p 10 -- A:m:1 B:m:1
+	turns='A A A'
+else
+	service -t 10.1.0.103:0 rr -- A:m:1 B:m:1
+	turns='A B A'
+fi
+service -t 10.1.0.103:8080 rr -- C:m:1
+check_eq 'all ports: the servers' "$(for port in 80 8000 80; do client get tcp 10.1.0.103 $port; done | xargs)" "$turns"
+check_match 'all ports: the port stays' "$(client seen tcp 10.1.0.103 8000)" '10\.2\.0\.1[12]:8000'
+check_eq 'all ports: a service on the port goes first' "$(client get tcp 10.1.0.103 8080 2)" 'C C'
+check_eq 'all ports: no UDP service there' "$(client patience 1 >/dev/null; client get udp 10.1.0.103 80)" refused
+client patience 10 >/dev/null
+flush
+
+# Firewall marks: addresses that are not even the director's own, ports and protocols in one service.
+must on director nft -f - <<-'END'
+	table ip marks {
+		chain early {
+			type filter hook prerouting priority mangle;
+			ip daddr 10.4.0.1 meta l4proto { tcp, udp } th dport { 80, 8000 } meta mark set 1
+		}
+	}
+END
+for row in 'm NAT' 'i TUN' 'g DR'; do
+	read -r method title <<<"$row"
+	service -f 1 rr -- A:"$method":1 B:"$method":1 C:"$method":1
+	check_eq "firewall mark, $title: ports and protocols share the turns" "$(
+		client get tcp 10.4.0.1 80
+		client get udp 10.4.0.1 80
+		client get tcp 10.4.0.1 8000
+		client get udp 10.4.0.1 8000
+		client get tcp 10.4.0.1 80
+	)" $'A\nB\nC\nA\nB'
+	address=10.4.0.1
+	[ "$method" != m ] || address=10.2.0.13
+	check_eq "firewall mark, $title: the port stays" "$(client seen tcp 10.4.0.1 8000)" $address:8000
+	check_eq "firewall mark, $title: bodies" "$(client body 10.4.0.1 80 100001)" A
+	check_eq "firewall mark, $title: datagrams" "$(client datagrams 10.4.0.1 8000 0-16)" B=17
+	flush
+done
+finish

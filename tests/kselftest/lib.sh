@@ -1,0 +1,330 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+#
+# What every test script here shares: reporting in TAP, waiting, starting the helpers, and driving the
+# director. The hosts and the wires between them are in topology.sh, which this file reads.
+#
+# Here belongs what at least two scripts use. Never here: an expectation about a director's behaviour, or
+# anything that only one script needs. Everything must work with the kernel's own director as well
+# (IPVS_MODULE=ip_vs LVSADM=ipvsadm): it is the oracle for what is meant to be equal.
+#
+# A script reads this file, calls `check…` once per assertion and ends with `finish`. It reports what a user
+# would see: answers, listings, exit codes, log lines. It polls and never merely sleeps.
+
+set -u
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
+# The director under test and the command that drives it.
+IPVS_MODULE=${IPVS_MODULE:-ipvs_rs}
+LVSADM=${LVSADM:-lvsadm}
+
+# Everything that waits waits this much longer; debug kernels under emulation are slow.
+if [ -z "${TIME_SCALE:-}" ]; then
+	if [ -e /proc/lockdep ]; then TIME_SCALE=5; else TIME_SCALE=1; fi
+fi
+export TIME_SCALE
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/kselftest.XXXXXX")
+declare -A ask_in ask_out ask_pid
+servers_pid=
+test_number=0
+failures=0
+finished=
+
+# --- TAP ------------------------------------------------------------------------------------------------
+
+note() {
+	local line
+	while IFS= read -r line; do printf '# %s\n' "$line"; done <<<"$*"
+}
+
+# Reports one result: report STATUS NAME, where status 0 is a pass.
+report() {
+	test_number=$((test_number + 1))
+	if [ "$1" -eq 0 ]; then
+		printf 'ok %d - %s\n' "$test_number" "$2"
+	else
+		failures=$((failures + 1))
+		printf 'not ok %d - %s\n' "$test_number" "$2"
+	fi
+	return "$1"
+}
+
+# check NAME COMMAND…: the command succeeds.
+check() {
+	local name=$1 out status
+	shift
+	out=$("$@" 2>&1)
+	status=$?
+	if [ $status -ne 0 ]; then
+		note "$* -> status $status"
+		note "${out:-(it said nothing)}"
+	fi
+	report $status "$name"
+}
+
+# check_fails NAME PATTERN COMMAND…: the command fails by itself (no signal, no time-out), and says why.
+check_fails() {
+	local name=$1 pattern=$2 out status
+	shift 2
+	out=$("$@" 2>&1)
+	status=$?
+	if [ $status -eq 0 ] || { [ $status -ge 124 ] && [ $status -ne 255 ]; } || ! grep -Eqi -- "$pattern" <<<"$out"; then
+		note "$* -> status $status, wanted a failure that says: $pattern"
+		note "${out:-(it said nothing)}"
+		report 1 "$name"
+		return
+	fi
+	report 0 "$name"
+}
+
+# check_eq NAME GOT WANTED
+check_eq() {
+	if [ "$2" != "$3" ]; then
+		note "got:    $2"
+		note "wanted: $3"
+		report 1 "$1"
+		return
+	fi
+	report 0 "$1"
+}
+
+# check_match NAME GOT EXTENDED-REGEX: the whole of what was got matches.
+check_match() {
+	if ! [[ $2 =~ ^($3)$ ]]; then
+		note "got:    $2"
+		note "wanted: $3"
+		report 1 "$1"
+		return
+	fi
+	report 0 "$1"
+}
+
+# check_soon NAME WANTED COMMAND…: the command's output becomes what is wanted within 10 s.
+check_soon() {
+	local name=$1 wanted=$2 got='' end
+	shift 2
+	end=$((SECONDS + 10 * TIME_SCALE))
+	while :; do
+		got=$("$@" 2>&1)
+		[ "$got" = "$wanted" ] && break
+		if [ $SECONDS -ge $end ]; then
+			note "$* for $((10 * TIME_SCALE)) s"
+			break
+		fi
+		sleep 0.1
+	done
+	check_eq "$name" "$got" "$wanted"
+}
+
+skip() {
+	test_number=$((test_number + 1))
+	printf 'ok %d - %s # SKIP %s\n' "$test_number" "$1" "$2"
+}
+
+# wait_for SECONDS COMMAND…: until the command succeeds, at most that long (scaled).
+wait_for() {
+	local end=$((SECONDS + $1 * TIME_SCALE))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		[ $SECONDS -lt $end ] || return 1
+		sleep 0.1
+	done
+}
+
+bail() {
+	printf 'Bail out! %s\n' "$*"
+	exit 1
+}
+
+# For what the tests stand on: when it fails, nothing after it means anything.
+must() {
+	local out
+	out=$("$@" 2>&1) || bail "$* failed: ${out//$'\n'/; }"
+}
+
+finish() {
+	printf '1..%d\n' "$test_number"
+	finished=1
+	[ $test_number -gt 0 ] && [ $failures -eq 0 ]
+	exit
+}
+
+clean_up() {
+	local name pid
+	for name in "${!ask_pid[@]}"; do
+		kill "${ask_pid[$name]}" 2>/dev/null
+	done
+	[ -z "$servers_pid" ] || kill "$servers_pid" 2>/dev/null
+	for pid in $(jobs -p); do kill "$pid" 2>/dev/null; done
+	wait 2>/dev/null
+	topology_down
+	rm -rf "$work"
+	[ -n "$finished" ] || printf '# ended before its last line\n'
+}
+trap clean_up EXIT
+# A running child is waited for before a trap: let the signal end the script at once.
+trap 'exit 143' TERM INT
+
+# shellcheck source=tests/kselftest/topology.sh
+. "$here/topology.sh"
+
+# --- helpers in Python: real servers and clients -----------------------------------------------------------
+
+# servers_start NAMESPACE…: an HTTP and a UDP server in each; they take a while.
+servers_start() {
+	python3 "$here/servers.py" --ready "$work/servers" "$@" &
+	servers_pid=$!
+}
+
+# servers_up NAMESPACE…: the same, ready to answer.
+servers_up() {
+	[ -n "$servers_pid" ] || servers_start "$@"
+	wait_for 30 test -e "$work/servers" || bail "the real servers do not start"
+}
+
+# client_up [NAME [NAMESPACE [ADDRESS]]]: a client that takes orders by `ask NAME`.
+client_up() {
+	local name=${1:-client} in out
+	mkfifo "$work/$name.in" "$work/$name.out"
+	exec {in}<>"$work/$name.in" {out}<>"$work/$name.out"
+	# Not by `on`: a function in the background is a shell of its own, with another process id.
+	nsenter --net="/run/netns/${2:-client}" python3 "$here/client.py" "${3:-10.0.0.1}" \
+		<"$work/$name.in" >"$work/$name.out" &
+	ask_pid[$name]=$!
+	ask_in[$name]=$in
+	ask_out[$name]=$out
+}
+
+# ask NAME ORDER…: gives an order to a client and prints its one line of answer.
+ask() {
+	local name=$1 answer
+	shift
+	printf '%s\n' "$*" >&"${ask_in[$name]}"
+	if IFS= read -r -t $((120 * TIME_SCALE)) answer <&"${ask_out[$name]}"; then
+		printf '%s\n' "$answer"
+	else
+		printf 'the client gives no answer to: %s\n' "$*"
+		return 1
+	fi
+}
+
+client() {
+	ask client "$@"
+}
+
+# --- the director ------------------------------------------------------------------------------------------
+
+# Runs the administrator's command on the director.
+lvs() {
+	on "${DIRECTOR:-director}" "$LVSADM" "$@"
+}
+
+loaded() {
+	[ -d "/sys/module/$1" ]
+}
+
+# Loads a director module or one of its schedulers, wherever it is.
+module_load() {
+	loaded "$1" || modprobe "$1" 2>/dev/null || insmod "$(module_path "$1")"
+}
+
+module_path() {
+	local file
+	for file in "${MODULE_DIR:-/nowhere}/$1.ko" "$here/$1.ko"; do
+		if [ -e "$file" ]; then
+			printf '%s\n' "$file"
+			return
+		fi
+	done
+	modinfo -n "$1"
+}
+
+# The address of a real server (A, B, C) for a forwarding method (m, i, g).
+server_address() {
+	local host
+	case $1 in A) host=11 ;; B) host=12 ;; C) host=13 ;; *) bail "no real server $1" ;; esac
+	case $2 in
+	m) printf '10.2.0.%s' $host ;;
+	i) printf '10.3.0.%s' $host ;;
+	g) printf '10.1.0.%s' $host ;;
+	*) bail "no forwarding method $2" ;;
+	esac
+}
+
+# service OPTION ADDRESS SCHEDULER [MORE OPTIONS] -- SERVER:METHOD:WEIGHT[:PORT]…
+# Adds a virtual service and its destinations, so that the scheduler looks at them in this order.
+service() {
+	local option=$1 address=$2 scheduler=$3 more=() dests=() dest
+	shift 3
+	while [ "$1" != -- ]; do
+		more+=("$1")
+		shift
+	done
+	shift
+	must lvs -A "$option" "$address" -s "$scheduler" "${more[@]}"
+	for dest; do
+		# The kernel's own director puts a new destination first.
+		if [ "$IPVS_MODULE" = ip_vs ]; then dests=("$dest" "${dests[@]}"); else dests+=("$dest"); fi
+	done
+	for dest in "${dests[@]}"; do
+		must destination -a "$option" "$address" "$dest"
+	done
+}
+
+# destination -a|-e|-d OPTION ADDRESS SERVER:METHOD:WEIGHT[:PORT]
+destination() {
+	local command=$1 option=$2 address=$3 name method weight port
+	IFS=: read -r name method weight port <<<"$4"
+	local target
+	target=$(server_address "$name" "$method")
+	[ -z "$port" ] || target+=:$port
+	if [ "$command" = -d ]; then
+		lvs -d "$option" "$address" -r "$target"
+	else
+		lvs "$command" "$option" "$address" -r "$target" "-$method" -w "$weight"
+	fi
+}
+
+# Removes all services; what the connections do then is their own affair.
+flush() {
+	must lvs -C
+}
+
+# Letters instead of real servers' addresses, for the two below.
+names='function name(address) { sub(/:.*/, "", address); sub(/.*\./, "", address); return substr("ABC", address - 10, 1) }'
+
+# connections OPTION ADDRESS: the active and inactive connections per destination: "A 3/1 B 0/0".
+connections() {
+	lvs -L -n "$1" "$2" | awk "$names"'
+		$1 == "->" && $2 ~ /^[0-9]/ { line[name($2)] = $(NF - 1) "/" $NF }
+		END { for (n = 1; n <= 3; n++) { c = substr("ABC", n, 1); if (c in line) out = out " " c " " line[c] }
+		      print substr(out, 2) }'
+}
+
+# statistics OPTION ADDRESS: conns, packets in and out, bytes in and out of the service.
+statistics() {
+	lvs -L -n --stats --exact "$1" "$2" | awk '
+		/^(TCP|UDP|FWM) / { print $(NF - 4), $(NF - 3), $(NF - 2), $(NF - 1), $NF }'
+}
+
+# dest_statistics OPTION ADDRESS SERVER: the same of one destination.
+dest_statistics() {
+	lvs -L -n --stats --exact "$1" "$2" | awk -v want="$3" "$names"'
+		$1 == "->" && $2 ~ /^[0-9]/ && name($2) == want { print $(NF - 4), $(NF - 3), $(NF - 2), $(NF - 1), $NF }'
+}
+
+# The whole configuration, without what traffic changes.
+configuration() {
+	# Tunnels of the plain kind are named by newer commands only.
+	lvs -S -n | sed 's/ --tun-type ipip//'
+}
+
+# scheduled OPTION ADDRESS: connections in the statistics, of the service and of A, B and C: "6 2 2 2".
+scheduled() {
+	lvs -L -n --stats --exact "$1" "$2" | awk "$names"'
+		/^(TCP|UDP|FWM) / { total = $(NF - 4) }
+		$1 == "->" && $2 ~ /^[0-9]/ { count[name($2)] = $(NF - 4) }
+		END { print total, count["A"], count["B"], count["C"] }'
+}

@@ -1,0 +1,185 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Loading and unloading: alone, by need, under traffic, again and again, and beside the other director, which
+# holds the names that both want. Nothing may stay behind.
+# timeout: 240
+
+# Functions are called through check.
+# shellcheck disable=SC2317
+# shellcheck source=tests/kselftest/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+if [ "$IPVS_MODULE" = ip_vs ]; then
+	OTHER_MODULE=ipvs_rs OTHER_ADM=lvsadm
+else
+	OTHER_MODULE=ip_vs OTHER_ADM=ipvsadm
+fi
+schedulers=(rr wrr lc wlc)
+
+unload_all() {
+	local scheduler
+	for scheduler in "${schedulers[@]}"; do
+		loaded "$1_$scheduler" && must rmmod "$1_$scheduler"
+	done
+	! loaded "$1" || must rmmod "$1"
+}
+
+# What a director leaves behind when it is gone: prints it, and succeeds if that is nothing.
+no_trace() {
+	local found=0 name
+	for name in "$1" "${schedulers[@]/#/$1_}"; do
+		if loaded "$name"; then
+			echo "module $name"
+			found=1
+		fi
+	done
+	for name in /proc/net/ip_vs* /proc/sys/net/ipv4/vs /sys/kernel/slab/*"$1"*; do
+		# A cache that the kernel merged with another leaves its name as a link.
+		if [ -e "$name" ] && [ ! -L "$name" ]; then
+			echo "$name"
+			found=1
+		fi
+	done
+	if [ "$(python3 "$here/netlink_checks.py" probe)" != ENOENT ]; then
+		echo 'the netlink family'
+		found=1
+	fi
+	if grep -E "^$1(_|\b)" /proc/modules /proc/slabinfo; then found=1; fi
+	return "$found"
+}
+
+# A cache may take its time to go.
+check_no_trace() {
+	wait_for 5 no_trace "$2"
+	check "$1" no_trace "$2"
+}
+
+log_lines() {
+	dmesg | wc -l
+}
+
+unload_all "$OTHER_MODULE"
+unload_all "$IPVS_MODULE"
+
+# --- alone, by its path ---------------------------------------------------------------------------------------
+
+check_no_trace 'nothing is there before' "$IPVS_MODULE"
+path=$(module_path "$IPVS_MODULE")
+if [ "$IPVS_MODULE" = ip_vs ]; then
+	must modprobe ip_vs
+else
+	check "insmod ${path##*/} alone" insmod "$path"
+	check_eq 'it needs no scheduler' "$(lsmod | grep -c "^${IPVS_MODULE}_")" 0
+fi
+check 'the table is there' test -e /proc/net/ip_vs
+check_fails 'a second time is refused' 'exist' insmod "$path"
+check 'rmmod' rmmod "$IPVS_MODULE"
+check_no_trace 'rmmod leaves nothing' "$IPVS_MODULE"
+
+# --- schedulers ----------------------------------------------------------------------------------------------
+
+must module_load "$IPVS_MODULE"
+topology_up
+client_up client
+servers_up A B C
+for scheduler in "${schedulers[@]}"; do
+	name=${IPVS_MODULE}_$scheduler
+	check "$scheduler is not loaded before" eval "! loaded $name"
+	service -t 10.1.0.100:80 "$scheduler" -- A:m:1 B:m:1
+	check "naming $scheduler loads it" loaded "$name"
+	check_fails "$scheduler in use cannot be unloaded" 'in use' rmmod "$name"
+	check_eq "$scheduler works after that" "$(client get tcp 10.1.0.100 80 2 | xargs -n 1 | sort | xargs | grep -Ec '^[AB] [AB]$')" 1
+	check_fails 'the director in use cannot be unloaded' 'in use' rmmod "$IPVS_MODULE"
+	must lvs -D -t 10.1.0.100:80
+	check "$scheduler out of use can be unloaded" rmmod "$name"
+	check "$scheduler is gone" eval "! loaded $name"
+done
+service -t 10.1.0.100:80 wlc -- A:m:1
+must lvs -E -t 10.1.0.100:80 -s rr
+check 'an exchanged scheduler can be unloaded' rmmod "${IPVS_MODULE}_wlc"
+check_fails 'the one instead cannot' 'in use' rmmod "${IPVS_MODULE}_rr"
+check_fails 'a scheduler that does not exist' 'scheduler|no such|not found' lvs -A -t 10.1.0.101:80 -s nosuch
+check_eq 'it adds no service' "$(configuration | grep -c 101)" 0
+flush
+
+# --- again and again under traffic --------------------------------------------------------------------------
+
+rounds=20
+[ "$TIME_SCALE" -eq 1 ] || rounds=6
+client_up load client 10.0.0.2
+client_up flows client 10.0.0.3
+ask load patience 0.3 >/dev/null
+ask flows patience 0.3 >/dev/null
+ask load load x tcp 10.1.0.100 80 2 >/dev/null
+ask flows load x udp 10.1.0.100 80 2 >/dev/null
+services=$(for service in '-t 10.1.0.100:80 -s rr' '-u 10.1.0.100:80 -s wlc'; do
+	echo "-A $service"
+	for server in '10.2.0.11 -m' '10.3.0.12 -i' '10.1.0.13 -g'; do
+		echo "-a ${service% -s*} -r ${server% *}:80 ${server#* } -w 1"
+	done
+done)
+done_rounds=0
+answered=0
+for ((n = 0; n < rounds; n++)); do
+	module_load "$IPVS_MODULE" || break
+	must lvs -R <<<"$services"
+	# With open connections, and packets of connections of the round before.
+	[[ $(client hold x tcp 10.1.0.100 80 3) =~ ^[ABC]( [ABC])+$ ]] && answered=$((answered + 1))
+	flush
+	rmmod "${IPVS_MODULE}_rr" "${IPVS_MODULE}_wlc" "$IPVS_MODULE" || break
+	done_rounds=$((done_rounds + 1))
+done
+check_eq "unloaded under traffic $rounds times" $done_rounds $rounds
+check_eq "and balanced each time" $answered $rounds
+check_match 'the traffic was balanced meanwhile' "$(ask load stop x)" '.*A=[0-9]+.*B=[0-9]+.*C=[0-9]+.*'
+check_match 'so was UDP' "$(ask flows stop x)" '.*A=[0-9]+.*B=[0-9]+.*C=[0-9]+.*'
+client close x >/dev/null
+check_no_trace 'unloading under traffic leaves nothing' "$IPVS_MODULE"
+check_eq 'the hosts work without a director' "$(client get tcp 10.1.0.11 80)" A
+
+# --- beside the other director --------------------------------------------------------------------------------
+
+# beside HOLDER COMMAND NEWCOMER: the newcomer is refused, and the holder does not mind.
+beside() {
+	local holder=$1 newcomer=$3 before lines
+	local IPVS_MODULE=$1 LVSADM=$2
+	must module_load "$holder"
+	service -t 10.1.0.102:80 rr -- A:m:1 B:g:1
+	check_eq "$holder works" "$(client get tcp 10.1.0.102 80 2)" 'A B'
+	client hold "$holder" tcp 10.1.0.102 80 2 >/dev/null
+	before=$(configuration)
+	lines=$(log_lines)
+	check_fails "$newcomer beside $holder is refused" 'File exists' modprobe "$newcomer"
+	lines=$(dmesg | tail -n +$((lines + 1)) | grep -c "$newcomer")
+	check_eq "$newcomer says why in one line" "$lines" 1
+	check "$newcomer is not there" eval "! loaded $newcomer"
+	check_eq "$newcomer leaves no cache" "$(grep -c "^$newcomer" /proc/slabinfo)" 0
+	check_eq "$holder keeps its table" "$(configuration)" "$before"
+	check_eq "$holder keeps its connections" "$(client again "$holder")" 'A B'
+	check_eq "$holder takes new ones" "$(client get tcp 10.1.0.102 80 2)" 'A B'
+	check 'the table is there' on director test -e /proc/net/ip_vs
+	client close "$holder" >/dev/null
+	flush
+	unload_all "$holder"
+	check_no_trace "nothing of $holder stays" "$holder"
+}
+
+if modinfo "$OTHER_MODULE" >/dev/null 2>&1; then
+	if [ "$IPVS_MODULE" = ip_vs ]; then
+		beside ip_vs "$LVSADM" "$OTHER_MODULE"
+	else
+		beside "$OTHER_MODULE" "$OTHER_ADM" "$IPVS_MODULE"
+	fi
+	must module_load "$IPVS_MODULE"
+	service -t 10.1.0.103:80 rr -- C:m:1
+	check_eq "$IPVS_MODULE loads when the other is gone" "$(client get tcp 10.1.0.103 80 2)" 'C C'
+	flush
+	unload_all "$IPVS_MODULE"
+elif [ "$IPVS_MODULE" = ip_vs ]; then
+	skip 'beside the other director' "there is no $OTHER_MODULE here"
+else
+	report 1 "the kernel's own director is there to compare with"
+fi
+check_no_trace 'nothing is there after' "$IPVS_MODULE"
+finish

@@ -1,0 +1,270 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Speaks with the director by hand-made messages and prints "pass NAME" or "fail NAME: WHY" for every check.
+
+    bad        every command with bad input: the error, and that the table stays as it was
+    dumps      listings while another process changes the table
+    probe      the error of a listing and of adding a service, as whoever runs this
+
+The expected errors are those of the kernel's own director where it has a sensible one. With IPVS_MODULE=ip_vs
+the checks whose input it takes although it should not are left out.
+"""
+
+import collections
+import multiprocessing
+import os
+import socket
+import struct
+import sys
+import time
+
+from nl import (ACK, DEL_DEST, DEL_SERVICE, DUMP, FLUSH, GET_CONFIG, GET_DEST, GET_INFO, GET_SERVICE, NESTED, NEW_DAEMON,
+                NEW_DEST, NEW_SERVICE, SERVICE, SET_CONFIG, SET_DEST, SET_INFO, SET_SERVICE, TIMEOUT_TCP, TIMEOUT_UDP,
+                ZERO, Family, address, attribute, be16, dst, key, parse, svc, u16, u32)
+
+THE_KERNELS_OWN = os.environ.get("IPVS_MODULE") == "ip_vs"
+# The kernel's own director takes this.
+TAKEN = "taken"
+
+FREE = {"addr": address("10.1.0.101")}
+COMMANDS = {"add": (NEW_SERVICE, svc), "edit": (SET_SERVICE, svc), "delete": (DEL_SERVICE, key), "get": (GET_SERVICE, key)}
+DEST_COMMANDS = {"add": NEW_DEST, "edit": SET_DEST, "delete": DEL_DEST}
+
+
+def say(passed, name, why=""):
+    """Reports one check."""
+    print(f"pass {name}" if passed else f"fail {name}: {why}", flush=True)
+
+
+def service_cases():
+    """Bad services: name, command, attributes, errors allowed[, TAKEN]."""
+    for word, (command, make) in COMMANDS.items():
+        where = {} if word != "add" else FREE
+        yield f"{word} a service: none given", command, b"", "EINVAL"
+        yield f"{word} a service: empty", command, attribute(SERVICE | NESTED, b""), "EINVAL"
+        yield f"{word} a service: half an attribute", command, attribute(SERVICE | NESTED, b"\x08\x00\x01"), "EINVAL ERANGE"
+        yield (f"{word} a service: an attribute longer than its nest", command,
+               attribute(SERVICE | NESTED, struct.pack("=HH", 64, 1) + bytes(8)), "EINVAL")
+        yield f"{word} a service: an attribute too short to be one", command, \
+            attribute(SERVICE | NESTED, struct.pack("=HH", 2, 1) + bytes(8)), "EINVAL"
+        for name in ("af", "protocol", "addr", "port"):
+            yield f"{word} a service without {name}", command, make(**where | {name: None}), "EINVAL"
+            yield f"{word} a service with an empty {name}", command, make(**where | {name: b""}), "EINVAL ERANGE", \
+                TAKEN if name == "addr" else ""
+        for name in ("af", "protocol", "port"):
+            yield f"{word} a service with a short {name}", command, make(**where | {name: b"\1"}), "EINVAL ERANGE"
+            yield f"{word} a service with a long {name}", command, make(**where | {name: bytes(5)}), \
+                "EINVAL ERANGE EAFNOSUPPORT EPROTONOSUPPORT ESRCH ENOENT", TAKEN
+        yield f"{word} a service with a short address", command, make(addr=b"\x0a\1"), "EINVAL ERANGE", TAKEN
+        yield f"{word} a service with a long address", command, make(addr=bytes(17)), "EINVAL ERANGE"
+        yield f"{word} a service with a short mark", command, make(fwmark=b"\1"), "EINVAL ERANGE"
+        for family in (0, 1, socket.AF_PACKET, 0xFFFF):
+            yield f"{word} a service of family {family}", command, make(**where | {"af": u16(family)}), "EAFNOSUPPORT"
+        for protocol in (0, 1, 255, 256 + 6, 0xFFFF):
+            yield f"{word} a service of protocol {protocol}", command, make(protocol=u16(protocol)), \
+                "EINVAL EPROTONOSUPPORT ESRCH", TAKEN if word == "add" else ""
+    for word in ("edit", "delete", "get"):
+        command, make = COMMANDS[word]
+        yield f"{word} an absent service", command, make(**FREE), "ESRCH"
+        yield f"{word} an absent service by port", command, make(port=be16(81)), "ESRCH"
+        yield f"{word} an absent mark", command, make(fwmark=u32(77)), "ESRCH"
+    for word in ("add", "edit"):
+        command, make = COMMANDS[word]
+        where = {} if word != "add" else FREE
+        for name in ("sched", "flags", "timeout", "netmask"):
+            yield f"{word} a service without {name}", command, make(**where | {name: None}), "EINVAL"
+        for name in ("timeout", "netmask"):
+            yield f"{word} a service with a short {name}", command, make(**where | {name: b"\1\2\3"}), "EINVAL ERANGE"
+        yield f"{word} a service with long flags", command, make(**where | {"flags": bytes(12)}), "EINVAL ERANGE"
+        yield f"{word} a service with an unknown scheduler", command, make(**where | {"sched": b"nosuch\0"}), "ENOENT"
+        yield f"{word} a service with an empty scheduler", command, make(**where | {"sched": b"\0"}), "EINVAL ENOENT"
+        yield f"{word} a service with a path for a scheduler", command, make(**where | {"sched": b"../rr\0"}), "ENOENT EINVAL"
+        yield f"{word} a service with an endless scheduler", command, make(**where | {"sched": b"x" * 16 + b"\0"}), \
+            "EINVAL ERANGE"
+        yield f"{word} a service with an unterminated scheduler", command, make(**where | {"sched": b"wlc" * 6}), \
+            "EINVAL ERANGE"
+        yield f"{word} a service with an unknown engine", command, make(**where | {"pe": b"nosuch\0"}), \
+            "ENOENT EOPNOTSUPP EINVAL"
+    yield "add a service twice", NEW_SERVICE, svc(), "EEXIST"
+    yield "add a service twice, another scheduler", NEW_SERVICE, svc(sched=b"wlc\0"), "EEXIST"
+    yield "add a mark twice", NEW_SERVICE, svc(fwmark=u32(5)), "EEXIST"
+    yield "add the mark 0", NEW_SERVICE, svc(fwmark=u32(0), addr=None, port=None, protocol=None), "EINVAL", TAKEN
+
+
+def dest_cases():
+    """Bad destinations, in the same form."""
+    for word, command in DEST_COMMANDS.items():
+        port = be16(80) if word != "add" else be16(8)
+        yield f"{word} a destination: none given", command, key(), "EINVAL"
+        yield f"{word} a destination of no service", command, dst(), "EINVAL"
+        yield f"{word} a destination of an absent service", command, key(**FREE) + dst(), "ESRCH"
+        for name in ("addr", "port"):
+            yield f"{word} a destination without {name}", command, key() + dst(**{"port": port, name: None}), "EINVAL"
+        yield f"{word} a destination with a short port", command, key() + dst(port=b"\1"), "EINVAL ERANGE"
+        yield f"{word} a destination with a long address", command, key() + dst(addr=bytes(20)), "EINVAL ERANGE"
+        for family in (1, socket.AF_PACKET, 0xFFFF):
+            yield f"{word} a destination of family {family}", command, key() + dst(port=port, family=u16(family)), \
+                "EAFNOSUPPORT"
+    for host in ("224.0.0.1", "255.255.255.255", "0.0.0.0"):
+        yield f"add the destination {host}", NEW_DEST, key() + dst(addr=address(host)), "EINVAL"
+    for word in ("edit", "delete"):
+        yield f"{word} an absent destination", DEST_COMMANDS[word], key() + dst(port=be16(81)), "ENOENT"
+        yield f"{word} a destination of another service", DEST_COMMANDS[word], \
+            key(fwmark=u32(5)) + dst(addr=address("10.2.0.12")), "ENOENT"
+    yield "add a destination twice", NEW_DEST, key() + dst(weight=u32(9)), "EEXIST"
+    for word in ("add", "edit"):
+        command = DEST_COMMANDS[word]
+        port = be16(80) if word != "add" else be16(8)
+        for name in ("fwd", "weight", "u_thresh", "l_thresh"):
+            yield f"{word} a destination without {name}", command, key() + dst(**{"port": port, name: None}), "EINVAL"
+            yield f"{word} a destination with a short {name}", command, key() + dst(**{"port": port, name: b"\1\2"}), \
+                "EINVAL ERANGE"
+        for weight in (0x80000000, 0xFFFFFFFF):
+            yield f"{word} a destination of weight {weight:#x}", command, key() + dst(port=port, weight=u32(weight)), "ERANGE"
+        yield f"{word} a destination with its thresholds crossed", command, \
+            key() + dst(port=port, u_thresh=u32(5), l_thresh=u32(6)), "ERANGE"
+        yield f"{word} a destination with an immense threshold", command, \
+            key() + dst(port=port, u_thresh=u32(0x80000000)), "EINVAL ERANGE"
+        yield f"{word} a destination with an unknown forwarding method", command, key() + dst(port=port, fwd=u32(7)), \
+            "EINVAL EOPNOTSUPP", TAKEN
+
+
+def other_cases():
+    """Bad commands and settings, in the same form."""
+    for command in (0, SET_INFO, FLUSH + 1, 99, 255):
+        yield f"command {command}", command, b"", "EOPNOTSUPP"
+    yield "a listing of destinations that is none", GET_DEST, key(), "EOPNOTSUPP"
+    yield "a synchronisation daemon without a state", NEW_DAEMON, b"", "EINVAL EOPNOTSUPP"
+    yield "zero an absent service", ZERO, key(**FREE), "ESRCH"
+    yield "zero half a service", ZERO, key(port=None), "EINVAL"
+    for kind in (TIMEOUT_TCP, TIMEOUT_UDP):
+        yield f"a time-out out of range ({kind})", SET_CONFIG, attribute(kind, u32(0x7FFFFFFF)), "EINVAL ERANGE"
+        yield f"a negative time-out ({kind})", SET_CONFIG, attribute(kind, u32(0xFFFFFFFF)), "EINVAL ERANGE"
+        yield f"a short time-out ({kind})", SET_CONFIG, attribute(kind, b"\1\2"), "EINVAL ERANGE"
+
+
+def check_bad():
+    """Every bad message is refused, and changes nothing."""
+    family = Family()
+    family.call(FLUSH)
+    family.call(NEW_SERVICE, svc())
+    family.call(NEW_DEST, key() + dst())
+    family.call(NEW_SERVICE, svc(fwmark=u32(5), sched=b"wlc\0"))
+    before, timeouts = family.table(), family.call(GET_CONFIG)[0]
+    say(len(before) == 2 and len(before[0][1]) + len(before[1][1]) == 1, "the table to begin with", before)
+    for case in (*service_cases(), *dest_cases(), *other_cases()):
+        name, command, data, wanted, *taken = case
+        if THE_KERNELS_OWN and taken == [TAKEN]:
+            continue
+        got = family.error(command, data)
+        after = family.table()
+        if got not in wanted.split():
+            say(False, name, f"{got} instead of {wanted}")
+        else:
+            say(after == before, name, f"{got}, but the table changed")
+        if after != before:
+            family.call(FLUSH)
+            family.call(NEW_SERVICE, svc())
+            family.call(NEW_DEST, key() + dst())
+            family.call(NEW_SERVICE, svc(fwmark=u32(5), sched=b"wlc\0"))
+    say(family.call(GET_CONFIG)[0] == timeouts, "the time-outs stay as they were")
+    check_framing(family, before)
+    check_tolerance(family)
+    family.call(FLUSH)
+    say(family.table() == [], "flush empties the table")
+
+
+def check_framing(family, before):
+    """Messages whose frame is wrong."""
+    for name, data in (("no header of the family", b""), ("half a header", b"\4\1"),
+                       ("an attribute cut short", struct.pack("=BBHHH", NEW_SERVICE, 1, 0, 400, SERVICE))):
+        try:
+            family.talk(family.number, data, ACK)
+            got = "0"
+        except OSError as error:
+            got = repr(error)
+        except Exception as error:  # Any refusal will do.
+            got = str(error)
+        say(got in ("EINVAL", "ERANGE"), name, got)
+    say(family.table() == before, "the table after broken frames")
+
+
+def check_tolerance(family):
+    """What a newer command may send to an older director."""
+    say(family.error(GET_INFO, version=2) == "0", "another version of the family's messages is answered")
+    later = attribute(60, b"of a later version")
+    say(family.error(GET_INFO, later) == "0", "an attribute that nobody knows yet is ignored")
+    info = parse(family.call(GET_INFO)[0][4:])
+    say(set(info) == {1, 2} and len(info[1]) == 4, "the version and the size of the table", info)
+    found = parse(parse(family.call(GET_SERVICE, key())[0][4:])[SERVICE])
+    say(found[3] == address("10.1.0.100") and found[6].rstrip(b"\0") == b"rr", "one service by its address", found)
+    found = parse(parse(family.call(GET_SERVICE, key(fwmark=u32(5)))[0][4:])[SERVICE])
+    say(found[5] == u32(5) and found[6].rstrip(b"\0") == b"wlc", "one service by its mark", found)
+    absent = family.call(GET_DEST, key(**FREE), flags=DUMP)
+    say(absent == [], "the destinations of an absent service are none", absent)
+
+
+def change(stop):
+    """Adds and deletes services all over the table, and destinations of those that stay."""
+    family = Family()
+    while not stop.is_set():
+        for number in range(60):
+            which = {"addr": address("10.1.0.101"), "port": be16(2000 + number)}
+            family.call(NEW_SERVICE, svc(**which))
+            family.call(NEW_DEST, key(port=be16(1000)) + dst(port=be16(3000 + number)))
+        for number in range(60):
+            which = {"addr": address("10.1.0.101"), "port": be16(2000 + number)}
+            family.call(DEL_SERVICE, key(**which))
+            family.call(DEL_DEST, key(port=be16(1000)) + dst(port=be16(3000 + number)))
+
+
+def check_dumps(seconds=5.0):
+    """Listings that are read while the table changes have what stays exactly once."""
+    # A small buffer: a listing then takes many messages, and changes come between them.
+    family = Family(receive=8192)
+    family.call(FLUSH)
+    services = {be16(1000 + number) for number in range(120)}
+    servers = {be16(4000 + number) for number in range(120)}
+    for port in services:
+        family.call(NEW_SERVICE, svc(port=port))
+    for port in servers:
+        family.call(NEW_DEST, key(port=be16(1000)) + dst(port=port))
+    stop = multiprocessing.Event()
+    process = multiprocessing.Process(target=change, args=(stop,), daemon=True)
+    process.start()
+    end = time.monotonic() + seconds * int(os.environ.get("TIME_SCALE", "1"))
+    rounds, moving, wrong = 0, set(), []
+    while time.monotonic() < end:
+        rounds += 1
+        listed = family.services()
+        moving.add(len(listed))
+        stay = collections.Counter(entry[4] for entry in listed if entry[3] == address("10.1.0.100"))
+        if stay != collections.Counter(services):
+            wrong.append(f"services: {len(stay)} of {len(services)}, {sum(stay.values())} rows")
+        listed = family.destinations(key(port=be16(1000)))
+        moving.add(len(listed))
+        stay = collections.Counter(entry[2] for entry in listed if entry[2] in servers)
+        if stay != collections.Counter(servers):
+            wrong.append(f"destinations: {len(stay)} of {len(servers)}, {sum(stay.values())} rows")
+    alive = process.is_alive()
+    stop.set()
+    process.join()
+    say(alive and process.exitcode == 0, "the table could be changed all the while", process.exitcode)
+    say(rounds > 2 and len(moving) > 2, "the listings were read while it changed", f"{rounds} rounds, {moving}")
+    # The kernel's own director counts rows, and so repeats or leaves out some.
+    say(not wrong or THE_KERNELS_OWN, "what stays is in every listing once", f"{len(wrong)} of {2 * rounds} wrong: {wrong[:3]}")
+    family.call(FLUSH)
+
+
+def probe():
+    """What the caller may do: the error of a listing, of adding, of a flush."""
+    try:
+        family = Family()
+        print(family.error(GET_SERVICE, flags=DUMP), family.error(NEW_SERVICE, svc(port=be16(9999))),
+              family.error(FLUSH))
+    except Exception as error:  # Without the family, that is the answer.
+        print(error)
+
+
+if __name__ == "__main__":
+    {"bad": check_bad, "dumps": check_dumps, "probe": probe}[sys.argv[1]]()

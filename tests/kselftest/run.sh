@@ -1,0 +1,86 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Runs test scripts (those named, or all beside this file) and streams their results as one TAP report. Each
+# script has its own time limit (its line "# timeout: SECONDS", 180 without, times TIME_SCALE). A script that
+# dies, that reports nothing, that does not end with its plan or leaves a complaint in the kernel log counts as
+# a failure. The last line is "# totals: pass:N fail:N skip:N"; the exit status tells whether all is well.
+
+set -u
+# The loop at the end of a pipe counts in this shell.
+shopt -s lastpipe
+here=$(cd "$(dirname "$0")" && pwd)
+
+if [ -z "${TIME_SCALE:-}" ]; then
+	if [ -e /proc/lockdep ]; then TIME_SCALE=5; else TIME_SCALE=1; fi
+fi
+export TIME_SCALE
+
+pass=0 fail=0 skip=0
+
+# result "ok"|"not ok" NAME
+result() {
+	printf '%s %d - %s\n' "$1" $((pass + fail + skip + 1)) "$2"
+	case "$1 $2" in
+	'not ok'*) fail=$((fail + 1)) ;;
+	*'# SKIP'*) skip=$((skip + 1)) ;;
+	*) pass=$((pass + 1)) ;;
+	esac
+}
+
+complaints() {
+	dmesg | grep -Ec 'BUG:|WARNING:|Oops|KASAN:|UBSAN:|ODEBUG:|DEBUG_LOCKS_WARN|refcount_t:|general protection|blocked for more than|rust_kernel: panicked|INFO: (rcu|task)|possible recursive locking|circular locking|suspicious RCU|kmemleak: [1-9]'
+}
+
+run() {
+	local script=$1 name limit reported=0 plan='' failed=$fail line status before after number start=$SECONDS
+	name=$(basename "$script" .sh)
+	name=${name%.test}
+	limit=$(sed -n 's/^# timeout: *\([0-9]*\).*/\1/p' "$script")
+	limit=$((${limit:-180} * TIME_SCALE))
+	printf '# %s\n' "$name"
+	before=$(complaints)
+	{
+		timeout -k 10 "$limit" bash "$script" 2>&1 </dev/null &
+		group=$!
+		wait $group
+		printf 'exit status %d\n' $?
+		# What a script leaves behind would hold this pipe open.
+		kill -KILL -- -$group 2>/dev/null
+	} | while IFS= read -r line; do
+		case $line in
+		'ok '* | 'not ok '*)
+			reported=$((reported + 1))
+			number=${line#*ok }
+			number=${number%% *}
+			[ "$number" = "$reported" ] || printf '# result %s came as number %d\n' "$number" "$reported"
+			result "${line%%ok *}ok" "$name: ${line#* - }"
+			;;
+		1..*) plan=${line#1..} ;;
+		'exit status '*) status=${line##* } ;;
+		*) printf '%s\n' "$line" ;;
+		esac
+	done
+	after=$(complaints)
+	# The script's own failures have been counted; what is left are those that it could not report.
+	if [ "$status" -ge 124 ] || { [ "$status" -ne 0 ] && [ $fail -eq "$failed" ]; } || [ "$plan" != "$reported" ] || [ "$reported" -eq 0 ]; then
+		printf '# exit status %s, %d results, plan %s\n' "$status" "$reported" "${plan:-missing}"
+		result 'not ok' "$name: runs to its end within $limit s"
+	fi
+	if [ "$after" != "$before" ]; then
+		dmesg | tail -40 | sed 's/^/# /'
+		result 'not ok' "$name: nothing in the kernel log"
+	fi
+	printf '# %s took %d s\n' "$name" $((SECONDS - start))
+}
+
+[ $# -gt 0 ] || set -- "$here"/*.test.sh
+printf 'TAP version 13\n'
+for script; do
+	[ -e "$script" ] || script=$here/$script
+	[ -e "$script" ] || script=$script.test.sh
+	run "$script"
+done
+printf '1..%d\n' $((pass + fail + skip))
+printf '# totals: pass:%d fail:%d skip:%d\n' $pass $fail $skip
+[ $fail -eq 0 ] && [ $pass -gt 0 ]

@@ -1,0 +1,95 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The time-outs: shown and set by --set, bounds, and connections that go when their time has come and not before:
+# UDP, TCP without traffic, TCP closed by one side, TCP reset.
+
+# shellcheck source=tests/kselftest/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+must module_load "$IPVS_MODULE"
+topology_up
+client_up client
+servers_up A B C
+
+timeouts() {
+	lvs -L --timeout | grep -Eo '[0-9]+' | xargs
+}
+check_eq 'the defaults' "$(timeouts)" '900 120 300'
+must lvs --set 60 30 20
+check_eq 'all set' "$(timeouts)" '60 30 20'
+must lvs --set 0 0 40
+check_eq '0 leaves a time-out as it is' "$(timeouts)" '60 30 40'
+check_fails 'a time-out out of range' '.' lvs --set 10 10 99999999999
+check_fails 'a negative time-out' '.' lvs --set -1 10 10
+check_fails 'no number' '.' lvs --set ten 10 10
+check_eq 'refused ones change nothing' "$(timeouts)" '60 30 40'
+
+now() {
+	local up
+	read -r up _ </proc/uptime
+	printf '%s' "${up/./}"
+}
+
+# expires NAME OPTION ADDRESS COUNTS LEAST MOST: since `start`, in hundredths of a second.
+expires() {
+	local took
+	if ! wait_for 30 eval "[ \"\$(connections $2 $3)\" = '$4' ]"; then
+		note "$(lvs -L -n)"
+		report 1 "$1: never"
+		return
+	fi
+	took=$(($(now) - start))
+	note "$1: after $took hundredths of a second"
+	# The listing takes its time under emulation.
+	check "$1" test $took -ge "$5" -a $took -le $(($6 + 100 * TIME_SCALE))
+}
+
+service -u 10.1.0.100:80 rr -- A:m:1
+service -t 10.1.0.100:80 rr -- A:m:1
+service -t 10.1.0.101:80 rr -- A:g:1
+
+must lvs --set 3 4 3
+client hold u udp 10.1.0.100 80 1 >/dev/null
+start=$(now)
+expires 'UDP goes after its time-out' -u 10.1.0.100:80 'A 0/0' 250 500
+
+# A packet in between starts the time anew, also a reply.
+client hold v udp 10.1.0.100 80 1 >/dev/null
+sleep 2
+client again v >/dev/null
+start=$(now)
+check_eq 'UDP stays while packets come' "$(sleep 2; connections -u 10.1.0.100:80)" 'A 0/1'
+expires 'UDP goes when they come no more' -u 10.1.0.100:80 'A 0/0' 250 500
+
+client hold t tcp 10.1.0.100 80 1 >/dev/null
+start=$(now)
+check_soon 'TCP is active' 'A 1/0' connections -t 10.1.0.100:80
+expires 'an idle TCP connection goes' -t 10.1.0.100:80 'A 0/0' 250 500
+client patience 1 >/dev/null
+check_match 'an idle TCP connection is gone for its client' "$(client again t)" 'reset|timeout|refused'
+client patience 10 >/dev/null
+
+# With direct routing the director sees the client's FIN only.
+must lvs --set 900 4 300
+client hold f tcp 10.1.0.101 80 1 >/dev/null
+client close f >/dev/null
+start=$(now)
+check_soon 'DR: FIN makes it inactive' 'A 0/1' connections -t 10.1.0.101:80
+expires 'DR: a closed connection goes after the FIN time-out' -t 10.1.0.101:80 'A 0/0' 350 600
+
+# The rest have times of their own: 10 s after a reset.
+client hold r tcp 10.1.0.101 80 1 >/dev/null
+client reset r >/dev/null
+start=$(now)
+check_soon 'RST makes it inactive' 'A 0/1' connections -t 10.1.0.101:80
+expires 'a reset connection goes after 10 s' -t 10.1.0.101:80 'A 0/0' 950 1200
+
+# A time-out that is set later counts for connections that see a packet after it.
+must lvs --set 900 120 300
+client hold l udp 10.1.0.100 80 1 >/dev/null
+must lvs --set 0 0 2
+client again l >/dev/null
+start=$(now)
+expires 'a new time-out is used from the next packet on' -u 10.1.0.100:80 'A 0/0' 150 400
+finish

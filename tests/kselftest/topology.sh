@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+#
+# The hosts of the tests and the wires between them. Here belong namespaces, addresses and routes, and
+# nothing that knows of virtual services or of a director's workings. Read by lib.sh.
+#
+#   client 10.0.0.1-4 ── 10.0.0.254 router 10.1.0.254 ──┬── front network 10.1.0.0/24 ──┬──────┬──────┐
+#                                                       │                              A      B      C
+#                                               10.1.0.1│eth0                      eth0│.11   │.12   │.13
+#                                                    director                          A      B      C
+#                                               10.2.0.1│eth1                      eth1│.11   │.12   │.13
+#                                                       └── back network 10.2.0.0/24 ──┴──────┴──────┘
+#
+# Virtual addresses: 10.1.0.100-103, addresses of the director's; 10.4.0.0/24 is routed to the director, which
+# takes from it what carries a firewall mark. The real servers have all of them too, and keep still about them
+# when asked by ARP.
+# NAT:     real servers are 10.2.0.1x; they send what leaves from these addresses through the director.
+# DR:      real servers are 10.1.0.1x, on one network with the director; answers go through the router.
+# Tunnels: real servers are 10.3.0.1x, behind the router; answers go through the router.
+
+vips='10.1.0.100 10.1.0.101 10.1.0.102 10.1.0.103'
+marked_vip=10.4.0.1
+hosts='client router director A B C'
+
+# on HOST COMMAND…: runs the command in the host's namespace; `ip netns exec` would mount things besides.
+on() {
+	local host=$1
+	shift
+	nsenter --net="/run/netns/$host" "$@"
+}
+
+# sysctls NAMESPACE NAME=VALUE…
+sysctls() {
+	local namespace=$1
+	shift
+	must on "$namespace" sysctl -qw "$@"
+}
+
+# So that a pipe into `batch` can end the script.
+shopt -s lastpipe
+
+# batch [-n NAMESPACE] <COMMANDS: many ip commands in one process.
+batch() {
+	local out
+	out=$(ip "$@" -batch - 2>&1) || bail "ip $*: $out"
+}
+
+# The first and the last netfilter hook of a kind patch the running kernel's code, in all namespaces. Emulators
+# now and then run a processor into a half-done patch (Oops: int3), so that this must not happen under traffic:
+# keep one hook of each kind, for good, in a namespace that has no traffic.
+pin_hooks() {
+	local hook rules=''
+	! nft list table ip pinned >/dev/null 2>&1 || return 0
+	for hook in prerouting input forward output postrouting; do
+		rules+="add chain ip pinned $hook { type filter hook $hook priority 0; };"
+	done
+	must nft "add table ip pinned;$rules"
+}
+
+# Every wire is a veth pair with one end in the router's namespace, which has the switches too.
+topology_up() {
+	local host vip n=10
+	topology_down
+	modprobe -a bridge veth ipip 2>/dev/null
+	pin_hooks
+	{
+		for host in $hosts; do echo "netns add $host"; done
+	} | batch
+	{
+		echo "link add eth0 netns client type veth peer name client netns router"
+		echo "link add eth0 netns director type veth peer name director0 netns router"
+		echo "link add eth1 netns director type veth peer name director1 netns router"
+		for host in A B C; do
+			echo "link add eth0 netns $host type veth peer name ${host}0 netns router"
+			echo "link add eth1 netns $host type veth peer name ${host}1 netns router"
+		done
+	} | batch
+	{
+		echo "link add front type bridge"
+		echo "link add back type bridge"
+		for host in director A B C; do
+			echo "link set ${host}0 up master front"
+			echo "link set ${host}1 up master back"
+		done
+		echo "link set front up"
+		echo "link set back up"
+		echo "link set client up"
+		echo "address add 10.0.0.254/24 dev client"
+		echo "address add 10.1.0.254/24 dev front"
+		echo "route add 10.4.0.0/24 via 10.1.0.1"
+		for n in 11 12 13; do echo "route add 10.3.0.$n via 10.1.0.$n"; done
+	} | batch -n router
+	sysctls router net.ipv4.ip_forward=1 net.ipv4.conf.{all,default,client,front}.rp_filter=0 \
+		net.ipv4.conf.{all,front}.send_redirects=0
+	{
+		echo "link set lo up"
+		echo "link set eth0 up"
+		for n in 1 2 3 4; do echo "address add 10.0.0.$n/24 dev eth0"; done
+		echo "route add default via 10.0.0.254"
+	} | batch -n client
+	director_up director
+	n=10
+	for host in A B C; do
+		n=$((n + 1))
+		{
+			echo "link set lo up"
+			echo "link set eth0 up"
+			echo "link set eth1 up"
+			echo "address add 10.1.0.$n/24 dev eth0"
+			echo "address add 10.2.0.$n/24 dev eth1"
+			echo "address add 10.3.0.$n/32 dev lo"
+			for vip in $vips $marked_vip; do echo "address add $vip/32 dev lo"; done
+			echo "link set tunl0 up"
+			# A tunnelled packet must fit: leave 20 octets for the outer header.
+			echo "route add default via 10.1.0.254 advmss 1440"
+			echo "route add default via 10.2.0.1 table 100"
+			echo "rule add from 10.2.0.$n lookup 100"
+		} | batch -n $host
+		sysctls $host net.ipv4.conf.{all,default,eth0,eth1,tunl0}.rp_filter=0 \
+			net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2
+	done
+}
+
+# director_up NAMESPACE: the director's own settings; its wires are there already.
+director_up() {
+	local vip
+	{
+		echo "link set lo up"
+		echo "link set eth0 up"
+		echo "link set eth1 up"
+		echo "address add 10.1.0.1/24 dev eth0"
+		for vip in $vips; do echo "address add $vip/32 dev eth0"; done
+		echo "address add 10.2.0.1/24 dev eth1"
+		echo "route add default via 10.1.0.254"
+		echo "route add local 10.4.0.0/24 dev lo table 100"
+		echo "rule add fwmark 1 lookup 100"
+	} | batch -n "$1"
+	sysctls "$1" net.ipv4.ip_forward=1 net.ipv4.conf.{all,default,eth0,eth1}.rp_filter=0 \
+		net.ipv4.conf.{all,eth0,eth1}.send_redirects=0
+}
+
+topology_down() {
+	local host
+	for host in $hosts; do
+		[ ! -e "/run/netns/$host" ] || ip netns del "$host"
+	done
+}
+
+# offloads on|off: checksum, segmentation and receive offloads of every wire.
+offloads() {
+	local host
+	for host in client director A B C; do
+		must on $host ethtool -K eth0 tx "$1" tso "$1" gso "$1" gro "$1"
+	done
+	for host in director A B C; do
+		must on $host ethtool -K eth1 tx "$1" tso "$1" gso "$1" gro "$1"
+	done
+}

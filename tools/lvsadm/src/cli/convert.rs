@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Checked options → [`Command`].
+
+use clap::ArgMatches;
+
+use super::options::given;
+use super::rules::Verb;
+use super::{Columns, Command, Listing, Subject, View};
+use crate::error::Error;
+use crate::model::{
+    Change, DEFAULT_SCHEDULER, DEFAULT_WEIGHT, Daemon, DaemonRole, Destination, DestinationId,
+    ENGINE_NAME_MAX, Family, Forwarding, INTERFACE_NAME_MAX, Protocol, SCHEDULER_NAME_MAX, Service,
+    ServiceFlags, ServiceId, Timeouts, Tunnel, TunnelChecksum, TunnelKind,
+};
+use crate::names::Names;
+use crate::parse;
+
+/// The longest timeout: 31 days, as in ipvsadm.
+const TIMEOUT_MAX: u32 = 31 * 86_400;
+/// The longest UDP payload over IPv4.
+const SYNC_LENGTH_MAX: u16 = 65_535 - 20 - 8;
+const DEFAULT_INTERFACE: &str = "eth0";
+
+/// One command line's options.
+struct Options<'a> {
+    matches: &'a ArgMatches,
+    names: &'a dyn Names,
+}
+
+pub(super) fn command(
+    verb: Verb,
+    matches: &ArgMatches,
+    names: &dyn Names,
+) -> Result<Command, Error> {
+    let options = Options { matches, names };
+    let mut notes = Vec::new();
+    let change = match verb {
+        Verb::AddService => Change::AddService(options.service(&mut notes)?),
+        Verb::EditService => Change::EditService(options.service(&mut notes)?),
+        Verb::DeleteService => Change::DeleteService(options.needed_service_id()?),
+        Verb::Clear => Change::Clear,
+        Verb::Zero => Change::Zero(options.service_id()?),
+        Verb::AddServer => {
+            let id = options.needed_service_id()?;
+            let destination = options.destination(&id, &mut notes)?;
+            Change::AddDestination(id, destination)
+        }
+        Verb::EditServer => {
+            let id = options.needed_service_id()?;
+            let destination = options.destination(&id, &mut notes)?;
+            Change::EditDestination(id, destination)
+        }
+        Verb::DeleteServer => {
+            let id = options.needed_service_id()?;
+            let destination = options.destination_id(&id)?;
+            Change::DeleteDestination(id, destination)
+        }
+        Verb::Set => Change::SetTimeouts(options.timeouts()?),
+        Verb::StartDaemon => Change::StartDaemon(options.daemon()?),
+        Verb::StopDaemon => Change::StopDaemon(options.role("stop-daemon")?),
+        Verb::List => return Ok(Command::List(options.listing()?)),
+        Verb::Save => return Ok(Command::Save(options.view())),
+        Verb::Restore => return Ok(Command::Restore),
+        Verb::Manual => return Ok(Command::Manual),
+        Verb::Completions => {
+            let shell = matches.get_one("completions").copied();
+            return shell
+                .map(Command::Completions)
+                .ok_or_else(|| missing("completions"));
+        }
+    };
+    Ok(Command::Change {
+        change: Box::new(change),
+        notes,
+    })
+}
+
+/// An option that the rules promised is not there; only a gap between the two could do that.
+fn missing(option: &str) -> Error {
+    Error::Usage(format!("--{option} is missing"))
+}
+
+/// An option's value is wrong.
+fn wrong(option: &str, text: &str, why: &str) -> Error {
+    Error::Usage(format!("--{option} {text:?}: {why}"))
+}
+
+impl Options<'_> {
+    fn text(&self, option: &str) -> Option<&str> {
+        self.matches.get_one::<String>(option).map(String::as_str)
+    }
+
+    fn given(&self, option: &str) -> bool {
+        given(self.matches, option)
+    }
+
+    /// Reads an option's value, if it was given.
+    fn read<T>(
+        &self,
+        option: &str,
+        parser: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Result<Option<T>, Error> {
+        self.text(option)
+            .map(|text| parser(text).map_err(|why| wrong(option, text, &why)))
+            .transpose()
+    }
+
+    fn service_id(&self) -> Result<Option<ServiceId>, Error> {
+        for (option, protocol) in [
+            ("tcp-service", Protocol::Tcp),
+            ("udp-service", Protocol::Udp),
+            ("sctp-service", Protocol::Sctp),
+        ] {
+            let parser = |text: &str| parse::endpoint(text, Some(protocol), self.names);
+            if let Some(endpoint) = self.read(option, parser)? {
+                return Ok(Some(ServiceId::Address {
+                    protocol,
+                    address: endpoint.address,
+                    port: endpoint.port.unwrap_or(0),
+                }));
+            }
+        }
+        let mark = self.read("fwmark-service", |text| parse::number(text, 1..=u32::MAX))?;
+        let family = if self.given("ipv6") {
+            Family::Inet6
+        } else {
+            Family::Inet
+        };
+        Ok(mark.map(|mark| ServiceId::Mark { mark, family }))
+    }
+
+    fn needed_service_id(&self) -> Result<ServiceId, Error> {
+        self.service_id()?.ok_or_else(|| missing("tcp-service"))
+    }
+
+    fn service(&self, notes: &mut Vec<String>) -> Result<Service, Error> {
+        let id = self.needed_service_id()?;
+        let family = id.family();
+        let scheduler = self
+            .read("scheduler", |text| parse::name(text, SCHEDULER_NAME_MAX))?
+            .unwrap_or_else(|| DEFAULT_SCHEDULER.to_owned());
+        let timeout = self.read("persistent", |text| parse::number(text, 1..=TIMEOUT_MAX))?;
+        let netmask = self.read("netmask", |text| parse::netmask(text, family))?;
+        let engine = self.read("pe", |text| parse::name(text, ENGINE_NAME_MAX))?;
+        let mut flags = self
+            .read("sched-flags", |text| {
+                parse::scheduler_flags(text, &scheduler)
+            })?
+            .unwrap_or_default();
+        if timeout.is_some() {
+            flags = flags.with(ServiceFlags::PERSISTENT);
+        } else {
+            for option in ["netmask", "pe"] {
+                if self.given(option) {
+                    notes.push(format!("--{option} has no effect without --persistent"));
+                }
+            }
+        }
+        if self.given("ops") {
+            if id
+                .protocol()
+                .is_some_and(|protocol| protocol != Protocol::Udp)
+            {
+                return Err(Error::Usage(format!(
+                    "--ops is for UDP and firewall-mark services; {id} is neither"
+                )));
+            }
+            flags = flags.with(ServiceFlags::ONE_PACKET);
+        }
+        Ok(Service {
+            scheduler,
+            flags,
+            timeout: timeout.unwrap_or(0),
+            netmask: netmask.unwrap_or_else(|| family.host_mask()),
+            engine,
+            id,
+        })
+    }
+
+    fn destination_id(&self, service: &ServiceId) -> Result<DestinationId, Error> {
+        let parser = |text: &str| parse::endpoint(text, service.protocol(), self.names);
+        let endpoint = self
+            .read("real-server", parser)?
+            .ok_or_else(|| missing("real-server"))?;
+        Ok(DestinationId {
+            address: endpoint.address,
+            port: endpoint.port.unwrap_or_else(|| service.port()),
+        })
+    }
+
+    fn destination(
+        &self,
+        service: &ServiceId,
+        notes: &mut Vec<String>,
+    ) -> Result<Destination, Error> {
+        let forwarding = if self.given("masquerading") {
+            Forwarding::Masquerade
+        } else if self.given("ipip") {
+            Forwarding::Tunnel
+        } else {
+            Forwarding::Route
+        };
+        let mut id = self.destination_id(service)?;
+        // Only address translation can change a port; a mark service has none to keep.
+        if !service.is_mark() && forwarding != Forwarding::Masquerade && id.port != service.port() {
+            notes.push(format!(
+                "--real-server {id}: only --masquerading changes ports; the server gets port {}, \
+                 the service's",
+                service.port()
+            ));
+            id.port = service.port();
+        }
+        let family = Family::of(&id.address);
+        if family != service.family() && forwarding != Forwarding::Tunnel {
+            return Err(Error::Usage(format!(
+                "--real-server {id} is {family} and the service {}: only a tunnel (--ipip) \
+                 joins the two",
+                service.family()
+            )));
+        }
+        let count = |text: &str| parse::number(text, 0..=i32::MAX.unsigned_abs());
+        let destination = Destination {
+            id,
+            forwarding,
+            weight: self.read("weight", count)?.unwrap_or(DEFAULT_WEIGHT),
+            upper_threshold: self.read("u-threshold", count)?.unwrap_or(0),
+            lower_threshold: self.read("l-threshold", count)?.unwrap_or(0),
+            tunnel: self.tunnel(forwarding)?,
+        };
+        Ok(destination)
+    }
+
+    fn tunnel(&self, forwarding: Forwarding) -> Result<Tunnel, Error> {
+        let options = [
+            "tun-type",
+            "tun-port",
+            "tun-nocsum",
+            "tun-csum",
+            "tun-remcsum",
+        ];
+        if forwarding != Forwarding::Tunnel {
+            return match options.iter().find(|option| self.given(option)) {
+                Some(option) => Err(Error::Usage(format!(
+                    "--{option} is for tunnels: add --ipip"
+                ))),
+                None => Ok(Tunnel::default()),
+            };
+        }
+        let kind = self
+            .read("tun-type", parse::tunnel_kind)?
+            .unwrap_or_default();
+        let port = self.read("tun-port", |text| parse::number(text, 1..=u16::MAX))?;
+        let accepts: &[&str] = match kind {
+            TunnelKind::Gue => &options,
+            TunnelKind::Gre => &["tun-type", "tun-nocsum", "tun-csum"],
+            TunnelKind::Ipip | TunnelKind::Other(_) => &["tun-type"],
+        };
+        if let Some(option) = options
+            .iter()
+            .find(|option| self.given(option) && !accepts.contains(option))
+        {
+            return Err(Error::Usage(format!(
+                "--{option} means nothing to a tunnel of type {}",
+                kind.name()
+            )));
+        }
+        if kind == TunnelKind::Gue && port.is_none() {
+            return Err(Error::Usage(
+                "--tun-type gue needs the UDP port of the tunnel: --tun-port".to_owned(),
+            ));
+        }
+        let checksum = if self.given("tun-csum") {
+            TunnelChecksum::Full
+        } else if self.given("tun-remcsum") {
+            TunnelChecksum::Remote
+        } else {
+            TunnelChecksum::None
+        };
+        Ok(Tunnel {
+            kind,
+            port: port.unwrap_or(0),
+            checksum,
+        })
+    }
+
+    fn timeouts(&self) -> Result<Timeouts, Error> {
+        let texts: Vec<&String> = self.matches.get_many("set").into_iter().flatten().collect();
+        let [tcp, tcp_fin, udp] = texts.as_slice() else {
+            return Err(missing("set"));
+        };
+        let read = |which: &str, text: &str| {
+            parse::number(text, 0..=TIMEOUT_MAX).map_err(|why| {
+                wrong(
+                    "set",
+                    text,
+                    &format!("as the {which} timeout {why} seconds"),
+                )
+            })
+        };
+        Ok(Timeouts {
+            tcp: read("TCP", tcp)?,
+            tcp_fin: read("TCP FIN", tcp_fin)?,
+            udp: read("UDP", udp)?,
+        })
+    }
+
+    fn role(&self, option: &str) -> Result<DaemonRole, Error> {
+        self.read(option, |text| {
+            [DaemonRole::Master, DaemonRole::Backup]
+                .into_iter()
+                .find(|role| role.name() == text)
+                .ok_or_else(|| "it must be master or backup".to_owned())
+        })?
+        .ok_or_else(|| missing(option))
+    }
+
+    fn daemon(&self) -> Result<Daemon, Error> {
+        Ok(Daemon {
+            role: self.role("start-daemon")?,
+            interface: self
+                .read("mcast-interface", |text| {
+                    parse::name(text, INTERFACE_NAME_MAX)
+                })?
+                .unwrap_or_else(|| DEFAULT_INTERFACE.to_owned()),
+            sync_id: self
+                .read("syncid", |text| parse::number(text, 0..=255))?
+                .unwrap_or(0),
+            max_length: self
+                .read("sync-maxlen", |text| {
+                    parse::number(text, 1..=SYNC_LENGTH_MAX)
+                })?
+                .unwrap_or(0),
+            group: self.read("mcast-group", parse::multicast)?,
+            port: self
+                .read("mcast-port", |text| parse::number(text, 1..=u16::MAX))?
+                .unwrap_or(0),
+            ttl: self
+                .read("mcast-ttl", |text| parse::number(text, 1..=u8::MAX))?
+                .unwrap_or(0),
+        })
+    }
+
+    fn listing(&self) -> Result<Listing, Error> {
+        let subject = if self.given("connection") {
+            Subject::Connections
+        } else if self.given("timeout") {
+            Subject::Timeouts
+        } else if self.given("daemon") {
+            Subject::Daemons
+        } else {
+            Subject::Table(self.service_id()?)
+        };
+        Ok(Listing {
+            subject,
+            view: self.view(),
+            json: self.given("json"),
+        })
+    }
+
+    fn view(&self) -> View {
+        let columns = [
+            ("stats", Columns::Stats),
+            ("rate", Columns::Rate),
+            ("thresholds", Columns::Thresholds),
+            ("persistent-conn", Columns::Persistent),
+            ("tun-info", Columns::Tunnel),
+        ];
+        View {
+            columns: columns
+                .into_iter()
+                .find(|(option, _)| self.given(option))
+                .map_or(Columns::Plain, |(_, columns)| columns),
+            numeric: self.given("numeric"),
+            exact: self.given("exact"),
+            sorted: !self.given("nosort"),
+            engine_data: self.given("persistent-conn"),
+        }
+    }
+}

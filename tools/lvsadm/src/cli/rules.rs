@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Which options go together. An option that means nothing to a command is refused, not ignored.
+
+use clap::ArgMatches;
+
+use super::options::given;
+use crate::error::Error;
+
+/// The command of a command line, without its options.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verb {
+    AddService,
+    EditService,
+    DeleteService,
+    Clear,
+    Restore,
+    Save,
+    AddServer,
+    EditServer,
+    DeleteServer,
+    List,
+    Zero,
+    Set,
+    StartDaemon,
+    StopDaemon,
+    Completions,
+    Manual,
+}
+
+/// Options that name a service; at most one of them.
+pub(super) const SERVICES: &[&str] = &[
+    "tcp-service",
+    "udp-service",
+    "sctp-service",
+    "fwmark-service",
+];
+/// Forwarding methods; at most one of them.
+pub(super) const FORWARDING: &[&str] = &["gatewaying", "ipip", "masquerading"];
+/// Checksums of an encapsulation; at most one of them.
+pub(super) const CHECKSUMS: &[&str] = &["tun-nocsum", "tun-csum", "tun-remcsum"];
+/// What a listing may be of; at most one of them.
+const SUBJECTS: &[&str] = &[
+    "connection",
+    "tcp-service",
+    "udp-service",
+    "sctp-service",
+    "fwmark-service",
+    "timeout",
+    "daemon",
+];
+/// Columns of the table; at most one of them.
+const COLUMNS: &[&str] = &["stats", "rate", "thresholds", "persistent-conn", "tun-info"];
+
+const SERVICE_OPTIONS: &[&str] = &[
+    "scheduler",
+    "persistent",
+    "netmask",
+    "pe",
+    "ops",
+    "sched-flags",
+];
+const SERVER_OPTIONS: &[&str] = &[
+    "weight",
+    "u-threshold",
+    "l-threshold",
+    "tun-type",
+    "tun-port",
+];
+const LISTING_OPTIONS: &[&str] = &["numeric", "exact", "nosort", "sort", "json"];
+const DAEMON_OPTIONS: &[&str] = &[
+    "syncid",
+    "sync-maxlen",
+    "mcast-interface",
+    "mcast-group",
+    "mcast-port",
+    "mcast-ttl",
+];
+
+/// One command: its option and the options it takes, in groups.
+struct Rule {
+    verb: Verb,
+    name: &'static str,
+    takes: &'static [&'static [&'static str]],
+    needs_service: bool,
+    needs_server: bool,
+}
+
+const fn rule(verb: Verb, name: &'static str, takes: &'static [&'static [&'static str]]) -> Rule {
+    Rule {
+        verb,
+        name,
+        takes,
+        needs_service: false,
+        needs_server: false,
+    }
+}
+
+impl Rule {
+    const fn of_service(mut self) -> Self {
+        self.needs_service = true;
+        self
+    }
+
+    const fn of_server(mut self) -> Self {
+        self.needs_service = true;
+        self.needs_server = true;
+        self
+    }
+
+    fn accepts(&self, option: &str) -> bool {
+        option == self.name || self.takes.iter().any(|group| group.contains(&option))
+    }
+}
+
+const RULES: &[Rule] = &[
+    rule(
+        Verb::AddService,
+        "add-service",
+        &[SERVICES, &["ipv6"], SERVICE_OPTIONS],
+    )
+    .of_service(),
+    rule(
+        Verb::EditService,
+        "edit-service",
+        &[SERVICES, &["ipv6"], SERVICE_OPTIONS],
+    )
+    .of_service(),
+    rule(
+        Verb::DeleteService,
+        "delete-service",
+        &[SERVICES, &["ipv6"]],
+    )
+    .of_service(),
+    rule(Verb::Clear, "clear", &[]),
+    rule(Verb::Restore, "restore", &[]),
+    rule(Verb::Save, "save", &[&["numeric", "sort", "nosort"]]),
+    rule(
+        Verb::AddServer,
+        "add-server",
+        &[
+            SERVICES,
+            &["ipv6", "real-server"],
+            FORWARDING,
+            SERVER_OPTIONS,
+            CHECKSUMS,
+        ],
+    )
+    .of_server(),
+    rule(
+        Verb::EditServer,
+        "edit-server",
+        &[
+            SERVICES,
+            &["ipv6", "real-server"],
+            FORWARDING,
+            SERVER_OPTIONS,
+            CHECKSUMS,
+        ],
+    )
+    .of_server(),
+    rule(
+        Verb::DeleteServer,
+        "delete-server",
+        &[SERVICES, &["ipv6", "real-server"]],
+    )
+    .of_server(),
+    rule(
+        Verb::List,
+        "list",
+        &[SUBJECTS, &["ipv6"], COLUMNS, LISTING_OPTIONS],
+    ),
+    rule(Verb::Zero, "zero", &[SERVICES, &["ipv6"]]),
+    rule(Verb::Set, "set", &[]),
+    rule(Verb::StartDaemon, "start-daemon", &[DAEMON_OPTIONS]),
+    rule(Verb::StopDaemon, "stop-daemon", &[&["syncid"]]),
+    rule(Verb::Completions, "completions", &[]),
+    rule(Verb::Manual, "manual", &[]),
+];
+
+/// The options of `group` that were given.
+fn chosen<'a>(matches: &ArgMatches, group: &[&'a str]) -> Vec<&'a str> {
+    group
+        .iter()
+        .copied()
+        .filter(|name| given(matches, name))
+        .collect()
+}
+
+fn at_most_one(matches: &ArgMatches, group: &[&str]) -> Result<(), Error> {
+    match chosen(matches, group).as_slice() {
+        [first, second, ..] => Err(Error::Usage(format!(
+            "--{second} cannot stand beside --{first}: give one of them"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Finds the command and checks that every option means something to it.
+pub(super) fn check(matches: &ArgMatches) -> Result<Verb, Error> {
+    let verbs: Vec<&Rule> = RULES
+        .iter()
+        .filter(|rule| given(matches, rule.name))
+        .collect();
+    let rule = match verbs.as_slice() {
+        [rule] => rule,
+        [] => {
+            return Err(Error::Usage(
+                "no command: say what to do with one of -A -E -D -C -a -e -d -L -Z -S -R --set \
+                 --start-daemon --stop-daemon (lvsadm --help tells them)"
+                    .to_owned(),
+            ));
+        }
+        [first, second, ..] => {
+            return Err(Error::Usage(format!(
+                "two commands, --{} and --{}: give one",
+                first.name, second.name
+            )));
+        }
+    };
+    for option in matches.ids().map(clap::Id::as_str) {
+        if given(matches, option) && !rule.accepts(option) {
+            return Err(Error::Usage(format!(
+                "--{option} means nothing to --{}: {}",
+                rule.name,
+                owners(option)
+            )));
+        }
+    }
+    if rule.needs_service && chosen(matches, SERVICES).is_empty() {
+        return Err(Error::Usage(format!(
+            "--{} needs a virtual service: -t, -u or --sctp-service host:port, or -f mark",
+            rule.name
+        )));
+    }
+    if rule.needs_server && !given(matches, "real-server") {
+        return Err(Error::Usage(format!(
+            "--{} needs a real server: -r host[:port]",
+            rule.name
+        )));
+    }
+    at_most_one(matches, SERVICES)?;
+    at_most_one(matches, FORWARDING)?;
+    at_most_one(matches, CHECKSUMS)?;
+    if given(matches, "ipv6") && !given(matches, "fwmark-service") {
+        return Err(Error::Usage(
+            "--ipv6 goes with --fwmark-service only: an address says its family itself".to_owned(),
+        ));
+    }
+    if rule.verb == Verb::List {
+        listing(matches)?;
+    }
+    Ok(rule.verb)
+}
+
+/// Where an option belongs, to end a sentence.
+fn owners(option: &str) -> String {
+    let owners: Vec<String> = RULES
+        .iter()
+        .filter(|rule| rule.accepts(option))
+        .map(|rule| format!("--{}", rule.name))
+        .collect();
+    format!("it goes with {}", owners.join(", "))
+}
+
+fn listing(matches: &ArgMatches) -> Result<(), Error> {
+    at_most_one(matches, SUBJECTS)?;
+    at_most_one(matches, &["sort", "nosort"])?;
+    let json = given(matches, "json");
+    if !json {
+        at_most_one(matches, COLUMNS)?;
+    }
+    let columns = chosen(matches, COLUMNS);
+    for subject in chosen(matches, &["connection", "timeout", "daemon"]) {
+        for column in &columns {
+            if subject == "connection" && *column == "persistent-conn" {
+                continue;
+            }
+            return Err(Error::Usage(format!(
+                "--{column} means nothing to --list --{subject}: it is a column of the table"
+            )));
+        }
+        if given(matches, "nosort") {
+            return Err(Error::Usage(format!(
+                "--nosort means nothing to --list --{subject}: only the table is sorted"
+            )));
+        }
+    }
+    Ok(())
+}

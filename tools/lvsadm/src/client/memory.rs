@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! A director in memory, for tests: it refuses what the kernel refuses, with the same numbers.
+
+use super::Director;
+use crate::error::{self, Error};
+use crate::model::{
+    Change, Daemon, Destination, DestinationEntry, Info, Service, ServiceEntry, ServiceId, Stats,
+    Timeouts,
+};
+use crate::netlink::{Failure, KernelError};
+
+/// The director.
+#[derive(Debug)]
+pub struct Memory {
+    /// Services with their destinations.
+    pub groups: Vec<(ServiceEntry, Vec<DestinationEntry>)>,
+    timeouts: Timeouts,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self {
+            groups: Vec::new(),
+            timeouts: Timeouts {
+                tcp: 900,
+                tcp_fin: 120,
+                udp: 300,
+            },
+        }
+    }
+}
+
+fn refused<T>(errno: i32) -> Result<T, Failure> {
+    Err(Failure::Kernel(KernelError {
+        errno,
+        ..KernelError::default()
+    }))
+}
+
+impl Memory {
+    fn position(&self, id: &ServiceId) -> Result<usize, Failure> {
+        self.groups
+            .iter()
+            .position(|(entry, _)| entry.service.id == *id)
+            .map_or_else(|| refused(libc::ESRCH), Ok)
+    }
+
+    fn check(service: &Service) -> Result<(), Failure> {
+        if ["rr", "wrr", "lc", "wlc"].contains(&service.scheduler.as_str()) {
+            Ok(())
+        } else {
+            refused(libc::ENOENT)
+        }
+    }
+
+    fn entry(destination: &Destination) -> DestinationEntry {
+        DestinationEntry {
+            destination: destination.clone(),
+            active: 0,
+            inactive: 0,
+            persistent: 0,
+            stats: Stats::default(),
+        }
+    }
+
+    fn apply(&mut self, change: &Change) -> Result<(), Failure> {
+        match change {
+            Change::AddService(service) => {
+                if self.position(&service.id).is_ok() {
+                    return refused(libc::EEXIST);
+                }
+                Self::check(service)?;
+                self.groups.push((
+                    ServiceEntry {
+                        service: service.clone(),
+                        stats: Stats::default(),
+                    },
+                    Vec::new(),
+                ));
+            }
+            Change::EditService(service) => {
+                let position = self.position(&service.id)?;
+                Self::check(service)?;
+                self.groups[position].0.service = service.clone();
+            }
+            Change::DeleteService(id) => {
+                let position = self.position(id)?;
+                self.groups.remove(position);
+            }
+            Change::Clear => self.groups.clear(),
+            Change::Zero(Some(id)) => {
+                let position = self.position(id)?;
+                self.groups[position].0.stats = Stats::default();
+            }
+            Change::Zero(None) => {
+                for (entry, _) in &mut self.groups {
+                    entry.stats = Stats::default();
+                }
+            }
+            Change::AddDestination(id, destination) => {
+                let position = self.position(id)?;
+                let list = &mut self.groups[position].1;
+                if list
+                    .iter()
+                    .any(|entry| entry.destination.id == destination.id)
+                {
+                    return refused(libc::EEXIST);
+                }
+                list.push(Self::entry(destination));
+            }
+            Change::EditDestination(id, destination) => {
+                let position = self.position(id)?;
+                let list = &mut self.groups[position].1;
+                match list
+                    .iter_mut()
+                    .find(|entry| entry.destination.id == destination.id)
+                {
+                    Some(entry) => entry.destination = destination.clone(),
+                    None => return refused(libc::ENOENT),
+                }
+            }
+            Change::DeleteDestination(id, destination) => {
+                let position = self.position(id)?;
+                let list = &mut self.groups[position].1;
+                let before = list.len();
+                list.retain(|entry| entry.destination.id != *destination);
+                if list.len() == before {
+                    return refused(libc::ENOENT);
+                }
+            }
+            Change::SetTimeouts(timeouts) => self.timeouts = *timeouts,
+            Change::StartDaemon(_) | Change::StopDaemon(_) => return refused(libc::EOPNOTSUPP),
+        }
+        Ok(())
+    }
+}
+
+impl Director for Memory {
+    fn info(&mut self) -> Result<Info, Error> {
+        Ok(Info {
+            version: 0x0001_0201,
+            table_size: 4096,
+        })
+    }
+
+    fn services(&mut self) -> Result<Vec<ServiceEntry>, Error> {
+        Ok(self.groups.iter().map(|(entry, _)| entry.clone()).collect())
+    }
+
+    fn service(&mut self, id: &ServiceId) -> Result<ServiceEntry, Error> {
+        let position = self
+            .position(id)
+            .map_err(|failure| error::service_query(id, &failure))?;
+        Ok(self.groups[position].0.clone())
+    }
+
+    fn destinations(&mut self, id: &ServiceId) -> Result<Vec<DestinationEntry>, Error> {
+        Ok(self
+            .position(id)
+            .map_or_else(|_| Vec::new(), |position| self.groups[position].1.clone()))
+    }
+
+    fn timeouts(&mut self) -> Result<Timeouts, Error> {
+        Ok(self.timeouts)
+    }
+
+    fn daemons(&mut self) -> Result<Vec<Daemon>, Error> {
+        Ok(Vec::new())
+    }
+
+    fn change(&mut self, change: &Change) -> Result<(), Error> {
+        self.apply(change)
+            .map_err(|failure| error::change(change, &failure))
+    }
+}

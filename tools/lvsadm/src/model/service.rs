@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Virtual services.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::{Family, Protocol, Stats, endpoint};
+
+/// What makes a virtual service itself and no other.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ServiceId {
+    /// By protocol, virtual address and port.
+    Address {
+        /// Transport protocol.
+        protocol: Protocol,
+        /// Virtual address.
+        address: IpAddr,
+        /// Virtual port; 0 stands for every port.
+        port: u16,
+    },
+    /// By firewall mark.
+    Mark {
+        /// The mark, never 0.
+        mark: u32,
+        /// Family of the packets that the mark is looked at on.
+        family: Family,
+    },
+}
+
+impl ServiceId {
+    /// Family of the service's clients.
+    #[must_use]
+    pub fn family(&self) -> Family {
+        match self {
+            Self::Address { address, .. } => Family::of(address),
+            Self::Mark { family, .. } => *family,
+        }
+    }
+
+    /// The port a destination takes over when it names none.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        match self {
+            Self::Address { port, .. } => *port,
+            Self::Mark { .. } => 0,
+        }
+    }
+
+    /// The protocol, where the service has one.
+    #[must_use]
+    pub fn protocol(&self) -> Option<Protocol> {
+        match self {
+            Self::Address { protocol, .. } => Some(*protocol),
+            Self::Mark { .. } => None,
+        }
+    }
+
+    /// Is this a firewall-mark service?
+    #[must_use]
+    pub fn is_mark(&self) -> bool {
+        matches!(self, Self::Mark { .. })
+    }
+}
+
+impl fmt::Display for ServiceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address {
+                protocol,
+                address,
+                port,
+            } => write!(f, "{protocol} {}", endpoint(address, *port)),
+            Self::Mark { mark, family } => write!(f, "firewall mark {mark} ({family})"),
+        }
+    }
+}
+
+/// How many clients one persistence template stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Netmask {
+    /// A mask over the client's IPv4 address.
+    Inet(Ipv4Addr),
+    /// A prefix length over the client's IPv6 address.
+    Inet6(u32),
+}
+
+impl Netmask {
+    /// The mask as the wire has it: four octets as they stand.
+    #[must_use]
+    pub fn to_octets(self) -> [u8; 4] {
+        match self {
+            Self::Inet(mask) => mask.octets(),
+            Self::Inet6(prefix) => prefix.to_ne_bytes(),
+        }
+    }
+
+    /// The mask of a service of `family` from the wire.
+    #[must_use]
+    pub fn from_octets(family: Family, octets: [u8; 4]) -> Self {
+        match family {
+            Family::Inet => Self::Inet(Ipv4Addr::from(octets)),
+            Family::Inet6 => Self::Inet6(u32::from_ne_bytes(octets)),
+        }
+    }
+
+    /// Does every client stand for itself?
+    #[must_use]
+    pub fn is_host(self) -> bool {
+        match self {
+            Self::Inet(mask) => mask == Ipv4Addr::BROADCAST,
+            Self::Inet6(prefix) => prefix == 128,
+        }
+    }
+}
+
+impl fmt::Display for Netmask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inet(mask) => mask.fmt(f),
+            Self::Inet6(prefix) => prefix.fmt(f),
+        }
+    }
+}
+
+/// Flags of a service (`IP_VS_SVC_F_*`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ServiceFlags(pub u32);
+
+impl ServiceFlags {
+    /// Connections of one client go to one destination.
+    pub const PERSISTENT: Self = Self(0x01);
+    /// Every packet is scheduled for itself.
+    pub const ONE_PACKET: Self = Self(0x04);
+    /// First flag that means what the scheduler says.
+    pub const SCHEDULER_1: Self = Self(0x08);
+    /// Second flag that means what the scheduler says.
+    pub const SCHEDULER_2: Self = Self(0x10);
+    /// Third flag that means what the scheduler says.
+    pub const SCHEDULER_3: Self = Self(0x20);
+
+    /// Are all flags of `other` set?
+    #[must_use]
+    pub fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Both sets of flags.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// The scheduler's flags by name, in the order of their bits. `sh` and `mh` have names of their
+    /// own for the first two and none for the third.
+    #[must_use]
+    pub fn scheduler_names(self, scheduler: &str) -> Vec<&'static str> {
+        let names: &[(Self, &'static str)] = match scheduler {
+            "sh" => &[
+                (Self::SCHEDULER_1, "sh-fallback"),
+                (Self::SCHEDULER_2, "sh-port"),
+            ],
+            "mh" => &[
+                (Self::SCHEDULER_1, "mh-fallback"),
+                (Self::SCHEDULER_2, "mh-port"),
+            ],
+            _ => &[
+                (Self::SCHEDULER_1, "flag-1"),
+                (Self::SCHEDULER_2, "flag-2"),
+                (Self::SCHEDULER_3, "flag-3"),
+            ],
+        };
+        names
+            .iter()
+            .filter(|(flag, _)| self.contains(*flag))
+            .map(|(_, name)| *name)
+            .collect()
+    }
+}
+
+/// A virtual service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Which service.
+    pub id: ServiceId,
+    /// Scheduler by name.
+    pub scheduler: String,
+    /// Flags.
+    pub flags: ServiceFlags,
+    /// Persistence timeout in seconds; 0 without persistence.
+    pub timeout: u32,
+    /// Persistence granularity.
+    pub netmask: Netmask,
+    /// Persistence engine by name.
+    pub engine: Option<String>,
+}
+
+/// A service as the kernel lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceEntry {
+    /// The service.
+    pub service: Service,
+    /// Its statistics.
+    pub stats: Stats,
+}
