@@ -12,7 +12,7 @@ use crate::model::{
     Timeouts,
 };
 use crate::netlink::request::request as change_request;
-use crate::netlink::socket::Mode;
+use crate::netlink::socket::{Lookup, Mode};
 use crate::netlink::{Attribute, Command, Connection, Failure, Message, convert};
 
 /// The module that is loaded when nothing provides the family.
@@ -26,25 +26,26 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// Connects. When nothing provides the family, the module is loaded once.
+    /// Connects. When nothing provides the family, our module is loaded; failing that, the kernel may
+    /// load another.
     ///
     /// # Errors
     ///
     /// [`Error::Failed`] with what to do about it.
     pub fn open() -> Result<Self, Error> {
-        let open = || {
-            Connection::open().map_err(|failure| {
+        let open = |lookup| {
+            Connection::open(lookup).map_err(|failure| {
                 Error::Failed(format!(
                     "cannot reach the kernel: {}",
                     error::plain(&failure)
                 ))
             })
         };
-        if let Some(connection) = open()? {
+        if let Some(connection) = open(Lookup::Present)? {
             return Ok(Self { connection });
         }
         let said = load_module();
-        match open()? {
+        match open(Lookup::Autoload)? {
             Some(connection) => Ok(Self { connection }),
             None => Err(Error::Failed(format!(
                 "this kernel has no virtual server: nothing provides the generic netlink family \

@@ -24,6 +24,8 @@ const DATAGRAM: usize = 128 * 1024;
 const GENERIC_HEADER: usize = 4;
 /// Attribute of the family's number in the controller's answer.
 const CONTROL_FAMILY_ID: u16 = 1;
+/// Attribute of the family's name in the controller's answer.
+const CONTROL_FAMILY_NAME: u16 = 2;
 
 /// Does a request ask for one thing or for a listing?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +34,15 @@ pub enum Mode {
     One,
     /// A listing of any length.
     Dump,
+}
+
+/// How to look for the family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// Is it there now?
+    Present,
+    /// Let the kernel load a module for it.
+    Autoload,
 }
 
 /// A socket that knows the family's number.
@@ -47,7 +58,7 @@ impl Connection {
     /// # Errors
     ///
     /// When there is no generic netlink, or its controller cannot be understood.
-    pub fn open() -> Result<Option<Self>, Failure> {
+    pub fn open(lookup: Lookup) -> Result<Option<Self>, Failure> {
         let mut socket = Socket::new(NETLINK_GENERIC)?;
         socket.bind_auto()?;
         socket.connect(&SocketAddr::new(0, 0))?;
@@ -59,34 +70,48 @@ impl Connection {
             sequence: 0,
             family: 0,
         };
-        match connection.resolve() {
-            Ok(family) => {
-                connection.family = family;
-                Ok(Some(connection))
-            }
-            Err(Failure::Kernel(error)) if error.errno == libc::ENOENT => Ok(None),
-            Err(failure) => Err(failure),
-        }
+        let found = match lookup {
+            Lookup::Present => connection.among_all(),
+            Lookup::Autoload => connection.by_name(),
+        }?;
+        Ok(found.map(|family| {
+            connection.family = family;
+            connection
+        }))
     }
 
-    fn resolve(&mut self) -> Result<u16, Failure> {
+    /// Looks through all families, which loads nothing.
+    fn among_all(&mut self) -> Result<Option<u16>, Failure> {
+        let families = persist(|| {
+            let request = GenlMessage::from_payload(GenlCtrl {
+                cmd: GenlCtrlCmd::GetFamily,
+                nlas: Vec::new(),
+            });
+            self.attempt(request, Mode::Dump)
+        })?;
+        for part in families {
+            let (name, number) = family(&part)?;
+            if name.as_deref() == Some(Message::family_name()) {
+                return Ok(number);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Asks by name, upon which the kernel tries to load what it knows to provide the family.
+    fn by_name(&mut self) -> Result<Option<u16>, Failure> {
         let request = GenlMessage::from_payload(GenlCtrl {
             cmd: GenlCtrlCmd::GetFamily,
             nlas: vec![GenlCtrlAttrs::FamilyName(Message::family_name().to_owned())],
         });
-        // Only one attribute of the answer matters; the rest grows with every kernel.
-        for part in self.attempt(request, Mode::One)? {
-            let attributes = part.get(GENERIC_HEADER..).unwrap_or_default();
-            for attribute in NlasIterator::new(attributes) {
-                let attribute = attribute?;
-                if attribute.kind() == CONTROL_FAMILY_ID {
-                    return Ok(parse_u16(attribute.value())?);
-                }
-            }
+        match self.attempt(request, Mode::One) {
+            Ok(parts) => match parts.first() {
+                Some(part) => Ok(family(part)?.1),
+                None => Ok(None),
+            },
+            Err(Failure::Kernel(error)) if error.errno == libc::ENOENT => Ok(None),
+            Err(failure) => Err(failure),
         }
-        Err(Failure::Malformed(
-            "the kernel named no number for the family".to_owned(),
-        ))
     }
 
     /// Sends a request and receives its whole answer. A listing that was cut short is asked for
@@ -142,6 +167,21 @@ impl Connection {
     }
 }
 
+/// Name and number of the family that an answer of the controller is about. The other attributes do
+/// not matter here, and grow with every kernel.
+fn family(part: &[u8]) -> Result<(Option<String>, Option<u16>), Failure> {
+    let (mut name, mut number) = (None, None);
+    for attribute in NlasIterator::new(part.get(GENERIC_HEADER..).unwrap_or_default()) {
+        let attribute = attribute?;
+        match attribute.kind() {
+            CONTROL_FAMILY_ID => number = Some(parse_u16(attribute.value())?),
+            CONTROL_FAMILY_NAME => name = Some(super::attribute::text(attribute.value())),
+            _ => (),
+        }
+    }
+    Ok((name, number))
+}
+
 /// Tries again what was cut short, a few times.
 fn persist<T>(mut attempt: impl FnMut() -> Result<T, Failure>) -> Result<T, Failure> {
     for _ in 1..ATTEMPTS {
@@ -191,6 +231,25 @@ mod tests {
             tried(9, || Failure::Interrupted),
             (Err(Failure::Interrupted), ATTEMPTS)
         ));
+    }
+
+    #[test]
+    fn the_controllers_answer() {
+        // Captured from the kernel, up to the attributes that do not matter here.
+        let line = include_str!("../../tests/fixtures/answers.hex")
+            .lines()
+            .next()
+            .unwrap();
+        let hex = line.split(' ').nth(2).unwrap();
+        let part: Vec<u8> = (32..hex.len())
+            .step_by(2)
+            .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
+            .collect();
+        assert_eq!(
+            family(&part).unwrap(),
+            (Some("IPVS".to_owned()), Some(0x24))
+        );
+        assert!(family(&[1, 2, 0, 0, 9, 0, 1, 0]).is_err());
     }
 
     #[test]
