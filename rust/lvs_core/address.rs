@@ -82,11 +82,11 @@ impl Address {
     pub fn is_host(self) -> bool {
         match self.v4() {
             Some(octets) => {
-                let address = core::net::Ipv4Addr::from(octets);
+                let address = Ipv4Addr::from(octets);
                 !(address.is_unspecified() || address.is_multicast() || address.is_broadcast())
             }
             None => {
-                let address = core::net::Ipv6Addr::from(self.octets16());
+                let address = Ipv6Addr::from(self.octets16());
                 !(address.is_unspecified() || address.is_multicast())
             }
         }

@@ -77,7 +77,7 @@ fn what_may_be_a_host() {
     ] {
         assert_eq!(Address::from_v4(octets).is_host(), host, "{octets:?}");
     }
-    let v6 = |text: &str| Address::from_v6(text.parse::<std::net::Ipv6Addr>().unwrap().octets());
+    let v6 = |text: &str| Address::from_v6(text.parse::<Ipv6Addr>().unwrap().octets());
     assert!(v6("2001:db8::1").is_host());
     assert!(!v6("::").is_host());
     assert!(!v6("ff02::1").is_host());

@@ -32,8 +32,8 @@ fn every_part_of_the_key_counts() {
     let client = Endpoint::new(Address::from_v4([192, 0, 2, 1]), 40000);
     let hash = |key: &HashKey| flow_hash(key, Family::V4, 6, client);
     for bit in 0..64 {
-        let k0 = HashKey::new(KEY.k0 ^ 1 << bit, KEY.k1);
-        let k1 = HashKey::new(KEY.k0, KEY.k1 ^ 1 << bit);
+        let k0 = HashKey::new(KEY.k0 ^ (1 << bit), KEY.k1);
+        let k1 = HashKey::new(KEY.k0, KEY.k1 ^ (1 << bit));
         assert_ne!(hash(&k0), hash(&KEY), "bit {bit} of k0");
         assert_ne!(hash(&k1), hash(&KEY), "bit {bit} of k1");
     }

@@ -98,7 +98,7 @@ fn truncation_names_what_is_needed() {
 fn other_versions_and_protocols_are_not_ours() {
     for version in (0..16).filter(|version| *version != 4) {
         let mut packet = SYN;
-        packet[0] = version << 4 | 5;
+        packet[0] = (version << 4) | 5;
         assert_eq!(parse(&packet), Err(ParseError::NotOurs), "{version}");
         assert_eq!(parse(&packet[..1]), Err(ParseError::NotOurs), "{version}");
         assert_eq!(addresses_v4(&packet), None, "{version}");
