@@ -20,6 +20,18 @@ die() { msg "error: $*"; exit 1; }
 # key: twelve characters that stand for everything on standard input.
 key() { sha256sum | cut -c1-12; }
 
+# spawn CMD...: in the background, its id in $spawned. It ends with this script: an interrupted
+# build must not go on unseen, writing under a name that the next run uses too.
+SPAWNED=()
+spawn() {
+	set -m # a process group of its own, and one that can be interrupted
+	"$@" &
+	spawned=$!
+	set +m
+	SPAWNED+=("$spawned")
+	trap 'kill -TERM -- "${SPAWNED[@]/#/-}" 2>/dev/null; exit 130' INT TERM
+}
+
 # with_lock FILE CMD...: one at a time across processes; says so when it has to wait.
 with_lock() {
 	local lock=$1
@@ -55,6 +67,12 @@ remove_tree() {
 	if [ "$(id -u)" = 0 ]; then rm -rf -- "$1"; else "$SCRIPTS/in-root" / rm -rf -- "$1"; fi
 }
 
+logged() { # LOG CMD...
+	local log=$1
+	shift
+	"$@" >"$log" 2>&1 </dev/null
+}
+
 # step LABEL SECONDS CMD...: runs CMD with its output in a log file, shows how it gets on and
 # how long it should take, and on failure the end of the log.
 step() {
@@ -66,8 +84,8 @@ step() {
 	local tty=0
 	[ -t 2 ] && [ -z "${STEP_PLAIN-}" ] && tty=1
 	[ $tty = 1 ] || every=30
-	"$@" >"$log" 2>&1 </dev/null &
-	pid=$!
+	spawn logged "$log" "$@"
+	pid=$spawned
 	now=$start
 	while kill -0 "$pid" 2>/dev/null; do
 		sleep 0.1
@@ -102,7 +120,7 @@ parallel() {
 	local cmd=() pids=() pid rc=0 word
 	for word in "$@" ---; do
 		if [ "$word" = --- ]; then
-			[ ${#cmd[@]} = 0 ] || { STEP_PLAIN=1 "${cmd[@]}" & pids+=($!); }
+			[ ${#cmd[@]} = 0 ] || { STEP_PLAIN=1 spawn "${cmd[@]}"; pids+=("$spawned"); }
 			cmd=()
 		else
 			cmd+=("$word")

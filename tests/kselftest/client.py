@@ -22,6 +22,9 @@ import traceback
 from servers import pattern
 
 SO_NO_CHECK = 11
+TCP_REPAIR = 19
+# Where struct tcp_info has the number of segments sent again.
+TOTAL_RETRANS = 100
 SCALE = int(os.environ.get("TIME_SCALE", "1"))
 GET = b"GET / HTTP/1.1\r\nHost: service\r\n\r\n"
 
@@ -49,13 +52,13 @@ def outcome(function, *arguments):
 class Connection:
     """A connection to a service, TCP with HTTP or UDP."""
 
-    def __init__(self, client, protocol, address, port):
+    def __init__(self, client, protocol, address, port, local_port=None):
         self.protocol = protocol
         kind = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}[protocol]
         self.sock = socket.socket(socket.AF_INET, kind)
         self.sock.settimeout(client.patience)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, protocol == "tcp")
-        self.sock.bind((client.address, client.next_port(protocol)))
+        self.sock.bind((client.address, local_port or client.next_port(protocol)))
         self.local = self.sock.getsockname()
         self.server = self.seen = None
         try:
@@ -243,6 +246,43 @@ class Client:
 
         return " ".join(outcome(hold) for _ in range(int(count)))
 
+    def do_share(self, tag, protocol, port, *addresses):
+        """share TAG PROTOCOL PORT ADDRESS…: a connection to each from one source port; keeps them."""
+        local_port = self.next_port(protocol)
+
+        def hold(address):
+            connection = Connection(self, protocol, address, port, local_port)
+            word = connection.who()
+            self.held.setdefault(tag, []).append(connection)
+            return word
+
+        return " ".join(outcome(hold, address) for address in addresses)
+
+    def do_reuse(self, how, address, port, count):
+        """reuse close|reset ADDRESS PORT COUNT: TCP connections one after the other from one source port.
+
+        One whose SYN had to be repeated is late.
+        """
+        local_port = self.next_port("tcp")
+
+        def use():
+            connection = Connection(self, "tcp", address, port, local_port)
+            info = connection.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+            late = "-late" if struct.unpack_from("=I", info, TOTAL_RETRANS)[0] else ""
+            if how == "reset":
+                word = connection.who()
+                connection.reset()
+            else:
+                # The server closes first, so that the port is free here at once.
+                connection.sock.sendall(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+                word = connection.identify(connection.http_answer())
+                while connection.sock.recv(4096):
+                    pass
+                connection.close()
+            return word + late
+
+        return " ".join(outcome(use) for _ in range(int(count)))
+
     def do_again(self, tag):
         """again TAG: asks on each of the kept connections."""
         return " ".join(outcome(connection.who) for connection in self.held[tag])
@@ -268,8 +308,8 @@ class Client:
         mark = struct.pack("i", 1)
 
         def quiet(connection):
-            # TCP_REPAIR: closing then sends nothing.
-            connection.sock.setsockopt(socket.IPPROTO_TCP, 19, mark)
+            # A socket under repair sends nothing when it is closed.
+            connection.sock.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, mark)
             connection.close()
 
         return self.release(tag, server, quiet)

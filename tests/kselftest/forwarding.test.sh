@@ -128,6 +128,44 @@ check_eq 'mixed methods: TUN' "$(client seen tcp 10.1.0.100 8000)" 10.1.0.100:80
 check_eq 'mixed methods: DR' "$(client seen tcp 10.1.0.100 8000)" 10.1.0.100:8000
 flush
 
+# One source port of a client, to several services at once and to one again and again.
+service -t 10.1.0.100:8000 rr -- A:m:1
+service -t 10.1.0.101:8000 rr -- B:m:1
+service -t 10.1.0.102:8000 rr -- B:g:1
+service -t 10.1.0.103:8000 rr -- B:i:1
+check_eq 'one source port to four services' \
+	"$(client share s tcp 8000 10.1.0.100 10.1.0.101 10.1.0.102 10.1.0.103)" 'A B B B'
+check_eq 'and they stay apart' "$(client again s)" 'A B B B'
+check_eq 'a source port used again after a reset: NAT' "$(client reuse reset 10.1.0.100 8000 3)" 'A A A'
+check_eq 'a source port used again after a reset: DR' "$(client reuse reset 10.1.0.102 8000 3)" 'B B B'
+check_eq 'a source port used again after the end: NAT' "$(client reuse close 10.1.0.100 8000 3)" 'A A A'
+check_eq 'a source port used again after the end: TUN' "$(client reuse close 10.1.0.103 8000 3)" 'B B B'
+client close s >/dev/null
+flush
+
+# The director's firewall: what INPUT forbids is not balanced; what runs already goes on.
+service -t 10.1.0.101:8080 rr -- A:m:1 B:g:1
+client hold f tcp 10.1.0.101 8080 2 >/dev/null
+must on director nft -f - <<-'END'
+	table ip wall {
+		chain in {
+			type filter hook input priority filter;
+			ip saddr 10.0.0.1 tcp flags syn / syn,ack tcp dport 8080 drop
+		}
+	}
+END
+client patience 0.5 >/dev/null
+check_eq 'what INPUT drops is not balanced' "$(client get tcp 10.1.0.101 8080)" timeout
+check_eq 'what INPUT drops is no connection' "$(connections -t 10.1.0.101:8080)" 'A 1/0 B 1/0'
+client patience 10 >/dev/null
+client from 10.0.0.2 >/dev/null
+check_eq 'what INPUT accepts is' "$(client get tcp 10.1.0.101 8080 2)" 'A B'
+client from 10.0.0.1 >/dev/null
+check_eq 'INPUT and what runs already' "$(client again f)" 'A B'
+must on director nft delete table ip wall
+client close f >/dev/null
+flush
+
 # NAT to other ports, more than one on the same server.
 service -t 10.1.0.102:8081 rr -- A:m:1:80 B:m:1:8000 A:m:1:8080
 check_eq 'NAT to another port' "$(client seen tcp 10.1.0.102 8081)" 10.2.0.11:80

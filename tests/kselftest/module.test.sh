@@ -150,7 +150,8 @@ beside() {
 	client hold "$holder" tcp 10.1.0.102 80 2 >/dev/null
 	before=$(configuration)
 	lines=$(log_lines)
-	check_fails "$newcomer beside $holder is refused" 'File exists' modprobe "$newcomer"
+	# The module says EEXIST; kernels since 7.1 keep that for themselves and pass EBUSY on.
+	check_fails "$newcomer beside $holder is refused" 'File exists|resource busy' modprobe "$newcomer"
 	lines=$(dmesg | tail -n +$((lines + 1)) | grep -c "$newcomer")
 	check_eq "$newcomer says why in one line" "$lines" 1
 	check "$newcomer is not there" eval "! loaded $newcomer"
@@ -166,16 +167,8 @@ beside() {
 }
 
 if modinfo "$OTHER_MODULE" >/dev/null 2>&1; then
-	if [ "$IPVS_MODULE" = ip_vs ]; then
-		beside ip_vs "$LVSADM" "$OTHER_MODULE"
-	else
-		beside "$OTHER_MODULE" "$OTHER_ADM" "$IPVS_MODULE"
-	fi
-	must module_load "$IPVS_MODULE"
-	service -t 10.1.0.103:80 rr -- C:m:1
-	check_eq "$IPVS_MODULE loads when the other is gone" "$(client get tcp 10.1.0.103 80 2)" 'C C'
-	flush
-	unload_all "$IPVS_MODULE"
+	beside "$OTHER_MODULE" "$OTHER_ADM" "$IPVS_MODULE"
+	beside "$IPVS_MODULE" "$LVSADM" "$OTHER_MODULE"
 elif [ "$IPVS_MODULE" = ip_vs ]; then
 	skip 'beside the other director' "there is no $OTHER_MODULE here"
 else
