@@ -10,6 +10,7 @@ methods `do_…` below; PROTOCOL is tcp or udp.
 
 import collections
 import concurrent.futures
+import errno
 import hashlib
 import itertools
 import os
@@ -17,6 +18,7 @@ import socket
 import struct
 import sys
 import threading
+import time
 import traceback
 
 from servers import pattern
@@ -266,7 +268,16 @@ class Client:
         local_port = self.next_port("tcp")
 
         def use():
-            connection = Connection(self, "tcp", address, port, local_port)
+            end = time.monotonic() + 3 * SCALE
+            while True:
+                try:
+                    connection = Connection(self, "tcp", address, port, local_port)
+                    break
+                except OSError as error:
+                    # The last acknowledgement of the connection before is still awaited.
+                    if error.errno != errno.EADDRNOTAVAIL or time.monotonic() > end:
+                        raise
+                    time.sleep(0.02)
             info = connection.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
             late = "-late" if struct.unpack_from("=I", info, TOTAL_RETRANS)[0] else ""
             if how == "reset":

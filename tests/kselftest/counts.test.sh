@@ -3,6 +3,7 @@
 #
 # Active and inactive connections per destination and the statistics of services and destinations: exact after
 # every kind of end, after a time-out, after -Z, and after a load from several processes.
+# timeout: 120
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -3,6 +3,7 @@
 #
 # Services and destinations added, edited, deleted and flushed while connections are open and traffic flows;
 # quiescing; what becomes of a deleted destination's connections; and what a client sees where nobody is left.
+# timeout: 200
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"

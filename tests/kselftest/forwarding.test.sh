@@ -3,7 +3,7 @@
 #
 # Who answers, in which order, and reached how: every forwarding method with every scheduler, services on a
 # port, on all ports and on a firewall mark, rewritten ports, and payloads of awkward sizes.
-# timeout: 240
+# timeout: 200
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"

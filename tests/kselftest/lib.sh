@@ -241,50 +241,50 @@ module_path() {
 	modinfo -n "$1"
 }
 
-# The address of a real server (A, B, C) for a forwarding method (m, i, g).
-server_address() {
-	local host
-	case $1 in A) host=11 ;; B) host=12 ;; C) host=13 ;; *) bail "no real server $1" ;; esac
-	case $2 in
-	m) printf '10.2.0.%s' $host ;;
-	i) printf '10.3.0.%s' $host ;;
-	g) printf '10.1.0.%s' $host ;;
-	*) bail "no forwarding method $2" ;;
-	esac
-}
-
 # service OPTION ADDRESS SCHEDULER [MORE OPTIONS] -- SERVER:METHOD:WEIGHT[:PORT]…
-# Adds a virtual service and its destinations, so that the scheduler looks at them in this order.
+# Adds a virtual service and its destinations, so that the scheduler looks at them in this order. All by one
+# process: starting one takes long under emulation.
 service() {
-	local option=$1 address=$2 scheduler=$3 more=() dests=() dest
+	local option=$1 address=$2 scheduler=$3 rules dests=() dest server
 	shift 3
+	rules="-A $option $address -s $scheduler"
 	while [ "$1" != -- ]; do
-		more+=("$1")
+		rules+=" $1"
 		shift
 	done
 	shift
-	must lvs -A "$option" "$address" -s "$scheduler" "${more[@]}"
 	for dest; do
 		# The kernel's own director puts a new destination first.
 		if [ "$IPVS_MODULE" = ip_vs ]; then dests=("$dest" "${dests[@]}"); else dests+=("$dest"); fi
 	done
 	for dest in "${dests[@]}"; do
-		must destination -a "$option" "$address" "$dest"
+		server_options "$dest"
+		rules+=$'\n'"-a $option $address ${server[*]}"
 	done
+	must lvs -R <<<"$rules"
+}
+
+# server_options SERVER:METHOD:WEIGHT[:PORT]: sets `server` to the options for it.
+server_options() {
+	local name method weight port
+	IFS=: read -r name method weight port <<<"$1"
+	case $name in A) name=11 ;; B) name=12 ;; C) name=13 ;; *) bail "no real server $1" ;; esac
+	case $method in
+	m) server=("-r" "10.2.0.$name${port:+:$port}") ;;
+	i) server=("-r" "10.3.0.$name${port:+:$port}") ;;
+	g) server=("-r" "10.1.0.$name${port:+:$port}") ;;
+	*) bail "no forwarding method $1" ;;
+	esac
+	server+=("-$method" "-w" "$weight")
 }
 
 # destination -a|-e|-d OPTION ADDRESS SERVER:METHOD:WEIGHT[:PORT]
 destination() {
-	local command=$1 option=$2 address=$3 name method weight port
-	IFS=: read -r name method weight port <<<"$4"
-	local target
-	target=$(server_address "$name" "$method")
-	[ -z "$port" ] || target+=:$port
-	if [ "$command" = -d ]; then
-		lvs -d "$option" "$address" -r "$target"
-	else
-		lvs "$command" "$option" "$address" -r "$target" "-$method" -w "$weight"
-	fi
+	local server
+	server_options "$4"
+	# What is deleted is named by its address alone.
+	[ "$1" != -d ] || server=("${server[@]:0:2}")
+	lvs "$1" "$2" "$3" "${server[@]}"
 }
 
 # Removes all services; what the connections do then is their own affair.

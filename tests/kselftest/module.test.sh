@@ -3,7 +3,7 @@
 #
 # Loading and unloading: alone, by need, under traffic, again and again, and beside the other director, which
 # holds the names that both want. Nothing may stay behind.
-# timeout: 240
+# timeout: 300
 
 # Functions are called through check.
 # shellcheck disable=SC2317

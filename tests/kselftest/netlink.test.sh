@@ -4,7 +4,7 @@
 # The netlink interface against whoever means no good: callers without the privilege, bad input for every
 # command, and listings that are read while the table changes. The messages are made in nl.py, the expectations
 # are in netlink_checks.py.
-# timeout: 150
+# timeout: 100
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -3,6 +3,7 @@
 #
 # One director per network namespace: the same virtual address in two of them, namespaces that come after the
 # module and go under traffic, and a table for each.
+# timeout: 150
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"

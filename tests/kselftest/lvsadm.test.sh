@@ -3,12 +3,14 @@
 # Runs the same operations through ipvsadm and lvsadm against whatever module provides the virtual
 # server, and compares outcomes and listings. What the module does not offer, both must be refused.
 # Needs root, ipvsadm, lvsadm, iproute2, python3. Output: TAP.
+# timeout: 150
 
 set -u
 export LC_ALL=C
 
 if [ -z "${LVSADM_COMPARE_NETNS-}" ]; then
-	LVSADM_COMPARE_NETNS=1 exec unshare --net -- "$0" "$@"
+	modprobe "${IPVS_MODULE:-ipvs_rs}" || exit 1
+	LVSADM_COMPARE_NETNS=1 exec unshare --net -- bash "$0" "$@"
 fi
 
 work=$(mktemp -d)
