@@ -42,8 +42,6 @@ const PRE_ROUTING_PRIORITY: i32 = -102;
 const LOCAL_IN_PRIORITY: i32 = 98;
 /// Bytes of an IPv4 header without options.
 const PLAIN_HEADER: u16 = 20;
-/// The slow timer ticks once a second.
-const TICK_MILLISECONDS: u32 = 1000;
 
 /// A destination that was deleted while connections held on to it: it takes its place again when
 /// it is added anew to the same service.
@@ -288,7 +286,8 @@ impl Tick for Path {
             });
         }
         self.deleted.lock().retain(|deleted| !deleted.is_over(now));
-        Some(TICK_MILLISECONDS)
+        // When the next second begins, so that nobody waits longer than it takes to be due.
+        Some(work::until_next_second())
     }
 }
 

@@ -121,11 +121,13 @@ impl<T: Body> Entry<T> {
         self.timeout.load(Ordering::Relaxed)
     }
 
-    /// The second since boot in which it is due.
+    /// The second since boot in which it is due: the first that begins when its timeout is over,
+    /// whenever in its second it was last used.
     pub fn due(&self) -> u32 {
         self.seen
             .load(Ordering::Relaxed)
             .wrapping_add(self.timeout())
+            .wrapping_add(1)
     }
 
     /// Its neighbours in the wheel: to be used with the shard's lock held, while the entry is in

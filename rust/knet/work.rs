@@ -76,6 +76,12 @@ pub fn yield_now() {
     unsafe { bindings::knet_cond_resched() };
 }
 
+/// Milliseconds until [`seconds`] tells the next second. Any context.
+pub fn until_next_second() -> u32 {
+    // SAFETY: may be called anywhere.
+    unsafe { bindings::knet_until_next_second() }
+}
+
 /// Seconds since boot, coarse, wrapping after 136 years. Any context.
 #[inline]
 pub fn seconds() -> u32 {

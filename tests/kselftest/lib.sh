@@ -230,6 +230,15 @@ module_load() {
 	loaded "$1" || modprobe "$1" 2>/dev/null || insmod "$(module_path "$1")"
 }
 
+# Unloads a director module and its schedulers, which scripts before this one may have left.
+unload_all() {
+	local name
+	for name in $(lsmod | awk -v prefix="$1_" 'index($1, prefix) == 1 { print $1 }'); do
+		must rmmod "$name"
+	done
+	! loaded "$1" || must rmmod "$1"
+}
+
 module_path() {
 	local file
 	for file in "${MODULE_DIR:-/nowhere}/$1.ko" "$here/$1.ko"; do

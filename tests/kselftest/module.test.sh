@@ -17,14 +17,6 @@ else
 fi
 schedulers=(rr wrr lc wlc)
 
-unload_all() {
-	local scheduler
-	for scheduler in "${schedulers[@]}"; do
-		loaded "$1_$scheduler" && must rmmod "$1_$scheduler"
-	done
-	! loaded "$1" || must rmmod "$1"
-}
-
 # What a director leaves behind when it is gone: prints it, and succeeds if that is nothing.
 no_trace() {
 	local found=0 name

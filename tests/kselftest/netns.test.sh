@@ -8,6 +8,7 @@
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"
 
+unload_all "$IPVS_MODULE"
 must module_load "$IPVS_MODULE"
 topology_up
 client_up client

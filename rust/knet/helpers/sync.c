@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Locks, RCU and deferred work. */
 
+#include <linux/math64.h>
 #include <linux/mutex.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
@@ -66,6 +67,15 @@ void knet_synchronize_rcu(void)
 u32 knet_seconds(void)
 {
 	return (u32)(ktime_get_coarse_ns() / NSEC_PER_SEC);
+}
+
+/* Milliseconds until knet_seconds() tells the next second, rounded up. */
+u32 knet_until_next_second(void)
+{
+	u32 nanoseconds;
+
+	div_u64_rem(ktime_get_coarse_ns(), NSEC_PER_SEC, &nanoseconds);
+	return (NSEC_PER_SEC - nanoseconds) / NSEC_PER_MSEC + 1;
 }
 
 static void knet_work_run(struct work_struct *work)
