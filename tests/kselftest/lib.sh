@@ -230,13 +230,14 @@ module_load() {
 	loaded "$1" || modprobe "$1" 2>/dev/null || insmod "$(module_path "$1")"
 }
 
-# Unloads a director module and its schedulers, which scripts before this one may have left.
+# Unloads a director module and its schedulers, which scripts before this one may have left. Their namespaces may
+# still be on their way out, and hold the modules until then.
 unload_all() {
 	local name
 	for name in $(lsmod | awk -v prefix="$1_" 'index($1, prefix) == 1 { print $1 }'); do
-		must rmmod "$name"
+		wait_for 20 rmmod "$name" || must rmmod "$name"
 	done
-	! loaded "$1" || must rmmod "$1"
+	! loaded "$1" || wait_for 20 rmmod "$1" || must rmmod "$1"
 }
 
 module_path() {
