@@ -20,13 +20,14 @@
 //! | 2 | 16 | server address | never |
 //! | 2 | 4 | state | by packets, compare and exchange |
 //! | 2 | 4 | firewall mark that it was scheduled by | never |
-//! | 2 | 16 | room for what few connections need | never |
+//! | 2 | 8 | route of replies | by the first reply, and when routing changed |
+//! | 2 | 8 | room for what few connections need | never |
 //!
 //! So the first line decides a mismatch, and a packet reads no third one of the entry.
 
 use crate::destination::{Forwarding, RealServer};
 use core::sync::atomic::{AtomicU32, Ordering};
-use knet::table::Body;
+use knet::{route::RouteCache, table::Body};
 use lvs_core::{
     hash::{flow_hash, HashKey},
     packet::{Packet, TcpFlags},
@@ -53,8 +54,9 @@ pub struct Connection {
     /// A [`State`] and [`GONE`].
     state: AtomicU32,
     mark: u32,
+    reply_route: RouteCache,
     /// Templates and what application protocols need will hang here.
-    _room: [u64; 2],
+    _room: u64,
 }
 
 const _: () = assert!(size_of::<Connection>() == 88);
@@ -83,7 +85,8 @@ impl Connection {
             server_address: server.address,
             state: AtomicU32::new(state as u32),
             mark,
-            _room: [0; 2],
+            reply_route: RouteCache::new(),
+            _room: 0,
         }
     }
 
@@ -141,6 +144,12 @@ impl Connection {
         &self.destination
     }
 
+    /// The route to the client, for replies.
+    #[inline]
+    pub fn reply_route(&self) -> &RouteCache {
+        &self.reply_route
+    }
+
     /// The state. Any context.
     #[inline]
     pub fn state(&self) -> State {
@@ -150,7 +159,19 @@ impl Connection {
     /// Goes to the state that follows on a packet with `flags`, and returns it. Any context.
     #[inline]
     pub fn advance(&self, direction: Direction, flags: TcpFlags) -> State {
-        let mut word = self.state.load(Ordering::Relaxed);
+        let word = self.state.load(Ordering::Relaxed);
+        // Nearly all packets change nothing.
+        if word == State::Udp as u32 {
+            return State::Udp;
+        }
+        if word == State::Established as u32 && flags.is_data() {
+            return State::Established;
+        }
+        self.advance_from(word, direction, flags)
+    }
+
+    #[inline(never)]
+    fn advance_from(&self, mut word: u32, direction: Direction, flags: TcpFlags) -> State {
         loop {
             let old = State::from_u8(word as u8);
             if word & GONE != 0 {

@@ -2,13 +2,13 @@
 
 //! Destinations: the real servers of a virtual service.
 
-use crate::counters::Statistics;
+use crate::{counters::Statistics, filter::Known};
 use core::{
     ops::Deref,
     sync::atomic::{AtomicBool, AtomicU32, AtomicU8, Ordering},
 };
 use kernel::{prelude::*, sync::Arc};
-use knet::route::RouteCache;
+use knet::route::{PreferredSource, RouteCache};
 use lvs_core::{scheduler::Server, Endpoint};
 
 /// How packets get to a real server ("Linux Virtual Server for Scalable Network Services",
@@ -60,41 +60,56 @@ pub struct Settings {
 }
 
 /// A destination. Connections keep it alive after it was deleted from its service.
+#[repr(C, align(64))]
 pub struct Destination {
-    /// Its address and port; port 0 means the port that the client asked for.
-    pub endpoint: Endpoint,
-    forwarding: AtomicU8,
-    weight: AtomicU32,
-    upper_threshold: AtomicU32,
-    lower_threshold: AtomicU32,
-    active: AtomicU32,
-    inactive: AtomicU32,
-    overloaded: AtomicBool,
     available: AtomicBool,
+    forwarding: AtomicU8,
+    /// The address of ours that `route` prefers, for tunnels.
+    pub source: PreferredSource,
     /// The route to it.
     pub route: RouteCache,
     /// The same for direct routing, where it is the next neighbour whatever address packets have.
     pub direct_route: RouteCache,
-    /// Its traffic.
+    /// Its traffic. The counters are the first of its fields.
     pub statistics: Statistics,
+    /// Its address and port; port 0 means the port that the client asked for.
+    pub endpoint: Endpoint,
+    _known: Known,
+    load: Load,
+}
+
+/// What schedulers read and connections write: a cache line of its own, so that new connections do
+/// not slow the packets of others down.
+#[repr(C, align(64))]
+struct Load {
+    weight: AtomicU32,
+    active: AtomicU32,
+    inactive: AtomicU32,
+    upper_threshold: AtomicU32,
+    lower_threshold: AtomicU32,
+    overloaded: AtomicBool,
 }
 
 impl Destination {
     /// A destination without connections, available. Process context.
-    pub fn new(endpoint: Endpoint, settings: &Settings) -> Result<Self> {
+    pub fn new(endpoint: Endpoint, settings: &Settings, known: Known) -> Result<Self> {
         let destination = Self {
-            endpoint,
-            forwarding: AtomicU8::new(0),
-            weight: AtomicU32::new(0),
-            upper_threshold: AtomicU32::new(0),
-            lower_threshold: AtomicU32::new(0),
-            active: AtomicU32::new(0),
-            inactive: AtomicU32::new(0),
-            overloaded: AtomicBool::new(false),
             available: AtomicBool::new(true),
+            forwarding: AtomicU8::new(0),
+            source: PreferredSource::new(),
             route: RouteCache::new(),
             direct_route: RouteCache::new(),
             statistics: Statistics::new()?,
+            endpoint,
+            _known: known,
+            load: Load {
+                weight: AtomicU32::new(0),
+                active: AtomicU32::new(0),
+                inactive: AtomicU32::new(0),
+                upper_threshold: AtomicU32::new(0),
+                lower_threshold: AtomicU32::new(0),
+                overloaded: AtomicBool::new(false),
+            },
         };
         destination.set(settings);
         Ok(destination)
@@ -105,12 +120,12 @@ impl Destination {
     pub fn set(&self, settings: &Settings) {
         self.forwarding
             .store(settings.forwarding as u8, Ordering::Relaxed);
-        self.weight.store(settings.weight, Ordering::Relaxed);
-        self.upper_threshold
+        self.load.weight.store(settings.weight, Ordering::Relaxed);
+        self.load.upper_threshold
             .store(settings.upper_threshold, Ordering::Relaxed);
-        self.lower_threshold
+        self.load.lower_threshold
             .store(settings.lower_threshold, Ordering::Relaxed);
-        self.overloaded.store(false, Ordering::Relaxed);
+        self.load.overloaded.store(false, Ordering::Relaxed);
         self.judge_load();
     }
 
@@ -118,9 +133,9 @@ impl Destination {
     pub fn settings(&self) -> Settings {
         Settings {
             forwarding: self.forwarding(),
-            weight: self.weight.load(Ordering::Relaxed),
-            upper_threshold: self.upper_threshold.load(Ordering::Relaxed),
-            lower_threshold: self.lower_threshold.load(Ordering::Relaxed),
+            weight: self.load.weight.load(Ordering::Relaxed),
+            upper_threshold: self.load.upper_threshold.load(Ordering::Relaxed),
+            lower_threshold: self.load.lower_threshold.load(Ordering::Relaxed),
         }
     }
 
@@ -165,38 +180,38 @@ impl Destination {
 
     /// True when connections hold on to it. Any context.
     pub fn is_in_use(&self) -> bool {
-        self.active.load(Ordering::Relaxed) != 0 || self.inactive.load(Ordering::Relaxed) != 0
+        self.load.active.load(Ordering::Relaxed) != 0 || self.load.inactive.load(Ordering::Relaxed) != 0
     }
 
     fn counter(&self, active: bool) -> &AtomicU32 {
         if active {
-            &self.active
+            &self.load.active
         } else {
-            &self.inactive
+            &self.load.inactive
         }
     }
 
     fn judge_load(&self) {
-        let upper = self.upper_threshold.load(Ordering::Relaxed);
+        let upper = self.load.upper_threshold.load(Ordering::Relaxed);
         if upper == 0 {
             return;
         }
-        let load = self.load();
+        let load = self.connections();
         if load >= upper {
-            self.overloaded.store(true, Ordering::Relaxed);
+            self.load.overloaded.store(true, Ordering::Relaxed);
         } else if load < self.relief() {
-            self.overloaded.store(false, Ordering::Relaxed);
+            self.load.overloaded.store(false, Ordering::Relaxed);
         }
     }
 
-    fn load(&self) -> u32 {
+    fn connections(&self) -> u32 {
         self.active().saturating_add(self.inactive())
     }
 
     /// The load below which an overloaded destination gets connections again.
     fn relief(&self) -> u32 {
-        let upper = self.upper_threshold.load(Ordering::Relaxed);
-        match self.lower_threshold.load(Ordering::Relaxed) {
+        let upper = self.load.upper_threshold.load(Ordering::Relaxed);
+        match self.load.lower_threshold.load(Ordering::Relaxed) {
             0 => upper.saturating_sub(upper / 4),
             lower => lower,
         }
@@ -210,23 +225,23 @@ fn count(counter: &AtomicU32) -> u32 {
 
 impl Server for Destination {
     fn weight(&self) -> u32 {
-        self.weight.load(Ordering::Relaxed)
+        self.load.weight.load(Ordering::Relaxed)
     }
 
     fn active(&self) -> u32 {
-        count(&self.active)
+        count(&self.load.active)
     }
 
     fn inactive(&self) -> u32 {
-        count(&self.inactive)
+        count(&self.load.inactive)
     }
 
     fn overloaded(&self) -> bool {
         // Two CPUs may have told of their loads in the wrong order; who asks sets it right.
-        if self.overloaded.load(Ordering::Relaxed) && self.load() < self.relief() {
-            self.overloaded.store(false, Ordering::Relaxed);
+        if self.load.overloaded.load(Ordering::Relaxed) && self.connections() < self.relief() {
+            self.load.overloaded.store(false, Ordering::Relaxed);
         }
-        self.overloaded.load(Ordering::Relaxed)
+        self.load.overloaded.load(Ordering::Relaxed)
     }
 }
 

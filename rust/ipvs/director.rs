@@ -4,6 +4,7 @@
 
 use crate::{
     destination::{self, Destination, RealServer},
+    filter::Known,
     path::Path,
     procfs::IpVs,
     scheduler::{Bound, Name},
@@ -230,10 +231,17 @@ impl Director {
                 server.statistics.zero();
                 server
             }
-            None => RealServer(Arc::new(
-                Destination::new(endpoint, settings)?,
-                GFP_KERNEL_ACCOUNT,
-            )?),
+            None => {
+                let service = match key {
+                    Key::Address { endpoint, .. } => Some(endpoint.address),
+                    Key::Mark { .. } => None,
+                };
+                let known = Known::new(path.filter.clone(), service, endpoint.address);
+                RealServer(Arc::new(
+                    Destination::new(endpoint, settings, known)?,
+                    GFP_KERNEL_ACCOUNT,
+                )?)
+            }
         };
         service
             .add(server.clone())

@@ -18,16 +18,19 @@ use lvs_core::{
     packet,
     rewrite::{self, Side, TransportChecksum},
     state::Direction,
-    Endpoint,
+    Endpoint, Protocol,
 };
 
-/// Bytes of a transport header that are rewritten: up to the checksum of TCP.
-const TRANSPORT_BYTES: usize = 20;
+/// Bytes of a TCP header without options.
+const TCP_BYTES: u16 = 20;
+/// Bytes of a UDP header.
+const UDP_BYTES: u16 = 8;
 /// An IPv4 header without options, which a tunnel adds (RFC 2003).
-const IP_HEADER_BYTES: u32 = 20;
+const IP_HEADER_BYTES: u16 = 20;
 
 impl Path {
     /// Sends a client's packet to the connection's server.
+    #[inline(always)]
     pub(crate) fn forward(
         &self,
         section: &Section<'_>,
@@ -48,28 +51,35 @@ impl Path {
         let Some(address) = server.address.v4() else {
             return packet.discard();
         };
-        let (cache, direct, overhead) = match forwarding {
-            Forwarding::Masquerading => (&destination.route, false, 0),
-            Forwarding::Tunneling => (&destination.route, false, IP_HEADER_BYTES),
-            Forwarding::DirectRouting => (&destination.direct_route, true, 0),
-        };
-        let route = Route {
+        let network = headers.network_header_len;
+        let mut route = Route {
             destination: address,
             source: [0; 4],
-            overhead,
-            direct,
-            cache: Some(cache),
+            overhead: 0,
+            direct: false,
+            cache: &destination.route,
+            preferred: Some(&destination.source),
+        };
+        let writable = match forwarding {
+            Forwarding::Masquerading => network.saturating_add(transport_bytes(headers.protocol)),
+            Forwarding::Tunneling => {
+                route.overhead = IP_HEADER_BYTES;
+                network
+            }
+            Forwarding::DirectRouting => {
+                route.direct = true;
+                route.cache = &destination.direct_route;
+                network
+            }
         };
         let bytes = packet.len();
-        let mut packet = match packet.route(section, self.net, route) {
+        let mut packet = match packet.prepare(section, self.net, &route, writable) {
             Ok(packet) => packet,
             Err(verdict) => return verdict,
         };
         let rewritten = match forwarding {
-            Forwarding::Masquerading => {
-                rewrite_side(&mut packet, headers, Side::Destination, server)
-            }
-            Forwarding::Tunneling | Forwarding::DirectRouting => age(&mut packet, headers),
+            Forwarding::Masquerading => rewrite_side(&mut packet, Side::Destination, server),
+            Forwarding::Tunneling | Forwarding::DirectRouting => age(&mut packet),
         };
         if rewritten.is_none() {
             return packet.discard();
@@ -77,11 +87,12 @@ impl Path {
         destination.statistics.live.packet_in(bytes);
         match forwarding {
             Forwarding::Masquerading | Forwarding::DirectRouting => packet.send(),
-            Forwarding::Tunneling => packet.send_in_ip(address),
+            Forwarding::Tunneling => packet.send_in_ip(destination.source.get(), address),
         }
     }
 
     /// Sends a server's reply to the connection's client, as if from the virtual server.
+    #[inline(always)]
     pub(crate) fn reply(
         &self,
         section: &Section<'_>,
@@ -101,14 +112,18 @@ impl Path {
             source,
             overhead: 0,
             direct: false,
-            cache: None,
+            cache: connection.reply_route(),
+            preferred: None,
         };
+        let writable = headers
+            .network_header_len
+            .saturating_add(transport_bytes(headers.protocol));
         let bytes = packet.len();
-        let mut packet = match packet.route(section, self.net, route) {
+        let mut packet = match packet.prepare(section, self.net, &route, writable) {
             Ok(packet) => packet,
             Err(verdict) => return verdict,
         };
-        if rewrite_side(&mut packet, headers, Side::Source, from).is_none() {
+        if rewrite_side(&mut packet, Side::Source, from).is_none() {
             return packet.discard();
         }
         connection.destination().statistics.live.packet_out(bytes);
@@ -116,7 +131,7 @@ impl Path {
     }
 
     /// Notes what a packet means for its connection.
-    #[inline]
+    #[inline(always)]
     fn note(
         &self,
         section: &Section<'_>,
@@ -133,30 +148,29 @@ impl Path {
     }
 }
 
+/// Bytes of a transport header that are rewritten: up to the checksum.
+fn transport_bytes(protocol: Protocol) -> u16 {
+    match protocol {
+        Protocol::Tcp => TCP_BYTES,
+        Protocol::Udp => UDP_BYTES,
+    }
+}
+
 /// Rewrites one side's address and port and takes a hop off the time to live.
-fn rewrite_side(
-    packet: &mut RoutedPacket<'_>,
-    headers: &packet::Packet,
-    side: Side,
-    to: Endpoint,
-) -> Option<()> {
+#[inline(always)]
+fn rewrite_side(packet: &mut RoutedPacket<'_>, side: Side, to: Endpoint) -> Option<()> {
     let checksum = if packet.checksum_is_partial() {
         TransportChecksum::Partial
     } else {
         TransportChecksum::Full
     };
-    let len = usize::from(headers.network_header_len)
-        .checked_add(TRANSPORT_BYTES)?
-        .min(packet.len() as usize);
-    let bytes = packet.writable(len).ok()?;
+    let bytes = packet.writable();
     rewrite::rewrite(bytes, side, to, checksum).ok()?;
     rewrite::decrement_ttl(bytes).ok()
 }
 
 /// Takes a hop off the time to live.
-fn age(packet: &mut RoutedPacket<'_>, headers: &packet::Packet) -> Option<()> {
-    let bytes = packet
-        .writable(usize::from(headers.network_header_len))
-        .ok()?;
-    rewrite::decrement_ttl(bytes).ok()
+#[inline(always)]
+fn age(packet: &mut RoutedPacket<'_>) -> Option<()> {
+    rewrite::decrement_ttl(packet.writable()).ok()
 }

@@ -29,6 +29,7 @@ pub mod control;
 pub mod counters;
 pub mod destination;
 pub mod director;
+pub mod filter;
 mod forward;
 pub mod path;
 mod procfs;

@@ -9,6 +9,7 @@
 use crate::{
     connection::{client_hash, Connection},
     destination::RealServer,
+    filter::Filter,
     service::{Index, Key},
 };
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -70,6 +71,8 @@ pub struct Path {
     pub services: Index,
     /// The connections.
     pub connections: Table<Connection>,
+    /// What tells bystanders.
+    pub filter: Arc<Filter>,
     hash: HashKey,
     timeouts: Cell<Timeouts>,
     /// The second in which rates were last estimated.
@@ -83,6 +86,7 @@ impl Path {
     pub fn new(net: Net, timeouts: Timeouts) -> Result<Arc<Self>> {
         let hash = HashKey::new(random::number(), random::number());
         let services = Index::new(hash)?;
+        let filter = Filter::new()?;
         let connections = Table::new(work::seconds())?;
         let timeouts = Cell::new(Boxed::new(timeouts, GFP_KERNEL)?);
         Arc::pin_init(
@@ -90,6 +94,7 @@ impl Path {
                 net,
                 services,
                 connections,
+                filter,
                 hash,
                 timeouts,
                 estimated: AtomicU32::new(work::seconds()),
@@ -139,7 +144,7 @@ impl Path {
 
     /// The connection that the client of `packet` has, if it is not one that a new one with the
     /// same ports may replace.
-    #[inline]
+    #[inline(always)]
     fn find_request<'a>(
         &self,
         section: &'a Section<'_>,
@@ -150,7 +155,7 @@ impl Path {
             .find(section, hash, |connection| connection.is_request(packet))
     }
 
-    #[inline]
+    #[inline(always)]
     fn find_reply<'a>(
         &self,
         section: &'a Section<'_>,
@@ -166,7 +171,17 @@ impl Path {
             .find(section, hash, |connection| connection.is_reply(packet))
     }
 
+    /// False for a packet of a bystander, which cannot belong to a connection.
+    #[inline]
+    fn may_be_ours(&self, packet: &Packet<'_>) -> bool {
+        let (source, destination) = packet::addresses_v4(packet.ipv4_header());
+        self.filter.may_be_ours(source, destination)
+    }
+
+    #[inline(never)]
     fn pre_routing(&self, section: &Section<'_>, mut packet: Packet<'_>) -> Verdict {
+        let (_, destination) = packet::addresses_v4(packet.ipv4_header());
+        let may_be_request = self.filter.may_be_request(destination);
         let Some(headers) = parse(&mut packet) else {
             return packet.accept();
         };
@@ -174,7 +189,10 @@ impl Path {
         if headers.more_fragments {
             return packet.accept();
         }
-        if let Some(connection) = self.find_request(section, &headers) {
+        let request = may_be_request
+            .then(|| self.find_request(section, &headers))
+            .flatten();
+        if let Some(connection) = request {
             // Options are for the host to judge, so such a packet takes the way over LOCAL_IN.
             let plain = headers.network_header_len == PLAIN_HEADER;
             if begins_anew(connection, &headers) || !plain || !packet.is_to_host() {
@@ -191,6 +209,7 @@ impl Path {
         packet.accept()
     }
 
+    #[inline(never)]
     fn local_in(&self, section: &Section<'_>, mut packet: Packet<'_>) -> Verdict {
         let Some(headers) = parse(&mut packet) else {
             return packet.accept();
@@ -264,8 +283,10 @@ impl Handler for Path {
         (Point::LocalIn, LOCAL_IN_PRIORITY),
     ];
 
+    #[inline]
     fn handle(&self, section: &Section<'_>, point: Point, packet: Packet<'_>) -> Verdict {
         match point {
+            Point::PreRouting if !self.may_be_ours(&packet) => packet.accept(),
             Point::PreRouting => self.pre_routing(section, packet),
             Point::LocalIn => self.local_in(section, packet),
         }
@@ -292,15 +313,27 @@ impl Tick for Path {
 }
 
 /// The headers of a packet that a director cares for, made linear where they are not.
-#[inline]
+#[inline(always)]
 fn parse(packet: &mut Packet<'_>) -> Option<packet::Packet> {
+    match packet::parse(packet.head()) {
+        Ok(headers) => Some(headers),
+        Err(ParseError::Truncated { need }) => pull_and_parse(packet, need),
+        Err(_) => None,
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn pull_and_parse(packet: &mut Packet<'_>, mut need: usize) -> Option<packet::Packet> {
     // The length of one header is known only after the one before.
     for _ in 0..3 {
+        if need <= packet.head().len() {
+            return None;
+        }
+        packet.pull(need).ok()?;
         match packet::parse(packet.head()) {
             Ok(headers) => return Some(headers),
-            Err(ParseError::Truncated { need }) if need > packet.head().len() => {
-                packet.pull(need).ok()?;
-            }
+            Err(ParseError::Truncated { need: more }) => need = more,
             Err(_) => return None,
         }
     }

@@ -141,9 +141,8 @@ unsafe extern "C" fn local_in<H: Handler>(
 /// `data` must be a live `H`, `skb` the live packet of the running hook.
 #[inline]
 unsafe fn call<H: Handler>(data: *mut c_void, skb: *mut bindings::sk_buff, point: Point) -> u32 {
-    let Some(skb) = NonNull::new(skb) else {
-        return bindings::NF_ACCEPT;
-    };
+    // SAFETY: by this function's contract.
+    let skb = unsafe { NonNull::new_unchecked(skb) };
     // SAFETY: by this function's contract.
     let handler = unsafe { &*data.cast::<H>() };
     // SAFETY: netfilter runs hooks inside an RCU read section (nf_hook()).

@@ -6,7 +6,8 @@
 //! netlink, routes, slab caches, per-CPU counters, RCU-protected data, the connection hash and its
 //! slow timer, deferred work, files below `/proc/net`. What never belongs here: what a director
 //! decides (that is `lvs_core`), or what a virtual service is (that is `ipvs`). Nothing here
-//! depends on either.
+//! depends on either, but for the table's algorithm (`lvs_core::split_order`), which stands where
+//! a model of it can run.
 //!
 //! Atomics are those of `core`: on the architectures that we support they compile to the same
 //! instructions as the kernel's, while `kernel::sync::atomic` costs a function call for each

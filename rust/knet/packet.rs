@@ -8,7 +8,12 @@
 //!
 //! C header: `include/linux/skbuff.h`
 
-use crate::{bindings, namespace::Net, rcu::Section, route::Route};
+use crate::{
+    bindings,
+    namespace::Net,
+    rcu::Section,
+    route::{PreferredSource, Route},
+};
 use core::{
     marker::PhantomData,
     ptr::{self, NonNull},
@@ -43,8 +48,8 @@ impl<'a> Packet<'a> {
     ///
     /// # Safety
     ///
-    /// `skb` must be the live packet of a running IP hook, whose answer the caller makes of the
-    /// verdict.
+    /// `skb` must be the live packet of a running hook of NFPROTO_IPV4, whose answer the caller makes
+    /// of the verdict.
     pub(crate) unsafe fn from_raw(skb: NonNull<bindings::sk_buff>) -> Self {
         // INVARIANT: by this function's contract; IP hooks see packets at their network header.
         Self {
@@ -81,6 +86,14 @@ impl<'a> Packet<'a> {
         unsafe { slice::from_raw_parts(skb.data, linear) }
     }
 
+    /// The fixed part of an IPv4 header, at the start of the packet.
+    #[inline]
+    pub fn ipv4_header(&self) -> &[u8; 20] {
+        // SAFETY: packets are made in hooks of NFPROTO_IPV4 only, before which the kernel has made
+        // their header linear (ip_rcv_core()); nothing makes less of a packet linear again.
+        unsafe { &*self.raw().data.cast::<[u8; 20]>() }
+    }
+
     /// Makes at least `len` bytes linear. Fails when the packet is shorter, or for want of memory.
     pub fn pull(&mut self, len: usize) -> Result {
         let len = u32::try_from(len).map_err(|_| EINVAL)?;
@@ -97,19 +110,37 @@ impl<'a> Packet<'a> {
         Ok(unsafe { slice::from_raw_parts_mut(self.raw().data, len) })
     }
 
+    /// Reads a field of the packet.
+    ///
+    /// # Safety
+    ///
+    /// There must be a `T` at this offset of `struct sk_buff`.
+    #[inline]
+    unsafe fn field<T: Copy>(&self, offset: u32) -> T {
+        // SAFETY: live and owned by the type invariant; the rest by this function's contract.
+        unsafe {
+            self.skb
+                .as_ptr()
+                .byte_add(offset as usize)
+                .cast::<T>()
+                .read()
+        }
+    }
+
     /// The firewall mark.
     #[inline]
     pub fn mark(&self) -> u32 {
-        // SAFETY: live and owned by the type invariant.
-        unsafe { bindings::knet_skb_mark(self.skb.as_ptr()) }
+        // SAFETY: C says where it is.
+        unsafe { self.field(bindings::knet_skb_layout_KNET_SKB_MARK) }
     }
 
-    /// True when the transport checksum is left to the device, the field holding only the sum of
-    /// the pseudo-header.
+    /// False for what was sent to a broadcast or multicast link address.
     #[inline]
-    pub fn checksum_is_partial(&self) -> bool {
-        // SAFETY: live and owned by the type invariant.
-        unsafe { bindings::knet_skb_checksum_partial(self.skb.as_ptr()) }
+    pub fn is_to_host(&self) -> bool {
+        // SAFETY: C says where it is.
+        let byte: u8 = unsafe { self.field(bindings::knet_skb_layout_KNET_SKB_PACKET_TYPE) };
+        u32::from(byte) & bindings::knet_skb_layout_KNET_SKB_PACKET_TYPE_MASK
+            == bindings::PACKET_HOST
     }
 
     /// Lets the packet go on as if we had not seen it.
@@ -130,48 +161,45 @@ impl<'a> Packet<'a> {
         Verdict(bindings::NF_DROP)
     }
 
-    /// False for what was sent to a broadcast or multicast link address.
-    #[inline]
-    pub fn is_to_host(&self) -> bool {
-        // SAFETY: live and owned by the type invariant.
-        unsafe { bindings::knet_skb_to_host(self.skb.as_ptr()) }
-    }
-
-    /// Gives the packet its route. Softirq.
+    /// Gives the packet its route, and makes its first `writable` bytes writable. Softirq.
     ///
-    /// It is discarded when there is no route or it leads to this host; when the packet is larger
-    /// than the path allows and must not be fragmented (RFC 1191), and when its time to live is
-    /// used up (RFC 1812 section 5.3.1), its sender is told by ICMP, so the headers must still be
-    /// those that were sent.
-    pub fn route(
+    /// It is discarded when there is no route or it leads to this host, when it is shorter, and for
+    /// want of memory; when the packet is larger than the path allows and must not be fragmented
+    /// (RFC 1191), and when its time to live is used up (RFC 1812 section 5.3.1), its sender is
+    /// told by ICMP, so the headers must still be those that were sent.
+    #[inline(always)]
+    pub fn prepare(
         self,
         _section: &Section<'_>,
         net: Net,
-        route: Route<'_>,
+        route: &Route<'_>,
+        writable: u16,
     ) -> Result<RoutedPacket<'a>, Verdict> {
-        let mut source = 0;
-        // SAFETY: the packet is live, the namespace outlives its hooks, the cache is borrowed, and
-        // the section is evidence of the RCU read lock.
-        let result = unsafe {
-            bindings::knet_route_packet(
-                net.as_ptr(),
-                self.skb.as_ptr(),
-                route.cache.map_or(ptr::null_mut(), |cache| cache.as_ptr()),
-                u32::from_ne_bytes(route.destination),
-                u32::from_ne_bytes(route.source),
-                route.overhead,
-                route.direct,
-                &mut source,
-            )
+        let request = bindings::knet_route {
+            dst: route.cache.as_ptr(),
+            source: route
+                .preferred
+                .map_or(ptr::null_mut(), PreferredSource::as_ptr),
+            daddr: u32::from_ne_bytes(route.destination),
+            saddr: u32::from_ne_bytes(route.source),
+            overhead: route.overhead,
+            writable,
+            direct: route.direct,
         };
-        if result != bindings::knet_route_result_KNET_ROUTED {
-            return Err(self.discard());
-        }
-        // INVARIANT: the call has set the route.
+        // SAFETY: the packet is live, the namespace outlives its hooks, the caches are borrowed,
+        // and the section is evidence of the RCU read lock.
+        let result = unsafe { bindings::knet_prepare(net.as_ptr(), self.skb.as_ptr(), &request) };
+        let checksum_is_partial = match result {
+            bindings::knet_prepared_KNET_PREPARED => false,
+            bindings::knet_prepared_KNET_PREPARED_PARTIAL => true,
+            _ => return Err(self.discard()),
+        };
+        // INVARIANT: the call has set the route and made the bytes writable.
         Ok(RoutedPacket {
             packet: self,
             net,
-            source: source.to_ne_bytes(),
+            writable,
+            checksum_is_partial,
         })
     }
 }
@@ -180,12 +208,13 @@ impl<'a> Packet<'a> {
 ///
 /// # Invariants
 ///
-/// The packet has a route in the namespace `net`.
+/// The packet has a route in the namespace `net`, and its first `writable` bytes are linear and
+/// its own.
 pub struct RoutedPacket<'a> {
     packet: Packet<'a>,
     net: Net,
-    /// The address of ours that the route prefers.
-    source: [u8; 4],
+    writable: u16,
+    checksum_is_partial: bool,
 }
 
 impl RoutedPacket<'_> {
@@ -199,14 +228,18 @@ impl RoutedPacket<'_> {
         self.packet.is_empty()
     }
 
-    /// See [`Packet::writable`].
-    pub fn writable(&mut self, len: usize) -> Result<&mut [u8]> {
-        self.packet.writable(len)
+    /// The bytes to write to.
+    #[inline]
+    pub fn writable(&mut self) -> &mut [u8] {
+        // SAFETY: by the type invariant, and the exclusive borrow keeps everybody else away.
+        unsafe { slice::from_raw_parts_mut(self.packet.raw().data, self.writable.into()) }
     }
 
-    /// See [`Packet::checksum_is_partial`].
+    /// True when the transport checksum is left to the device, the field holding only the sum of
+    /// the pseudo-header.
+    #[inline]
     pub fn checksum_is_partial(&self) -> bool {
-        self.packet.checksum_is_partial()
+        self.checksum_is_partial
     }
 
     /// See [`Packet::discard`].
@@ -222,17 +255,16 @@ impl RoutedPacket<'_> {
         Verdict(bindings::NF_STOLEN)
     }
 
-    /// Puts the packet into another one for `destination` (IP in IP, RFC 2003), to which its route
-    /// must lead, and sends that. It is discarded for want of memory.
-    pub fn send_in_ip(self, destination: [u8; 4]) -> Verdict {
+    /// Puts the packet into another one from `source` to `destination` (IP in IP, RFC 2003), to
+    /// which its route must lead, and sends that. It is discarded for want of memory.
+    pub fn send_in_ip(self, source: [u8; 4], destination: [u8; 4]) -> Verdict {
         let skb = self.packet.skb.as_ptr();
         // SAFETY: live, owned and routed by the type invariants.
         let error = unsafe {
             bindings::knet_encapsulate_ipip(
-                self.net.as_ptr(),
                 skb,
                 u32::from_ne_bytes(destination),
-                u32::from_ne_bytes(self.source),
+                u32::from_ne_bytes(source),
             )
         };
         if error != 0 {

@@ -1,59 +1,68 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Routes, and the cache that saves looking them up for every packet.
+//! Routes, and the caches that save looking them up for every packet.
 //!
 //! C headers: `include/net/route.h`, `include/net/dst.h`
 
 use crate::bindings;
-use core::ptr;
-use kernel::types::Opaque;
+use core::{
+    ptr,
+    sync::atomic::{AtomicPtr, AtomicU32, Ordering},
+};
 
 /// Where a packet is to be sent.
 pub struct Route<'a> {
     /// Next destination, in network byte order.
     pub destination: [u8; 4],
     /// Source address that routing rules shall see, in network byte order; all zero lets routing
-    /// choose. Only honoured without a cache.
+    /// choose.
     pub source: [u8; 4],
     /// By how many bytes the packet will grow on the way.
-    pub overhead: u32,
+    pub overhead: u16,
     /// The next neighbour on the link is `destination` itself, whatever address the packet has.
     pub direct: bool,
-    /// Cache of the route to `destination`, and to nothing else, with the same `direct`.
-    pub cache: Option<&'a RouteCache>,
+    /// Remembers the route, for packets with the same `destination`, `source` and `direct`.
+    pub cache: &'a RouteCache,
+    /// Learns which address of ours the route prefers.
+    pub preferred: Option<&'a PreferredSource>,
 }
 
-/// Remembers the route to one address until routing changes.
+/// Remembers a route until routing changes.
 ///
 /// A packet borrows the route under RCU, without counting references. When an interface goes, the
 /// kernel makes the routes over it invalid and takes its own reference from them, so a cached
 /// route does not keep it.
+///
+/// # Invariants
+///
+/// Null, or a route with a reference of which this is the owner.
 #[repr(transparent)]
-pub struct RouteCache(Opaque<bindings::knet_route>);
-
-// SAFETY: the C side changes it atomically and reads it under RCU.
-unsafe impl Send for RouteCache {}
-// SAFETY: as above.
-unsafe impl Sync for RouteCache {}
+pub struct RouteCache(AtomicPtr<bindings::dst_entry>);
 
 impl RouteCache {
     /// An empty cache.
     pub const fn new() -> Self {
-        Self(Opaque::new(bindings::knet_route {
-            dst: ptr::null_mut(),
-            source: 0,
-        }))
+        Self(AtomicPtr::new(ptr::null_mut()))
     }
 
-    pub(crate) fn as_ptr(&self) -> *mut bindings::knet_route {
-        self.0.get()
+    /// For `struct knet_route`.
+    pub(crate) fn as_ptr(&self) -> *mut *mut bindings::dst_entry {
+        self.0.as_ptr()
     }
 
     /// Forgets the route. Any context.
     pub fn forget(&self) {
-        // SAFETY: the cache is live; readers keep what they have until their section ends.
-        unsafe { bindings::knet_route_release(self.0.get()) };
+        // Most have none: those of connections without replies.
+        if !self.0.load(Ordering::Relaxed).is_null() {
+            release(self.0.swap(ptr::null_mut(), Ordering::AcqRel));
+        }
     }
+}
+
+fn release(route: *mut bindings::dst_entry) {
+    // SAFETY: by the invariant it is null or a reference that was the cache's; readers that borrowed
+    // it keep what they have until their section ends, since routes are freed by RCU.
+    unsafe { bindings::knet_dst_release(route) };
 }
 
 impl Default for RouteCache {
@@ -65,5 +74,27 @@ impl Default for RouteCache {
 impl Drop for RouteCache {
     fn drop(&mut self) {
         self.forget();
+    }
+}
+
+/// The address of ours that a cached route prefers, in network byte order.
+#[derive(Default)]
+#[repr(transparent)]
+pub struct PreferredSource(AtomicU32);
+
+impl PreferredSource {
+    /// Not known yet.
+    pub const fn new() -> Self {
+        Self(AtomicU32::new(0))
+    }
+
+    /// For `struct knet_route`.
+    pub(crate) fn as_ptr(&self) -> *mut u32 {
+        self.0.as_ptr()
+    }
+
+    /// The address. Right once a packet was prepared with it.
+    pub fn get(&self) -> [u8; 4] {
+        self.0.load(Ordering::Relaxed).to_ne_bytes()
     }
 }

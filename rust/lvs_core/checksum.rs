@@ -15,7 +15,7 @@ const fn fold(sum: u64) -> u16 {
 ///
 /// Neither the byte order nor the size of the words matters to such a sum before it is folded (RFC
 /// 1071, section 2). 64 bits hold it for any slice below 16 GiB.
-#[inline]
+#[inline(always)]
 fn words(data: &[u8], flip: u32) -> u64 {
     let mut sum: u64 = 0;
     let mut rest = data;
@@ -70,7 +70,7 @@ impl Difference {
     pub const NONE: Self = Self(0);
 
     /// Counts the replacement of `old` by `new`; lengths and offsets as for [`update`].
-    #[inline]
+    #[inline(always)]
     pub fn replace(&mut self, old: &[u8], new: &[u8]) {
         self.0 = self
             .0

@@ -81,19 +81,18 @@ impl SipHash {
 ///
 /// The message is protocol, port and address, in network order: 7 octets for IPv4, which with the
 /// length make just the one last block, and 19 for IPv6. The length tells the families apart.
-#[inline]
+#[inline(always)]
 pub fn flow_hash(key: &HashKey, family: Family, protocol: u8, client: Endpoint) -> u32 {
     let mut hash = SipHash::new(key);
-    let [p0, p1] = client.port.to_be_bytes();
-    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = client.address.octets16();
+    let [high, low] = client.address.to_words().map(u64::from_le);
+    // In the order of the octets, the lowest first: protocol, port, address, length.
+    let begin = u64::from(protocol) | u64::from(client.port.swap_bytes()) << 8;
     match family {
-        Family::V4 => {
-            hash.block(u64::from_le_bytes([protocol, p0, p1, m, n, o, p, 7]));
-        }
+        Family::V4 => hash.block(begin | (low >> 32) << 24 | 7 << 56),
         Family::V6 => {
-            hash.block(u64::from_le_bytes([protocol, p0, p1, a, b, c, d, e]));
-            hash.block(u64::from_le_bytes([f, g, h, i, j, k, l, m]));
-            hash.block(u64::from_le_bytes([n, o, p, 0, 0, 0, 0, 19]));
+            hash.block(begin | high << 24);
+            hash.block(high >> 40 | low << 24);
+            hash.block(low >> 40 | 19 << 56);
         }
     }
     hash.finish() as u32

@@ -38,6 +38,7 @@ pub mod packet;
 pub mod rate;
 pub mod rewrite;
 pub mod scheduler;
+pub mod split_order;
 pub mod state;
 pub mod timeout;
 

@@ -38,7 +38,7 @@ pub enum Side {
 /// As [`crate::packet::parse`], but never [`ParseError::Fragment`];
 /// [`ParseError::NotOurs`] also when `to` is of another family than the packet. The packet is
 /// unchanged then.
-#[inline]
+#[inline(always)]
 pub fn rewrite(
     ip: &mut [u8],
     side: Side,
@@ -60,18 +60,22 @@ pub fn rewrite(
             return Err(ParseError::Truncated { need: header.len });
         }
     } else {
-        let Transport { ports, check } = Transport::of(ip, header.len, protocol)?;
-        let [s0, s1, d0, d1] = ports;
-        let [p0, p1] = match side {
-            Side::Source => [s0, s1],
-            Side::Destination => [d0, d1],
+        let (len, check_at) = match protocol {
+            Protocol::Tcp => (TCP_HEADER, 16),
+            Protocol::Udp => (UDP_HEADER, 6),
         };
-        let old_port = [*p0, *p1];
+        let truncated = ParseError::Truncated {
+            need: header.len.saturating_add(len),
+        };
+        let (_, transport) = ip.split_at_mut_checked(header.len).ok_or(truncated)?;
+        let transport = transport.get_mut(..len).ok_or(truncated)?;
+        let port = field(transport, side.of(0, 2)).ok_or(truncated)?;
+        let old_port = *port;
         let new_port = to.port.to_be_bytes();
-        [*p0, *p1] = new_port;
+        *port = new_port;
 
-        let [c0, c1] = check;
-        let old = u16::from_be_bytes([*c0, *c1]);
+        let check = field(transport, check_at).ok_or(truncated)?;
+        let old = u16::from_be_bytes(*check);
         let mut all = addresses;
         all.replace(&old_port, &new_port);
         let new = match (mode, protocol) {
@@ -81,72 +85,34 @@ pub fn rewrite(
             (TransportChecksum::Full, Protocol::Udp) if old == 0 => 0,
             (TransportChecksum::Full, Protocol::Udp) => checksum::udp(all.checksum(old)),
         };
-        [*c0, *c1] = new.to_be_bytes();
+        *check = new.to_be_bytes();
     }
-    rewrite_network(ip, side, new_address, addresses)
+    // All there, as it was read above.
+    let short = ParseError::Truncated { need: IPV4_HEADER };
+    let fixed = ip.first_chunk_mut::<IPV4_HEADER>().ok_or(short)?;
+    let check = field(fixed, 10).ok_or(short)?;
+    *check = addresses
+        .checksum(u16::from_be_bytes(*check))
+        .to_be_bytes();
+    *field(fixed, side.of(12, 16)).ok_or(short)? = new_address;
+    Ok(())
 }
 
-/// The fields of a transport header that translation changes.
-struct Transport<'a> {
-    /// Source port, destination port.
-    ports: [&'a mut u8; 4],
-    /// The checksum field.
-    check: [&'a mut u8; 2],
-}
-
-impl<'a> Transport<'a> {
-    /// The fields of the header that starts at this offset, if all of it is at hand.
+impl Side {
+    /// One of two, by the side.
     #[inline]
-    fn of(ip: &'a mut [u8], offset: usize, protocol: Protocol) -> Result<Self, ParseError> {
-        match protocol {
-            Protocol::Tcp => {
-                let [s0, s1, d0, d1, .., c0, c1, _, _] = fixed::<TCP_HEADER>(ip, offset)?;
-                Ok(Self {
-                    ports: [s0, s1, d0, d1],
-                    check: [c0, c1],
-                })
-            }
-            Protocol::Udp => {
-                let [s0, s1, d0, d1, _, _, c0, c1] = fixed::<UDP_HEADER>(ip, offset)?;
-                Ok(Self {
-                    ports: [s0, s1, d0, d1],
-                    check: [c0, c1],
-                })
-            }
+    const fn of(self, source: usize, destination: usize) -> usize {
+        match self {
+            Self::Source => source,
+            Self::Destination => destination,
         }
     }
 }
 
-/// `N` octets of the packet from this offset on.
+/// `N` octets of a header.
 #[inline]
-fn fixed<const N: usize>(ip: &mut [u8], offset: usize) -> Result<&mut [u8; N], ParseError> {
-    ip.get_mut(offset..)
-        .and_then(<[u8]>::first_chunk_mut)
-        .ok_or(ParseError::Truncated {
-            need: offset.saturating_add(N),
-        })
-}
-
-/// Puts the address into the IP header and updates its checksum.
-#[inline]
-fn rewrite_network(
-    ip: &mut [u8],
-    side: Side,
-    address: [u8; 4],
-    difference: Difference,
-) -> Result<(), ParseError> {
-    let Some([_, _, _, _, _, _, _, _, _, _, c0, c1, s0, s1, s2, s3, d0, d1, d2, d3]) =
-        ip.first_chunk_mut::<IPV4_HEADER>()
-    else {
-        return Err(ParseError::Truncated { need: IPV4_HEADER });
-    };
-    let check = difference.checksum(u16::from_be_bytes([*c0, *c1]));
-    [*c0, *c1] = check.to_be_bytes();
-    match side {
-        Side::Source => [*s0, *s1, *s2, *s3] = address,
-        Side::Destination => [*d0, *d1, *d2, *d3] = address,
-    }
-    Ok(())
+fn field<const N: usize>(header: &mut [u8], at: usize) -> Option<&mut [u8; N]> {
+    header.get_mut(at..)?.first_chunk_mut()
 }
 
 /// The packet may not be forwarded: its hop count is used up.
@@ -160,7 +126,7 @@ pub struct TtlExpired;
 ///
 /// [`TtlExpired`], with the packet unchanged, when the time to live would reach 0, and for a slice
 /// without a whole fixed IPv4 header.
-#[inline]
+#[inline(always)]
 pub fn decrement_ttl(ip: &mut [u8]) -> Result<(), TtlExpired> {
     let Some([first, _, _, _, _, _, _, _, ttl, protocol, c0, c1, ..]) =
         ip.first_chunk_mut::<IPV4_HEADER>()

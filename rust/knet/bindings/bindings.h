@@ -4,6 +4,7 @@
  * kernel interfaces that need no shim. The allow-list stands in Kbuild; types
  * that the kernel's own `bindings` crate has are taken from there.
  */
+#include <linux/if_packet.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter_ipv4.h>
 #include <linux/rcupdate.h>

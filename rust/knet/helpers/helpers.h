@@ -25,33 +25,50 @@ struct kmem_cache;
 struct seq_file;
 
 /* skb.c */
+
+/* Where Rust finds what it reads of every packet: fields that bindgen would hide in nameless unions. */
+enum knet_skb_layout {
+	KNET_SKB_MARK = offsetof(struct sk_buff, mark),
+	KNET_SKB_PACKET_TYPE = PKT_TYPE_OFFSET,
+	KNET_SKB_PACKET_TYPE_MASK = PKT_TYPE_MAX,
+};
+
 int knet_skb_pull(struct sk_buff *skb, unsigned int len);
 int knet_skb_writable(struct sk_buff *skb, unsigned int len);
-u32 knet_skb_mark(const struct sk_buff *skb);
-bool knet_skb_to_host(const struct sk_buff *skb);
-bool knet_skb_checksum_partial(const struct sk_buff *skb);
 
 /* transmit.c */
-enum knet_route_result {
-	KNET_ROUTED,	/* the packet has its route */
+enum knet_prepared {
+	KNET_PREPARED,	/* routed and writable */
+	KNET_PREPARED_PARTIAL, /* the same; the device fills in the transport checksum */
 	KNET_NO_ROUTE,	/* there is none, or it leads to this host */
+	KNET_NO_MEMORY,
+	KNET_TOO_SHORT,
 	KNET_TOO_BIG,	/* the sender has been told by ICMP */
 	KNET_EXPIRED,	/* time to live used up; the sender has been told by ICMP */
 };
 
+/* Where a packet is to be sent, and what is to be done to it on the way. */
 struct knet_route {
-	struct dst_entry __rcu *dst;
-	__be32 source;
+	/* Cache of the route, for packets with this same struct. */
+	struct dst_entry __rcu **dst;
+	/* Where to note the address of ours that the route prefers, or NULL. */
+	__be32 *source;
+	/* Next destination, and the source that routing rules shall see (0: any). */
+	__be32 daddr;
+	__be32 saddr;
+	/* Bytes by which the packet will grow. */
+	u16 overhead;
+	/* Bytes of it that will be written to. */
+	u16 writable;
+	/* The neighbour is @daddr whatever destination the packet itself has. */
+	bool direct;
 };
 
-void knet_route_release(struct knet_route *route);
-enum knet_route_result knet_route_packet(struct net *net, struct sk_buff *skb,
-					 struct knet_route *cache, __be32 daddr,
-					 __be32 saddr, unsigned int overhead,
-					 bool direct, __be32 *source);
+void knet_dst_release(struct dst_entry *dst);
+enum knet_prepared knet_prepare(struct net *net, struct sk_buff *skb,
+				const struct knet_route *route);
 bool knet_address_is_local(struct net *net, __be32 address);
-int knet_encapsulate_ipip(struct net *net, struct sk_buff *skb, __be32 daddr,
-			  __be32 saddr);
+int knet_encapsulate_ipip(struct sk_buff *skb, __be32 daddr, __be32 saddr);
 void knet_send(struct net *net, struct sk_buff *skb);
 void knet_send_local(struct net *net, struct sk_buff *skb);
 void knet_port_unreachable(struct sk_buff *skb);

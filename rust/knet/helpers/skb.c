@@ -18,20 +18,3 @@ int knet_skb_writable(struct sk_buff *skb, unsigned int len)
 		return -EINVAL;
 	return skb_ensure_writable(skb, len);
 }
-
-u32 knet_skb_mark(const struct sk_buff *skb)
-{
-	return skb->mark;
-}
-
-/* True when the device fills in the transport checksum: the field then holds the pseudo-header sum. */
-bool knet_skb_checksum_partial(const struct sk_buff *skb)
-{
-	return skb->ip_summed == CHECKSUM_PARTIAL;
-}
-
-/* False for what was sent to a broadcast or multicast link address. */
-bool knet_skb_to_host(const struct sk_buff *skb)
-{
-	return skb->pkt_type == PACKET_HOST;
-}

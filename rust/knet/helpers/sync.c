@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Locks, RCU and deferred work. */
 
-#include <linux/math64.h>
+#include <linux/jiffies.h>
 #include <linux/mutex.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/spinlock.h>
-#include <linux/timekeeping.h>
 
 #include "helpers.h"
 
@@ -63,19 +62,16 @@ void knet_synchronize_rcu(void)
 	synchronize_rcu();
 }
 
-/* Seconds since boot; coarse, so that a packet pays one load for it. */
+/* Seconds since boot; of jiffies, so that a packet pays one load for it. */
 u32 knet_seconds(void)
 {
-	return (u32)(ktime_get_coarse_ns() / NSEC_PER_SEC);
+	return (u32)((jiffies - INITIAL_JIFFIES) / HZ);
 }
 
 /* Milliseconds until knet_seconds() tells the next second, rounded up. */
 u32 knet_until_next_second(void)
 {
-	u32 nanoseconds;
-
-	div_u64_rem(ktime_get_coarse_ns(), NSEC_PER_SEC, &nanoseconds);
-	return (NSEC_PER_SEC - nanoseconds) / NSEC_PER_MSEC + 1;
+	return jiffies_to_msecs(HZ - (jiffies - INITIAL_JIFFIES) % HZ);
 }
 
 static void knet_work_run(struct work_struct *work)

@@ -8,6 +8,8 @@
 
 #include <linux/icmp.h>
 #include <linux/ip.h>
+#include <linux/log2.h>
+#include <linux/percpu.h>
 #include <net/dst.h>
 #include <net/gso.h>
 #include <net/icmp.h>
@@ -18,21 +20,19 @@
 
 #include "helpers.h"
 
-void knet_route_release(struct knet_route *route)
+void knet_dst_release(struct dst_entry *dst)
 {
-	struct dst_entry *dst;
-
-	dst = unrcu_pointer(xchg(&route->dst, NULL));
 	dst_release(dst);
 }
 
-static struct rtable *knet_lookup(struct net *net, __be32 daddr, __be32 saddr,
-				  __u8 flags, __be32 *source)
+static struct rtable *knet_lookup(struct net *net, const struct knet_route *route,
+				  __be32 *source)
 {
 	struct flowi4 fl4 = {
-		.daddr = daddr,
-		.saddr = saddr,
-		.flowi4_flags = FLOWI_FLAG_ANYSRC | flags,
+		.daddr = route->daddr,
+		.saddr = route->saddr,
+		.flowi4_flags = FLOWI_FLAG_ANYSRC |
+				(route->direct ? FLOWI_FLAG_KNOWN_NH : 0),
 	};
 	struct rtable *rt = ip_route_output_key(net, &fl4);
 
@@ -47,28 +47,23 @@ static struct rtable *knet_lookup(struct net *net, __be32 daddr, __be32 saddr,
 }
 
 /*
- * The source may for one packet be that of the route before the present one,
- * when the route changes at this moment; both were right for this host.
+ * Fills the cache anew. The source may for one packet be that of the route
+ * before the present one, when the route changes at this moment; both were
+ * right for this host.
  */
-static struct dst_entry *knet_cached(struct net *net, struct knet_route *cache,
-				     __be32 daddr, __u8 flags, __be32 *source)
+static noinline struct dst_entry *knet_refresh(struct net *net,
+					       const struct knet_route *route)
 {
-	struct dst_entry *dst = rcu_dereference(cache->dst);
+	struct dst_entry *old;
 	struct rtable *rt;
+	__be32 source;
 
-	if (likely(dst) && likely(dst_check(dst, 0))) {
-		*source = READ_ONCE(cache->source);
-		return dst;
-	}
-	rt = knet_lookup(net, daddr, 0, flags, source);
-	if (!rt) {
-		knet_route_release(cache);
-		return NULL;
-	}
-	WRITE_ONCE(cache->source, *source);
-	dst = unrcu_pointer(xchg(&cache->dst, RCU_INITIALIZER(&rt->dst)));
-	dst_release(dst);
-	return &rt->dst;
+	rt = knet_lookup(net, route, &source);
+	if (rt && route->source)
+		WRITE_ONCE(*route->source, source);
+	old = unrcu_pointer(xchg(route->dst, RCU_INITIALIZER(rt ? &rt->dst : NULL)));
+	dst_release(old);
+	return rt ? &rt->dst : NULL;
 }
 
 /* ICMP errors are sent along a route to the packet's sender; before routing there is none yet. */
@@ -93,54 +88,51 @@ static bool knet_fits(const struct sk_buff *skb, unsigned int mtu)
 	return skb_is_gso(skb) && skb_gso_validate_network_len(skb, mtu);
 }
 
-/*
- * Finds the route to @daddr, through @cache when there is one, checks that a
- * packet grown by @overhead bytes fits and may live on, and sets the route.
- * With @direct the neighbour is @daddr whatever destination the packet itself
- * has. @source receives the address of ours that the route prefers.
- */
-enum knet_route_result knet_route_packet(struct net *net, struct sk_buff *skb,
-					 struct knet_route *cache, __be32 daddr,
-					 __be32 saddr, unsigned int overhead,
-					 bool direct, __be32 *source)
+static noinline enum knet_prepared knet_expired(struct net *net, struct sk_buff *skb)
 {
-	__u8 flags = direct ? FLOWI_FLAG_KNOWN_NH : 0;
-	struct dst_entry *dst;
-	struct rtable *rt = NULL;
+	if (knet_route_back(net, skb))
+		icmp_send(skb, ICMP_TIME_EXCEEDED, ICMP_EXC_TTL, 0);
+	return KNET_EXPIRED;
+}
+
+static noinline enum knet_prepared knet_too_big(struct net *net, struct sk_buff *skb,
+						unsigned int mtu)
+{
+	if (knet_route_back(net, skb))
+		icmp_send(skb, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, htonl(mtu));
+	return KNET_TOO_BIG;
+}
+
+/*
+ * Finds the route, checks that the packet fits and may live on, sets the route
+ * and makes the packet's beginning writable: all that can fail, before anything
+ * is changed.
+ */
+enum knet_prepared knet_prepare(struct net *net, struct sk_buff *skb,
+				const struct knet_route *route)
+{
+	struct dst_entry *dst = rcu_dereference(*route->dst);
 	unsigned int mtu;
 
-	if (cache) {
-		dst = knet_cached(net, cache, daddr, flags, source);
+	if (unlikely(!dst || !dst_check(dst, 0))) {
+		dst = knet_refresh(net, route);
 		if (!dst)
 			return KNET_NO_ROUTE;
-	} else {
-		rt = knet_lookup(net, daddr, saddr, flags, source);
-		if (!rt)
-			return KNET_NO_ROUTE;
-		dst = &rt->dst;
 	}
-
-	if (ip_hdr(skb)->ttl <= 1) {
-		if (knet_route_back(net, skb))
-			icmp_send(skb, ICMP_TIME_EXCEEDED, ICMP_EXC_TTL, 0);
-		ip_rt_put(rt);
-		return KNET_EXPIRED;
-	}
-	mtu = dst_mtu(dst) - overhead;
-	if (unlikely(!knet_fits(skb, mtu))) {
-		if (knet_route_back(net, skb))
-			icmp_send(skb, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED,
-				  htonl(mtu));
-		ip_rt_put(rt);
-		return KNET_TOO_BIG;
-	}
+	if (unlikely(ip_hdr(skb)->ttl <= 1))
+		return knet_expired(net, skb);
+	mtu = dst_mtu(dst) - route->overhead;
+	if (unlikely(!knet_fits(skb, mtu)))
+		return knet_too_big(net, skb, mtu);
+	if (unlikely(skb->len < route->writable))
+		return KNET_TOO_SHORT;
+	if (unlikely(skb_ensure_writable(skb, route->writable)))
+		return KNET_NO_MEMORY;
 
 	skb_dst_drop(skb);
-	if (rt)
-		skb_dst_set(skb, dst);
-	else
-		skb_dst_set_noref(skb, dst);
-	return KNET_ROUTED;
+	skb_dst_set_noref(skb, dst);
+	return skb->ip_summed == CHECKSUM_PARTIAL ? KNET_PREPARED_PARTIAL :
+						    KNET_PREPARED;
 }
 
 /*
@@ -158,9 +150,24 @@ static void knet_leave_tracking(struct sk_buff *skb)
 	skb_clear_tstamp(skb);
 }
 
+static DEFINE_PER_CPU(u32, knet_identification);
+
+/*
+ * Identifies a packet that routers may fragment (RFC 6864): from a range of each
+ * processor's own, where ip_select_ident() would have all of them write to one
+ * line. Offloading numbers the pieces of a large packet from here on.
+ */
+static __be16 knet_identify(const struct sk_buff *skb)
+{
+	unsigned int order = 16 - order_base_2(nr_cpu_ids);
+	u32 end = this_cpu_add_return(knet_identification,
+				      skb_shinfo(skb)->gso_segs ?: 1);
+
+	return htons(smp_processor_id() << order | (end & (BIT(order) - 1)));
+}
+
 /* IP in IP (RFC 2003): 0, or a negative error with the packet unsent. The route is set already. */
-int knet_encapsulate_ipip(struct net *net, struct sk_buff *skb, __be32 daddr,
-			  __be32 saddr)
+int knet_encapsulate_ipip(struct sk_buff *skb, __be32 daddr, __be32 saddr)
 {
 	const struct dst_entry *dst = skb_dst(skb);
 	const struct iphdr *inner = ip_hdr(skb);
@@ -195,7 +202,7 @@ int knet_encapsulate_ipip(struct net *net, struct sk_buff *skb, __be32 daddr,
 	outer->daddr = daddr;
 	outer->saddr = saddr;
 	outer->ttl = ttl;
-	ip_select_ident(net, skb, NULL);
+	outer->id = df ? 0 : knet_identify(skb);
 	return 0;
 }
 

@@ -13,5 +13,6 @@ mod packet;
 mod rewrite;
 mod schedule;
 mod schedule_race;
+mod split_order;
 mod state;
 mod wire;

@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The split-ordered list of Shalev and Shavit ("Split-Ordered Lists: Lock-Free Extensible Hash
+//! Tables", JACM 53(3), 2006), with locked writers and readers that never wait.
+//!
+//! Entries hang in singly linked lists sorted by their bit-reversed hash, and a bucket is a
+//! sentinel inside such a list. Doubling the table only puts a new sentinel into the middle of
+//! each bucket; no entry is moved, so a reader never misses one, never waits and never starts
+//! again.
+//!
+//! As long as no resize goes on, a reader stops at the next sentinel without looking at it. During
+//! a resize it walks through sentinels and stops at the first entry beyond its hash. One word, the
+//! [`Geometry`], holds the number of buckets and whether a resize goes on, so a reader sees both
+//! as one:
+//!
+//! - [`grow`]: publish "resizing"; wait a grace period, so that nobody stops at sentinels any
+//!   more; insert the sentinels; publish the new size;
+//! - [`shrink`]: publish the smaller size and "resizing"; wait, so that nobody starts at the upper
+//!   sentinels any more; take them out; publish "not resizing"; wait, so that nobody stands on
+//!   one; free them.
+//!
+//! # Memory ordering
+//!
+//! An entry is complete before the link to it is stored (release), and links are loaded with
+//! acquire. An entry or sentinel that was taken out keeps its own link until a grace period has
+//! passed. Writers load the geometry under the lock of the list that they change; a resize
+//! publishes before it takes that lock, so what they see fits the list.
+//!
+//! # Where the words are
+//!
+//! The algorithm reaches memory by [`Lists`] and [`Resizable`] only: the kernel implements them
+//! with pointers, the model in `tests/loom` with loom's atomics.
+
+use core::{num::NonZeroUsize, sync::atomic::Ordering};
+
+/// Tag of a link to a sentinel.
+const SENTINEL: usize = 1;
+const RESIZING: usize = 1;
+
+/// The number of buckets, a power of two, and whether a resize goes on: one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Geometry(usize);
+
+impl Geometry {
+    /// 2^`order` buckets, and no resize.
+    #[inline]
+    pub const fn settled(order: u32) -> Self {
+        Self((order as usize) << 1)
+    }
+
+    /// 2^`order` buckets whose lists may hold further sentinels, of the next order.
+    #[inline]
+    pub const fn resizing(order: u32) -> Self {
+        Self(((order as usize) << 1) | RESIZING)
+    }
+
+    /// What [`word`](Self::word) made of it.
+    #[inline]
+    pub const fn from_word(word: usize) -> Self {
+        Self(word)
+    }
+
+    /// The word to store.
+    #[inline]
+    pub const fn word(self) -> usize {
+        self.0
+    }
+
+    /// log2 of the number of buckets.
+    #[inline]
+    pub const fn order(self) -> u32 {
+        (self.0 >> 1) as u32
+    }
+
+    /// Whether a resize goes on.
+    #[inline]
+    pub const fn is_resizing(self) -> bool {
+        self.0 & RESIZING != 0
+    }
+
+    /// The bucket of `hash`.
+    #[inline]
+    const fn bucket(self, hash: u32) -> u32 {
+        hash & 1u32.wrapping_shl(self.order()).wrapping_sub(1)
+    }
+}
+
+/// Where a link leads: to a sentinel that `S` names, or to an entry that `E` names; to neither at
+/// the end of the last list. (Two variants, so that reading one is a test of the tag and nothing
+/// more.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target<E, S> {
+    /// An entry, or none.
+    Entry(Option<E>),
+    /// A sentinel, which is the beginning of a bucket.
+    Sentinel(S),
+}
+
+impl Target<NonZeroUsize, usize> {
+    /// Reads a link's word: an address, which is even, and in the lowest bit whether it is that
+    /// of a sentinel.
+    #[inline]
+    pub const fn from_word(word: usize) -> Self {
+        if word & SENTINEL != 0 {
+            Self::Sentinel(word & !SENTINEL)
+        } else {
+            Self::Entry(NonZeroUsize::new(word))
+        }
+    }
+
+    /// The word to store.
+    #[inline]
+    pub const fn word(self) -> usize {
+        match self {
+            Self::Entry(None) => 0,
+            Self::Entry(Some(address)) => address.get(),
+            Self::Sentinel(address) => address | SENTINEL,
+        }
+    }
+}
+
+/// Where a sentinel lies. The first segment holds the smallest table, each further one what
+/// doubles it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Number of the segment.
+    pub segment: usize,
+    /// Index in the segment.
+    pub index: usize,
+}
+
+/// The place of the sentinel of `bucket`, when the smallest table has 2^`min_order` buckets.
+#[inline]
+pub const fn place(min_order: u32, bucket: u32) -> Place {
+    match bucket.wrapping_shr(min_order).checked_ilog2() {
+        None => Place {
+            segment: 0,
+            index: bucket as usize,
+        },
+        Some(n) => Place {
+            segment: (n as usize).wrapping_add(1),
+            index: (bucket ^ 1u32.wrapping_shl(n.wrapping_add(min_order))) as usize,
+        },
+    }
+}
+
+/// The number of sentinels in segment number `segment`.
+pub const fn segment_len(min_order: u32, segment: usize) -> usize {
+    1usize.wrapping_shl(min_order.wrapping_add(segment.saturating_sub(1) as u32))
+}
+
+/// The links of a table, by opaque names.
+///
+/// Who calls a function that takes lists sees to it that what the links name stays: by a read
+/// section for [`find`], by the lock of the shard for the others.
+pub trait Lists {
+    /// log2 of the smallest number of buckets.
+    const MIN_ORDER: u32;
+    /// log2 of the largest number of buckets.
+    const MAX_ORDER: u32;
+    /// Names an entry.
+    type Entry: Copy;
+    /// Names a link, that of an entry or that of a sentinel, and with it the sentinel.
+    type Link: Copy + PartialEq;
+
+    /// Loads the geometry.
+    fn geometry(&self, ordering: Ordering) -> Geometry;
+    /// The sentinel at `place`, if its segment is there: loads the segment's address with acquire.
+    fn sentinel(&self, place: Place) -> Option<Self::Link>;
+    /// The index of `sentinel` in segment number `segment`, if it is one of that.
+    fn index(&self, segment: usize, sentinel: Self::Link) -> Option<usize>;
+    /// The link that leads on from `entry`.
+    fn link(&self, entry: Self::Entry) -> Self::Link;
+    /// The hash of `entry`.
+    fn hash(&self, entry: Self::Entry) -> u32;
+    /// Loads a link.
+    fn load(&self, link: Self::Link, ordering: Ordering) -> Target<Self::Entry, Self::Link>;
+    /// Stores a link.
+    fn store(&self, link: Self::Link, target: Target<Self::Entry, Self::Link>, ordering: Ordering);
+}
+
+/// A table whose number of buckets can change; by one thread at a time.
+pub trait Resizable {
+    /// The lists of its entries.
+    type Lists: Lists;
+
+    /// Stores the geometry.
+    fn set_geometry(&self, geometry: Geometry, ordering: Ordering);
+    /// Waits until all read sections that are open now have ended.
+    fn grace_period(&self);
+    /// Runs `change` with the lock of `bucket`'s shard held. A shard is all entries whose hashes
+    /// have some low bits in common, at most [`Lists::MIN_ORDER`]: whole buckets at every size.
+    fn locked(&self, bucket: u32, change: impl FnOnce(&Self::Lists));
+    /// Allocates segment number `segment`, its links leading nowhere, and stores its address with
+    /// release; false when there is no memory.
+    fn add_segment(&self, segment: usize) -> bool;
+    /// Frees segment number `segment`, which no link names and no reader holds any more.
+    fn free_segment(&self, segment: usize);
+}
+
+#[inline]
+fn sentinel_of<L: Lists>(lists: &L, bucket: u32) -> Option<L::Link> {
+    lists.sentinel(place(L::MIN_ORDER, bucket))
+}
+
+/// Number of the segment that doubles a table of 2^`order` buckets.
+const fn upper_segment<L: Lists>(order: u32) -> usize {
+    order.wrapping_sub(L::MIN_ORDER).wrapping_add(1) as usize
+}
+
+/// Finds the first entry with `hash` that `matches`. In a read section.
+#[inline]
+pub fn find<L: Lists>(
+    lists: &L,
+    hash: u32,
+    mut matches: impl FnMut(L::Entry) -> bool,
+) -> Option<L::Entry> {
+    let geometry = lists.geometry(Ordering::Acquire);
+    let mut link = sentinel_of(lists, geometry.bucket(hash))?;
+    loop {
+        match lists.load(link, Ordering::Acquire) {
+            Target::Sentinel(sentinel) => {
+                if !geometry.is_resizing() {
+                    return None;
+                }
+                link = sentinel;
+            }
+            Target::Entry(None) => return None,
+            Target::Entry(Some(entry)) => {
+                let found = lists.hash(entry);
+                if found == hash && matches(entry) {
+                    return Some(entry);
+                }
+                if geometry.is_resizing() && found.reverse_bits() > hash.reverse_bits() {
+                    return None;
+                }
+                link = lists.link(entry);
+            }
+        }
+    }
+}
+
+/// Puts `entry` in, unless there is one with the same hash that `duplicates`; true when it is in.
+/// With the shard's lock held.
+#[inline]
+pub fn insert<L: Lists>(
+    lists: &L,
+    entry: L::Entry,
+    mut duplicates: impl FnMut(L::Entry) -> bool,
+) -> bool {
+    let geometry = lists.geometry(Ordering::Acquire);
+    let hash = lists.hash(entry);
+    let reversed = hash.reverse_bits();
+    let mut duplicate = false;
+    let before = walk(lists, hash, geometry, |step| match step {
+        Step::Entry(other) if lists.hash(other) == hash => {
+            duplicate = duplicates(other);
+            duplicate
+        }
+        Step::Entry(other) => lists.hash(other).reverse_bits() > reversed,
+        Step::Sentinel(bucket) => bucket.reverse_bits() > reversed,
+    });
+    let Some(before) = before.filter(|_| !duplicate) else {
+        return false;
+    };
+    let after = lists.load(before, Ordering::Relaxed);
+    lists.store(lists.link(entry), after, Ordering::Relaxed);
+    lists.store(before, Target::Entry(Some(entry)), Ordering::Release);
+    true
+}
+
+/// Takes `entry` out; true when it was in. It keeps its link: readers may stand on it until a
+/// grace period has passed. With the shard's lock held.
+#[inline]
+pub fn remove<L: Lists>(lists: &L, entry: L::Entry) -> bool {
+    let geometry = lists.geometry(Ordering::Acquire);
+    let link = lists.link(entry);
+    let before = walk(lists, lists.hash(entry), geometry, |step| match step {
+        Step::Entry(other) => lists.link(other) == link,
+        Step::Sentinel(_) => false,
+    });
+    let Some(before) = before else {
+        return false;
+    };
+    match lists.load(before, Ordering::Relaxed) {
+        Target::Entry(Some(other)) if lists.link(other) == link => {}
+        _ => return false,
+    }
+    let after = lists.load(link, Ordering::Relaxed);
+    lists.store(before, after, Ordering::Release);
+    true
+}
+
+/// Doubles a number of 2^`order` buckets; false when there is no memory.
+pub fn grow<R: Resizable>(table: &R, order: u32) -> bool {
+    if order >= R::Lists::MAX_ORDER || !table.add_segment(upper_segment::<R::Lists>(order)) {
+        return false;
+    }
+    table.set_geometry(Geometry::resizing(order), Ordering::Release);
+    table.grace_period();
+    for bucket in upper_buckets(order) {
+        table.locked(bucket, |lists| put_in(lists, order, bucket));
+    }
+    let larger = Geometry::settled(order.wrapping_add(1));
+    table.set_geometry(larger, Ordering::Release);
+    true
+}
+
+/// Halves a number of 2^`order` buckets.
+pub fn shrink<R: Resizable>(table: &R, order: u32) {
+    if order <= R::Lists::MIN_ORDER {
+        return;
+    }
+    let order = order.wrapping_sub(1);
+    table.set_geometry(Geometry::resizing(order), Ordering::Release);
+    table.grace_period();
+    for bucket in upper_buckets(order) {
+        table.locked(bucket, |lists| take_out(lists, order, bucket));
+    }
+    table.set_geometry(Geometry::settled(order), Ordering::Release);
+    table.grace_period();
+    table.free_segment(upper_segment::<R::Lists>(order));
+}
+
+/// The buckets that a table of 2^`order` has not and one of twice the size has.
+fn upper_buckets(order: u32) -> core::ops::Range<u32> {
+    let half = 1u32.wrapping_shl(order);
+    half..half.wrapping_mul(2)
+}
+
+/// Puts the sentinel of `bucket` into the list of the lower bucket that it is to split.
+fn put_in<L: Lists>(lists: &L, order: u32, bucket: u32) {
+    let reversed = bucket.reverse_bits();
+    // As if settled: each lower list gets but this one sentinel, so the next one is its end.
+    let before = walk(lists, bucket, Geometry::settled(order), |step| match step {
+        Step::Entry(entry) => lists.hash(entry).reverse_bits() >= reversed,
+        Step::Sentinel(_) => true,
+    });
+    if let (Some(before), Some(new)) = (before, sentinel_of(lists, bucket)) {
+        let after = lists.load(before, Ordering::Relaxed);
+        lists.store(new, after, Ordering::Relaxed);
+        lists.store(before, Target::Sentinel(new), Ordering::Release);
+    }
+}
+
+/// Takes the sentinel of `bucket` out. It keeps its link, like an entry.
+fn take_out<L: Lists>(lists: &L, order: u32, bucket: u32) {
+    let before = walk(
+        lists,
+        bucket,
+        Geometry::resizing(order),
+        |step| matches!(step, Step::Sentinel(other) if other == bucket),
+    );
+    let (Some(before), Some(old)) = (before, sentinel_of(lists, bucket)) else {
+        return;
+    };
+    match lists.load(before, Ordering::Relaxed) {
+        Target::Sentinel(sentinel) if sentinel == old => {
+            let after = lists.load(old, Ordering::Relaxed);
+            lists.store(before, after, Ordering::Release);
+        }
+        _ => {}
+    }
+}
+
+/// What a writer meets on its way along a list.
+enum Step<E> {
+    Entry(E),
+    /// The sentinel of this bucket, which a resize is putting in or taking out.
+    Sentinel(u32),
+}
+
+/// Walks the list of `hash`'s bucket until `stop` says so or the list ends, and returns the link
+/// that leads to where it stopped. With the shard's lock held.
+#[inline]
+fn walk<L: Lists>(
+    lists: &L,
+    hash: u32,
+    geometry: Geometry,
+    mut stop: impl FnMut(Step<L::Entry>) -> bool,
+) -> Option<L::Link> {
+    let mut link = sentinel_of(lists, geometry.bucket(hash))?;
+    loop {
+        match lists.load(link, Ordering::Acquire) {
+            Target::Entry(None) => return Some(link),
+            Target::Sentinel(sentinel) => match in_flight(lists, sentinel, geometry) {
+                Some(bucket) if !stop(Step::Sentinel(bucket)) => link = sentinel,
+                _ => return Some(link),
+            },
+            Target::Entry(Some(entry)) => {
+                if stop(Step::Entry(entry)) {
+                    return Some(link);
+                }
+                link = lists.link(entry);
+            }
+        }
+    }
+}
+
+/// The bucket of a sentinel that a resize is putting in or taking out; none for one that stays,
+/// which ends the list that a writer works on.
+fn in_flight<L: Lists>(lists: &L, sentinel: L::Link, geometry: Geometry) -> Option<u32> {
+    if !geometry.is_resizing() {
+        return None;
+    }
+    let order = geometry.order();
+    let index = lists.index(upper_segment::<L>(order), sentinel)?;
+    Some(index as u32 | 1u32.wrapping_shl(order))
+}
+
+/// The order that suits `count` entries in a table of 2^`order` buckets: at most one entry a
+/// bucket, and half as many buckets only when there are fewer than one in four.
+pub const fn wants(min_order: u32, max_order: u32, order: u32, count: usize) -> u32 {
+    let buckets = 1usize.wrapping_shl(order);
+    if count > buckets && order < max_order {
+        order.wrapping_add(1)
+    } else if count < buckets / 4 && order > min_order {
+        order.wrapping_sub(1)
+    } else {
+        order
+    }
+}
+
+/// Whether `count` entries in one of 2^`shard_bits` shards are a reason to ask for more than
+/// 2^`order` buckets: twice the mean, since a shard that is a little fuller than others is none.
+#[inline]
+pub const fn crowded(max_order: u32, shard_bits: u32, order: u32, count: usize) -> bool {
+    order < max_order && count > 2usize.wrapping_shl(order).wrapping_shr(shard_bits)
+}

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Models of the connection table ([`lvs_core::split_order`]): loom runs each scenario in every
+//! interleaving of its threads, and with every value that the memory orderings let a load see.
+//!
+//! In all of them lookups end within as many steps as there are nodes, and nobody touches what was
+//! freed ([`table`] sees to that).
+
+mod table;
+
+use loom::{sync::Arc, thread};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use table::Table;
+
+/// One bucket becomes two and one again, in one shard.
+type One = Table<0, 1>;
+/// Two buckets become four and two again, in two shards.
+type Two = Table<1, 2>;
+
+/// Hashes of the entries 1, 2, 3 and 4 in a table of [`One`]: two on each side of the place of
+/// bucket 1's sentinel, two of them the same, and room beside that place for [`NEW`].
+const ONE: [u32; 4] = [0, 2, 5, 5];
+/// Hashes of an entry that comes just before that place, or just behind it.
+const NEW: [u32; 2] = [6, 1];
+/// The same in one bucket of [`Two`], about the sentinel of bucket 3; and one in the other.
+const TWO: [u32; 5] = [1, 5, 3, 7, 0];
+
+/// Runs `scenario` in all interleavings, or in those with up to so many preemptions. There must be
+/// `least`: less means that its threads do not meet.
+fn explore(preemptions: Option<usize>, least: usize, scenario: impl Fn() + Sync + Send + 'static) {
+    let count = std::sync::Arc::new(AtomicUsize::new(0));
+    let counter = count.clone();
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = preemptions;
+    let begun = std::time::Instant::now();
+    model.check(move || {
+        counter.fetch_add(1, Relaxed);
+        scenario();
+    });
+    let count = count.load(Relaxed);
+    println!("{count} executions in {:.1?}", begun.elapsed());
+    assert!(count >= least, "only {count} executions");
+}
+
+/// Each entry in turn is looked up while `resize` runs.
+fn look_up_during(least: usize, prepare: fn(&One), resize: fn(&One)) {
+    for (entry, hash) in (1..).zip(ONE) {
+        explore(None, least, move || {
+            let table = Arc::new(One::new(4, 3, &ONE));
+            prepare(&table);
+            let resizer = thread::spawn({
+                let table = table.clone();
+                move || resize(&table)
+            });
+            assert!(table.has(entry, hash), "missed");
+            resizer.join().unwrap();
+        });
+    }
+}
+
+#[test]
+fn growing_hides_nothing() {
+    look_up_during(20, |_| {}, |table| table.grow());
+}
+
+#[test]
+fn shrinking_hides_nothing() {
+    look_up_during(20, |table| table.grow(), |table| table.shrink());
+}
+
+#[test]
+fn growing_and_shrinking_hides_nothing() {
+    let resize = |table: &One| {
+        table.grow();
+        table.shrink();
+    };
+    look_up_during(50, |_| {}, resize);
+}
+
+#[test]
+fn shrinking_and_growing_hides_nothing() {
+    let resize = |table: &One| {
+        table.shrink();
+        table.grow();
+    };
+    look_up_during(50, |table| table.grow(), resize);
+}
+
+/// Several buckets, so that readers also start at one that is resized while another is.
+#[test]
+fn larger_tables_hide_nothing() {
+    for (entry, hash) in (1..).zip(TWO) {
+        explore(None, 50, move || {
+            let table = Arc::new(Two::new(5, 1, &TWO));
+            let resizer = thread::spawn({
+                let table = table.clone();
+                move || {
+                    table.grow();
+                    table.shrink();
+                }
+            });
+            assert!(table.has(entry, hash), "missed");
+            resizer.join().unwrap();
+        });
+    }
+}
+
+/// A grace period waits for one of the readers and not for the other.
+#[test]
+fn two_readers() {
+    explore(Some(3), 100, || {
+        let table = Arc::new(One::new(4, 2, &ONE));
+        let resizer = thread::spawn({
+            let table = table.clone();
+            move || {
+                table.grow();
+                table.shrink();
+            }
+        });
+        let reader = thread::spawn({
+            let table = table.clone();
+            move || assert!(table.has(4, 5), "missed")
+        });
+        assert!(table.has(3, 5), "missed");
+        resizer.join().unwrap();
+        reader.join().unwrap();
+    });
+}
+
+/// One entry comes and another goes, on the way to the one that is looked up.
+fn write_during(prepare: fn(&One), resize: fn(&One)) {
+    for new in NEW {
+        explore(Some(2), 1000, move || {
+            let table = Arc::new(One::new(5, 3, &ONE));
+            prepare(&table);
+            let resizer = thread::spawn({
+                let table = table.clone();
+                move || resize(&table)
+            });
+            let inserter = thread::spawn({
+                let table = table.clone();
+                move || assert!(table.insert(5, new), "not inserted")
+            });
+            let remover = thread::spawn({
+                let table = table.clone();
+                move || {
+                    assert!(table.remove(2, 2), "not removed");
+                    table.free(2);
+                }
+            });
+            assert!(table.has(3, 5), "missed");
+            for thread in [resizer, inserter, remover] {
+                thread.join().unwrap();
+            }
+            for (entry, hash, there) in [(1, 0, true), (2, 2, false), (4, 5, true), (5, new, true)]
+            {
+                assert_eq!(table.has(entry, hash), there, "entry {entry} in the end");
+            }
+        });
+    }
+}
+
+#[test]
+fn writers_during_growing() {
+    write_during(|_| {}, |table| table.grow());
+}
+
+#[test]
+fn writers_during_shrinking() {
+    write_during(|table| table.grow(), |table| table.shrink());
+}
+
+/// Once it was removed it is found by nobody who knows that, whatever resize goes on.
+#[test]
+fn removed_is_gone() {
+    for (entry, hash) in (1..).zip(ONE) {
+        explore(Some(3), 100, move || {
+            let table = Arc::new(One::new(4, 2, &ONE));
+            let resizer = thread::spawn({
+                let table = table.clone();
+                move || {
+                    table.grow();
+                    table.shrink();
+                }
+            });
+            assert!(table.remove(entry, hash), "not removed");
+            assert!(!table.has(entry, hash), "found after its removal");
+            assert!(!table.remove(entry, hash), "removed twice");
+            resizer.join().unwrap();
+            assert_eq!(table.order(), 0);
+        });
+    }
+}
+
+/// What was inserted is found by everybody who knows that.
+#[test]
+fn inserted_is_there() {
+    for new in NEW {
+        explore(None, 20, move || {
+            let table = Arc::new(One::new(5, 2, &ONE));
+            let resizer = thread::spawn({
+                let table = table.clone();
+                move || {
+                    table.grow();
+                    table.shrink();
+                }
+            });
+            assert!(table.insert(5, new), "not inserted");
+            assert!(table.has(5, new), "missed after its insertion");
+            resizer.join().unwrap();
+        });
+    }
+}

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! A connection table for the model: the kernel's algorithm over memory, locks and RCU of loom.
+//!
+//! Memory is never given back. What is freed is overwritten, by loom's atomics too, so that whoever
+//! may still touch it is found out.
+
+use loom::sync::atomic::{AtomicU32, AtomicUsize};
+use loom::sync::{Condvar, Mutex};
+use lvs_core::split_order::{self, segment_len, Geometry, Lists, Place, Resizable, Target};
+use std::cell::Cell;
+use std::num::NonZeroUsize;
+use std::sync::atomic::Ordering::{self, Acquire, Relaxed, Release};
+
+/// What memory holds before it is written to and after it is freed: no link and no hash.
+const POISON: usize = 0x5a5a_5a5a;
+
+/// An entry, or a sentinel, which is but its link.
+struct Node {
+    link: AtomicUsize,
+    hash: AtomicU32,
+}
+
+impl Node {
+    fn new() -> Self {
+        Self {
+            link: AtomicUsize::new(POISON),
+            hash: AtomicU32::new(POISON as u32),
+        }
+    }
+
+    fn free(&self) {
+        self.link.store(POISON, Relaxed);
+        self.hash.store(POISON as u32, Relaxed);
+    }
+}
+
+/// Read-copy update: a grace period waits for the read sections that are open when it begins, and
+/// for no other. What came before it is seen by sections that begin later.
+struct Rcu {
+    sections: Mutex<Sections>,
+    ended: Condvar,
+}
+
+#[derive(Default)]
+struct Sections {
+    next: u32,
+    open: Vec<u32>,
+}
+
+impl Rcu {
+    fn new() -> Self {
+        Self {
+            sections: Mutex::new(Sections::default()),
+            ended: Condvar::new(),
+        }
+    }
+
+    fn read<R>(&self, f: impl FnOnce() -> R) -> R {
+        let mut sections = self.sections.lock().unwrap();
+        let this = sections.next;
+        sections.next += 1;
+        sections.open.push(this);
+        drop(sections);
+        let result = f();
+        let mut sections = self.sections.lock().unwrap();
+        sections.open.retain(|&section| section != this);
+        drop(sections);
+        self.ended.notify_all();
+        result
+    }
+
+    fn synchronize(&self) {
+        let mut sections = self.sections.lock().unwrap();
+        let begin = sections.next;
+        while sections.open.iter().any(|&section| section < begin) {
+            sections = self.ended.wait(sections).unwrap();
+        }
+    }
+}
+
+/// A table of 2^`MIN` to 2^`MAX` buckets in two shards (one, if there may be one bucket).
+pub struct Table<const MIN: u32, const MAX: u32> {
+    geometry: AtomicUsize,
+    /// Numbers of the segments' first nodes, or 0.
+    segments: Vec<AtomicUsize>,
+    nodes: Vec<Node>,
+    /// Nodes given away so far, the first of which is nobody's.
+    used: std::sync::atomic::AtomicUsize,
+    shards: Vec<Mutex<()>>,
+    rcu: Rcu,
+}
+
+impl<const MIN: u32, const MAX: u32> Table<MIN, MAX> {
+    /// A table that has memory for `room` entries, and for `grows` times growing, and holds
+    /// entries with these hashes. The entries are 1, 2, ... in this order.
+    pub fn new(room: usize, grows: usize, hashes: &[u32]) -> Self {
+        let sentinels = segment_len(MIN, 0) + grows * segment_len(MIN, (MAX - MIN) as usize);
+        let table = Self {
+            geometry: AtomicUsize::new(Geometry::settled(MIN).word()),
+            segments: (0..=MAX - MIN).map(|_| AtomicUsize::new(0)).collect(),
+            nodes: (0..1 + room + sentinels).map(|_| Node::new()).collect(),
+            used: (1 + room).into(),
+            shards: (0..1 << MIN.min(1)).map(|_| Mutex::new(())).collect(),
+            rcu: Rcu::new(),
+        };
+        assert!((&table).add_segment(0));
+        for (entry, &hash) in (1..).zip(hashes) {
+            assert!(table.insert(entry, hash));
+        }
+        table
+    }
+
+    fn view(&self) -> View<'_, MIN, MAX> {
+        View {
+            table: self,
+            steps: Cell::new(0),
+        }
+    }
+
+    fn shard(&self, hash: u32) -> &Mutex<()> {
+        &self.shards[hash as usize % self.shards.len()]
+    }
+
+    /// Looks `entry` up by its hash, as a packet does.
+    pub fn has(&self, entry: usize, hash: u32) -> bool {
+        self.rcu.read(|| {
+            let view = self.view();
+            let found = split_order::find(&view, hash, |other| other == entry).is_some();
+            assert!(
+                view.steps.get() <= self.nodes.len(),
+                "a walk longer than all that there is"
+            );
+            found
+        })
+    }
+
+    /// Fills `entry` and puts it in.
+    pub fn insert(&self, entry: usize, hash: u32) -> bool {
+        self.nodes[entry].hash.store(hash, Relaxed);
+        let _lock = self.shard(hash).lock().unwrap();
+        split_order::insert(&self.view(), entry, |_| false)
+    }
+
+    /// Takes `entry` out.
+    pub fn remove(&self, entry: usize, hash: u32) -> bool {
+        let _lock = self.shard(hash).lock().unwrap();
+        split_order::remove(&self.view(), entry)
+    }
+
+    /// Frees an entry that was taken out, after a grace period.
+    pub fn free(&self, entry: usize) {
+        self.rcu.synchronize();
+        self.nodes[entry].free();
+    }
+
+    /// Doubles the number of buckets.
+    pub fn grow(&self) {
+        assert!(split_order::grow(&self, self.order()));
+    }
+
+    /// Halves the number of buckets.
+    pub fn shrink(&self) {
+        split_order::shrink(&self, self.order());
+    }
+
+    /// log2 of the number of buckets.
+    pub fn order(&self) -> u32 {
+        Geometry::from_word(self.geometry.load(Relaxed)).order()
+    }
+}
+
+/// The lists of a table, and how many links were loaded through this view of it.
+pub struct View<'a, const MIN: u32, const MAX: u32> {
+    table: &'a Table<MIN, MAX>,
+    steps: Cell<usize>,
+}
+
+impl<const MIN: u32, const MAX: u32> Lists for View<'_, MIN, MAX> {
+    const MIN_ORDER: u32 = MIN;
+    const MAX_ORDER: u32 = MAX;
+    type Entry = usize;
+    type Link = usize;
+
+    fn geometry(&self, ordering: Ordering) -> Geometry {
+        Geometry::from_word(self.table.geometry.load(ordering))
+    }
+
+    fn sentinel(&self, place: Place) -> Option<usize> {
+        let first = self.table.segments.get(place.segment)?.load(Acquire);
+        assert!(place.index < segment_len(MIN, place.segment));
+        (first != 0).then(|| first + place.index)
+    }
+
+    fn index(&self, segment: usize, sentinel: usize) -> Option<usize> {
+        let first = self.table.segments[segment].load(Acquire);
+        let index = sentinel.wrapping_sub(first);
+        (first != 0 && index < segment_len(MIN, segment)).then_some(index)
+    }
+
+    fn link(&self, entry: usize) -> usize {
+        entry
+    }
+
+    fn hash(&self, entry: usize) -> u32 {
+        let hash = self.table.nodes[entry].hash.load(Relaxed);
+        assert_ne!(
+            hash, POISON as u32,
+            "seen before it was complete or after it was freed"
+        );
+        hash
+    }
+
+    fn load(&self, link: usize, ordering: Ordering) -> Target<usize, usize> {
+        self.steps.set(self.steps.get() + 1);
+        let word = self.table.nodes[link].link.load(ordering);
+        assert_ne!(
+            word, POISON,
+            "seen before it was complete or after it was freed"
+        );
+        match Target::from_word(word) {
+            Target::Entry(address) => Target::Entry(address.map(|address| address.get() / 2)),
+            Target::Sentinel(address) => Target::Sentinel(address / 2),
+        }
+    }
+
+    fn store(&self, link: usize, target: Target<usize, usize>, ordering: Ordering) {
+        let word = match target {
+            Target::Entry(number) => {
+                Target::Entry(number.and_then(|number| NonZeroUsize::new(number * 2)))
+            }
+            Target::Sentinel(number) => Target::Sentinel(number * 2),
+        };
+        self.table.nodes[link].link.store(word.word(), ordering);
+    }
+}
+
+impl<'a, const MIN: u32, const MAX: u32> Resizable for &'a Table<MIN, MAX> {
+    type Lists = View<'a, MIN, MAX>;
+
+    fn set_geometry(&self, geometry: Geometry, ordering: Ordering) {
+        self.geometry.store(geometry.word(), ordering);
+    }
+
+    fn grace_period(&self) {
+        self.rcu.synchronize();
+    }
+
+    fn locked(&self, bucket: u32, change: impl FnOnce(&View<'a, MIN, MAX>)) {
+        let _lock = self.shard(bucket).lock().unwrap();
+        change(&self.view());
+    }
+
+    fn add_segment(&self, segment: usize) -> bool {
+        let len = segment_len(MIN, segment);
+        let first = self.used.fetch_add(len, Relaxed);
+        for node in &self.nodes[first..first + len] {
+            node.link.store(Target::Entry(None).word(), Relaxed);
+        }
+        self.segments[segment].store(first, Release);
+        true
+    }
+
+    fn free_segment(&self, segment: usize) {
+        let first = self.segments[segment].swap(0, Relaxed);
+        for node in &self.nodes[first..first + segment_len(MIN, segment)] {
+            node.free();
+        }
+    }
+}

@@ -1,0 +1,415 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Measures what a director costs, in the guest; README.md beside this file tells how and why.
+
+Prints one JSON record a line. The director is a namespace between a generator (the kernel's pktgen) and a sink that drops at the link layer. Each mode gets a namespace of its own making, so that
+nothing of one mode is left for the next; the modes of a round take turns.
+"""
+
+import argparse
+import ipaddress
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+GENERATOR, DIRECTOR, SINK = "generator", "director", "sink"
+# Frames to this address are for nobody: the receiving host drops them before it looks at a header.
+NOBODY = "02:00:00:00:00:99"
+NAT_VIP, DR_VIP, TUN_VIP, ONE_VIP, NEW_VIP = (f"10.9.0.{n}" for n in range(1, 6))
+SERVERS = [str(ipaddress.ip_address("10.1.0.11") + n) for n in range(200)]
+CLIENT = ipaddress.ip_address("10.100.0.1")
+MODES = ("bare", "ip_vs", "ipvs_rs", "nftables")
+# Numbers of flows, and how many clients they come from. Clients and ports of each are coprime, so that counting
+# both up meets every pair.
+FLOWS = {100: 1, 1000: 1, 10_000: 1, 100_000: 10, 1_000_000: 100, 2_000_000: 200}
+
+
+def run(*command, stdin=None):
+    """Runs a command; what it says is shown when it fails."""
+    done = subprocess.run(command, input=stdin, text=True, capture_output=True, check=False)
+    if done.returncode:
+        sys.exit(f"{' '.join(command)}: status {done.returncode}: {done.stderr or done.stdout}")
+    return done.stdout
+
+
+def enter(namespace):
+    """Moves this process into a network namespace."""
+    with open(f"/run/netns/{namespace}", encoding="ascii") as handle:
+        os.setns(handle.fileno(), os.CLONE_NEWNET)
+
+
+def write(path, text):
+    """Writes to a file of the kernel's."""
+    pathlib.Path(path).write_text(text, encoding="ascii")
+
+
+def emit(kind, **fields):
+    """Prints a record."""
+    print(json.dumps({"kind": kind, **fields}), flush=True)
+
+
+class Flows:
+    """So many flows: source addresses and ports that pktgen counts through or picks from."""
+
+    def __init__(self, number, random=False):
+        self.clients = FLOWS[number]
+        self.ports = number // self.clients + (self.clients > 1)
+        self.random = random
+
+    @property
+    def number(self):
+        """How many flows they are."""
+        return self.clients * self.ports
+
+    def options(self):
+        """For pktgen."""
+        yield f"src_min {CLIENT}"
+        yield f"src_max {CLIENT + self.clients - 1}"
+        yield "udp_src_min 1000"
+        yield f"udp_src_max {1000 + self.ports}"
+        if self.random:
+            yield "flag UDPSRC_RND"
+            if self.clients > 1:
+                yield "flag IPSRC_RND"
+
+
+class Bench:
+    """One run."""
+
+    def __init__(self, options):
+        self.kernel = options.kernel
+        self.packets = options.packets
+        self.rows = re.compile(options.rows)
+        self.unit = "instructions" if self.kernel == "icount" else "ns"
+        self.round = 0
+        self.mode = None
+        self.mac = {}
+
+    # --- the hosts -------------------------------------------------------------------------------------------
+
+    def hosts_up(self):
+        """Builds the namespaces anew."""
+        self.hosts_down()
+        for host in (GENERATOR, DIRECTOR, SINK):
+            run("ip", "netns", "add", host)
+        run("ip", "-batch", "-", stdin=f"""
+            link add eth0 netns {GENERATOR} type veth peer name front netns {DIRECTOR}
+            link add eth0 netns {SINK} type veth peer name back netns {DIRECTOR}
+            """)
+        run("ip", "-n", GENERATOR, "-batch", "-", stdin="link set eth0 up\n")
+        run("ip", "-n", SINK, "-batch", "-", stdin="link set eth0 up\n")
+        lines = ["link set lo up", "link set front up", "link set back up", "address add 10.0.0.1/24 dev front",
+                 "address add 10.1.0.1/24 dev back", "route add 10.100.0.0/16 via 10.0.0.2",
+                 f"neigh replace 10.0.0.2 lladdr {NOBODY} nud permanent dev front"]
+        lines += [f"neigh replace {server} lladdr {NOBODY} nud permanent dev back" for server in SERVERS]
+        lines += [f"address add {vip}/32 dev lo" for vip in (NAT_VIP, DR_VIP, TUN_VIP, ONE_VIP, NEW_VIP)]
+        run("ip", "-n", DIRECTOR, "-batch", "-", stdin="\n".join(lines) + "\n")
+        enter(DIRECTOR)
+        write("/proc/sys/net/ipv4/ip_forward", "1")
+        for device in ("all", "front", "back"):
+            write(f"/proc/sys/net/ipv4/conf/{device}/rp_filter", "0")
+            write(f"/proc/sys/net/ipv4/conf/{device}/send_redirects", "0")
+        for device in ("front", "back"):
+            link = json.loads(run("ip", "-n", DIRECTOR, "-j", "link", "show", device))
+            self.mac[device] = link[0]["address"]
+
+    @staticmethod
+    def hosts_down():
+        """Removes the namespaces, and waits until the kernel is rid of them."""
+        enter("../../proc/1/ns/net")
+        names = run("ip", "netns", "list")
+        for host in (GENERATOR, DIRECTOR, SINK):
+            if host in names:
+                run("ip", "netns", "del", host)
+
+    # --- directors -------------------------------------------------------------------------------------------
+
+    def director_up(self):
+        """Loads the mode's director and gives it services."""
+        if self.mode == "bare":
+            return
+        if self.mode == "nftables":
+            self.nftables_up()
+            return
+        # The kernel's own keeps its table small unless it is told otherwise; ours grows by itself.
+        run("modprobe", self.mode, *(["conn_tab_bits=20"] if self.mode == "ip_vs" else []))
+        self.service(NAT_VIP, "-m", SERVERS[:4])
+        self.service(DR_VIP, "-g", SERVERS[:4])
+        self.service(TUN_VIP, "-i", SERVERS[:4])
+        self.service(ONE_VIP, "-m", SERVERS[:1])
+
+    def service(self, vip, method, servers, scheduler="rr"):
+        """Adds a service, for UDP and for TCP."""
+        rules = []
+        for option in ("-u", "-t"):
+            rules.append(f"-A {option} {vip}:80 -s {scheduler}")
+            rules += [f"-a {option} {vip}:80 -r {server}:80 {method} -w 1" for server in servers]
+        self.administer("-R", stdin="\n".join(rules) + "\n")
+
+    def administer(self, *arguments, stdin=None):
+        """Gives the director a command."""
+        enter(DIRECTOR)
+        return run("lvsadm" if self.mode == "ipvs_rs" else "ipvsadm", *arguments, stdin=stdin)
+
+    def nftables_up(self):
+        """Destination NAT by a map, as one would do it without a director."""
+        enter("../../proc/1/ns/net")
+        write("/proc/sys/net/netfilter/nf_conntrack_max", "4000000")
+        write("/proc/sys/net/netfilter/nf_conntrack_buckets", "1048576")
+        width = 16384
+        ports = ", ".join(f"{n * width}-{(n + 1) * width - 1} : {server}" for n, server in enumerate(SERVERS[:4]))
+        enter(DIRECTOR)
+        run("nft", "-f", "-", stdin=f"""
+            table ip nat {{
+                chain prerouting {{
+                    type nat hook prerouting priority dstnat;
+                    ip daddr {{ {NAT_VIP}, {NEW_VIP} }} udp dport 80 dnat ip to udp sport map {{ {ports} }}
+                    ip daddr {ONE_VIP} udp dport 80 dnat ip to {SERVERS[0]}
+                }}
+            }}
+            """)
+
+    def director_down(self):
+        """Removes it, connections and all."""
+        self.hosts_down()
+        if self.mode not in ("ip_vs", "ipvs_rs"):
+            return
+        end = time.monotonic() + 60
+        # Its namespace may take a while to end.
+        while os.path.exists(f"/sys/module/{self.mode}"):
+            names = [line.split()[0] for line in run("lsmod").splitlines()]
+            for name in [name for name in names if name.startswith(self.mode + "_")] + [self.mode]:
+                subprocess.run(["rmmod", name], capture_output=True, check=False)
+            if time.monotonic() > end:
+                sys.exit(f"{self.mode} cannot be unloaded")
+            time.sleep(0.05)
+
+    # --- packets ---------------------------------------------------------------------------------------------
+
+    def received(self):
+        """Frames that have reached the ends of the wires."""
+        enter(SINK)
+        sink = pathlib.Path("/proc/net/dev").read_text(encoding="ascii")
+        enter(GENERATOR)
+        generator = pathlib.Path("/proc/net/dev").read_text(encoding="ascii")
+        return sum(int(re.search(r"eth0: *\d+ +(\d+)", text).group(1)) for text in (sink, generator))
+
+    def pktgen(self, count, options, host=GENERATOR, lossless=True):
+        """Sends so many datagrams; returns nanoseconds for each."""
+        before = self.received()
+        enter(host)
+        device = "front" if host == GENERATOR else "back"
+        write("/proc/net/pktgen/kpktgend_0", "rem_device_all")
+        write("/proc/net/pktgen/kpktgend_0", "add_device eth0")
+        common = (f"count {count}", "pkt_size 60", "delay 0", f"dst_mac {self.mac[device]}", "no_timestamp")
+        for option in (*common, *options):
+            try:
+                write("/proc/net/pktgen/eth0", option)
+            except OSError as error:
+                if option != "no_timestamp":
+                    sys.exit(f"pktgen: {option}: {error}")
+        write("/proc/net/pktgen/pgctrl", "start")
+        text = pathlib.Path("/proc/net/pktgen/eth0").read_text(encoding="ascii")
+        result = re.search(r"Result: OK: (\d+)\(c\d+\+d\d+\) usec, (\d+) ", text)
+        if not result or int(result.group(2)) != count:
+            sys.exit(f"pktgen: {text}")
+        write("/proc/net/pktgen/kpktgend_0", "rem_device_all")
+        arrived = self.received() - before
+        if lossless and not count * 0.999 <= arrived <= count * 1.001 + 10:
+            sys.exit(f"{self.mode}: of {count} datagrams {arrived} arrived ({options})")
+        return int(result.group(1)) * 1000 / count
+
+    def requests(self, count, vip, flows):
+        """Clients' datagrams to a virtual service; to a server when there is no director."""
+        target = SERVERS[0] if self.mode == "bare" else vip
+        fixed = ("udp_dst_min 80", "udp_dst_max 80", f"dst {target}")
+        return self.pktgen(count, (*fixed, *flows.options()))
+
+    def replies(self, count, flows):
+        """A server's datagrams to clients."""
+        fixed = ("udp_src_min 80", "udp_src_max 80", f"src_min {SERVERS[0]}", f"src_max {SERVERS[0]}",
+                 f"dst {CLIENT}", "udp_dst_min 1000", f"udp_dst_max {1000 + flows.ports}")
+        return self.pktgen(count, fixed, SINK)
+
+    def segments(self, count, vip, flows):
+        """Clients' TCP segments with data. They leave pktgen as datagrams; a rule of nftables at the director's
+        wire makes TCP of them, at the same cost for every mode."""
+        self.become_tcp("0x5002")
+        self.requests(flows.number * 2, vip, flows)
+        self.become_tcp("0x5010")
+        self.requests(flows.number * 2, vip, flows)
+        value = self.requests(count, vip, flows)
+        enter(DIRECTOR)
+        run("nft", "delete table netdev wire")
+        return value
+
+    @staticmethod
+    def become_tcp(flags):
+        """Has datagrams from clients turned into segments with this data offset and these flags."""
+        enter(DIRECTOR)
+        run("nft", "-f", "-", stdin=f"""
+            table netdev wire
+            delete table netdev wire
+            table netdev wire {{
+                chain ingress {{
+                    type filter hook ingress device front priority 0;
+                    @th,96,16 set {flags} ip protocol set 6
+                }}
+            }}
+            """)
+
+    # --- rows ------------------------------------------------------------------------------------------------
+
+    def wanted(self, row):
+        """Whether this row was asked for."""
+        return self.rows.fullmatch(row)
+
+    def cost(self, row, packets, value, **fields):
+        """Reports what a packet took."""
+        emit("cost", kernel=self.kernel, row=row, mode=self.mode, round=self.round, packets=packets,
+             value=round(value, 1), unit=self.unit, **fields)
+
+    def established(self, row, vip):
+        """A hundred flows that are known already."""
+        if not self.wanted(row):
+            return
+        flows = Flows(100)
+        self.requests(flows.number * 5, vip, flows)
+        self.cost(row, self.packets, self.requests(self.packets, vip, flows), flows=100)
+
+    def small_rows(self):
+        """Rows with a hundred flows each."""
+        nat_only = self.mode == "nftables"
+        self.established("nat-100", NAT_VIP)
+        if not nat_only:
+            self.established("dr-100", DR_VIP)
+            self.established("tun-100", TUN_VIP)
+        if self.wanted("nat-reply-100"):
+            flows = Flows(100)
+            self.requests(flows.number * 5, ONE_VIP, flows)
+            self.replies(flows.number * 5, flows)
+            self.cost("nat-reply-100", self.packets, self.replies(self.packets, flows), flows=100)
+        if self.wanted("tcp-nat-100") and not nat_only:
+            self.cost("tcp-nat-100", self.packets, self.segments(self.packets, NAT_VIP, Flows(100)), flows=100)
+
+    def bystander(self, row):
+        """Packets that are none of the director's."""
+        if not self.wanted(row):
+            return
+        flows = Flows(100)
+        fixed = ("udp_dst_min 80", "udp_dst_max 80", f"dst {SERVERS[0]}")
+        self.pktgen(1000, (*fixed, *flows.options()))
+        self.cost(row, self.packets, self.pktgen(self.packets, (*fixed, *flows.options())))
+
+    def curve(self):
+        """Cost against the number of flows, met at random."""
+        for number in (n for n in FLOWS if n <= 1_000_000):
+            row = f"flows-{number}"
+            if not self.wanted(row):
+                continue
+            self.requests(Flows(number).number, NAT_VIP, Flows(number))
+            # A table that grows does so behind the packets.
+            time.sleep(2)
+            count = max(self.packets, number if self.kernel == "uml" else 0)
+            self.cost(row, count, self.requests(count, NAT_VIP, Flows(number, random=True)), flows=number)
+
+    def schedulers(self):
+        """New connections under each scheduler."""
+        vips = [NEW_VIP]
+        for scheduler in ("rr", "wrr", "lc", "wlc"):
+            for servers in (4, 50, 200):
+                row = f"new-{scheduler}-{servers}"
+                if not self.wanted(row):
+                    continue
+                self.service(NEW_VIP, "-m", SERVERS[:servers], scheduler)
+                number = 100_000 if self.kernel == "uml" else 1000
+                flows = Flows(number)
+                value = self.requests(flows.number, NEW_VIP, flows)
+                self.cost(row, flows.number, value, servers=servers)
+                # The connections outlive the service, so every measurement begins with a new namespace.
+                self.restart()
+        return vips
+
+    def restart(self):
+        """Forgets all connections."""
+        self.director_down()
+        self.hosts_up()
+        self.director_up()
+
+    def million(self):
+        """A million connections in a row, what they take, and what the packets cost that are none of them."""
+        for number, name in ((1_000_000, "1m"), (2_000_000, "2m")):
+            if not (self.wanted(f"new-{name}") or self.wanted(f"memory-{name}") or self.wanted(f"bystander-{name}")):
+                continue
+            self.restart()
+            if self.mode != "bare":
+                if self.mode != "nftables":
+                    self.service(NEW_VIP, "-m", SERVERS[:4])
+            flows = Flows(number)
+            free = free_memory()
+            value = self.requests(flows.number, NEW_VIP, flows)
+            if self.wanted(f"new-{name}"):
+                self.cost(f"new-{name}", flows.number, value, flows=number)
+            # A table that grows does so behind the packets.
+            time.sleep(2)
+            if self.mode != "bare" and self.wanted(f"memory-{name}"):
+                emit("memory", kernel=self.kernel, row=f"memory-{name}", mode=self.mode, round=self.round,
+                     connections=flows.number, bytes=free - free_memory(), **self.entry())
+            self.bystander(f"bystander-{name}")
+
+    def entry(self):
+        """The size of a connection's slab object, and how many the kernel counts."""
+        cache = {"ip_vs": "ip_vs_conn", "ipvs_rs": "ipvs_rs_conn", "nftables": "nf_conntrack"}[self.mode]
+        for line in pathlib.Path("/proc/slabinfo").read_text(encoding="ascii").splitlines():
+            fields = line.split()
+            if fields[0].startswith(cache):
+                return {"entry": int(fields[3]), "objects": int(fields[1])}
+        return {}
+
+    def run_mode(self, mode):
+        """All rows of one mode."""
+        self.mode = mode
+        self.hosts_up()
+        self.director_up()
+        self.small_rows()
+        self.bystander("bystander")
+        self.curve()
+        if mode in ("ip_vs", "ipvs_rs"):
+            self.schedulers()
+        self.million()
+        self.director_down()
+
+
+def free_memory():
+    """Bytes that nobody uses."""
+    write("/proc/sys/vm/drop_caches", "3")
+    time.sleep(0.5)
+    text = pathlib.Path("/proc/meminfo").read_text(encoding="ascii")
+    return int(re.search(r"MemFree: *(\d+) kB", text).group(1)) * 1024
+
+
+def main():
+    """Runs what the options say."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kernel", default=os.environ.get("KERNEL_FLAVOUR", "uml"))
+    parser.add_argument("--modes", default=",".join(MODES))
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--packets", type=int, help="of a row with few flows")
+    parser.add_argument("--rows", default=".*", help="regular expression for the rows to measure")
+    options = parser.parse_args()
+    options.packets = options.packets or (20_000 if options.kernel == "icount" else 300_000)
+    run("modprobe", "-a", "pktgen")
+    subprocess.run(["modprobe", "-a", "veth", "ipip", "nf_tables", "nf_nat"], capture_output=True, check=False)
+    bench = Bench(options)
+    emit("meta", kernel=options.kernel, release=os.uname().release, rounds=options.rounds, packets=options.packets)
+    for bench.round in range(1, options.rounds + 1):
+        for mode in options.modes.split(","):
+            bench.run_mode(mode)
+
+
+if __name__ == "__main__":
+    main()
