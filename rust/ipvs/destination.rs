@@ -121,9 +121,11 @@ impl Destination {
         self.forwarding
             .store(settings.forwarding as u8, Ordering::Relaxed);
         self.load.weight.store(settings.weight, Ordering::Relaxed);
-        self.load.upper_threshold
+        self.load
+            .upper_threshold
             .store(settings.upper_threshold, Ordering::Relaxed);
-        self.load.lower_threshold
+        self.load
+            .lower_threshold
             .store(settings.lower_threshold, Ordering::Relaxed);
         self.load.overloaded.store(false, Ordering::Relaxed);
         self.judge_load();
@@ -180,7 +182,8 @@ impl Destination {
 
     /// True when connections hold on to it. Any context.
     pub fn is_in_use(&self) -> bool {
-        self.load.active.load(Ordering::Relaxed) != 0 || self.load.inactive.load(Ordering::Relaxed) != 0
+        self.load.active.load(Ordering::Relaxed) != 0
+            || self.load.inactive.load(Ordering::Relaxed) != 0
     }
 
     fn counter(&self, active: bool) -> &AtomicU32 {

@@ -5,10 +5,11 @@
 use crate::{
     destination::{self, Destination, RealServer},
     filter::Known,
-    path::Path,
-    procfs::IpVs,
+    path::{Path, Way},
+    procfs::{IpVs, Status},
     scheduler::{Bound, Name},
     service::{self, Key, Service},
+    sysctl,
 };
 use kernel::{
     alloc::KVVec,
@@ -20,6 +21,7 @@ use knet::{
     hook,
     namespace::{Instance, Net},
     procfs, rcu,
+    sysctl::Directory,
     work::Ticker,
 };
 use lvs_core::{timeout::Timeouts, Endpoint};
@@ -39,17 +41,36 @@ pub struct Director {
 
 /// Dropped in order: the hooks first, so that no packet uses the rest, then the timer.
 struct Working {
-    _hooks: hook::Registration<Path>,
+    hooks: hook::Registration<Path>,
     _ticker: Ticker<Path>,
     path: Arc<Path>,
 }
 
 struct Config {
-    file: Option<procfs::File<IpVs>>,
+    files: Option<Files>,
     working: Option<Working>,
     /// In the order in which they were added.
     services: KVVec<Arc<Service>>,
     timeouts: Timeouts,
+    way: Way,
+    most_connections: u32,
+}
+
+/// What administrators see below `/proc`.
+struct Files {
+    _list: procfs::File<IpVs>,
+    _status: procfs::File<Status>,
+    _settings: Directory<Director>,
+}
+
+/// How full a director is.
+pub(crate) struct Load {
+    /// Connections.
+    pub(crate) connections: usize,
+    /// New connections that were refused since there were too many.
+    pub(crate) refused: u64,
+    /// The number of buckets of the connection table.
+    pub(crate) buckets: u32,
 }
 
 impl Config {
@@ -63,9 +84,10 @@ impl Config {
         if self.working.is_none() {
             let path = Path::new(net, self.timeouts)?;
             let ticker = Ticker::start(path.clone(), FIRST_TICK)?;
-            let hooks = hook::Registration::new(net, path.clone())?;
+            path.connections.set_limit(self.most_connections as usize);
+            let hooks = hook::Registration::new(net, path.clone(), self.way.points())?;
             self.working = Some(Working {
-                _hooks: hooks,
+                hooks,
                 _ticker: ticker,
                 path,
             });
@@ -95,33 +117,39 @@ impl Instance for Director {
                 net,
                 config <- new_mutex!(
                     Config {
-                        file: None,
+                        files: None,
                         working: None,
                         services: KVVec::new(),
                         timeouts: Timeouts::new(),
+                        way: Way::ShortCut,
+                        most_connections: Self::MOST_CONNECTIONS,
                     },
                     "ipvs_rs_config"
                 ),
             }),
             GFP_KERNEL,
         )?;
-        // From here on it can be reached; until it is registered its readers find nothing.
-        let file = procfs::File::new(net)?;
-        director.config.lock().file = Some(file);
+        // From here on it can be reached; until it is registered the files' readers find nothing.
+        let files = Files {
+            _list: procfs::File::new(net)?,
+            _status: procfs::File::new(net)?,
+            _settings: Directory::new(net, sysctl::PATH, &sysctl::SETTINGS, director.clone())?,
+        };
+        director.config.lock().files = Some(files);
         Ok(director)
     }
 
     fn stop(&self) {
         // Taken out first and dropped outside the lock, since they wait for their users.
-        let (file, working) = {
+        let (files, working) = {
             let mut config = self.config.lock();
             let services = core::mem::take(&mut config.services);
             for service in &services {
                 service.retire();
             }
-            (config.file.take(), config.working.take())
+            (config.files.take(), config.working.take())
         };
-        drop(file);
+        drop(files);
         drop(working);
     }
 }
@@ -309,14 +337,62 @@ impl Director {
         config.find(key)?.servers()
     }
 
-    /// The number of buckets of the connection table.
-    pub fn table_size(&self) -> u32 {
-        self.config
-            .lock()
-            .working
-            .as_ref()
-            .map_or(INITIAL_BUCKETS, |working| {
-                working.path.connections.buckets()
-            })
+    /// How full it is. Process context.
+    pub(crate) fn load(&self) -> Load {
+        match &self.config.lock().working {
+            Some(Working { path, .. }) => Load {
+                connections: path.connections.count(),
+                refused: path.refused(),
+                buckets: path.connections.buckets(),
+            },
+            None => Load {
+                connections: 0,
+                refused: 0,
+                buckets: INITIAL_BUCKETS,
+            },
+        }
+    }
+
+    /// What [`Self::most_connections`] is at most, and at first.
+    pub(crate) const MOST_CONNECTIONS: u32 = 1 << 30;
+
+    /// How many connections there may be. Process context.
+    pub(crate) fn most_connections(&self) -> u32 {
+        self.config.lock().most_connections
+    }
+
+    /// Sets how many connections there may be; those that are there stay. Process context.
+    pub(crate) fn set_most_connections(&self, connections: u32) {
+        let mut config = self.config.lock();
+        config.most_connections = connections;
+        if let Some(working) = &config.working {
+            working.path.connections.set_limit(connections as usize);
+        }
+    }
+
+    /// Whether packets of known connections are caught before routing. Process context.
+    pub(crate) fn short_cut(&self) -> bool {
+        self.config.lock().way == Way::ShortCut
+    }
+
+    /// Says whether they are. Process context.
+    pub(crate) fn set_short_cut(&self, short_cut: bool) -> Result {
+        let way = if short_cut {
+            Way::ShortCut
+        } else {
+            Way::Firewall
+        };
+        let mut config = self.config.lock();
+        if config.way == way {
+            return Ok(());
+        }
+        if let Some(working) = &mut config.working {
+            // The new ones come before the old ones go, so that no packet slips through; one that
+            // meets both is the first one's.
+            let path = working.path.clone();
+            working.hooks = hook::Registration::new(self.net, path, way.points())?;
+        }
+        config.way = way;
+        Ok(())
     }
 }

@@ -58,10 +58,16 @@ impl Filter {
         self.clients(destination) | self.servers(source) != 0
     }
 
-    /// False when what goes to `destination` is certainly of no client of a connection.
+    /// False when what goes to `destination` is certainly of no connection's client.
     #[inline]
     pub fn may_be_request(&self, destination: [u8; 4]) -> bool {
         self.clients(destination) != 0
+    }
+
+    /// False when what comes from `source` is certainly no reply.
+    #[inline]
+    pub fn may_be_reply(&self, source: [u8; 4]) -> bool {
+        self.servers(source) != 0
     }
 
     #[inline]

@@ -51,7 +51,6 @@ impl Path {
         let Some(address) = server.address.v4() else {
             return packet.discard();
         };
-        let network = headers.network_header_len;
         let mut route = Route {
             destination: address,
             source: [0; 4],
@@ -60,18 +59,15 @@ impl Path {
             cache: &destination.route,
             preferred: Some(&destination.source),
         };
-        let writable = match forwarding {
-            Forwarding::Masquerading => network.saturating_add(transport_bytes(headers.protocol)),
-            Forwarding::Tunneling => {
-                route.overhead = IP_HEADER_BYTES;
-                network
-            }
+        match forwarding {
+            Forwarding::Masquerading => {}
+            Forwarding::Tunneling => route.overhead = IP_HEADER_BYTES,
             Forwarding::DirectRouting => {
                 route.direct = true;
                 route.cache = &destination.direct_route;
-                network
             }
-        };
+        }
+        let writable = rewritten_bytes(headers);
         let bytes = packet.len();
         let mut packet = match packet.prepare(section, self.net, &route, writable) {
             Ok(packet) => packet,
@@ -115,9 +111,7 @@ impl Path {
             cache: connection.reply_route(),
             preferred: None,
         };
-        let writable = headers
-            .network_header_len
-            .saturating_add(transport_bytes(headers.protocol));
+        let writable = rewritten_bytes(headers);
         let bytes = packet.len();
         let mut packet = match packet.prepare(section, self.net, &route, writable) {
             Ok(packet) => packet,
@@ -128,6 +122,29 @@ impl Path {
         }
         connection.destination().statistics.live.packet_out(bytes);
         packet.send()
+    }
+
+    /// Makes a reply that the host is forwarding anyway look as if from the virtual server, and lets
+    /// it go on. Its time to live has been counted down already.
+    pub(crate) fn reply_in_passing(
+        &self,
+        section: &Section<'_>,
+        mut packet: Packet<'_>,
+        headers: &packet::Packet,
+        connection: &Entry<Connection>,
+    ) -> Verdict {
+        self.note(section, connection, Direction::Output, headers);
+        let checksum = transport_checksum(packet.checksum_is_partial());
+        let from = connection.virtual_endpoint();
+        let bytes = packet.len();
+        let rewritten = packet
+            .writable(rewritten_bytes(headers).into())
+            .is_ok_and(|header| rewrite::rewrite(header, Side::Source, from, checksum).is_ok());
+        if !rewritten {
+            return packet.discard();
+        }
+        connection.destination().statistics.live.packet_out(bytes);
+        packet.accept()
     }
 
     /// Notes what a packet means for its connection.
@@ -148,22 +165,30 @@ impl Path {
     }
 }
 
-/// Bytes of a transport header that are rewritten: up to the checksum.
-fn transport_bytes(protocol: Protocol) -> u16 {
-    match protocol {
-        Protocol::Tcp => TCP_BYTES,
-        Protocol::Udp => UDP_BYTES,
+/// Bytes of a packet that are rewritten at most: up to the end of its transport header.
+#[inline(always)]
+fn rewritten_bytes(headers: &packet::Packet) -> u16 {
+    headers
+        .network_header_len
+        .saturating_add(match headers.protocol {
+            Protocol::Tcp => TCP_BYTES,
+            Protocol::Udp => UDP_BYTES,
+        })
+}
+
+#[inline(always)]
+fn transport_checksum(partial: bool) -> TransportChecksum {
+    if partial {
+        TransportChecksum::Partial
+    } else {
+        TransportChecksum::Full
     }
 }
 
 /// Rewrites one side's address and port and takes a hop off the time to live.
 #[inline(always)]
 fn rewrite_side(packet: &mut RoutedPacket<'_>, side: Side, to: Endpoint) -> Option<()> {
-    let checksum = if packet.checksum_is_partial() {
-        TransportChecksum::Partial
-    } else {
-        TransportChecksum::Full
-    };
+    let checksum = transport_checksum(packet.checksum_is_partial());
     let bytes = packet.writable();
     rewrite::rewrite(bytes, side, to, checksum).ok()?;
     rewrite::decrement_ttl(bytes).ok()

@@ -35,6 +35,7 @@ pub mod path;
 mod procfs;
 pub mod scheduler;
 pub mod service;
+mod sysctl;
 mod uapi;
 
 use kernel::{prelude::*, ThisModule};

@@ -12,7 +12,7 @@ use crate::{
     filter::Filter,
     service::{Index, Key},
 };
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use kernel::{
     alloc::KVec,
     new_mutex,
@@ -41,8 +41,35 @@ use lvs_core::{
 const PRE_ROUTING_PRIORITY: i32 = -102;
 /// After filter (0), before source NAT (100).
 const LOCAL_IN_PRIORITY: i32 = 98;
+/// After filter (0), before source NAT (100).
+const FORWARD_PRIORITY: i32 = 98;
 /// Bytes of an IPv4 header without options.
 const PLAIN_HEADER: u16 = 20;
+
+/// The way that packets of known connections take.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// They are caught before routing and leave at once.
+    ShortCut,
+    /// They take the way that a firewall expects: requests by LOCAL_IN, replies by FORWARD.
+    Firewall,
+}
+
+impl Way {
+    /// Where the director stands, with priorities.
+    pub(crate) fn points(self) -> &'static [(Point, i32)] {
+        match self {
+            Self::ShortCut => &[
+                (Point::PreRouting, PRE_ROUTING_PRIORITY),
+                (Point::LocalIn, LOCAL_IN_PRIORITY),
+            ],
+            Self::Firewall => &[
+                (Point::LocalIn, LOCAL_IN_PRIORITY),
+                (Point::Forward, FORWARD_PRIORITY),
+            ],
+        }
+    }
+}
 
 /// A destination that was deleted while connections held on to it: it takes its place again when
 /// it is added anew to the same service.
@@ -75,6 +102,8 @@ pub struct Path {
     pub filter: Arc<Filter>,
     hash: HashKey,
     timeouts: Cell<Timeouts>,
+    /// New connections that were refused since there were too many.
+    refused: AtomicU64,
     /// The second in which rates were last estimated.
     estimated: AtomicU32,
     #[pin]
@@ -97,6 +126,7 @@ impl Path {
                 filter,
                 hash,
                 timeouts,
+                refused: AtomicU64::new(0),
                 estimated: AtomicU32::new(work::seconds()),
                 deleted <- new_mutex!(KVec::new(), "ipvs_rs_deleted"),
             }),
@@ -135,6 +165,11 @@ impl Path {
         Some(deleted.remove(index).ok()?.server)
     }
 
+    /// New connections that were refused since there were too many. Any context.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
     /// Seconds that a connection in `state` may stay unused.
     pub(crate) fn timeout(&self, section: &Section<'_>, state: State) -> u32 {
         self.timeouts
@@ -142,31 +177,32 @@ impl Path {
             .map_or(0, |timeouts| timeouts.of(state))
     }
 
+    #[inline(always)]
+    fn hash(&self, packet: &packet::Packet, client: Endpoint) -> u32 {
+        client_hash(&self.hash, packet.family, packet.protocol, client)
+    }
+
     /// The connection that the client of `packet` has, if it is not one that a new one with the
-    /// same ports may replace.
+    /// same ports may replace. The hash is that of the packet's source.
     #[inline(always)]
     fn find_request<'a>(
         &self,
         section: &'a Section<'_>,
         packet: &packet::Packet,
+        hash: u32,
     ) -> Option<&'a Entry<Connection>> {
-        let hash = client_hash(&self.hash, packet.family, packet.protocol, packet.source);
         self.connections
             .find(section, hash, |connection| connection.is_request(packet))
     }
 
+    /// The connection to whose client a server sends `packet`. The hash is that of its destination.
     #[inline(always)]
     fn find_reply<'a>(
         &self,
         section: &'a Section<'_>,
         packet: &packet::Packet,
+        hash: u32,
     ) -> Option<&'a Entry<Connection>> {
-        let hash = client_hash(
-            &self.hash,
-            packet.family,
-            packet.protocol,
-            packet.destination,
-        );
         self.connections
             .find(section, hash, |connection| connection.is_reply(packet))
     }
@@ -180,7 +216,7 @@ impl Path {
 
     #[inline(never)]
     fn pre_routing(&self, section: &Section<'_>, mut packet: Packet<'_>) -> Verdict {
-        let (_, destination) = packet::addresses_v4(packet.ipv4_header());
+        let (source, destination) = packet::addresses_v4(packet.ipv4_header());
         let may_be_request = self.filter.may_be_request(destination);
         let Some(headers) = parse(&mut packet) else {
             return packet.accept();
@@ -189,24 +225,42 @@ impl Path {
         if headers.more_fragments {
             return packet.accept();
         }
-        let request = may_be_request
-            .then(|| self.find_request(section, &headers))
-            .flatten();
-        if let Some(connection) = request {
-            // Options are for the host to judge, so such a packet takes the way over LOCAL_IN.
-            let plain = headers.network_header_len == PLAIN_HEADER;
-            if begins_anew(connection, &headers) || !plain || !packet.is_to_host() {
-                return packet.accept();
+        if may_be_request {
+            let hash = self.hash(&headers, headers.source);
+            if let Some(connection) = self.find_request(section, &headers, hash) {
+                // Options are for the host to judge, so such a packet takes the way over LOCAL_IN.
+                let plain = headers.network_header_len == PLAIN_HEADER;
+                if begins_anew(connection, &headers) || !plain || !packet.is_to_host() {
+                    return packet.accept();
+                }
+                return self.forward(section, packet, &headers, connection);
             }
-            return self.forward(section, packet, &headers, connection);
         }
-        if let Some(connection) = self.find_reply(section, &headers) {
-            if !packet.is_to_host() {
-                return packet.accept();
+        if self.filter.may_be_reply(source) {
+            let hash = self.hash(&headers, headers.destination);
+            if let Some(connection) = self.find_reply(section, &headers, hash) {
+                if !packet.is_to_host() {
+                    return packet.accept();
+                }
+                return self.reply(section, packet, &headers, connection);
             }
-            return self.reply(section, packet, &headers, connection);
         }
         packet.accept()
+    }
+
+    /// A packet that the host forwards: a reply, where there is no short cut.
+    fn passing(&self, section: &Section<'_>, mut packet: Packet<'_>) -> Verdict {
+        let Some(headers) = parse(&mut packet) else {
+            return packet.accept();
+        };
+        if headers.more_fragments {
+            return packet.accept();
+        }
+        let hash = self.hash(&headers, headers.destination);
+        match self.find_reply(section, &headers, hash) {
+            Some(connection) => self.reply_in_passing(section, packet, &headers, connection),
+            None => packet.accept(),
+        }
     }
 
     #[inline(never)]
@@ -218,7 +272,8 @@ impl Path {
             return packet.accept();
         }
         let protocol = headers.protocol;
-        if let Some(connection) = self.find_request(section, &headers) {
+        let hash = self.hash(&headers, headers.source);
+        if let Some(connection) = self.find_request(section, &headers, hash) {
             if !begins_anew(connection, &headers) {
                 return self.forward(section, packet, &headers, connection);
             }
@@ -247,7 +302,6 @@ impl Path {
         };
         let connection = Connection::new(&headers, protocol, mark, server.clone());
         let timeout = self.timeout(section, connection.state());
-        let hash = client_hash(&self.hash, headers.family, headers.protocol, headers.source);
         let inserted = self.connections.insert(
             section,
             hash,
@@ -267,10 +321,14 @@ impl Path {
                 connection
             }
             // Another CPU was quicker with another packet of the same connection.
-            Err(Refused::Duplicate) => match self.find_request(section, &headers) {
+            Err(Refused::Duplicate) => match self.find_request(section, &headers, hash) {
                 Some(connection) => connection,
                 None => return packet.discard(),
             },
+            Err(Refused::Full) => {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+                return packet.discard();
+            }
             Err(Refused::NoMemory) => return packet.discard(),
         };
         self.forward(section, packet, &headers, connection)
@@ -278,17 +336,14 @@ impl Path {
 }
 
 impl Handler for Path {
-    const POINTS: &'static [(Point, i32)] = &[
-        (Point::PreRouting, PRE_ROUTING_PRIORITY),
-        (Point::LocalIn, LOCAL_IN_PRIORITY),
-    ];
-
     #[inline]
     fn handle(&self, section: &Section<'_>, point: Point, packet: Packet<'_>) -> Verdict {
         match point {
             Point::PreRouting if !self.may_be_ours(&packet) => packet.accept(),
             Point::PreRouting => self.pre_routing(section, packet),
             Point::LocalIn => self.local_in(section, packet),
+            Point::Forward if !self.may_be_ours(&packet) => packet.accept(),
+            Point::Forward => self.passing(section, packet),
         }
     }
 }

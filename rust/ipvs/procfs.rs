@@ -1,10 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! `/proc/net/ip_vs`, in the format that is parsed all over the world.
+//! `/proc/net/ip_vs`, in the format that is parsed all over the world, and `/proc/net/ip_vs_status`.
 
 use crate::{director::Director, scheduler::Server, service::Key, uapi};
 use kernel::{prelude::*, seq_file::SeqFile, seq_print};
 use knet::{procfs::Content, rcu};
+
+/// How full the director is, a line each, as a name and a number.
+pub(crate) struct Status;
+
+impl Content for Status {
+    type Of = Director;
+    const NAME: &'static CStr = c"ip_vs_status";
+
+    fn show(director: &Director, file: &SeqFile) {
+        let load = director.load();
+        seq_print!(file, "Conns:\t{}\n", load.connections);
+        seq_print!(file, "Conn max:\t{}\n", director.most_connections());
+        seq_print!(file, "Conns refused:\t{}\n", load.refused);
+        seq_print!(file, "Conn buckets:\t{}\n", load.buckets);
+    }
+}
 
 /// The list of services and destinations.
 pub(crate) struct IpVs;
@@ -20,7 +36,7 @@ impl Content for IpVs {
             uapi::VERSION >> 16,
             uapi::VERSION >> 8 & 0xff,
             uapi::VERSION & 0xff,
-            director.table_size()
+            director.load().buckets
         );
         seq_print!(file, "Prot LocalAddress:Port Scheduler Flags\n");
         seq_print!(

@@ -20,6 +20,8 @@ pub enum Point {
     PreRouting,
     /// Routed to this host.
     LocalIn,
+    /// Routed on to another host.
+    Forward,
 }
 
 impl Point {
@@ -27,16 +29,13 @@ impl Point {
         match self {
             Self::PreRouting => bindings::nf_inet_hooks_NF_INET_PRE_ROUTING,
             Self::LocalIn => bindings::nf_inet_hooks_NF_INET_LOCAL_IN,
+            Self::Forward => bindings::nf_inet_hooks_NF_INET_FORWARD,
         }
     }
 }
 
 /// A packet handler. Each function is called in softirq; it must not sleep.
 pub trait Handler: Send + Sync + 'static {
-    /// The points to stand at, each with its priority: lower ones come first (see
-    /// `include/uapi/linux/netfilter_ipv4.h`).
-    const POINTS: &'static [(Point, i32)];
-
     /// Decides what becomes of `packet`.
     fn handle(&self, section: &Section<'_>, point: Point, packet: Packet<'_>) -> Verdict;
 }
@@ -56,15 +55,17 @@ unsafe impl<H: Handler> Send for Registration<H> {}
 unsafe impl<H: Handler> Sync for Registration<H> {}
 
 impl<H: Handler> Registration<H> {
-    /// Registers `handler` at its points in `net`. Process context.
-    pub fn new(net: Net, handler: Arc<H>) -> Result<Self> {
-        let mut operations = KVec::with_capacity(H::POINTS.len(), GFP_KERNEL)?;
-        for &(point, priority) in H::POINTS {
+    /// Registers `handler` at `points` in `net`, at each with a priority: lower ones come first (see
+    /// `include/uapi/linux/netfilter_ipv4.h`). Process context.
+    pub fn new(net: Net, handler: Arc<H>, points: &[(Point, i32)]) -> Result<Self> {
+        let mut operations = KVec::with_capacity(points.len(), GFP_KERNEL)?;
+        for &(point, priority) in points {
             operations.push(
                 bindings::nf_hook_ops {
                     hook: Some(match point {
                         Point::PreRouting => pre_routing::<H>,
                         Point::LocalIn => local_in::<H>,
+                        Point::Forward => forward::<H>,
                     }),
                     priv_: (&raw const *handler).cast::<c_void>().cast_mut(),
                     pf: bindings::NFPROTO_IPV4 as u8,
@@ -134,6 +135,18 @@ unsafe extern "C" fn local_in<H: Handler>(
 ) -> u32 {
     // SAFETY: by this function's contract.
     unsafe { call::<H>(data, skb, Point::LocalIn) }
+}
+
+/// # Safety
+///
+/// As netfilter calls hooks: a live packet, and `data` as it was registered.
+unsafe extern "C" fn forward<H: Handler>(
+    data: *mut c_void,
+    skb: *mut bindings::sk_buff,
+    _state: *const bindings::nf_hook_state,
+) -> u32 {
+    // SAFETY: by this function's contract.
+    unsafe { call::<H>(data, skb, Point::Forward) }
 }
 
 /// # Safety

@@ -4,7 +4,8 @@
 //!
 //! Here belongs: everything `unsafe`, namely packets, netfilter hooks, network namespaces, generic
 //! netlink, routes, slab caches, per-CPU counters, RCU-protected data, the connection hash and its
-//! slow timer, deferred work, files below `/proc/net`. What never belongs here: what a director
+//! slow timer, deferred work, files below `/proc/net`
+//! and `/proc/sys`. What never belongs here: what a director
 //! decides (that is `lvs_core`), or what a virtual service is (that is `ipvs`). Nothing here
 //! depends on either, but for the table's algorithm (`lvs_core::split_order`), which stands where
 //! a model of it can run.
@@ -45,6 +46,7 @@ pub mod procfs;
 pub mod random;
 pub mod rcu;
 pub mod route;
+pub mod sysctl;
 pub mod table;
 mod wheel;
 pub mod work;

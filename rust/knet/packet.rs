@@ -110,6 +110,13 @@ impl<'a> Packet<'a> {
         Ok(unsafe { slice::from_raw_parts_mut(self.raw().data, len) })
     }
 
+    /// True when the transport checksum is left to the device, the field holding only the sum of
+    /// the pseudo-header.
+    pub fn checksum_is_partial(&self) -> bool {
+        // SAFETY: live and owned by the type invariant.
+        unsafe { bindings::knet_skb_checksum_partial(self.skb.as_ptr()) }
+    }
+
     /// Reads a field of the packet.
     ///
     /// # Safety

@@ -15,6 +15,7 @@
 mod buckets;
 mod entry;
 
+use entry::Retired;
 pub use entry::{Body, Cache, Entry};
 
 use crate::{
@@ -27,7 +28,7 @@ use crate::{
 use buckets::Buckets;
 use core::{
     ffi::c_void,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 use kernel::{
     alloc::{KBox, KVec},
@@ -88,6 +89,9 @@ pub struct Table<T: Body>(KBox<Inner<T>>);
 struct Inner<T: Body> {
     buckets: Buckets,
     shards: Shards<T>,
+    /// All entries, and how many there may be.
+    count: AtomicUsize,
+    limit: AtomicUsize,
     /// A resize was asked for and has not begun.
     crowded: AtomicBool,
     resize: Opaque<bindings::knet_work>,
@@ -102,6 +106,8 @@ unsafe impl<T: Body> Sync for Table<T> {}
 pub enum Refused {
     /// There is one already that it would duplicate.
     Duplicate,
+    /// There are as many as there may be.
+    Full,
     /// No memory.
     NoMemory,
 }
@@ -116,6 +122,8 @@ impl<T: Body> Table<T> {
             Inner {
                 buckets: Buckets::new()?,
                 shards: Shards::new(now)?,
+                count: AtomicUsize::new(0),
+                limit: AtomicUsize::new(usize::MAX),
                 crowded: AtomicBool::new(false),
                 resize: Opaque::uninit(),
             },
@@ -130,6 +138,16 @@ impl<T: Body> Table<T> {
     /// The number of buckets. Any context.
     pub fn buckets(&self) -> u32 {
         1 << self.0.buckets.order()
+    }
+
+    /// The number of entries. Any context.
+    pub fn count(&self) -> usize {
+        self.0.count.load(Ordering::Relaxed)
+    }
+
+    /// Lets no more than `limit` entries in; those that are there stay. Any context.
+    pub fn set_limit(&self, limit: usize) {
+        self.0.limit.store(limit, Ordering::Relaxed);
     }
 
     /// Finds the first entry with `hash` that `matches`. Any context.
@@ -157,6 +175,8 @@ impl<T: Body> Table<T> {
         timeout: u32,
         duplicates: impl Fn(&T) -> bool,
     ) -> Result<&'a Entry<T>, Refused> {
+        // Counted in first, so that there are never too many.
+        let counted = Counted::new(&self.0).ok_or(Refused::Full)?;
         let place = Entry::alloc(hash, body, now, timeout).ok_or(Refused::NoMemory)?;
         // SAFETY: initialised, and only freed after a grace period once it is published.
         let entry: &'a Entry<T> = unsafe { place.as_ref() };
@@ -171,6 +191,7 @@ impl<T: Body> Table<T> {
         }
         shard.wheel.insert(entry);
         shard.count = shard.count.wrapping_add(1);
+        core::mem::forget(counted);
         let crowded = self.0.buckets.crowded(shard.count);
         drop(shard);
 
@@ -193,15 +214,22 @@ impl<T: Body> Table<T> {
 
     /// Removes `entry`, if it is still there. Softirq or process context.
     pub fn remove(&self, entry: &Entry<T>) {
-        if let Some(shard) = self.0.shards.of(entry.hash) {
-            self.0.remove(&mut shard.lock(), entry);
+        let Some(shard) = self.0.shards.of(entry.hash) else {
+            return;
+        };
+        if self.0.take_out(&mut shard.lock(), entry) {
+            // SAFETY: taken out here.
+            unsafe { entry.retire() };
         }
     }
 
     /// Removes the entries that were due up to second `now`. Process context; gives way to others
     /// between batches.
+    ///
+    /// A million that expire together would be a burst of callbacks in softirq, so they are freed
+    /// here, after one grace period for all.
     pub fn expire(&self, now: u32) {
-        let mut count = 0usize;
+        let mut retired = Retired::new();
         for shard in self.0.shards.iter() {
             loop {
                 let mut shard = shard.lock();
@@ -211,11 +239,13 @@ impl<T: Body> Table<T> {
                         break;
                     };
                     // SAFETY: the wheel only holds entries that are in the table.
-                    self.0.remove(&mut shard, unsafe { entry.as_ref() });
+                    let entry = unsafe { entry.as_ref() };
+                    if self.0.take_out(&mut shard, entry) {
+                        // SAFETY: taken out here.
+                        unsafe { retired.push(entry) };
+                    }
                 }
-                let done = left > 0;
-                if done {
-                    count = count.wrapping_add(shard.count);
+                if left > 0 {
                     break;
                 }
                 drop(shard);
@@ -223,13 +253,14 @@ impl<T: Body> Table<T> {
             }
             work::yield_now();
         }
-        if self.0.buckets.wants(count) != self.0.buckets.order() {
+        if self.0.buckets.wants(self.count()) != self.0.buckets.order() {
             self.0.queue_resize();
         }
     }
 
     /// Removes all entries. Process context.
     pub fn clear(&self) {
+        let mut retired = Retired::new();
         for shard in self.0.shards.iter() {
             loop {
                 let mut shard = shard.lock();
@@ -239,7 +270,11 @@ impl<T: Body> Table<T> {
                         break;
                     };
                     // SAFETY: the wheel only holds entries that are in the table.
-                    self.0.remove(&mut shard, unsafe { entry.as_ref() });
+                    let entry = unsafe { entry.as_ref() };
+                    if self.0.take_out(&mut shard, entry) {
+                        // SAFETY: taken out here.
+                        unsafe { retired.push(entry) };
+                    }
                     left = left.wrapping_sub(1);
                 }
                 if left > 0 {
@@ -266,20 +301,39 @@ impl<T: Body> Inner<T> {
         unsafe { bindings::knet_work_queue(self.resize.get(), 0) };
     }
 
-    /// Takes `entry` out of the locked `shard`, if it is still there.
-    fn remove(&self, shard: &mut Shard<T>, entry: &Entry<T>) {
+    /// Takes `entry` out of the locked `shard`; true when it was there. It is for the caller to
+    /// retire then: out of wheel and lists, and since `slot` stays `UNLINKED`, for good.
+    fn take_out(&self, shard: &mut Shard<T>, entry: &Entry<T>) -> bool {
         if entry.slot.load(Ordering::Relaxed) == UNLINKED {
-            return;
+            return false;
         }
         shard.wheel.remove(entry);
         // SAFETY: the shard is locked by who calls.
         let lists = unsafe { self.buckets.lists() };
-        if split_order::remove(&lists, entry) {
+        let was_in = split_order::remove(&lists, entry);
+        if was_in {
             shard.count = shard.count.wrapping_sub(1);
+            self.count.fetch_sub(1, Ordering::Relaxed);
             entry.removed();
-            // SAFETY: it is out of wheel and lists, and since `slot` stays `UNLINKED`, for good.
-            unsafe { entry.retire() };
         }
+        was_in
+    }
+}
+
+/// An entry that is counted in before it is in the table.
+struct Counted<'a>(&'a AtomicUsize);
+
+impl<'a> Counted<'a> {
+    fn new<T: Body>(table: &'a Inner<T>) -> Option<Self> {
+        let former = table.count.fetch_add(1, Ordering::Relaxed);
+        let counted = Self(&table.count);
+        (former < table.limit.load(Ordering::Relaxed)).then_some(counted)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -39,10 +39,19 @@ impl<T: Body> Copy for Links<T> {}
 
 impl<T: Body> Links<T> {
     pub(crate) const fn none() -> Self {
+        Self::to(ptr::null_mut())
+    }
+
+    /// Only a next one.
+    pub(crate) const fn to(next: *mut Entry<T>) -> Self {
         Self {
-            next: ptr::null_mut(),
+            next,
             previous: ptr::null_mut(),
         }
+    }
+
+    pub(crate) const fn next(&self) -> *mut Entry<T> {
+        self.next
     }
 }
 

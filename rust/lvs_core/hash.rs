@@ -86,13 +86,13 @@ pub fn flow_hash(key: &HashKey, family: Family, protocol: u8, client: Endpoint) 
     let mut hash = SipHash::new(key);
     let [high, low] = client.address.to_words().map(u64::from_le);
     // In the order of the octets, the lowest first: protocol, port, address, length.
-    let begin = u64::from(protocol) | u64::from(client.port.swap_bytes()) << 8;
+    let begin = u64::from(protocol) | (u64::from(client.port.swap_bytes()) << 8);
     match family {
-        Family::V4 => hash.block(begin | (low >> 32) << 24 | 7 << 56),
+        Family::V4 => hash.block(begin | ((low >> 32) << 24) | (7 << 56)),
         Family::V6 => {
-            hash.block(begin | high << 24);
-            hash.block(high >> 40 | low << 24);
-            hash.block(low >> 40 | 19 << 56);
+            hash.block(begin | (high << 24));
+            hash.block((high >> 40) | (low << 24));
+            hash.block((low >> 40) | (19 << 56));
         }
     }
     hash.finish() as u32

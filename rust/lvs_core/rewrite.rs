@@ -91,9 +91,7 @@ pub fn rewrite(
     let short = ParseError::Truncated { need: IPV4_HEADER };
     let fixed = ip.first_chunk_mut::<IPV4_HEADER>().ok_or(short)?;
     let check = field(fixed, 10).ok_or(short)?;
-    *check = addresses
-        .checksum(u16::from_be_bytes(*check))
-        .to_be_bytes();
+    *check = addresses.checksum(u16::from_be_bytes(*check)).to_be_bytes();
     *field(fixed, side.of(12, 16)).ok_or(short)? = new_address;
     Ok(())
 }

@@ -35,14 +35,14 @@ enum knet_skb_layout {
 
 int knet_skb_pull(struct sk_buff *skb, unsigned int len);
 int knet_skb_writable(struct sk_buff *skb, unsigned int len);
+bool knet_skb_checksum_partial(const struct sk_buff *skb);
 
 /* transmit.c */
 enum knet_prepared {
 	KNET_PREPARED,	/* routed and writable */
 	KNET_PREPARED_PARTIAL, /* the same; the device fills in the transport checksum */
 	KNET_NO_ROUTE,	/* there is none, or it leads to this host */
-	KNET_NO_MEMORY,
-	KNET_TOO_SHORT,
+	KNET_NOT_WRITABLE, /* too short, or no memory */
 	KNET_TOO_BIG,	/* the sender has been told by ICMP */
 	KNET_EXPIRED,	/* time to live used up; the sender has been told by ICMP */
 };
@@ -135,6 +135,21 @@ struct proc_dir_entry *knet_proc_create(struct net *net, const char *name,
 					int (*show)(struct seq_file *, void *));
 void knet_proc_remove(struct net *net, const char *name);
 struct net *knet_seq_net(struct seq_file *seq);
+
+/* sysctl.c */
+struct knet_sysctl {
+	const char *name;
+	u32 minimum;
+	u32 maximum;
+	u32 (*get)(void *of);
+	int (*set)(void *of, u32 value);
+};
+
+struct knet_sysctls;
+struct knet_sysctls *knet_sysctl_register(struct net *net, const char *path,
+					  const struct knet_sysctl *settings,
+					  unsigned int n, void *of);
+void knet_sysctl_unregister(struct knet_sysctls *sysctls);
 
 /* netlink.c */
 struct knet_command {

@@ -18,3 +18,9 @@ int knet_skb_writable(struct sk_buff *skb, unsigned int len)
 		return -EINVAL;
 	return skb_ensure_writable(skb, len);
 }
+
+/* True when the device fills in the transport checksum: the field then holds the pseudo-header sum. */
+bool knet_skb_checksum_partial(const struct sk_buff *skb)
+{
+	return skb->ip_summed == CHECKSUM_PARTIAL;
+}

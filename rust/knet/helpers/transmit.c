@@ -124,10 +124,9 @@ enum knet_prepared knet_prepare(struct net *net, struct sk_buff *skb,
 	mtu = dst_mtu(dst) - route->overhead;
 	if (unlikely(!knet_fits(skb, mtu)))
 		return knet_too_big(net, skb, mtu);
-	if (unlikely(skb->len < route->writable))
-		return KNET_TOO_SHORT;
-	if (unlikely(skb_ensure_writable(skb, route->writable)))
-		return KNET_NO_MEMORY;
+	if (unlikely(skb->len < route->writable ||
+		     skb_ensure_writable(skb, route->writable)))
+		return KNET_NOT_WRITABLE;
 
 	skb_dst_drop(skb);
 	skb_dst_set_noref(skb, dst);

@@ -5,6 +5,7 @@
 use crate::{
     bindings, rcu,
     wheel::{Links, UNLINKED},
+    work,
 };
 use core::{
     cell::UnsafeCell,
@@ -15,6 +16,9 @@ use core::{
     sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering},
 };
 use kernel::prelude::*;
+
+/// Entries freed before other work is let in.
+const FREED_AT_ONCE: u32 = 64;
 
 /// What an entry is about: at most 88 bytes.
 pub trait Body: Send + Sync + 'static {
@@ -138,6 +142,51 @@ impl<T: Body> Entry<T> {
     pub(crate) fn links(&self) -> *mut Links<T> {
         // A union's fields all start where it starts.
         self.tail.get().cast()
+    }
+}
+
+/// Entries that were taken out and are freed together when this is dropped, after a grace period
+/// for all of them: in process context, no lock held.
+///
+/// # Invariants
+///
+/// A list by the `next` of their [`Links`], which nobody else uses any more.
+pub(super) struct Retired<T: Body>(*mut Entry<T>);
+
+impl<T: Body> Retired<T> {
+    /// None yet.
+    pub(super) const fn new() -> Self {
+        Self(ptr::null_mut())
+    }
+
+    /// # Safety
+    ///
+    /// As of [`Entry::retire`].
+    pub(super) unsafe fn push(&mut self, entry: &Entry<T>) {
+        // SAFETY: by this function's contract the tail is ours.
+        unsafe { *entry.links() = Links::to(self.0) };
+        self.0 = ptr::from_ref(entry).cast_mut();
+    }
+}
+
+impl<T: Body> Drop for Retired<T> {
+    fn drop(&mut self) {
+        if self.0.is_null() {
+            return;
+        }
+        rcu::synchronize();
+        let mut freed = 0u32;
+        while let Some(entry) = NonNull::new(self.0) {
+            // SAFETY: by the invariant; readers that might have held it are done.
+            unsafe {
+                self.0 = (*entry.as_ref().links()).next();
+                Entry::free(entry);
+            }
+            freed = freed.wrapping_add(1);
+            if freed % FREED_AT_ONCE == 0 {
+                work::yield_now();
+            }
+        }
     }
 }
 

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Settings below /proc/sys, one set for each network namespace. */
+
+#include <linux/slab.h>
+#include <linux/sysctl.h>
+#include <net/net_namespace.h>
+
+#include "helpers.h"
+
+struct knet_sysctl_entry {
+	const struct knet_sysctl *setting;
+	void *of;
+};
+
+struct knet_sysctls {
+	struct ctl_table_header *header;
+	struct ctl_table *table;
+	struct knet_sysctl_entry entries[];
+};
+
+/* Parsing, range check and formatting are the kernel's; the value lives in Rust. */
+static int knet_sysctl_handle(const struct ctl_table *table, int write, void *buffer,
+			      size_t *length, loff_t *position)
+{
+	const struct knet_sysctl_entry *entry = table->data;
+	const struct knet_sysctl *setting = entry->setting;
+	unsigned int minimum = setting->minimum, maximum = setting->maximum;
+	unsigned int value = setting->get(entry->of);
+	const struct ctl_table number = {
+		.procname = table->procname,
+		.data = &value,
+		.maxlen = sizeof(value),
+		.mode = table->mode,
+		.extra1 = &minimum,
+		.extra2 = &maximum,
+	};
+	int err;
+
+	err = proc_douintvec_minmax(&number, write, buffer, length, position);
+	if (!err && write)
+		err = setting->set(entry->of, value);
+	return err;
+}
+
+/* @settings must be static; @of is handed to their functions. NULL without memory. Process context. */
+struct knet_sysctls *knet_sysctl_register(struct net *net, const char *path,
+					  const struct knet_sysctl *settings,
+					  unsigned int n, void *of)
+{
+	struct knet_sysctls *sysctls;
+	unsigned int i;
+
+	sysctls = kzalloc(struct_size(sysctls, entries, n), GFP_KERNEL);
+	if (!sysctls)
+		return NULL;
+	sysctls->table = kcalloc(n, sizeof(*sysctls->table), GFP_KERNEL);
+	if (!sysctls->table)
+		goto no_table;
+	for (i = 0; i < n; i++) {
+		sysctls->entries[i].setting = &settings[i];
+		sysctls->entries[i].of = of;
+		sysctls->table[i].procname = settings[i].name;
+		sysctls->table[i].data = &sysctls->entries[i];
+		sysctls->table[i].mode = 0644;
+		sysctls->table[i].proc_handler = knet_sysctl_handle;
+	}
+	sysctls->header = register_net_sysctl_sz(net, path, sysctls->table, n);
+	if (!sysctls->header)
+		goto no_header;
+	return sysctls;
+
+no_header:
+	kfree(sysctls->table);
+no_table:
+	kfree(sysctls);
+	return NULL;
+}
+
+/* Waits for who is reading or writing one of them. Process context. */
+void knet_sysctl_unregister(struct knet_sysctls *sysctls)
+{
+	unregister_net_sysctl_table(sysctls->header);
+	kfree(sysctls->table);
+	kfree(sysctls);
+}
