@@ -162,13 +162,15 @@ impl Director {
         }
         // May load a module, hence without the lock.
         let scheduler = Bound::new(scheduler)?;
-        let service = Service::new(key, settings, scheduler)?;
         let mut config = self.config.lock();
         if config.find(&key).is_ok() {
             return Err(EEXIST);
         }
         config.services.reserve(1, GFP_KERNEL)?;
-        config.work(self.net)?.path.services.insert(&service)?;
+        let path = config.work(self.net)?.path.clone();
+        let known = Known::new(path.filter.clone(), key.address(), None);
+        let service = Service::new(key, settings, scheduler, known)?;
+        path.services.insert(&service)?;
         config
             .services
             .push_within_capacity(service)
@@ -260,11 +262,7 @@ impl Director {
                 server
             }
             None => {
-                let service = match key {
-                    Key::Address { endpoint, .. } => Some(endpoint.address),
-                    Key::Mark { .. } => None,
-                };
-                let known = Known::new(path.filter.clone(), service, endpoint.address);
+                let known = Known::new(path.filter.clone(), key.address(), Some(endpoint.address));
                 RealServer(Arc::new(
                     Destination::new(endpoint, settings, known)?,
                     GFP_KERNEL_ACCOUNT,

@@ -81,17 +81,19 @@ impl Filter {
     }
 }
 
-/// What a destination has counted in a filter, as long as it lives. Its connections keep it.
+/// What a service or a destination has counted in a filter, as long as it lives. Connections keep
+/// their destination.
 pub struct Known {
     filter: Arc<Filter>,
     /// None for a service on a firewall mark.
     service: Option<Address>,
-    server: Address,
+    /// None for a service itself.
+    server: Option<Address>,
 }
 
 impl Known {
     /// Counts in the address of a service (none: that of a firewall mark) and that of a real server.
-    pub fn new(filter: Arc<Filter>, service: Option<Address>, server: Address) -> Self {
+    pub fn new(filter: Arc<Filter>, service: Option<Address>, server: Option<Address>) -> Self {
         let known = Self {
             filter,
             service,
@@ -113,7 +115,7 @@ impl Known {
                 change(slot);
             }),
         }
-        if let Some(address) = self.server.v4() {
+        if let Some(address) = self.server.and_then(Address::v4) {
             slot::<SERVER>(&filter.servers, address).map(change);
         }
     }

@@ -265,6 +265,10 @@ impl Path {
 
     #[inline(never)]
     fn local_in(&self, section: &Section<'_>, mut packet: Packet<'_>) -> Verdict {
+        let (_, destination) = packet::addresses_v4(packet.ipv4_header());
+        if !self.filter.may_be_request(destination) {
+            return packet.accept();
+        }
         let Some(headers) = parse(&mut packet) else {
             return packet.accept();
         };

@@ -5,6 +5,7 @@
 use crate::{
     counters::{Remembered, Traffic},
     destination::RealServer,
+    filter::Known,
     scheduler::{Bound, Change, Instance, Name},
 };
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -40,6 +41,16 @@ pub enum Key {
         /// The family of the marked packets.
         family: Family,
     },
+}
+
+impl Key {
+    /// The virtual address; none for a firewall mark.
+    pub fn address(&self) -> Option<Address> {
+        match self {
+            Self::Address { endpoint, .. } => Some(endpoint.address),
+            Self::Mark { .. } => None,
+        }
+    }
 }
 
 /// What an administrator sets of a service, beside its scheduler.
@@ -82,6 +93,7 @@ pub struct Service {
     pool: Cell<Pool>,
     /// The traffic of destinations that were deleted.
     retired: Remembered,
+    _known: Known,
     /// Taken with the configuration mutex held, which orders all changes.
     #[pin]
     scheduler: Mutex<Option<Bound>>,
@@ -89,7 +101,7 @@ pub struct Service {
 
 impl Service {
     /// A service without destinations. Process context.
-    pub fn new(key: Key, settings: &Settings, scheduler: Bound) -> Result<Arc<Self>> {
+    pub fn new(key: Key, settings: &Settings, scheduler: Bound, known: Known) -> Result<Arc<Self>> {
         let pool = Cell::new(Self::prepare(KVVec::new(), &scheduler)?);
         Arc::pin_init(
             pin_init!(Self {
@@ -99,6 +111,7 @@ impl Service {
                 netmask: AtomicU32::new(settings.netmask),
                 pool,
                 retired: Remembered::new(),
+                _known: known,
                 scheduler <- new_mutex!(Some(scheduler), "ipvs_rs_service"),
             }),
             GFP_KERNEL_ACCOUNT,

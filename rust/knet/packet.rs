@@ -195,7 +195,9 @@ impl<'a> Packet<'a> {
         };
         // SAFETY: the packet is live, the namespace outlives its hooks, the caches are borrowed,
         // and the section is evidence of the RCU read lock.
-        let result = unsafe { bindings::knet_prepare(net.as_ptr(), self.skb.as_ptr(), &request) };
+        let mut mtu = 0;
+        let result =
+            unsafe { bindings::knet_prepare(net.as_ptr(), self.skb.as_ptr(), &request, &mut mtu) };
         let checksum_is_partial = match result {
             bindings::knet_prepared_KNET_PREPARED => false,
             bindings::knet_prepared_KNET_PREPARED_PARTIAL => true,
@@ -205,6 +207,7 @@ impl<'a> Packet<'a> {
         Ok(RoutedPacket {
             packet: self,
             net,
+            mtu,
             writable,
             checksum_is_partial,
         })
@@ -220,6 +223,7 @@ impl<'a> Packet<'a> {
 pub struct RoutedPacket<'a> {
     packet: Packet<'a>,
     net: Net,
+    mtu: u32,
     writable: u16,
     checksum_is_partial: bool,
 }
@@ -258,7 +262,7 @@ impl RoutedPacket<'_> {
     pub fn send(self) -> Verdict {
         // SAFETY: live, owned and routed by the type invariants; the call consumes it, and the
         // verdict tells netfilter so.
-        unsafe { bindings::knet_send(self.net.as_ptr(), self.packet.skb.as_ptr()) };
+        unsafe { bindings::knet_send(self.net.as_ptr(), self.packet.skb.as_ptr(), self.mtu) };
         Verdict(bindings::NF_STOLEN)
     }
 
@@ -278,7 +282,7 @@ impl RoutedPacket<'_> {
             return self.discard();
         }
         // SAFETY: as in `send`.
-        unsafe { bindings::knet_send_local(self.net.as_ptr(), skb) };
+        unsafe { bindings::knet_send_local(self.net.as_ptr(), skb, self.mtu) };
         Verdict(bindings::NF_STOLEN)
     }
 }

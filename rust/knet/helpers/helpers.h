@@ -66,11 +66,11 @@ struct knet_route {
 
 void knet_dst_release(struct dst_entry *dst);
 enum knet_prepared knet_prepare(struct net *net, struct sk_buff *skb,
-				const struct knet_route *route);
+				const struct knet_route *route, u32 *mtu);
 bool knet_address_is_local(struct net *net, __be32 address);
 int knet_encapsulate_ipip(struct sk_buff *skb, __be32 daddr, __be32 saddr);
-void knet_send(struct net *net, struct sk_buff *skb);
-void knet_send_local(struct net *net, struct sk_buff *skb);
+void knet_send(struct net *net, struct sk_buff *skb, u32 mtu);
+void knet_send_local(struct net *net, struct sk_buff *skb, u32 mtu);
 void knet_port_unreachable(struct sk_buff *skb);
 
 /* percpu.c */

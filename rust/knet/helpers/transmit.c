@@ -106,13 +106,13 @@ static noinline enum knet_prepared knet_too_big(struct net *net, struct sk_buff 
 /*
  * Finds the route, checks that the packet fits and may live on, sets the route
  * and makes the packet's beginning writable: all that can fail, before anything
- * is changed.
+ * is changed. @mtu receives the route's MTU.
  */
 enum knet_prepared knet_prepare(struct net *net, struct sk_buff *skb,
-				const struct knet_route *route)
+				const struct knet_route *route, u32 *mtu)
 {
 	struct dst_entry *dst = rcu_dereference(*route->dst);
-	unsigned int mtu;
+	unsigned int inner;
 
 	if (unlikely(!dst || !dst_check(dst, 0))) {
 		dst = knet_refresh(net, route);
@@ -121,9 +121,10 @@ enum knet_prepared knet_prepare(struct net *net, struct sk_buff *skb,
 	}
 	if (unlikely(ip_hdr(skb)->ttl <= 1))
 		return knet_expired(net, skb);
-	mtu = dst_mtu(dst) - route->overhead;
-	if (unlikely(!knet_fits(skb, mtu)))
-		return knet_too_big(net, skb, mtu);
+	*mtu = dst_mtu(dst);
+	inner = *mtu - route->overhead;
+	if (unlikely(!knet_fits(skb, inner)))
+		return knet_too_big(net, skb, inner);
 	if (unlikely(skb->len < route->writable ||
 		     skb_ensure_writable(skb, route->writable)))
 		return KNET_NOT_WRITABLE;
@@ -205,18 +206,65 @@ int knet_encapsulate_ipip(struct sk_buff *skb, __be32 daddr, __be32 saddr)
 	return 0;
 }
 
+/* The last step of a packet that was found fit for it: to its neighbour. */
+static int knet_finish(struct net *net, struct sock *sk, struct sk_buff *skb)
+{
+	struct rtable *rt = skb_rtable(skb);
+	__be32 next = rt->rt_gw_family ? rt->rt_gw4 : ip_hdr(skb)->daddr;
+	struct neighbour *neighbour = ip_neigh_gw4(skb->dev, next);
+
+	if (IS_ERR(neighbour)) {
+		kfree_skb_reason(skb, SKB_DROP_REASON_NEIGH_CREATEFAIL);
+		return PTR_ERR(neighbour);
+	}
+	IP_UPD_PO_STATS(net, IPSTATS_MIB_OUT, skb->len);
+	return neigh_output(neighbour, skb, false);
+}
+
+/*
+ * What dst_output() comes to for nearly all packets, without the detours:
+ * nothing to transform, to segment or to fragment. POST_ROUTING sees them.
+ * False, with nothing done, for all others.
+ */
+static bool knet_output_at_once(struct net *net, struct sk_buff *skb, u32 mtu)
+{
+	const struct dst_entry *dst = skb_dst(skb);
+	const struct rtable *rt = dst_rtable(dst);
+	struct net_device *in = skb->dev, *out = dst_dev_rcu(dst);
+
+	if (dst->output != ip_output || dst->lwtstate ||
+	    rt->rt_type != RTN_UNICAST || rt->rt_gw_family == AF_INET6 ||
+	    skb->len > mtu || skb_is_gso(skb) ||
+	    skb_headroom(skb) < LL_RESERVED_SPACE(out))
+		return false;
+	skb->dev = out;
+	skb->protocol = htons(ETH_P_IP);
+	NF_HOOK(NFPROTO_IPV4, NF_INET_POST_ROUTING, net, NULL, skb, in, out,
+		knet_finish);
+	return true;
+}
+
 /* Sends a packet that passes through: POST_ROUTING and out. Consumes it. */
-void knet_send(struct net *net, struct sk_buff *skb)
+void knet_send(struct net *net, struct sk_buff *skb, u32 mtu)
 {
 	knet_leave_tracking(skb);
-	dst_output(net, NULL, skb);
+	if (!knet_output_at_once(net, skb, mtu))
+		dst_output(net, NULL, skb);
 }
 
 /* Sends a packet whose outer header is ours: LOCAL_OUT, POST_ROUTING and out. Consumes it. */
-void knet_send_local(struct net *net, struct sk_buff *skb)
+void knet_send_local(struct net *net, struct sk_buff *skb, u32 mtu)
 {
 	knet_leave_tracking(skb);
-	ip_local_out(net, NULL, skb);
+	if (rcu_access_pointer(net->nf.hooks_ipv4[NF_INET_LOCAL_OUT]) ||
+	    netif_is_l3_slave(dst_dev_rcu(skb_dst(skb)))) {
+		ip_local_out(net, NULL, skb);
+		return;
+	}
+	ip_hdr(skb)->tot_len = htons(skb->len);
+	ip_send_check(ip_hdr(skb));
+	if (!knet_output_at_once(net, skb, mtu))
+		ip_local_out(net, NULL, skb);
 }
 
 /* For a packet that has been routed to this host. */
