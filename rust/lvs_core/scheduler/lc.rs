@@ -21,11 +21,7 @@ impl LeastConnection {
     /// The server with the fewest connections; `None` when none takes any.
     #[inline]
     pub fn select<S: Server>(&self, servers: &[S]) -> Option<usize> {
-        least(
-            servers,
-            |server, _| (server.active(), server.inactive()),
-            |load, best| load < best,
-        )
+        least(servers, |_| 1)
     }
 }
 

@@ -72,25 +72,53 @@ fn moved(cursor: u32, change: Change) -> u32 {
     }
 }
 
-/// The first of the servers that take connections whose load no other one is below.
+/// A server's load when it was looked at.
+struct Load {
+    index: usize,
+    divisor: u32,
+    active: u32,
+    inactive: u32,
+}
+
+/// The first of the servers that take connections with the fewest active connections in relation
+/// to their divisors, which are made of the weights and not 0; among equals the one with the fewest
+/// inactive ones in relation. Ratios are compared by cross-multiplication, never by division.
+///
+/// This is a look at every server for every new connection, so a server that others are below is
+/// left with one look at its weight and its active connections.
 #[inline]
-fn least<S: Server, L: Copy>(
-    servers: &[S],
-    load: impl Fn(&S, u32) -> L,
-    is_less: impl Fn(L, L) -> bool,
-) -> Option<usize> {
-    let mut least: Option<(usize, L)> = None;
+fn least<S: Server>(servers: &[S], divisor: impl Fn(u32) -> u32) -> Option<usize> {
+    // a / w < b / v, where w and v are not 0; the product of 32-bit numbers fits 64 bits.
+    let cross = |a: u32, v: u32| u64::from(a).wrapping_mul(u64::from(v));
+    let mut least: Option<Load> = None;
     let mut next: usize = 0;
     for server in servers {
         let index = next;
         next = next.wrapping_add(1);
-        let Some(weight) = capacity(server) else {
+        let weight = server.weight();
+        if weight == 0 {
             continue;
-        };
-        let load = load(server, weight);
-        if least.is_none_or(|(_, best)| is_less(load, best)) {
-            least = Some((index, load));
+        }
+        let divisor = divisor(weight);
+        let active = server.active();
+        if let Some(best) = &least {
+            let ours = cross(active, best.divisor);
+            let theirs = cross(best.active, divisor);
+            if ours > theirs
+                || (ours == theirs
+                    && cross(server.inactive(), best.divisor) >= cross(best.inactive, divisor))
+            {
+                continue;
+            }
+        }
+        if !server.overloaded() {
+            least = Some(Load {
+                index,
+                divisor,
+                active,
+                inactive: server.inactive(),
+            });
         }
     }
-    least.map(|(index, _)| index)
+    least.map(|load| load.index)
 }
