@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Measures what a director costs, in the guest; README.md beside this file tells how and why.
 
-Prints one JSON record a line. The director is a namespace between a generator (the kernel's pktgen) and a sink that drops at the link layer. Each mode gets a namespace of its own making, so that
-nothing of one mode is left for the next; the modes of a round take turns.
+Prints one JSON record a line. The director is a namespace between a generator (the kernel's pktgen) and a sink
+that drops at the link layer. Each mode gets namespaces of its own making, so that nothing of one mode is left for
+the next; the modes of a round take turns.
 """
 
 import argparse
@@ -319,7 +320,6 @@ class Bench:
 
     def schedulers(self):
         """New connections under each scheduler."""
-        vips = [NEW_VIP]
         for scheduler in ("rr", "wrr", "lc", "wlc"):
             for servers in (4, 50, 200):
                 row = f"new-{scheduler}-{servers}"
@@ -332,7 +332,6 @@ class Bench:
                 self.cost(row, flows.number, value, servers=servers)
                 # The connections outlive the service, so every measurement begins with a new namespace.
                 self.restart()
-        return vips
 
     def restart(self):
         """Forgets all connections."""
@@ -362,7 +361,7 @@ class Bench:
             self.bystander(f"bystander-{name}")
 
     def entry(self):
-        """The size of a connection's slab object, and how many the kernel counts."""
+        """The size of a connection's slab object, and how many the kernel counts of them."""
         cache = {"ip_vs": "ip_vs_conn", "ipvs_rs": "ipvs_rs_conn", "nftables": "nf_conntrack"}[self.mode]
         for line in pathlib.Path("/proc/slabinfo").read_text(encoding="ascii").splitlines():
             fields = line.split()
@@ -375,6 +374,8 @@ class Bench:
         self.mode = mode
         self.hosts_up()
         self.director_up()
+        # The first packets after such changes are slow ones.
+        self.requests(self.packets, NAT_VIP, Flows(100))
         self.small_rows()
         self.bystander("bystander")
         self.curve()

@@ -189,6 +189,44 @@ class Load:
         return self.counts
 
 
+class Segments:
+    """TCP connections of which only the client's first segment and its data exist, until stopped.
+
+    Nobody may answer them: the real servers have to drop what comes from our address.
+    """
+
+    SYN, ACK = 0x02, 0x10
+
+    def __init__(self, client, address, port, flows):
+        self.counts = collections.Counter()
+        self.stop = threading.Event()
+        self.sock = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP)
+        self.sock.bind((client.address, 0))
+        self.sock.connect((address, 0))
+        self.flows = [(client.next_port("tcp"), port) for _ in range(flows)]
+        self.send(self.SYN)
+        self.thread = threading.Thread(target=self.work, daemon=True)
+        self.thread.start()
+
+    def send(self, flags):
+        """Sends one segment of each connection. Nobody looks at the numbers and the checksum."""
+        for ports in self.flows:
+            self.sock.send(struct.pack("!HHIIBBHHH4s", *ports, 1, 1, 5 << 4, flags, 8192, 0, 0, b"data"))
+        self.counts["sent"] += len(self.flows)
+
+    def work(self):
+        """What the thread does."""
+        while not self.stop.is_set():
+            self.send(self.ACK)
+
+    def end(self):
+        """Waits for what is under way and gives the count."""
+        self.stop.set()
+        self.thread.join()
+        self.sock.close()
+        return self.counts
+
+
 def once(client, protocol, address, port):
     """One connection with one request."""
     connection = Connection(client, protocol, address, port)
@@ -312,6 +350,10 @@ class Client:
             how(connection)
         return str(len(ending))
 
+    def do_exchange(self, tag, size):
+        """exchange TAG SIZE: bodies of that size both ways on each of the kept connections."""
+        return " ".join(outcome(connection.exchange, int(size)) for connection in self.held[tag])
+
     def do_close(self, tag, server=""):
         """close TAG [SERVER]: closes the kept connections, or those with that server."""
         return self.release(tag, server, Connection.close)
@@ -376,12 +418,17 @@ class Client:
         self.loads[tag] = Load(self, protocol, address, port, int(workers))
         return "started"
 
+    def do_segments(self, tag, address, port, count):
+        """segments TAG ADDRESS PORT COUNT: so many TCP connections, then data of each, again until `stop TAG`."""
+        self.loads[tag] = Segments(self, address, int(port), int(count))
+        return "started"
+
     def do_progress(self, tag):
-        """progress TAG: how many connections there were so far."""
+        """progress TAG: how many connections, or segments, there were so far."""
         return str(sum(self.loads[tag].counts.values()))
 
     def do_stop(self, tag):
-        """stop TAG: ends a load; how often who answered."""
+        """stop TAG: ends a load; how often who answered, or how many segments were sent."""
         return show(self.loads.pop(tag).end())
 
     def obey(self, line):

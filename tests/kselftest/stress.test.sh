@@ -1,0 +1,227 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The connection table while everything happens to it at once: floods of new flows that race for their entries on
+# all processors, lookups of known ones, expiry, growing and shrinking, services that go and come, and the end of
+# the module. Not one packet may miss its connection, and older connections must not notice any of it.
+# timeout: 120
+
+# Functions are called through check.
+# shellcheck disable=SC2317
+# shellcheck source=tests/kselftest/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+# Flows of a flood. The slower the machine, the fewer.
+if [ "$TIME_SCALE" -eq 1 ]; then flows=40000; else flows=3000; fi
+# Seconds in which not all of them come.
+short=$((TIME_SCALE > 1 ? 4 : 2))
+# So few that the table has its least size with them.
+segment_flows=200
+least_size=1024
+flooded=10.1.0.100
+
+unload_all "$IPVS_MODULE"
+must module_load "$IPVS_MODULE"
+modprobe pktgen 2>/dev/null
+topology_up
+client_up client client 10.0.0.3
+client_up keeper client 10.0.0.2
+servers_start A B C
+
+# --- floods ----------------------------------------------------------------------------------------------------
+
+# Another host on the front network, in which the kernel's packet generator runs.
+hosts+=' flood'
+[ ! -e /run/netns/flood ] || must ip netns del flood
+must ip netns add flood
+must ip -n flood link add eth0 type veth peer name flood netns router
+must ip -n flood link set eth0 up
+must ip -n router link set flood up master front
+# Nobody answers: real servers drop what comes, and the router what the director sends back.
+must ip -n router route add blackhole 10.9.0.0/16
+for host in A B C; do
+	must on $host nft 'table ip sink { chain early {
+		type filter hook prerouting priority raw; ip saddr { 10.9.0.0/16, 10.0.0.3 } drop; }; }'
+done
+# What waits for the director is not to be dropped before it has seen it.
+sysctl -qw net.core.netdev_max_backlog=100000
+
+# Writes to files of the generator: lines of NAME TEXT.
+generator() {
+	# shellcheck disable=SC2016 # another shell's variables
+	on flood bash -c 'while read -r name text; do echo "$text" >"/proc/net/pktgen/$name" || exit; done'
+}
+
+# flood COUNT OPTION…: so many datagrams (0: until it is stopped) from each processor, % in options being its number.
+# All of them, for an emulated processor on which the generator runs alone gives way to the others after each packet.
+flood() {
+	local count=$1 cpu option
+	shift
+	for ((cpu = 0; cpu < cpus; cpu++)); do
+		echo "kpktgend_$cpu rem_device_all"
+		echo "kpktgend_$cpu add_device eth0@$cpu"
+		for option in "count $count" 'pkt_size 60' 'delay 0' "dst $flooded" "dst_mac $director_mac" \
+			'udp_dst_min 9' 'udp_dst_max 9' 'udp_src_min 1000' "${@//%/$cpu}"; do
+			echo "eth0@$cpu $option"
+		done
+	done | must generator
+}
+
+# Returns when all is sent.
+flood_start() {
+	generator <<<'pgctrl start'
+}
+
+flood_background() {
+	nsenter --net=/run/netns/flood bash -c 'echo start >/proc/net/pktgen/pgctrl' &
+	wait_for 10 flooding || bail "the generator does not start"
+}
+
+flood_stop() {
+	generator <<<'pgctrl stop'
+	wait_for 10 eval '! flooding' || bail "the generator does not stop"
+}
+
+flooding() {
+	on flood bash -c 'grep -q "^Running: [^ ]" /proc/net/pktgen/kpktgend_*'
+}
+
+# How many datagrams the last flood had.
+sent() {
+	on flood bash -c 'cat /proc/net/pktgen/eth0@*' | awk '$1 == "pkts-sofar:" { sum += $2 } END { print sum + 0 }'
+}
+
+# --- what is looked at -----------------------------------------------------------------------------------------
+
+table_size() {
+	on director sed -n 's/.*(size=\([0-9]*\))$/\1/p' /proc/net/ip_vs
+}
+
+# The least power of two that holds so many.
+fitting() {
+	local size=$least_size
+	while [ "$size" -lt "$1" ]; do size=$((size * 2)); done
+	echo $size
+}
+
+# Connections and packets of the flood, and of the segments.
+datagrams() { statistics -u "$flooded:9" | cut -d' ' -f1,2; }
+segments() { statistics -t "$flooded:10" | cut -d' ' -f1,2; }
+
+# The flood's connections that are there, all destinations together.
+inactive() {
+	connections -u $flooded:9 | awk '{ for (n = 2; n <= NF; n += 2) { split($n, c, "/"); sum += c[2] } print sum + 0 }'
+}
+
+# adds_up NAME: the flood's connections are those of the destinations.
+adds_up() {
+	local all a b c
+	read -r all a b c <<<"$(scheduled -u $flooded:9)"
+	check_eq "$1" $((a + b + c)) "$all"
+}
+
+flood_services() {
+	service -u $flooded:9 rr -- A:m:1 B:i:1 C:g:1
+	service -t $flooded:10 rr -- A:m:1
+}
+
+# Older connections, which are asked all the while.
+old=('NAT 10.1.0.101 m' 'TUN 10.1.0.102 i' 'DR 10.1.0.103 g')
+old_services() {
+	local row title address method
+	for row in "${old[@]}"; do
+		read -r title address method <<<"$row"
+		service -t "$address:80" rr -- "A:$method:1" "B:$method:1" "C:$method:1"
+	done
+}
+keep() {
+	until [ -e "$work/stop" ]; do
+		ask keeper again NAT
+		ask keeper again TUN
+		ask keeper again DR
+		# Leave the floods their share of the processors.
+		sleep 0.2
+	done >"$work/kept"
+}
+kept() { wc -l <"$work/kept"; }
+
+# --- one round: growing, and shrinking -------------------------------------------------------------------------
+
+servers_up A B C
+director_mac=$(ip -n director -o link show eth0 | sed 's/.*link.ether \([^ ]*\).*/\1/')
+cpus=$(nproc)
+
+old_services
+flood_services
+for row in "${old[@]}"; do
+	read -r title address _ <<<"$row"
+	check_eq "$title: older connections" "$(ask keeper hold "$title" tcp "$address" 80 6)" 'A B C A B C'
+done
+check_eq 'the table at first' "$(table_size)" $least_size
+keep &
+keeper=$!
+# Segments of a few more connections.
+check_eq 'TCP connections' "$(client segments s $flooded 10 $segment_flows)" started
+
+# Every processor goes through the same flows.
+flood $flows 'src_min 10.9.0.1' 'src_max 10.9.0.1' "udp_src_max $((1000 + flows))"
+must flood_start
+packets=$(sent)
+check_eq 'every processor sends a datagram of each flow' "$packets" $((flows * cpus))
+check_soon 'each flow is one connection, each datagram passes' "$flows $packets" datagrams
+adds_up 'the connections of the destinations'
+check_eq 'all are there' "$(inactive)" $flows
+check_soon 'the table has grown' "$(fitting $((flows + segment_flows + 18)))" table_size
+
+# The next packet of each gives it a shorter time.
+must lvs --set 0 0 $short
+flood $flows 'src_min 10.9.0.1' 'src_max 10.9.0.1' "udp_src_max $((1000 + flows))"
+must flood_start
+packets=$((packets + $(sent)))
+check_soon 'known flows are no new connections' "$flows $packets" datagrams
+check_soon 'all are gone' 'A 0/0 B 0/0 C 0/0' connections -u $flooded:9
+check_soon 'the table has shrunk' $least_size table_size
+
+# --- another: they come while others go ------------------------------------------------------------------------
+
+# Flows of its own for every processor.
+flood $flows 'src_min 10.9.1.%' 'src_max 10.9.1.%' "udp_src_max $((1000 + flows))"
+must flood_start
+note "after the flood: $(inactive) connections, a table of $(table_size)"
+packets=$((packets + $(sent)))
+check_soon 'short ones: each flow is one connection, each datagram passes' "$(((1 + cpus) * flows)) $packets" datagrams
+adds_up 'short ones: the connections of the destinations'
+check_soon 'short ones: all are gone' 'A 0/0 B 0/0 C 0/0' connections -u $flooded:9
+check_soon 'short ones: the table has shrunk' $least_size table_size
+
+packets=$(client stop s)
+note "segments: $packets"
+check_soon 'no segment has missed its connection' "$segment_flows ${packets#sent=}" segments
+
+# --- services that go and come, and the module's end -----------------------------------------------------------
+
+flood 0 'src_min 10.9.0.1' 'src_max 10.9.0.200' 'udp_src_max 60000' 'flag IPSRC_RND' 'flag UDPSRC_RND'
+flood_background
+before=$(kept)
+scheduling() { [ "$(datagrams | cut -d' ' -f1)" -gt 100 ]; }
+services=$(configuration)
+good=0
+for n in 1 2 3 4; do
+	flush
+	must lvs -R <<<"$services"
+	wait_for 10 scheduling && good=$((good + 1))
+done
+check_eq 'services go and come' $good 4
+asked_again() { [ "$(kept)" -gt $((before + 6)) ]; }
+check 'older connections are still asked' wait_for 10 asked_again
+touch "$work/stop"
+wait $keeper
+note "older connections were asked $(kept) times"
+check_eq 'and never noticed anything' "$(sort -u "$work/kept")" 'A B C A B C'
+
+flush
+check 'the module is unloaded under traffic' rmmod "${IPVS_MODULE}_rr" "$IPVS_MODULE"
+check 'the flood goes on' flooding
+flood_stop
+check_eq 'nothing of it stays' "$(grep -c "^$IPVS_MODULE" /proc/slabinfo; lsmod | grep -c "^$IPVS_MODULE")" $'0\n0'
+finish
