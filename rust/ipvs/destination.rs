@@ -207,11 +207,13 @@ impl Destination {
         }
     }
 
+    #[inline]
     fn connections(&self) -> u32 {
         self.active().saturating_add(self.inactive())
     }
 
     /// The load below which an overloaded destination gets connections again.
+    #[inline]
     fn relief(&self) -> u32 {
         let upper = self.load.upper_threshold.load(Ordering::Relaxed);
         match self.load.lower_threshold.load(Ordering::Relaxed) {
@@ -222,23 +224,28 @@ impl Destination {
 }
 
 /// A count that several CPUs change in two steps each may be below zero for a moment.
+#[inline]
 fn count(counter: &AtomicU32) -> u32 {
     (counter.load(Ordering::Relaxed) as i32).max(0) as u32
 }
 
 impl Server for Destination {
+    #[inline]
     fn weight(&self) -> u32 {
         self.load.weight.load(Ordering::Relaxed)
     }
 
+    #[inline]
     fn active(&self) -> u32 {
         count(&self.load.active)
     }
 
+    #[inline]
     fn inactive(&self) -> u32 {
         count(&self.load.inactive)
     }
 
+    #[inline]
     fn overloaded(&self) -> bool {
         // Two CPUs may have told of their loads in the wrong order; who asks sets it right.
         if self.load.overloaded.load(Ordering::Relaxed) && self.connections() < self.relief() {
@@ -262,18 +269,22 @@ impl Deref for RealServer {
 }
 
 impl Server for RealServer {
+    #[inline]
     fn weight(&self) -> u32 {
         self.0.weight()
     }
 
+    #[inline]
     fn active(&self) -> u32 {
         self.0.active()
     }
 
+    #[inline]
     fn inactive(&self) -> u32 {
         self.0.inactive()
     }
 
+    #[inline]
     fn overloaded(&self) -> bool {
         self.0.overloaded()
     }
