@@ -193,9 +193,9 @@ impl<'a> Packet<'a> {
             writable,
             direct: route.direct,
         };
+        let mut mtu = 0;
         // SAFETY: the packet is live, the namespace outlives its hooks, the caches are borrowed,
         // and the section is evidence of the RCU read lock.
-        let mut mtu = 0;
         let result =
             unsafe { bindings::knet_prepare(net.as_ptr(), self.skb.as_ptr(), &request, &mut mtu) };
         let checksum_is_partial = match result {

@@ -327,6 +327,9 @@ class Client:
             if how == "reset":
                 word = connection.who()
                 connection.reset()
+                # While a server's thread is busy with the socket, RST and SYN would both wait for that,
+                # and the SYN be lost with the old connection.
+                time.sleep(0.1 * SCALE)
             else:
                 # The server closes first, so that the port is free here at once.
                 connection.sock.sendall(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
