@@ -28,8 +28,6 @@ TCP_REPAIR = 19
 # Where struct tcp_info has the number of segments sent again.
 TOTAL_RETRANS = 100
 SCALE = int(os.environ.get("TIME_SCALE", "1"))
-# Scripts that share their hosts keep their ports apart.
-FIRST_PORT = int(os.environ.get("KSELFTEST_PORT", "10000"))
 GET = b"GET / HTTP/1.1\r\nHost: service\r\n\r\n"
 
 
@@ -247,8 +245,7 @@ class Client:
     def __init__(self, address):
         self.address = address
         self.patience = 10 * SCALE
-        ports = (*range(FIRST_PORT, 60000), *range(10000, FIRST_PORT))
-        self.ports = {protocol: itertools.cycle(ports) for protocol in ("tcp", "udp")}
+        self.ports = {protocol: itertools.cycle(range(10000, 60000)) for protocol in ("tcp", "udp")}
         self.held = {}
         self.loads = {}
 

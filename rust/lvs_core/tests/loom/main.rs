@@ -42,16 +42,22 @@ fn explore(preemptions: Option<usize>, least: usize, scenario: impl Fn() + Sync 
     assert!(count >= least, "only {count} executions");
 }
 
+/// Has `work` done on `table` by a thread of its own.
+fn beside<T: Send + Sync + 'static>(
+    table: &Arc<T>,
+    work: impl FnOnce(&T) + Send + 'static,
+) -> thread::JoinHandle<()> {
+    let table = table.clone();
+    thread::spawn(move || work(&table))
+}
+
 /// Each entry in turn is looked up while `resize` runs.
 fn look_up_during(least: usize, prepare: fn(&One), resize: fn(&One)) {
     for (entry, hash) in (1..).zip(ONE) {
         explore(None, least, move || {
             let table = Arc::new(One::new(4, 3, &ONE));
             prepare(&table);
-            let resizer = thread::spawn({
-                let table = table.clone();
-                move || resize(&table)
-            });
+            let resizer = beside(&table, resize);
             assert!(table.has(entry, hash), "missed");
             resizer.join().unwrap();
         });
@@ -92,12 +98,9 @@ fn larger_tables_hide_nothing() {
     for (entry, hash) in (1..).zip(TWO) {
         explore(None, 50, move || {
             let table = Arc::new(Two::new(5, 1, &TWO));
-            let resizer = thread::spawn({
-                let table = table.clone();
-                move || {
-                    table.grow();
-                    table.shrink();
-                }
+            let resizer = beside(&table, move |table| {
+                table.grow();
+                table.shrink();
             });
             assert!(table.has(entry, hash), "missed");
             resizer.join().unwrap();
@@ -110,17 +113,11 @@ fn larger_tables_hide_nothing() {
 fn two_readers() {
     explore(Some(3), 100, || {
         let table = Arc::new(One::new(4, 2, &ONE));
-        let resizer = thread::spawn({
-            let table = table.clone();
-            move || {
-                table.grow();
-                table.shrink();
-            }
+        let resizer = beside(&table, move |table| {
+            table.grow();
+            table.shrink();
         });
-        let reader = thread::spawn({
-            let table = table.clone();
-            move || assert!(table.has(4, 5), "missed")
-        });
+        let reader = beside(&table, move |table| assert!(table.has(4, 5), "missed"));
         assert!(table.has(3, 5), "missed");
         resizer.join().unwrap();
         reader.join().unwrap();
@@ -133,20 +130,13 @@ fn write_during(prepare: fn(&One), resize: fn(&One)) {
         explore(Some(2), 1000, move || {
             let table = Arc::new(One::new(5, 3, &ONE));
             prepare(&table);
-            let resizer = thread::spawn({
-                let table = table.clone();
-                move || resize(&table)
+            let resizer = beside(&table, resize);
+            let inserter = beside(&table, move |table| {
+                assert!(table.insert(5, new), "not inserted")
             });
-            let inserter = thread::spawn({
-                let table = table.clone();
-                move || assert!(table.insert(5, new), "not inserted")
-            });
-            let remover = thread::spawn({
-                let table = table.clone();
-                move || {
-                    assert!(table.remove(2, 2), "not removed");
-                    table.free(2);
-                }
+            let remover = beside(&table, move |table| {
+                assert!(table.remove(2, 2), "not removed");
+                table.free(2);
             });
             assert!(table.has(3, 5), "missed");
             for thread in [resizer, inserter, remover] {
@@ -176,12 +166,9 @@ fn removed_is_gone() {
     for (entry, hash) in (1..).zip(ONE) {
         explore(Some(3), 100, move || {
             let table = Arc::new(One::new(4, 2, &ONE));
-            let resizer = thread::spawn({
-                let table = table.clone();
-                move || {
-                    table.grow();
-                    table.shrink();
-                }
+            let resizer = beside(&table, move |table| {
+                table.grow();
+                table.shrink();
             });
             assert!(table.remove(entry, hash), "not removed");
             assert!(!table.has(entry, hash), "found after its removal");
@@ -198,12 +185,9 @@ fn inserted_is_there() {
     for new in NEW {
         explore(None, 20, move || {
             let table = Arc::new(One::new(5, 2, &ONE));
-            let resizer = thread::spawn({
-                let table = table.clone();
-                move || {
-                    table.grow();
-                    table.shrink();
-                }
+            let resizer = beside(&table, move |table| {
+                table.grow();
+                table.shrink();
             });
             assert!(table.insert(5, new), "not inserted");
             assert!(table.has(5, new), "missed after its insertion");
