@@ -13,21 +13,32 @@
 //! | 1 | 16 | client address | never |
 //! | 1 | 16 | virtual address | never |
 //! | 1 | 2 + 2 | client port, virtual port | never |
-//! | 1 | 1 | protocol | never |
+//! | 1 | 1 | kind: protocol, or template | never |
 //! | 1 | 1 | forwarding method | never |
 //! | 1 | 2 | server port | never |
 //! | 1 | 8 | destination | never |
 //! | 2 | 16 | server address | never |
 //! | 2 | 4 | state | by packets, compare and exchange |
-//! | 2 | 4 | firewall mark that it was scheduled by | never |
+//! | 2 | 4 | cookie of the route | with the route |
 //! | 2 | 8 | route of replies | by the first reply, and when routing changed |
-//! | 2 | 8 | room for what few connections need | never |
+//! | 2 | 8 | lease of a template, by the template and what it controls | never |
 //!
 //! So the first line decides a mismatch, and a packet reads no third one of the entry.
+//!
+//! # Templates
+//!
+//! A template ("Linux Virtual Server for Scalable Network Services", section 3.4) stands for a client
+//! of a persistent service: its connections go to the template's server. It is an entry of the same
+//! table under a key that no packet has. The template and the connections that it controls share a
+//! [`Lease`]; as long as that counts a connection, the template does not expire.
 
 use crate::destination::{Forwarding, RealServer};
 use core::sync::atomic::{AtomicU32, Ordering};
-use knet::{route::RouteCache, table::Body};
+use kernel::{prelude::*, sync::Arc};
+use knet::{
+    route::{Cookie, RouteCache},
+    table::Body,
+};
 use lvs_core::{
     hash::{flow_hash, HashKey},
     packet::{Packet, TcpFlags},
@@ -38,42 +49,74 @@ use lvs_core::{
 /// The entry has left the table: no more transitions.
 const GONE: u32 = 1 << 8;
 
-/// A connection between a client and a real server. It counts among the destination's active or
-/// inactive ones from [`Self::new`] until it is dropped or removed from the table.
+/// A connection between a client and a real server, or a template. It counts among the destination's
+/// active or inactive ones, or its templates, until it is dropped or removed from the table.
 #[repr(C)]
 pub struct Connection {
     client_address: Address,
     virtual_address: Address,
     client_port: u16,
     virtual_port: u16,
-    protocol: Protocol,
+    /// A [`Protocol`]'s number; with [`TEMPLATE`] that of a template's service, 0 for all.
+    kind: u8,
     forwarding: Forwarding,
     server_port: u16,
     destination: RealServer,
     server_address: Address,
     /// A [`State`] and [`GONE`].
     state: AtomicU32,
-    mark: u32,
+    reply_cookie: Cookie,
     reply_route: RouteCache,
-    /// Templates and what application protocols need will hang here.
-    _room: u64,
+    lease: Option<Arc<Lease>>,
+}
+
+/// How many connections a template controls.
+pub struct Lease(AtomicU32);
+
+/// What marks the kind of a template: no protocol of ours has such a number.
+const TEMPLATE: u8 = 0x80;
+
+/// What a template is known by.
+pub struct Template {
+    /// The client's address family.
+    pub family: Family,
+    /// The client, or what the service's netmask leaves of it.
+    pub client: Address,
+    /// The service's protocol, and address and port or [`Self::of_mark`].
+    pub service: (Option<Protocol>, Endpoint),
+}
+
+impl Template {
+    /// What stands in the place of an address where the service is on a firewall mark.
+    pub const fn of_mark(mark: u32) -> Endpoint {
+        Endpoint::new(Address::from_v4(mark.to_be_bytes()), 0)
+    }
+
+    fn kind(&self) -> u8 {
+        let (protocol, _) = self.service;
+        TEMPLATE | protocol.map_or(0, |protocol| protocol as u8)
+    }
 }
 
 const _: () = assert!(size_of::<Connection>() == 88);
 
 impl Connection {
-    /// The connection that `first`, its first packet, begins with `destination`.
-    pub fn new(first: &Packet, protocol: Protocol, mark: u32, destination: RealServer) -> Self {
+    /// The connection that `first`, its first packet, begins with `destination`, under the `lease` of
+    /// the template that controls it. Any context.
+    pub fn new(first: &Packet, destination: RealServer, lease: Option<Arc<Lease>>) -> Self {
         let forwarding = destination.forwarding();
         let server = destination.endpoint;
-        let state = State::None.after(protocol, direction(forwarding), first.tcp_flags);
+        let state = State::None.after(first.protocol, direction(forwarding), first.tcp_flags);
         destination.join(state.is_active());
+        if let Some(lease) = &lease {
+            lease.0.fetch_add(1, Ordering::Relaxed);
+        }
         Self {
             client_address: first.source.address,
             virtual_address: first.destination.address,
             client_port: first.source.port,
             virtual_port: first.destination.port,
-            protocol,
+            kind: first.protocol as u8,
             forwarding,
             // A destination without a port is reached on the port that the client asked for.
             server_port: if server.port == 0 {
@@ -84,10 +127,50 @@ impl Connection {
             destination,
             server_address: server.address,
             state: AtomicU32::new(state as u32),
-            mark,
+            reply_cookie: Cookie::new(),
             reply_route: RouteCache::new(),
-            _room: 0,
+            lease,
         }
+    }
+
+    /// A template that leads to `destination`. Any context.
+    pub fn template(template: &Template, destination: RealServer) -> Result<Self> {
+        let lease = Arc::new(Lease(AtomicU32::new(0)), GFP_ATOMIC)?;
+        let (_, service) = template.service;
+        destination.remember();
+        Ok(Self {
+            client_address: template.client,
+            virtual_address: service.address,
+            client_port: 0,
+            virtual_port: service.port,
+            kind: template.kind(),
+            forwarding: destination.forwarding(),
+            server_port: destination.endpoint.port,
+            server_address: destination.endpoint.address,
+            destination,
+            state: AtomicU32::new(State::None as u32),
+            reply_cookie: Cookie::new(),
+            reply_route: RouteCache::new(),
+            lease: Some(lease),
+        })
+    }
+
+    /// True for the template known by this.
+    pub fn is(&self, template: &Template) -> bool {
+        let (_, service) = template.service;
+        self.kind == template.kind()
+            && self.client_address == template.client
+            && self.virtual_address == service.address
+            && self.virtual_port == service.port
+    }
+
+    fn is_template(&self) -> bool {
+        self.kind & TEMPLATE != 0
+    }
+
+    /// The lease of a template, for a connection that it controls.
+    pub fn lease(&self) -> Option<Arc<Lease>> {
+        self.lease.clone()
     }
 
     /// True when `packet` came from this connection's client. Its hash is that of the source.
@@ -97,7 +180,7 @@ impl Connection {
             && self.client_address == packet.source.address
             && self.virtual_port == packet.destination.port
             && self.virtual_address == packet.destination.address
-            && self.protocol == packet.protocol
+            && self.kind == packet.protocol as u8
     }
 
     /// True when `packet` came from this connection's server and must be rewritten. Its hash is
@@ -108,7 +191,7 @@ impl Connection {
             && self.client_address == packet.destination.address
             && self.server_port == packet.source.port
             && self.forwarding == Forwarding::Masquerading
-            && self.protocol == packet.protocol
+            && self.kind == packet.protocol as u8
             && self.server_address == packet.source.address
     }
 
@@ -127,9 +210,9 @@ impl Connection {
         Endpoint::new(self.server_address, self.server_port)
     }
 
-    /// The protocol.
-    pub fn protocol(&self) -> Protocol {
-        self.protocol
+    /// The protocol; none where a template is for all.
+    pub fn protocol(&self) -> Option<Protocol> {
+        Protocol::try_from(self.kind & !TEMPLATE).ok()
     }
 
     /// How packets get to the server.
@@ -144,10 +227,10 @@ impl Connection {
         &self.destination
     }
 
-    /// The route to the client, for replies.
+    /// The route to the client, for replies, and its cookie.
     #[inline]
-    pub fn reply_route(&self) -> &RouteCache {
-        &self.reply_route
+    pub fn reply_route(&self) -> (&RouteCache, &Cookie) {
+        (&self.reply_route, &self.reply_cookie)
     }
 
     /// The state. Any context.
@@ -172,12 +255,15 @@ impl Connection {
 
     #[inline(never)]
     fn advance_from(&self, mut word: u32, direction: Direction, flags: TcpFlags) -> State {
+        let Some(protocol) = self.protocol() else {
+            return State::None;
+        };
         loop {
             let old = State::from_u8(word as u8);
             if word & GONE != 0 {
                 return old;
             }
-            let new = old.after(self.protocol, direction, flags);
+            let new = old.after(protocol, direction, flags);
             if new == old {
                 return old;
             }
@@ -201,9 +287,17 @@ impl Connection {
     /// Counts the connection out, once.
     fn leave(&self) {
         let word = self.state.fetch_or(GONE, Ordering::Relaxed);
-        if word & GONE == 0 {
-            self.destination
-                .leave(State::from_u8(word as u8).is_active());
+        if word & GONE != 0 {
+            return;
+        }
+        if self.is_template() {
+            self.destination.forget();
+            return;
+        }
+        self.destination
+            .leave(State::from_u8(word as u8).is_active());
+        if let Some(lease) = &self.lease {
+            lease.0.fetch_sub(1, Ordering::Relaxed);
         }
     }
 }
@@ -211,6 +305,11 @@ impl Connection {
 impl Body for Connection {
     fn removed(&self) {
         self.leave();
+    }
+
+    fn is_held(&self) -> bool {
+        let lease = self.lease.as_ref().filter(|_| self.is_template());
+        lease.is_some_and(|lease| lease.0.load(Ordering::Relaxed) != 0)
     }
 }
 
@@ -233,4 +332,10 @@ pub fn direction(forwarding: Forwarding) -> Direction {
 #[inline]
 pub fn client_hash(key: &HashKey, family: Family, protocol: Protocol, client: Endpoint) -> u32 {
     flow_hash(key, family, protocol as u8, client)
+}
+
+/// The hash of a template.
+pub fn template_hash(key: &HashKey, template: &Template) -> u32 {
+    let client = Endpoint::new(template.client, 0);
+    flow_hash(key, template.family, template.kind(), client)
 }

@@ -95,7 +95,7 @@ fn carry_out(director: &Director, request: &Request<'_>) -> Result<(), Refusal> 
     match request.command() {
         command::NEW_SERVICE => {
             let (key, nest) = parse::service(&attributes)?;
-            let details = parse::service_details(&nest)?;
+            let details = parse::service_details(&nest, &key)?;
             director
                 .add_service(key, &details.over(Default::default()), details.scheduler)
                 .map_err(|error| match error {
@@ -106,7 +106,7 @@ fn carry_out(director: &Director, request: &Request<'_>) -> Result<(), Refusal> 
         }
         command::SET_SERVICE => {
             let (key, nest) = parse::service(&attributes)?;
-            let details = parse::service_details(&nest)?;
+            let details = parse::service_details(&nest, &key)?;
             director
                 .edit_service(&key, |present| details.over(present), details.scheduler)
                 .map_err(|error| match error {
@@ -127,30 +127,26 @@ fn carry_out(director: &Director, request: &Request<'_>) -> Result<(), Refusal> 
         }
         command::NEW_DEST => {
             let (key, _) = parse::service(&attributes)?;
-            let (endpoint, nest) = parse::destination(&attributes)?;
-            let settings = parse::destination_details(&nest)?;
+            let (endpoint, nest) = parse::destination(&attributes, &key)?;
+            let settings = parse::destination_details(&nest, &key, endpoint)?;
             director
                 .add_destination(&key, endpoint, &settings)
                 .map_err(|error| match error {
                     EEXIST => Refusal::new(EEXIST, c"the destination exists already"),
-                    EBUSY => Refusal::new(
-                        errno::operation_not_supported(),
-                        c"this director does not support a real server on itself yet",
-                    ),
                     other => no_service(other),
                 })
         }
         command::SET_DEST => {
             let (key, _) = parse::service(&attributes)?;
-            let (endpoint, nest) = parse::destination(&attributes)?;
-            let settings = parse::destination_details(&nest)?;
+            let (endpoint, nest) = parse::destination(&attributes, &key)?;
+            let settings = parse::destination_details(&nest, &key, endpoint)?;
             director
                 .edit_destination(&key, endpoint, &settings)
                 .map_err(no_destination)
         }
         command::DEL_DEST => {
             let (key, _) = parse::service(&attributes)?;
-            let (endpoint, _) = parse::destination(&attributes)?;
+            let (endpoint, _) = parse::destination(&attributes, &key)?;
             director
                 .delete_destination(&key, endpoint)
                 .map_err(no_destination)

@@ -2,14 +2,17 @@
 
 //! Destinations: the real servers of a virtual service.
 
-use crate::{counters::Statistics, filter::Known};
+use crate::{counters::Statistics, filter::Known, pool::Pool};
 use core::{
     ops::Deref,
-    sync::atomic::{AtomicBool, AtomicU32, AtomicU8, Ordering},
+    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicU8, Ordering},
 };
 use kernel::{prelude::*, sync::Arc};
-use knet::route::{PreferredSource, RouteCache};
-use lvs_core::{scheduler::Server, Endpoint};
+use knet::{
+    rcu::{self, Boxed, Cell},
+    route::{Cookie, PreferredSource, RouteCache},
+};
+use lvs_core::{scheduler::Server, tunnel::Tunnel, Endpoint};
 
 /// How packets get to a real server ("Linux Virtual Server for Scalable Network Services",
 /// section 3). The numbers are those of `IP_VS_CONN_F_FWD_MASK`.
@@ -51,6 +54,8 @@ impl Forwarding {
 pub struct Settings {
     /// How packets get there.
     pub forwarding: Forwarding,
+    /// The kind of tunnel, if they travel through one.
+    pub tunnel: Tunnel,
     /// Its share of the work; 0 quiesces it: no new connections, the old ones go on.
     pub weight: u32,
     /// Connections from which on it gets no new ones; 0 for no such limit.
@@ -64,12 +69,18 @@ pub struct Settings {
 pub struct Destination {
     available: AtomicBool,
     forwarding: AtomicU8,
-    /// The address of ours that `route` prefers, for tunnels.
-    pub source: PreferredSource,
+    /// A [`Tunnel`] in one word.
+    tunnel: AtomicU32,
     /// The route to it.
     pub route: RouteCache,
     /// The same for direct routing, where it is the next neighbour whatever address packets have.
     pub direct_route: RouteCache,
+    /// The cookies of the two.
+    pub cookie: Cookie,
+    /// See `cookie`.
+    pub direct_cookie: Cookie,
+    /// The address of ours that `route` prefers, for tunnels.
+    pub source: PreferredSource,
     /// Its traffic. The counters are the first of its fields.
     pub statistics: Statistics,
     /// Its address and port; port 0 means the port that the client asked for.
@@ -83,11 +94,29 @@ pub struct Destination {
 #[repr(C, align(64))]
 struct Load {
     weight: AtomicU32,
-    active: AtomicU32,
-    inactive: AtomicU32,
+    overloaded: AtomicBool,
+    /// Active ones in the upper half, the others in the lower one.
+    connections: AtomicU64,
+    templates: AtomicU32,
     upper_threshold: AtomicU32,
     lower_threshold: AtomicU32,
-    overloaded: AtomicBool,
+    last_weight: AtomicU32,
+    /// Who is told of changes; empty for schedulers that do not care.
+    place: Cell<Place>,
+}
+
+/// Where a destination stands in the list of its service. It keeps the list alive, and that its
+/// servers: so a destination that leaves its service must leave its place.
+pub struct Place {
+    pool: Arc<Pool>,
+    index: usize,
+}
+
+impl Place {
+    /// The place of the server at `index`.
+    pub fn new(pool: Arc<Pool>, index: usize) -> Self {
+        Self { pool, index }
+    }
 }
 
 impl Destination {
@@ -96,19 +125,24 @@ impl Destination {
         let destination = Self {
             available: AtomicBool::new(true),
             forwarding: AtomicU8::new(0),
-            source: PreferredSource::new(),
+            tunnel: AtomicU32::new(0),
             route: RouteCache::new(),
             direct_route: RouteCache::new(),
+            cookie: Cookie::new(),
+            direct_cookie: Cookie::new(),
+            source: PreferredSource::new(),
             statistics: Statistics::new()?,
             endpoint,
             _known: known,
             load: Load {
                 weight: AtomicU32::new(0),
-                active: AtomicU32::new(0),
-                inactive: AtomicU32::new(0),
+                overloaded: AtomicBool::new(false),
+                connections: AtomicU64::new(0),
+                templates: AtomicU32::new(0),
                 upper_threshold: AtomicU32::new(0),
                 lower_threshold: AtomicU32::new(0),
-                overloaded: AtomicBool::new(false),
+                last_weight: AtomicU32::new(0),
+                place: Cell::empty(),
             },
         };
         destination.set(settings);
@@ -120,7 +154,13 @@ impl Destination {
     pub fn set(&self, settings: &Settings) {
         self.forwarding
             .store(settings.forwarding as u8, Ordering::Relaxed);
+        self.tunnel.store(pack(settings.tunnel), Ordering::Relaxed);
         self.load.weight.store(settings.weight, Ordering::Relaxed);
+        if settings.weight != 0 {
+            self.load
+                .last_weight
+                .store(settings.weight, Ordering::Relaxed);
+        }
         self.load
             .upper_threshold
             .store(settings.upper_threshold, Ordering::Relaxed);
@@ -135,6 +175,7 @@ impl Destination {
     pub fn settings(&self) -> Settings {
         Settings {
             forwarding: self.forwarding(),
+            tunnel: self.tunnel(),
             weight: self.load.weight.load(Ordering::Relaxed),
             upper_threshold: self.load.upper_threshold.load(Ordering::Relaxed),
             lower_threshold: self.load.lower_threshold.load(Ordering::Relaxed),
@@ -147,6 +188,14 @@ impl Destination {
             .unwrap_or(Forwarding::Masquerading)
     }
 
+    /// The kind of tunnel that leads there. Any context.
+    #[inline]
+    pub fn tunnel(&self) -> Tunnel {
+        let [kind, flags, low, high] = self.tunnel.load(Ordering::Relaxed).to_le_bytes();
+        Tunnel::from_numbers(kind, u16::from_le_bytes([low, high]), flags.into())
+            .unwrap_or(Tunnel::Ipip)
+    }
+
     /// False once it was deleted from its service. Any context.
     #[inline]
     pub fn is_available(&self) -> bool {
@@ -157,41 +206,78 @@ impl Destination {
     pub fn set_available(&self, available: bool) {
         self.available.store(available, Ordering::Relaxed);
         if !available {
-            self.route.forget();
-            self.direct_route.forget();
+            self.forget_routes();
+            self.stand_at(None);
         }
+    }
+
+    /// Forgets the routes to it; the next packet looks one up. Any context.
+    pub fn forget_routes(&self) {
+        self.route.forget();
+        self.direct_route.forget();
+    }
+
+    /// Takes its place in another list. Configuration mutex held.
+    pub(crate) fn stand_at(&self, place: Option<Boxed<Place>>) {
+        self.load.place.replace(place);
     }
 
     /// Counts a connection in. Any context.
     pub fn join(&self, active: bool) {
-        self.counter(active).fetch_add(1, Ordering::Relaxed);
+        self.load
+            .connections
+            .fetch_add(one(active), Ordering::SeqCst);
         self.judge_load();
+        self.tell();
     }
 
     /// Counts a connection out. Any context.
     pub fn leave(&self, active: bool) {
-        self.counter(active).fetch_sub(1, Ordering::Relaxed);
+        self.load
+            .connections
+            .fetch_sub(one(active), Ordering::SeqCst);
         self.judge_load();
+        self.tell();
     }
 
     /// A connection became active, or inactive. Any context.
     pub fn turn(&self, active: bool) {
-        self.counter(active).fetch_add(1, Ordering::Relaxed);
-        self.counter(!active).fetch_sub(1, Ordering::Relaxed);
+        let change = one(active).wrapping_sub(one(!active));
+        self.load.connections.fetch_add(change, Ordering::SeqCst);
+        self.tell();
+    }
+
+    /// Tells the scheduler of a new load, which was stored before.
+    #[inline]
+    fn tell(&self) {
+        let place = &self.load.place;
+        if !place.is_empty() {
+            rcu::read(|section| {
+                if let Some(Place { pool, index }) = place.get(section) {
+                    pool.load_changed(*index);
+                }
+            });
+        }
     }
 
     /// True when connections hold on to it. Any context.
     pub fn is_in_use(&self) -> bool {
-        self.load.active.load(Ordering::Relaxed) != 0
-            || self.load.inactive.load(Ordering::Relaxed) != 0
+        self.load.connections.load(Ordering::Relaxed) != 0 || self.templates() != 0
     }
 
-    fn counter(&self, active: bool) -> &AtomicU32 {
-        if active {
-            &self.load.active
-        } else {
-            &self.load.inactive
-        }
+    /// Counts a template in. Any context.
+    pub fn remember(&self) {
+        self.load.templates.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a template out. Any context.
+    pub fn forget(&self) {
+        self.load.templates.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Templates that lead to it. Any context.
+    pub fn templates(&self) -> u32 {
+        self.load.templates.load(Ordering::Relaxed)
     }
 
     fn judge_load(&self) {
@@ -199,7 +285,7 @@ impl Destination {
         if upper == 0 {
             return;
         }
-        let load = self.connections();
+        let load = self.all_connections();
         if load >= upper {
             self.load.overloaded.store(true, Ordering::Relaxed);
         } else if load < self.relief() {
@@ -208,8 +294,9 @@ impl Destination {
     }
 
     #[inline]
-    fn connections(&self) -> u32 {
-        self.active().saturating_add(self.inactive())
+    fn all_connections(&self) -> u32 {
+        let (active, inactive) = halves(Server::connections(self));
+        active.saturating_add(inactive)
     }
 
     /// The load below which an overloaded destination gets connections again.
@@ -223,35 +310,71 @@ impl Destination {
     }
 }
 
-/// A count that several CPUs change in two steps each may be below zero for a moment.
+/// A tunnel in one word; that of the plain kind is 0.
+fn pack(tunnel: Tunnel) -> u32 {
+    let [low, high] = tunnel.port().to_le_bytes();
+    // There are two flags.
+    u32::from_le_bytes([tunnel.kind(), tunnel.flags() as u8, low, high])
+}
+
+/// One connection in [`Load::connections`].
 #[inline]
-fn count(counter: &AtomicU32) -> u32 {
-    (counter.load(Ordering::Relaxed) as i32).max(0) as u32
+const fn one(active: bool) -> u64 {
+    if active {
+        1 << 32
+    } else {
+        1
+    }
+}
+
+/// The active ones and the others of [`Load::connections`]. One that is counted out by one CPU before
+/// another has said that it is no longer active leaves the lower half below zero for a moment.
+#[inline]
+const fn halves(connections: u64) -> (u32, u32) {
+    let inactive = connections as u32;
+    let borrowed = inactive >> 31;
+    let active = ((connections >> 32) as u32).wrapping_add(borrowed);
+    (active, if borrowed == 0 { inactive } else { 0 })
 }
 
 impl Server for Destination {
     #[inline]
     fn weight(&self) -> u32 {
-        self.load.weight.load(Ordering::Relaxed)
+        self.load.weight.load(Ordering::SeqCst)
+    }
+
+    #[inline]
+    fn last_weight(&self) -> u32 {
+        self.load.last_weight.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    fn endpoint(&self) -> Endpoint {
+        self.endpoint
     }
 
     #[inline]
     fn active(&self) -> u32 {
-        count(&self.load.active)
+        halves(self.connections()).0
     }
 
     #[inline]
     fn inactive(&self) -> u32 {
-        count(&self.load.inactive)
+        halves(self.connections()).1
+    }
+
+    #[inline]
+    fn connections(&self) -> u64 {
+        self.load.connections.load(Ordering::SeqCst)
     }
 
     #[inline]
     fn overloaded(&self) -> bool {
         // Two CPUs may have told of their loads in the wrong order; who asks sets it right.
-        if self.load.overloaded.load(Ordering::Relaxed) && self.connections() < self.relief() {
-            self.load.overloaded.store(false, Ordering::Relaxed);
+        if self.load.overloaded.load(Ordering::SeqCst) && self.all_connections() < self.relief() {
+            self.load.overloaded.store(false, Ordering::SeqCst);
         }
-        self.load.overloaded.load(Ordering::Relaxed)
+        self.load.overloaded.load(Ordering::SeqCst)
     }
 }
 
@@ -275,6 +398,16 @@ impl Server for RealServer {
     }
 
     #[inline]
+    fn last_weight(&self) -> u32 {
+        self.0.last_weight()
+    }
+
+    #[inline]
+    fn endpoint(&self) -> Endpoint {
+        self.0.endpoint
+    }
+
+    #[inline]
     fn active(&self) -> u32 {
         self.0.active()
     }
@@ -282,6 +415,11 @@ impl Server for RealServer {
     #[inline]
     fn inactive(&self) -> u32 {
         self.0.inactive()
+    }
+
+    #[inline]
+    fn connections(&self) -> u64 {
+        self.0.connections()
     }
 
     #[inline]

@@ -5,26 +5,27 @@
 use crate::{
     destination::{self, Destination, RealServer},
     filter::Known,
-    path::{Path, Way},
-    procfs::{IpVs, Status},
+    path::{Path, Switches, Way, SERVER_POINTS},
+    procfs::{IpVs, IpVsConn, Status},
     scheduler::{Bound, Name},
     service::{self, Key, Service},
     sysctl,
 };
 use kernel::{
-    alloc::KVVec,
+    alloc::{KVVec, KVec},
     new_mutex,
     prelude::*,
     sync::{Arc, Mutex},
 };
 use knet::{
-    hook,
+    hook::{self, Point},
     namespace::{Instance, Net},
+    packet::{V4, V6},
     procfs, rcu,
     sysctl::Directory,
     work::Ticker,
 };
-use lvs_core::{timeout::Timeouts, Endpoint};
+use lvs_core::{timeout::Timeouts, Endpoint, Family};
 
 /// The buckets of a connection table that does not exist yet.
 const INITIAL_BUCKETS: u32 = 1 << 10;
@@ -35,15 +36,63 @@ const FIRST_TICK: u32 = 1000;
 #[pin_data]
 pub struct Director {
     net: Net,
+    /// Settings that are on or off.
+    pub switches: Arc<Switches>,
     #[pin]
     config: Mutex<Config>,
 }
 
 /// Dropped in order: the hooks first, so that no packet uses the rest, then the timer.
 struct Working {
-    hooks: hook::Registration<Path>,
+    hooks: Hooks,
     _ticker: Ticker<Path>,
     path: Arc<Path>,
+}
+
+/// Those of each IP version that a service or a destination was ever of.
+#[derive(Default)]
+struct Hooks {
+    v4: Option<hook::Registration<Path>>,
+    v6: Option<hook::Registration<Path>>,
+}
+
+impl Hooks {
+    /// Where packets meet a director.
+    fn points(way: Way, hosts_server: bool) -> Result<KVec<(Point, i32)>> {
+        let mut points = KVec::new();
+        points.extend_from_slice(way.points(), GFP_KERNEL)?;
+        if hosts_server {
+            points.extend_from_slice(SERVER_POINTS, GFP_KERNEL)?;
+        }
+        Ok(points)
+    }
+
+    /// Sees to it that there are hooks for this family.
+    fn cover(&mut self, family: Family, path: &Arc<Path>, points: &[(Point, i32)]) -> Result {
+        let net = path.net;
+        match (family, &self.v4, &self.v6) {
+            (Family::V4, None, _) => {
+                self.v4 = Some(hook::Registration::new::<V4>(net, path.clone(), points)?);
+            }
+            (Family::V6, _, None) => {
+                self.v6 = Some(hook::Registration::new::<V6>(net, path.clone(), points)?);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The same at other points.
+    fn moved(&self, path: &Arc<Path>, points: &[(Point, i32)]) -> Result<Self> {
+        let mut hooks = Self::default();
+        if self.v4.is_some() {
+            hooks.cover(Family::V4, path, points)?;
+        }
+        if self.v6.is_some() {
+            hooks.cover(Family::V6, path, points)?;
+        }
+        Ok(hooks)
+    }
 }
 
 struct Config {
@@ -53,12 +102,17 @@ struct Config {
     services: KVVec<Arc<Service>>,
     timeouts: Timeouts,
     way: Way,
+    /// A real server was ever one of this host's addresses.
+    hosts_server: bool,
     most_connections: u32,
+    /// The same as the director's.
+    switches: Arc<Switches>,
 }
 
 /// What administrators see below `/proc`.
 struct Files {
     _list: procfs::File<IpVs>,
+    _connections: procfs::ListFile<IpVsConn>,
     _status: procfs::File<Status>,
     _settings: Directory<Director>,
 }
@@ -79,20 +133,34 @@ impl Config {
         rcu::read(|section| path.services.find(section, key).cloned()).ok_or(ESRCH)
     }
 
-    /// The working parts, begun if there are none.
-    fn work(&mut self, net: Net) -> Result<&Working> {
+    /// The working parts, begun if there are none, for packets of this family too.
+    fn work(&mut self, net: Net, family: Family) -> Result<&Working> {
         if self.working.is_none() {
-            let path = Path::new(net, self.timeouts)?;
+            let path = Path::new(net, self.timeouts, self.switches.clone())?;
             let ticker = Ticker::start(path.clone(), FIRST_TICK)?;
             path.connections.set_limit(self.most_connections as usize);
-            let hooks = hook::Registration::new(net, path.clone(), self.way.points())?;
             self.working = Some(Working {
-                hooks,
+                hooks: Hooks::default(),
                 _ticker: ticker,
                 path,
             });
         }
-        self.working.as_ref().ok_or(EINVAL)
+        let points = Hooks::points(self.way, self.hosts_server)?;
+        let working = self.working.as_mut().ok_or(EINVAL)?;
+        working.hooks.cover(family, &working.path, &points)?;
+        Ok(working)
+    }
+
+    /// Moves the hooks. The new ones come before the old ones go, so that no packet slips through;
+    /// one that meets both is the first one's.
+    fn move_hooks(&mut self, way: Way, hosts_server: bool) -> Result {
+        if let Some(working) = &mut self.working {
+            let points = Hooks::points(way, hosts_server)?;
+            working.hooks = working.hooks.moved(&working.path, &points)?;
+        }
+        self.way = way;
+        self.hosts_server = hosts_server;
+        Ok(())
     }
 
     /// Takes `service` out of use. Either all of it happens or nothing.
@@ -112,9 +180,12 @@ impl Config {
 
 impl Instance for Director {
     fn start(net: Net) -> Result<Arc<Self>> {
+        let switches = Arc::new(Switches::default(), GFP_KERNEL)?;
+        let shared = switches.clone();
         let director = Arc::pin_init(
             pin_init!(Self {
                 net,
+                switches,
                 config <- new_mutex!(
                     Config {
                         files: None,
@@ -122,6 +193,8 @@ impl Instance for Director {
                         services: KVVec::new(),
                         timeouts: Timeouts::new(),
                         way: Way::ShortCut,
+                        hosts_server: false,
+                        switches: shared,
                         most_connections: Self::MOST_CONNECTIONS,
                     },
                     "ipvs_rs_config"
@@ -132,11 +205,18 @@ impl Instance for Director {
         // From here on it can be reached; until it is registered the files' readers find nothing.
         let files = Files {
             _list: procfs::File::new(net)?,
+            _connections: procfs::ListFile::new(net)?,
             _status: procfs::File::new(net)?,
             _settings: Directory::new(net, sysctl::PATH, &sysctl::SETTINGS, director.clone())?,
         };
         director.config.lock().files = Some(files);
         Ok(director)
+    }
+
+    fn device_gone(&self) {
+        if let Some(path) = self.path() {
+            path.forget_routes();
+        }
     }
 
     fn stop(&self) {
@@ -167,7 +247,7 @@ impl Director {
             return Err(EEXIST);
         }
         config.services.reserve(1, GFP_KERNEL)?;
-        let path = config.work(self.net)?.path.clone();
+        let path = config.work(self.net, key.family())?.path.clone();
         let known = Known::new(path.filter.clone(), key.address(), None);
         let service = Service::new(key, settings, scheduler, known)?;
         path.services.insert(&service)?;
@@ -233,27 +313,26 @@ impl Director {
     }
 
     /// Adds a destination to a service; one that was deleted while it had connections comes back
-    /// with them. [`ESRCH`]: no such service; [`EEXIST`]: the destination is there already;
-    /// [`EBUSY`]: its address is one of this host.
+    /// with them. [`ESRCH`]: no such service; [`EEXIST`]: the destination is there already.
     pub fn add_destination(
         &self,
         key: &Key,
         endpoint: Endpoint,
         settings: &destination::Settings,
     ) -> Result {
-        let config = self.config.lock();
+        let mut config = self.config.lock();
         let service = config.find(key)?;
         if service.find(endpoint).is_some() {
             return Err(EEXIST);
         }
-        if endpoint
-            .address
-            .v4()
-            .is_some_and(|address| self.net.is_local(address))
-        {
-            return Err(EBUSY);
+        let path = config
+            .work(self.net, endpoint.address.family())?
+            .path
+            .clone();
+        if !config.hosts_server && self.net.is_local(endpoint.address) {
+            let way = config.way;
+            config.move_hooks(way, true)?;
         }
-        let path = &config.working.as_ref().ok_or(ESRCH)?.path;
         path.reserve_deleted(1)?;
         let server = match path.take_deleted(*key, endpoint) {
             Some(server) => {
@@ -285,9 +364,7 @@ impl Director {
         let config = self.config.lock();
         let service = config.find(key)?;
         let server = service.find(endpoint).ok_or(ENOENT)?;
-        server.set(settings);
-        service.edited(&server);
-        Ok(())
+        service.edit_destination(&server, settings)
     }
 
     /// Deletes a destination. What clients send it is dropped from now on, and its connections
@@ -333,6 +410,12 @@ impl Director {
     pub fn destinations(&self, key: &Key) -> Result<KVVec<RealServer>> {
         let config = self.config.lock();
         config.find(key)?.servers()
+    }
+
+    /// The packet path, if it works. Process context.
+    pub(crate) fn path(&self) -> Option<Arc<Path>> {
+        let config = self.config.lock();
+        Some(config.working.as_ref()?.path.clone())
     }
 
     /// How full it is. Process context.
@@ -384,13 +467,7 @@ impl Director {
         if config.way == way {
             return Ok(());
         }
-        if let Some(working) = &mut config.working {
-            // The new ones come before the old ones go, so that no packet slips through; one that
-            // meets both is the first one's.
-            let path = working.path.clone();
-            working.hooks = hook::Registration::new(self.net, path, way.points())?;
-        }
-        config.way = way;
-        Ok(())
+        let hosts_server = config.hosts_server;
+        config.move_hooks(way, hosts_server)
     }
 }

@@ -26,11 +26,32 @@ pub struct Filter {
     servers: Slots,
 }
 
+/// The word of an address by which it picks its slots: all of an IPv4 address in network byte order,
+/// or the words of an IPv6 address added up.
+#[inline(always)]
+pub fn word(octets: &[u8]) -> u32 {
+    let mut word: u32 = 0;
+    let mut rest = octets;
+    while let Some((four, tail)) = rest.split_first_chunk() {
+        word = word.wrapping_add(u32::from_ne_bytes(*four));
+        rest = tail;
+    }
+    word
+}
+
+/// The word of any address. See [`word`].
+pub fn word_of(address: Address) -> u32 {
+    match address.v4() {
+        Some(octets) => word(&octets),
+        None => word(&address.octets16()),
+    }
+}
+
 /// Multiplicative hashing (Knuth, "The Art of Computer Programming", section 6.4). It has no key,
 /// since whoever makes addresses collide wins nothing but a lookup.
 #[inline]
-fn slot<const MULTIPLIER: u32>(slots: &Slots, address: [u8; 4]) -> Option<&AtomicU32> {
-    let hash = u32::from_ne_bytes(address).wrapping_mul(MULTIPLIER);
+fn slot<const MULTIPLIER: u32>(slots: &Slots, word: u32) -> Option<&AtomicU32> {
+    let hash = word.wrapping_mul(MULTIPLIER);
     slots.get((hash >> (u32::BITS - ORDER)) as usize)
 }
 
@@ -50,33 +71,33 @@ impl Filter {
         )
     }
 
-    /// False when a packet between these addresses (in network byte order) is certainly of no
+    /// False when a packet between these addresses, given by their [`word`]s, is certainly of no
     /// connection. Any context.
     #[inline]
-    pub fn may_be_ours(&self, source: [u8; 4], destination: [u8; 4]) -> bool {
+    pub fn may_be_ours(&self, source: u32, destination: u32) -> bool {
         // One branch for both, since nearly all packets take the same way.
         self.clients(destination) | self.servers(source) != 0
     }
 
     /// False when what goes to `destination` is certainly of no connection's client.
     #[inline]
-    pub fn may_be_request(&self, destination: [u8; 4]) -> bool {
+    pub fn may_be_request(&self, destination: u32) -> bool {
         self.clients(destination) != 0
     }
 
     /// False when what comes from `source` is certainly no reply.
     #[inline]
-    pub fn may_be_reply(&self, source: [u8; 4]) -> bool {
+    pub fn may_be_reply(&self, source: u32) -> bool {
         self.servers(source) != 0
     }
 
     #[inline]
-    fn clients(&self, destination: [u8; 4]) -> u32 {
+    fn clients(&self, destination: u32) -> u32 {
         slot::<VIRTUAL>(&self.virtuals, destination).map_or(0, |slot| slot.load(Ordering::Relaxed))
     }
 
     #[inline]
-    fn servers(&self, source: [u8; 4]) -> u32 {
+    fn servers(&self, source: u32) -> u32 {
         slot::<SERVER>(&self.servers, source).map_or(0, |slot| slot.load(Ordering::Relaxed))
     }
 }
@@ -105,18 +126,17 @@ impl Known {
 
     fn count(&self, change: impl Fn(&AtomicU32) -> u32) {
         let filter = &self.filter;
-        match self.service.map(Address::v4) {
-            Some(Some(address)) => {
-                slot::<VIRTUAL>(&filter.virtuals, address).map(&change);
+        match self.service {
+            Some(address) => {
+                slot::<VIRTUAL>(&filter.virtuals, word_of(address)).map(&change);
             }
-            Some(None) => {}
             // Nobody knows the virtual addresses of a firewall mark.
             None => filter.virtuals.iter().for_each(|slot| {
                 change(slot);
             }),
         }
-        if let Some(address) = self.server.and_then(Address::v4) {
-            slot::<SERVER>(&filter.servers, address).map(change);
+        if let Some(address) = self.server {
+            slot::<SERVER>(&filter.servers, word_of(address)).map(change);
         }
     }
 }

@@ -4,11 +4,13 @@
 
 use crate::{
     connection::{direction, Connection},
-    destination::Forwarding,
+    destination::{Destination, Forwarding},
     path::Path,
 };
+use core::sync::atomic::Ordering;
 use knet::{
-    packet::{Packet, RoutedPacket, Verdict},
+    hook::Point,
+    packet::{NotRouted, Packet, RoutedPacket, Tracking, Verdict, Version},
     rcu::Section,
     route::Route,
     table::Entry,
@@ -18,63 +20,66 @@ use lvs_core::{
     packet,
     rewrite::{self, Side, TransportChecksum},
     state::Direction,
-    Endpoint, Protocol,
+    Address, Endpoint, Protocol,
 };
 
 /// Bytes of a TCP header without options.
 const TCP_BYTES: u16 = 20;
 /// Bytes of a UDP header.
 const UDP_BYTES: u16 = 8;
-/// An IPv4 header without options, which a tunnel adds (RFC 2003).
-const IP_HEADER_BYTES: u16 = 20;
 
 impl Path {
-    /// Sends a client's packet to the connection's server.
+    /// Notes a client's packet and sends it to the connection's server, from hook `point`.
     #[inline(always)]
-    pub(crate) fn forward(
+    pub(crate) fn forward<V: Version>(
         &self,
         section: &Section<'_>,
-        packet: Packet<'_>,
+        point: Point,
+        packet: Packet<'_, V>,
         headers: &packet::Packet,
         connection: &Entry<Connection>,
     ) -> Verdict {
-        let destination = connection.destination();
-        let forwarding = connection.forwarding();
         // A server that was deleted may be gone: its connections wait for their timeout, or for
         // the server to be added again.
-        if !destination.is_available() {
+        if !connection.destination().is_available() {
             return packet.discard();
         }
-        self.note(section, connection, direction(forwarding), headers);
+        let direction = direction(connection.forwarding());
+        self.note(section, connection, direction, headers);
+        self.transmit(section, point, packet, headers, connection)
+    }
 
+    /// Sends a client's packet to the connection's server, from hook `point`.
+    #[inline(always)]
+    pub(crate) fn transmit<V: Version>(
+        &self,
+        section: &Section<'_>,
+        point: Point,
+        packet: Packet<'_, V>,
+        headers: &packet::Packet,
+        connection: &Connection,
+    ) -> Verdict {
+        let destination = connection.destination();
+        let forwarding = connection.forwarding();
         let server = connection.server();
-        let Some(address) = server.address.v4() else {
-            return packet.discard();
-        };
-        let mut route = Route {
-            destination: address,
-            source: [0; 4],
-            overhead: 0,
-            direct: false,
-            cache: &destination.route,
-            preferred: Some(&destination.source),
-        };
-        match forwarding {
-            Forwarding::Masquerading => {}
-            Forwarding::Tunneling => route.overhead = IP_HEADER_BYTES,
-            Forwarding::DirectRouting => {
-                route.direct = true;
-                route.cache = &destination.direct_route;
-            }
-        }
+        let route = route_to(destination, forwarding, server.address);
         let writable = rewritten_bytes(headers);
         let bytes = packet.len();
         let mut packet = match packet.prepare(section, self.net, &route, writable) {
             Ok(packet) => packet,
-            Err(verdict) => return verdict,
+            Err(NotRouted::Local(packet)) => {
+                return self.deliver(point, packet, headers, connection);
+            }
+            Err(NotRouted::Over(verdict)) => return verdict,
         };
+        let tracking = self.tracking();
         let rewritten = match forwarding {
-            Forwarding::Masquerading => rewrite_side(&mut packet, Side::Destination, server),
+            Forwarding::Masquerading => {
+                if tracking.0 {
+                    packet.track_server(server);
+                }
+                rewrite_side(&mut packet, headers, Side::Destination, server)
+            }
             Forwarding::Tunneling | Forwarding::DirectRouting => age(&mut packet),
         };
         if rewritten.is_none() {
@@ -82,69 +87,101 @@ impl Path {
         }
         destination.statistics.live.packet_in(bytes);
         match forwarding {
-            Forwarding::Masquerading | Forwarding::DirectRouting => packet.send(),
-            Forwarding::Tunneling => packet.send_in_ip(destination.source.get(), address),
+            Forwarding::Masquerading | Forwarding::DirectRouting => packet.send(tracking),
+            Forwarding::Tunneling => {
+                packet.send_through(destination.tunnel(), server.address, tracking)
+            }
         }
     }
 
-    /// Sends a server's reply to the connection's client, as if from the virtual server.
+    /// Lets a client's packet go on to the connection's server on this very host.
+    #[cold]
+    #[inline(never)]
+    fn deliver<V: Version>(
+        &self,
+        point: Point,
+        mut packet: Packet<'_, V>,
+        headers: &packet::Packet,
+        connection: &Connection,
+    ) -> Verdict {
+        // Routing has to see where it was sent, since it was for this host in any case.
+        if point != Point::LocalIn {
+            return packet.accept();
+        }
+        let bytes = packet.len();
+        if connection.forwarding() == Forwarding::Masquerading
+            && rewrite_in_place(&mut packet, headers, Side::Destination, connection.server())
+                .is_none()
+        {
+            return packet.discard();
+        }
+        let destination = connection.destination();
+        destination.statistics.live.packet_in(bytes);
+        packet.deliver()
+    }
+
+    /// Sends a server's reply to the connection's client, as if from the virtual server, from hook
+    /// `point`.
     #[inline(always)]
-    pub(crate) fn reply(
+    pub(crate) fn reply<V: Version>(
         &self,
         section: &Section<'_>,
-        packet: Packet<'_>,
+        point: Point,
+        packet: Packet<'_, V>,
         headers: &packet::Packet,
         connection: &Entry<Connection>,
     ) -> Verdict {
         self.note(section, connection, Direction::Output, headers);
 
         let from = connection.virtual_endpoint();
-        let (Some(client), Some(source)) = (connection.client().address.v4(), from.address.v4())
-        else {
-            return packet.discard();
-        };
-        let route = Route {
-            destination: client,
-            source,
-            overhead: 0,
-            direct: false,
-            cache: connection.reply_route(),
-            preferred: None,
-        };
+        let route = route_back(connection);
         let writable = rewritten_bytes(headers);
         let bytes = packet.len();
         let mut packet = match packet.prepare(section, self.net, &route, writable) {
             Ok(packet) => packet,
-            Err(verdict) => return verdict,
+            // The client is on this host. Before routing, a packet from the virtual address, which
+            // is this host's, would be a martian.
+            Err(NotRouted::Local(packet)) if point == Point::PreRouting => return packet.accept(),
+            Err(NotRouted::Local(packet)) => {
+                return self.reply_in_passing(section, point, packet, headers, connection);
+            }
+            Err(NotRouted::Over(verdict)) => return verdict,
         };
-        if rewrite_side(&mut packet, Side::Source, from).is_none() {
+        if rewrite_side(&mut packet, headers, Side::Source, from).is_none() {
             return packet.discard();
         }
         connection.destination().statistics.live.packet_out(bytes);
-        packet.send()
+        packet.send(self.tracking())
     }
 
-    /// Makes a reply that the host is forwarding anyway look as if from the virtual server, and lets
-    /// it go on. Its time to live has been counted down already.
-    pub(crate) fn reply_in_passing(
+    /// Whether connections are tracked.
+    #[inline(always)]
+    pub(crate) fn tracking(&self) -> Tracking {
+        Tracking(self.switches.conntrack.load(Ordering::Relaxed))
+    }
+
+    /// Makes a reply that goes its way over this host look as if from the virtual server, and lets
+    /// it go on. If it is forwarded, its time to live has been counted down already.
+    pub(crate) fn reply_in_passing<V: Version>(
         &self,
         section: &Section<'_>,
-        mut packet: Packet<'_>,
+        point: Point,
+        mut packet: Packet<'_, V>,
         headers: &packet::Packet,
         connection: &Entry<Connection>,
     ) -> Verdict {
         self.note(section, connection, Direction::Output, headers);
-        let checksum = transport_checksum(packet.checksum_is_partial());
         let from = connection.virtual_endpoint();
         let bytes = packet.len();
-        let rewritten = packet
-            .writable(rewritten_bytes(headers).into())
-            .is_ok_and(|header| rewrite::rewrite(header, Side::Source, from, checksum).is_ok());
-        if !rewritten {
+        if rewrite_in_place(&mut packet, headers, Side::Source, from).is_none() {
             return packet.discard();
         }
         connection.destination().statistics.live.packet_out(bytes);
-        packet.accept()
+        if point == Point::LocalIn {
+            packet.deliver()
+        } else {
+            packet.accept()
+        }
     }
 
     /// Notes what a packet means for its connection.
@@ -162,6 +199,53 @@ impl Path {
         if connection.timeout() != timeout {
             self.connections.set_timeout(connection, timeout);
         }
+    }
+}
+
+/// The way to a server, by the forwarding method of the connection.
+#[inline(always)]
+pub(crate) fn route_to(
+    destination: &Destination,
+    forwarding: Forwarding,
+    server: Address,
+) -> Route<'_> {
+    let route = Route {
+        destination: server,
+        source: None,
+        overhead: 0,
+        direct: false,
+        cache: &destination.route,
+        cookie: &destination.cookie,
+        preferred: Some(&destination.source),
+    };
+    match forwarding {
+        Forwarding::Masquerading => route,
+        Forwarding::Tunneling => Route {
+            overhead: destination.tunnel().overhead(server.family()),
+            ..route
+        },
+        Forwarding::DirectRouting => Route {
+            direct: true,
+            cache: &destination.direct_route,
+            cookie: &destination.direct_cookie,
+            preferred: None,
+            ..route
+        },
+    }
+}
+
+/// The way to a connection's client.
+#[inline(always)]
+pub(crate) fn route_back(connection: &Connection) -> Route<'_> {
+    let (cache, cookie) = connection.reply_route();
+    Route {
+        destination: connection.client().address,
+        source: Some(connection.virtual_endpoint().address),
+        overhead: 0,
+        direct: false,
+        cache,
+        cookie,
+        preferred: None,
     }
 }
 
@@ -187,15 +271,37 @@ fn transport_checksum(partial: bool) -> TransportChecksum {
 
 /// Rewrites one side's address and port and takes a hop off the time to live.
 #[inline(always)]
-fn rewrite_side(packet: &mut RoutedPacket<'_>, side: Side, to: Endpoint) -> Option<()> {
+fn rewrite_side<V: Version>(
+    packet: &mut RoutedPacket<'_, V>,
+    headers: &packet::Packet,
+    side: Side,
+    to: Endpoint,
+) -> Option<()> {
     let checksum = transport_checksum(packet.checksum_is_partial());
     let bytes = packet.writable();
-    rewrite::rewrite(bytes, side, to, checksum).ok()?;
-    rewrite::decrement_ttl(bytes).ok()
+    // The same, but so that the compiler knows the family.
+    let headers = packet::Packet {
+        family: V::FAMILY,
+        ..*headers
+    };
+    rewrite::rewrite(bytes, &headers, side, to, checksum).ok()?;
+    rewrite::decrement_ttl(V::FAMILY, bytes).ok()
+}
+
+/// Rewrites one side's address and port of a packet that stays on its way.
+fn rewrite_in_place<V: Version>(
+    packet: &mut Packet<'_, V>,
+    headers: &packet::Packet,
+    side: Side,
+    to: Endpoint,
+) -> Option<()> {
+    let checksum = transport_checksum(packet.checksum_is_partial());
+    let bytes = packet.writable(rewritten_bytes(headers).into()).ok()?;
+    rewrite::rewrite(bytes, headers, side, to, checksum).ok()
 }
 
 /// Takes a hop off the time to live.
 #[inline(always)]
-fn age(packet: &mut RoutedPacket<'_>) -> Option<()> {
-    rewrite::decrement_ttl(packet.writable()).ok()
+fn age<V: Version>(packet: &mut RoutedPacket<'_, V>) -> Option<()> {
+    rewrite::decrement_ttl(V::FAMILY, packet.writable()).ok()
 }

@@ -9,10 +9,10 @@
 use crate::{
     connection::{client_hash, Connection},
     destination::RealServer,
-    filter::Filter,
+    filter::{self, Filter},
     service::{Index, Key},
 };
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use kernel::{
     alloc::KVec,
     new_mutex,
@@ -22,19 +22,19 @@ use kernel::{
 use knet::{
     hook::{Handler, Point},
     namespace::Net,
-    packet::{Packet, Verdict},
+    packet::{Packet, Verdict, Version},
     random,
     rcu::{Boxed, Cell, Section},
-    table::{Entry, Refused, Table},
+    table::{Entry, Table},
     work::{self, Tick},
 };
 use lvs_core::{
     hash::HashKey,
-    packet::{self, ParseError, TcpFlags},
+    packet::{self, ParseError, TcpFlags, IPV4_HEADER, IPV6_HEADER},
     rate::PERIOD,
     state::State,
     timeout::Timeouts,
-    Endpoint, Protocol,
+    Endpoint, Family, Protocol,
 };
 
 /// Just before destination NAT, hence after conntrack (-200) and mangle (-150).
@@ -43,8 +43,20 @@ const PRE_ROUTING_PRIORITY: i32 = -102;
 const LOCAL_IN_PRIORITY: i32 = 98;
 /// After filter (0), before source NAT (100).
 const FORWARD_PRIORITY: i32 = 98;
-/// Bytes of an IPv4 header without options.
-const PLAIN_HEADER: u16 = 20;
+/// Just after destination NAT (-100), hence after conntrack and mangle.
+const LOCAL_OUT_PRIORITY: i32 = -98;
+
+/// Where besides, when a real server is this host: its replies do not pass the others.
+pub(crate) const SERVER_POINTS: &[(Point, i32)] = &[(Point::LocalOut, LOCAL_OUT_PRIORITY)];
+
+/// Settings that are on or off. Any context.
+#[derive(Default)]
+pub struct Switches {
+    /// Connections are tracked by conntrack.
+    pub conntrack: AtomicBool,
+    /// A client's template ends when its server is quiesced.
+    pub expire_quiescent_template: AtomicBool,
+}
 
 /// The way that packets of known connections take.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -100,10 +112,12 @@ pub struct Path {
     pub connections: Table<Connection>,
     /// What tells bystanders.
     pub filter: Arc<Filter>,
-    hash: HashKey,
+    pub(crate) hash: HashKey,
     timeouts: Cell<Timeouts>,
     /// New connections that were refused since there were too many.
-    refused: AtomicU64,
+    pub(crate) refused: AtomicU64,
+    /// The settings that packets look at.
+    pub(crate) switches: Arc<Switches>,
     /// The second in which rates were last estimated.
     estimated: AtomicU32,
     #[pin]
@@ -112,7 +126,7 @@ pub struct Path {
 
 impl Path {
     /// Nothing yet. Process context.
-    pub fn new(net: Net, timeouts: Timeouts) -> Result<Arc<Self>> {
+    pub fn new(net: Net, timeouts: Timeouts, switches: Arc<Switches>) -> Result<Arc<Self>> {
         let hash = HashKey::new(random::number(), random::number());
         let services = Index::new(hash)?;
         let filter = Filter::new()?;
@@ -127,6 +141,7 @@ impl Path {
                 hash,
                 timeouts,
                 refused: AtomicU64::new(0),
+                switches,
                 estimated: AtomicU32::new(work::seconds()),
                 deleted <- new_mutex!(KVec::new(), "ipvs_rs_deleted"),
             }),
@@ -165,6 +180,18 @@ impl Path {
         Some(deleted.remove(index).ok()?.server)
     }
 
+    /// Forgets the routes to all destinations: a route of IPv6 keeps its device. Process context.
+    pub fn forget_routes(&self) {
+        self.services.for_each(|service, section| {
+            for server in service.pool(section).iter().flat_map(|pool| &pool.servers) {
+                server.forget_routes();
+            }
+        });
+        for deleted in self.deleted.lock().iter() {
+            deleted.server.forget_routes();
+        }
+    }
+
     /// New connections that were refused since there were too many. Any context.
     pub fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
@@ -178,14 +205,13 @@ impl Path {
     }
 
     #[inline(always)]
-    fn hash(&self, packet: &packet::Packet, client: Endpoint) -> u32 {
+    pub(crate) fn hash(&self, packet: &packet::Packet, client: Endpoint) -> u32 {
         client_hash(&self.hash, packet.family, packet.protocol, client)
     }
 
-    /// The connection that the client of `packet` has, if it is not one that a new one with the
-    /// same ports may replace. The hash is that of the packet's source.
+    /// The connection that the client of `packet` has. The hash is that of the packet's source.
     #[inline(always)]
-    fn find_request<'a>(
+    pub(crate) fn find_request<'a>(
         &self,
         section: &'a Section<'_>,
         packet: &packet::Packet,
@@ -197,7 +223,7 @@ impl Path {
 
     /// The connection to whose client a server sends `packet`. The hash is that of its destination.
     #[inline(always)]
-    fn find_reply<'a>(
+    pub(crate) fn find_reply<'a>(
         &self,
         section: &'a Section<'_>,
         packet: &packet::Packet,
@@ -207,147 +233,190 @@ impl Path {
             .find(section, hash, |connection| connection.is_reply(packet))
     }
 
-    /// False for a packet of a bystander, which cannot belong to a connection.
-    #[inline]
-    fn may_be_ours(&self, packet: &Packet<'_>) -> bool {
-        let (source, destination) = packet::addresses_v4(packet.ipv4_header());
-        self.filter.may_be_ours(source, destination)
+    /// False for a packet of a bystander, which cannot belong to a connection. An error may come
+    /// from anywhere.
+    #[inline(always)]
+    fn may_be_ours<V: Version>(&self, packet: &Packet<'_, V>) -> bool {
+        let (source, destination) = words(packet);
+        self.filter.may_be_ours(source, destination) || packet::is_icmp(V::FAMILY, packet.head())
     }
 
+    /// A packet that was received and is not routed yet.
     #[inline(never)]
-    fn pre_routing(&self, section: &Section<'_>, mut packet: Packet<'_>) -> Verdict {
-        let (source, destination) = packet::addresses_v4(packet.ipv4_header());
-        let may_be_request = self.filter.may_be_request(destination);
-        let Some(headers) = parse(&mut packet) else {
-            return packet.accept();
-        };
-        // A fragment goes on to LOCAL_IN, where the packet is whole again.
-        if headers.more_fragments {
-            return packet.accept();
+    fn pre_routing<V: Version>(&self, section: &Section<'_>, mut packet: Packet<'_, V>) -> Verdict {
+        match read(&mut packet) {
+            Ok(headers) => self.known(section, packet, &headers),
+            Err(unusual) => self.unusual(section, Point::PreRouting, packet, unusual),
         }
-        if may_be_request {
-            let hash = self.hash(&headers, headers.source);
-            if let Some(connection) = self.find_request(section, &headers, hash) {
+    }
+
+    /// A packet before routing, whose headers were read: one of a known connection leaves here.
+    #[inline(always)]
+    fn known<V: Version>(
+        &self,
+        section: &Section<'_>,
+        packet: Packet<'_, V>,
+        headers: &packet::Packet,
+    ) -> Verdict {
+        let (source, destination) = words(&packet);
+        if self.filter.may_be_request(destination) {
+            let hash = self.hash(headers, headers.source);
+            if let Some(connection) = self.find_request(section, headers, hash) {
                 // Options are for the host to judge, so such a packet takes the way over LOCAL_IN.
-                let plain = headers.network_header_len == PLAIN_HEADER;
-                if begins_anew(connection, &headers) || !plain || !packet.is_to_host() {
+                if begins_anew(connection, headers)
+                    || !is_plain::<V>(headers)
+                    || !packet.is_to_host()
+                {
                     return packet.accept();
                 }
-                return self.forward(section, packet, &headers, connection);
+                return self.forward(section, Point::PreRouting, packet, headers, connection);
             }
         }
         if self.filter.may_be_reply(source) {
-            let hash = self.hash(&headers, headers.destination);
-            if let Some(connection) = self.find_reply(section, &headers, hash) {
+            let hash = self.hash(headers, headers.destination);
+            if let Some(connection) = self.find_reply(section, headers, hash) {
                 if !packet.is_to_host() {
                     return packet.accept();
                 }
-                return self.reply(section, packet, &headers, connection);
+                return self.reply(section, Point::PreRouting, packet, headers, connection);
             }
         }
         packet.accept()
     }
 
-    /// A packet that the host forwards: a reply, where there is no short cut.
-    fn passing(&self, section: &Section<'_>, mut packet: Packet<'_>) -> Verdict {
-        let Some(headers) = parse(&mut packet) else {
-            return packet.accept();
-        };
-        if headers.more_fragments {
-            return packet.accept();
+    /// A packet that the host forwards, or sends: a reply, where there is no short cut or where the
+    /// server is this host.
+    #[inline(never)]
+    fn passing<V: Version>(
+        &self,
+        section: &Section<'_>,
+        point: Point,
+        mut packet: Packet<'_, V>,
+    ) -> Verdict {
+        match read(&mut packet) {
+            Ok(headers) => self.passing_reply(section, point, packet, &headers),
+            Err(unusual) => self.unusual(section, point, packet, unusual),
         }
-        let hash = self.hash(&headers, headers.destination);
-        match self.find_reply(section, &headers, hash) {
-            Some(connection) => self.reply_in_passing(section, packet, &headers, connection),
+    }
+
+    fn passing_reply<V: Version>(
+        &self,
+        section: &Section<'_>,
+        point: Point,
+        packet: Packet<'_, V>,
+        headers: &packet::Packet,
+    ) -> Verdict {
+        let hash = self.hash(headers, headers.destination);
+        match self.find_reply(section, headers, hash) {
+            Some(connection) => self.reply_in_passing(section, point, packet, headers, connection),
             None => packet.accept(),
         }
     }
 
+    /// A packet that was routed to this host.
     #[inline(never)]
-    fn local_in(&self, section: &Section<'_>, mut packet: Packet<'_>) -> Verdict {
-        let (_, destination) = packet::addresses_v4(packet.ipv4_header());
-        if !self.filter.may_be_request(destination) {
-            return packet.accept();
+    fn local_in<V: Version>(&self, section: &Section<'_>, mut packet: Packet<'_, V>) -> Verdict {
+        match read(&mut packet) {
+            Ok(headers) => self.arrived(section, packet, &headers),
+            Err(unusual) => self.unusual(section, Point::LocalIn, packet, unusual),
         }
-        let Some(headers) = parse(&mut packet) else {
-            return packet.accept();
-        };
+    }
+
+    #[inline(always)]
+    fn arrived<V: Version>(
+        &self,
+        section: &Section<'_>,
+        packet: Packet<'_, V>,
+        headers: &packet::Packet,
+    ) -> Verdict {
+        let (source, destination) = words(&packet);
         if !packet.is_to_host() {
             return packet.accept();
         }
-        let protocol = headers.protocol;
-        let hash = self.hash(&headers, headers.source);
-        if let Some(connection) = self.find_request(section, &headers, hash) {
-            if !begins_anew(connection, &headers) {
-                return self.forward(section, packet, &headers, connection);
+        // The client is on this host.
+        if self.filter.may_be_reply(source) {
+            let hash = self.hash(headers, headers.destination);
+            if let Some(connection) = self.find_reply(section, headers, hash) {
+                return self.reply(section, Point::LocalIn, packet, headers, connection);
+            }
+        }
+        if !self.filter.may_be_request(destination) {
+            return packet.accept();
+        }
+        let hash = self.hash(headers, headers.source);
+        if let Some(connection) = self.find_request(section, headers, hash) {
+            if !begins_anew(connection, headers) {
+                return self.forward(section, Point::LocalIn, packet, headers, connection);
             }
             self.connections.remove(connection);
         }
+        self.schedule(section, packet, headers, hash)
+    }
 
-        let mark = packet.mark();
-        let service =
-            self.services
-                .for_packet(section, mark, headers.family, protocol, headers.destination);
-        let Some(service) = service else {
-            return packet.accept();
-        };
-        // What is no beginning of a connection is answered by this host, which knows none (RST).
-        if protocol == Protocol::Tcp && !is_beginning(headers.tcp_flags) {
-            return packet.accept();
-        }
-        let selected = service.pool(section).and_then(|pool| pool.select());
-        let Some(server) = selected else {
-            return packet.refuse();
-        };
-
-        let mark = match service.key {
-            Key::Mark { mark, .. } => mark,
-            Key::Address { .. } => 0,
-        };
-        let connection = Connection::new(&headers, protocol, mark, server.clone());
-        let timeout = self.timeout(section, connection.state());
-        let inserted = self.connections.insert(
-            section,
-            hash,
-            connection,
-            work::seconds(),
-            timeout,
-            |other| other.is_request(&headers),
-        );
-        let connection = match inserted {
-            // Deleted since it was chosen: the client will try again.
-            Ok(connection) if !server.is_available() => {
-                self.connections.remove(connection);
-                return packet.discard();
-            }
-            Ok(connection) => {
-                server.statistics.live.connection();
-                connection
-            }
-            // Another CPU was quicker with another packet of the same connection.
-            Err(Refused::Duplicate) => match self.find_request(section, &headers, hash) {
-                Some(connection) => connection,
-                None => return packet.discard(),
+    /// A packet whose ports cannot be read.
+    #[cold]
+    #[inline(never)]
+    fn unusual<V: Version>(
+        &self,
+        section: &Section<'_>,
+        point: Point,
+        packet: Packet<'_, V>,
+        unusual: Unusual,
+    ) -> Verdict {
+        match unusual {
+            Unusual::Unreadable => packet.accept(),
+            Unusual::Other => self.error(section, point, packet),
+            Unusual::Fragment => match self.gather(point, packet) {
+                Ok(packet) => self.gathered(section, point, packet),
+                Err(verdict) => verdict,
             },
-            Err(Refused::Full) => {
-                self.refused.fetch_add(1, Ordering::Relaxed);
-                return packet.discard();
+        }
+    }
+
+    /// Puts a packet together of which this is a fragment, if it may be ours.
+    pub(crate) fn gather<'a, V: Version>(
+        &self,
+        point: Point,
+        packet: Packet<'a, V>,
+    ) -> Result<Packet<'a, V>, Verdict> {
+        let (source, destination) = words(&packet);
+        if point == Point::LocalOut || !self.filter.may_be_ours(source, destination) {
+            return Err(packet.accept());
+        }
+        packet.gather(self.net, point)
+    }
+
+    fn gathered<V: Version>(
+        &self,
+        section: &Section<'_>,
+        point: Point,
+        mut packet: Packet<'_, V>,
+    ) -> Verdict {
+        match (point, read(&mut packet)) {
+            (Point::PreRouting, Ok(headers)) => self.known(section, packet, &headers),
+            (Point::LocalIn, Ok(headers)) => self.arrived(section, packet, &headers),
+            (Point::Forward | Point::LocalOut, Ok(headers)) => {
+                self.passing_reply(section, point, packet, &headers)
             }
-            Err(Refused::NoMemory) => return packet.discard(),
-        };
-        self.forward(section, packet, &headers, connection)
+            (_, Err(Unusual::Other)) => self.error(section, point, packet),
+            (_, Err(Unusual::Unreadable | Unusual::Fragment)) => packet.accept(),
+        }
     }
 }
 
 impl Handler for Path {
     #[inline]
-    fn handle(&self, section: &Section<'_>, point: Point, packet: Packet<'_>) -> Verdict {
+    fn handle<V: Version>(
+        &self,
+        section: &Section<'_>,
+        point: Point,
+        packet: Packet<'_, V>,
+    ) -> Verdict {
         match point {
-            Point::PreRouting if !self.may_be_ours(&packet) => packet.accept(),
-            Point::PreRouting => self.pre_routing(section, packet),
             Point::LocalIn => self.local_in(section, packet),
-            Point::Forward if !self.may_be_ours(&packet) => packet.accept(),
-            Point::Forward => self.passing(section, packet),
+            _ if !self.may_be_ours(&packet) => packet.accept(),
+            Point::PreRouting => self.pre_routing(section, packet),
+            Point::Forward | Point::LocalOut => self.passing(section, point, packet),
         }
     }
 }
@@ -371,35 +440,66 @@ impl Tick for Path {
     }
 }
 
-/// The headers of a packet that a director cares for, made linear where they are not.
+/// What the filter knows a packet's source and destination by.
 #[inline(always)]
-fn parse(packet: &mut Packet<'_>) -> Option<packet::Packet> {
-    match packet::parse(packet.head()) {
-        Ok(headers) => Some(headers),
-        Err(ParseError::Truncated { need }) => pull_and_parse(packet, need),
-        Err(_) => None,
+fn words<V: Version>(packet: &Packet<'_, V>) -> (u32, u32) {
+    let (source, destination) = V::addresses(packet.header());
+    (
+        filter::word(source.as_ref()),
+        filter::word(destination.as_ref()),
+    )
+}
+
+/// Why there are no ports to read in a packet.
+enum Unusual {
+    /// It is a fragment.
+    Fragment,
+    /// It is of another protocol.
+    Other,
+    /// It contradicts itself, or memory ran out.
+    Unreadable,
+}
+
+/// The headers of a whole packet of TCP or UDP, made linear where they are not.
+#[inline(always)]
+fn read<V: Version>(packet: &mut Packet<'_, V>) -> Result<packet::Packet, Unusual> {
+    // The length of one header is known only after the one before; each turn pulls more.
+    loop {
+        match packet::parse(V::FAMILY, packet.head()) {
+            Ok(headers) if headers.more_fragments => return Err(Unusual::Fragment),
+            Ok(headers) => return Ok(headers),
+            Err(ParseError::Truncated { need }) => {
+                pull(packet, need).ok_or(Unusual::Unreadable)?;
+            }
+            Err(ParseError::Fragment) => return Err(Unusual::Fragment),
+            Err(ParseError::NotOurs) => return Err(Unusual::Other),
+            Err(ParseError::Malformed) => return Err(Unusual::Unreadable),
+        }
     }
 }
 
+/// Makes more of a packet linear than was.
 #[cold]
 #[inline(never)]
-fn pull_and_parse(packet: &mut Packet<'_>, mut need: usize) -> Option<packet::Packet> {
-    // The length of one header is known only after the one before.
-    for _ in 0..3 {
-        if need <= packet.head().len() {
-            return None;
-        }
-        packet.pull(need).ok()?;
-        match packet::parse(packet.head()) {
-            Ok(headers) => return Some(headers),
-            Err(ParseError::Truncated { need: more }) => need = more,
-            Err(_) => return None,
-        }
+pub(crate) fn pull<V: Version>(packet: &mut Packet<'_, V>, need: usize) -> Option<()> {
+    if need <= packet.head().len() {
+        return None;
     }
-    None
+    packet.pull(need).ok()
 }
 
-fn is_beginning(flags: TcpFlags) -> bool {
+/// Whether there is nothing between the fixed IP header and the transport header.
+#[inline(always)]
+fn is_plain<V: Version>(headers: &packet::Packet) -> bool {
+    let plain = match V::FAMILY {
+        Family::V4 => IPV4_HEADER,
+        Family::V6 => IPV6_HEADER,
+    };
+    usize::from(headers.network_header_len) == plain
+}
+
+/// Whether a segment opens a connection.
+pub(crate) fn is_beginning(flags: TcpFlags) -> bool {
     flags.contains(TcpFlags::SYN)
         && !flags.contains(TcpFlags::ACK)
         && !flags.contains(TcpFlags::RST)
@@ -407,7 +507,7 @@ fn is_beginning(flags: TcpFlags) -> bool {
 
 /// True when a client uses a port again whose former connection is over (RFC 9293 section 3.6.1).
 fn begins_anew(connection: &Connection, headers: &packet::Packet) -> bool {
-    connection.protocol() == Protocol::Tcp
+    connection.protocol() == Some(Protocol::Tcp)
         && is_beginning(headers.tcp_flags)
         && matches!(connection.state(), State::TimeWait | State::Close)
 }

@@ -2,9 +2,14 @@
 
 //! `/proc/net/ip_vs`, in the format that is parsed all over the world, and `/proc/net/ip_vs_status`.
 
-use crate::{director::Director, scheduler::Server, service::Key, uapi};
+use crate::{connection::Connection, director::Director, scheduler::Server, service::Key, uapi};
 use kernel::{prelude::*, seq_file::SeqFile, seq_print};
-use knet::{procfs::Content, rcu};
+use knet::{
+    procfs::{Content, List},
+    rcu,
+    table::Entry,
+    work,
+};
 
 /// How full the director is, a line each, as a name and a number.
 pub(crate) struct Status;
@@ -19,6 +24,57 @@ impl Content for Status {
         seq_print!(file, "Conn max:\t{}\n", director.most_connections());
         seq_print!(file, "Conns refused:\t{}\n", load.refused);
         seq_print!(file, "Conn buckets:\t{}\n", load.buckets);
+    }
+}
+
+/// The list of connections and templates.
+pub(crate) struct IpVsConn;
+
+impl List for IpVsConn {
+    type Of = Director;
+    const NAME: &'static CStr = c"ip_vs_conn";
+
+    fn heading(file: &SeqFile) {
+        seq_print!(
+            file,
+            "Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Expires PEName PEData\n"
+        );
+    }
+
+    fn find(director: &Director, from: u32) -> Option<u32> {
+        let path = director.path()?;
+        rcu::read(|section| path.connections.first_from(section, from, |_| {}))
+    }
+
+    fn show(director: &Director, key: u32, file: &SeqFile) {
+        let Some(path) = director.path() else {
+            return;
+        };
+        let now = work::seconds();
+        let write = |connection: &Entry<Connection>| {
+            // Those with the key may have gone, and these are others behind it.
+            if connection.key() != key {
+                return;
+            }
+            let (client, server) = (connection.client(), connection.server());
+            let service = connection.virtual_endpoint();
+            seq_print!(
+                file,
+                "{:<3} {:X} {:04X} {:X} {:04X} {:X} {:04X} {:<11} {:7}\n",
+                connection
+                    .protocol()
+                    .map_or("IP", |protocol| protocol.name()),
+                client.address,
+                client.port,
+                service.address,
+                service.port,
+                server.address,
+                server.port,
+                connection.state().name(),
+                connection.due().saturating_sub(now)
+            );
+        };
+        rcu::read(|section| path.connections.first_from(section, key, write));
     }
 }
 

@@ -2,49 +2,50 @@
 
 //! Schedulers: what one is, and how a module offers one.
 //!
-//! A scheduler module is a type that implements [`Scheduler`] and a
-//! [`module_scheduler!`](crate::module_scheduler) line; see `Documentation/schedulers.rst`.
+//! A scheduler module is one [`module_scheduler!`](crate::module_scheduler) line that names an
+//! algorithm of `lvs_core`; see `Documentation/schedulers.rst`.
 
 use crate::{destination::RealServer, uapi::service::SCHED_NAME_MAX};
+use core::sync::atomic::AtomicU64;
 use kernel::{alloc::KVec, prelude::*, sync::Arc, ThisModule};
-use knet::{lock::Global, module, rcu};
+use knet::{lock::Global, module, random, rcu};
 
-pub use lvs_core::scheduler::{Change, Server};
+pub use lvs_core::scheduler::{Algorithm, Change, Flow, List, Options, Server};
 
-/// A scheduling algorithm. There is one value per virtual service; it keeps that service's place
-/// in the sequence.
-pub trait Scheduler: Send + Sync + 'static {
-    /// The name that administrators use, of at most 15 bytes.
-    const NAME: &'static CStr;
-
-    /// A fresh one, for a new service.
-    fn new() -> Self;
-
-    /// The destinations have changed to `servers`. Must not sleep (it may be called inside an RCU
-    /// read section); one call at a time for a service, but packets may be in [`Self::select`]
-    /// meanwhile.
-    fn changed(&self, servers: &[RealServer], change: Change);
-
-    /// The index of the server for a new connection, or none when no server can take it. Softirq,
-    /// inside an RCU read section, on several CPUs at once.
-    fn select(&self, servers: &[RealServer]) -> Option<usize>;
-}
-
-/// The methods of a [`Scheduler`] behind a pointer.
+/// The methods of an [`Algorithm`], for real servers, behind a pointer: they are compiled into the
+/// scheduler's module.
 pub trait Instance: Send + Sync {
-    /// See [`Scheduler::changed`].
-    fn changed(&self, servers: &[RealServer], change: Change);
-    /// See [`Scheduler::select`].
-    fn select(&self, servers: &[RealServer]) -> Option<usize>;
+    /// See [`Algorithm::FOLLOWS_LOADS`]. Any context.
+    fn follows_loads(&self) -> bool;
+    /// See [`Algorithm::words`]. Any context.
+    fn words(&self, servers: usize, former: usize) -> usize;
+    /// See [`Algorithm::changed`]. Process context.
+    fn changed(&self, list: &List<'_, RealServer>, former: &[AtomicU64], change: Change);
+    /// See [`Algorithm::select`]. Softirq, on several CPUs at once.
+    fn select(&self, list: &List<'_, RealServer>, flow: &Flow) -> Option<usize>;
+    /// See [`Algorithm::load_changed`]. Any context, on several CPUs at once.
+    fn load_changed(&self, list: &List<'_, RealServer>, index: usize);
 }
 
-impl<S: Scheduler> Instance for S {
-    fn changed(&self, servers: &[RealServer], change: Change) {
-        Scheduler::changed(self, servers, change);
+impl<A: Algorithm> Instance for A {
+    fn follows_loads(&self) -> bool {
+        A::FOLLOWS_LOADS
     }
 
-    fn select(&self, servers: &[RealServer]) -> Option<usize> {
-        Scheduler::select(self, servers)
+    fn words(&self, servers: usize, former: usize) -> usize {
+        A::words(servers, former)
+    }
+
+    fn changed(&self, list: &List<'_, RealServer>, former: &[AtomicU64], change: Change) {
+        Algorithm::changed(self, list, former, change);
+    }
+
+    fn select(&self, list: &List<'_, RealServer>, flow: &Flow) -> Option<usize> {
+        Algorithm::select(self, list, flow)
+    }
+
+    fn load_changed(&self, list: &List<'_, RealServer>, index: usize) {
+        Algorithm::load_changed(self, list, index);
     }
 }
 
@@ -83,12 +84,14 @@ static OFFERS: Global<KVec<Offer>> = Global::new(KVec::new());
 pub struct Registration(&'static CStr);
 
 impl Registration {
-    /// Offers `S` from `module`; [`EEXIST`] when its name is taken. Process context.
-    pub fn new<S: Scheduler>(module: &'static ThisModule) -> Result<Self> {
+    /// Offers `A` from `module` as `name`; [`EEXIST`] when that is taken. Process context.
+    pub fn new<A: Algorithm>(module: &'static ThisModule, name: &'static CStr) -> Result<Self> {
         Self::offer(Offer {
-            name: S::NAME,
+            name,
             module,
-            make: || -> Result<Arc<dyn Instance>> { Ok(Arc::new(S::new(), GFP_KERNEL)?) },
+            make: || -> Result<Arc<dyn Instance>> {
+                Ok(Arc::new(A::new(random::number()), GFP_KERNEL)?)
+            },
         })
     }
 
@@ -159,18 +162,25 @@ impl Bound {
     }
 }
 
-/// Declares a module that offers one scheduler:
+/// Declares a module that offers one scheduler, by the name that administrators use, of at most 15
+/// bytes:
 ///
 /// ```ignore
 /// ipvs::module_scheduler! {
-///     scheduler: RoundRobin,
+///     algorithm: lvs_core::scheduler::RoundRobin,
+///     scheduler: c"rr",
 ///     name: "ipvs_rs_rr",
 ///     description: "Round-robin scheduling",
 /// }
 /// ```
 #[macro_export]
 macro_rules! module_scheduler {
-    (scheduler: $scheduler:ty, name: $name:literal, description: $description:literal $(,)?) => {
+    (
+        algorithm: $algorithm:ty,
+        scheduler: $scheduler:expr,
+        name: $name:literal,
+        description: $description:literal $(,)?
+    ) => {
         struct Module {
             _registration: $crate::scheduler::Registration,
         }
@@ -186,7 +196,9 @@ macro_rules! module_scheduler {
         impl kernel::Module for Module {
             fn init(module: &'static kernel::ThisModule) -> kernel::error::Result<Self> {
                 Ok(Self {
-                    _registration: $crate::scheduler::Registration::new::<$scheduler>(module)?,
+                    _registration: $crate::scheduler::Registration::new::<$algorithm>(
+                        module, $scheduler,
+                    )?,
                 })
             }
         }

@@ -4,9 +4,10 @@
 
 use crate::{
     counters::{Remembered, Traffic},
-    destination::RealServer,
+    destination::{self, RealServer},
     filter::Known,
-    scheduler::{Bound, Change, Instance, Name},
+    pool::{Pool, Prepared},
+    scheduler::{Bound, Change, Name},
 };
 use core::sync::atomic::{AtomicU32, Ordering};
 use kernel::{
@@ -44,6 +45,14 @@ pub enum Key {
 }
 
 impl Key {
+    /// The address family of clients.
+    pub fn family(&self) -> Family {
+        match self {
+            Self::Address { endpoint, .. } => endpoint.address.family(),
+            Self::Mark { family, .. } => *family,
+        }
+    }
+
     /// The virtual address; none for a firewall mark.
     pub fn address(&self) -> Option<Address> {
         match self {
@@ -60,24 +69,9 @@ pub struct Settings {
     pub flags: u32,
     /// Persistence timeout in seconds.
     pub timeout: u32,
-    /// Persistence granularity: a netmask, in network byte order.
+    /// Persistence granularity: of IPv4 a netmask, in network byte order, of IPv6 the length of a
+    /// prefix.
     pub netmask: u32,
-}
-
-/// The destinations of a service and what schedules them, as packets see it.
-pub struct Pool {
-    /// The name of the scheduler.
-    pub name: Name,
-    /// The destinations, in the order in which they were added.
-    pub servers: KVVec<RealServer>,
-    scheduler: Arc<dyn Instance>,
-}
-
-impl Pool {
-    /// The destination for a new connection. Softirq.
-    pub fn select(&self) -> Option<&RealServer> {
-        self.servers.get(self.scheduler.select(&self.servers)?)
-    }
 }
 
 /// A virtual service.
@@ -90,7 +84,7 @@ pub struct Service {
     netmask: AtomicU32,
     /// Empty once the service was deleted. Before `scheduler`, hence dropped before it: what is
     /// left to RCU must be so before the scheduler's module is let go.
-    pool: Cell<Pool>,
+    pool: Cell<Arc<Pool>>,
     /// The traffic of destinations that were deleted.
     retired: Remembered,
     _known: Known,
@@ -102,7 +96,7 @@ pub struct Service {
 impl Service {
     /// A service without destinations. Process context.
     pub fn new(key: Key, settings: &Settings, scheduler: Bound, known: Known) -> Result<Arc<Self>> {
-        let pool = Cell::new(Self::prepare(KVVec::new(), &scheduler)?);
+        let pool = Cell::new(Prepared::new(KVVec::new(), &scheduler, None)?.into_pool());
         Arc::pin_init(
             pin_init!(Self {
                 key,
@@ -134,15 +128,14 @@ impl Service {
 
     /// The destinations and their scheduler; none when the service is gone. Any context.
     pub fn pool<'a>(&self, section: &'a Section<'_>) -> Option<&'a Pool> {
-        self.pool.get(section)
+        self.pool.get(section).map(|pool| &**pool)
     }
 
     /// Changes the settings, and the scheduler if there is a new one. Configuration mutex held.
     pub fn edit(&self, settings: &Settings, scheduler: Option<Bound>) -> Result {
         if let Some(new) = scheduler {
-            let pool = Self::prepare(self.servers()?, &new)?;
-            new.instance.changed(&pool.servers, Change::Reset);
-            self.pool.replace(Some(pool));
+            let prepared = Prepared::new(self.servers()?, &new, None)?;
+            prepared.put_in_force(&self.pool, Change::Reset);
             *self.scheduler.lock() = Some(new);
         }
         self.flags.store(settings.flags, Ordering::Relaxed);
@@ -214,17 +207,19 @@ impl Service {
         Ok(Some(server))
     }
 
-    /// A destination's settings have changed. Configuration mutex held.
-    pub fn edited(&self, server: &RealServer) {
-        knet::rcu::read(|section| {
-            let Some(pool) = self.pool(section) else {
-                return;
-            };
-            let same = |other: &RealServer| Arc::ptr_eq(&other.0, &server.0);
-            if let Some(index) = pool.servers.iter().position(same) {
-                pool.scheduler.changed(&pool.servers, Change::Edited(index));
-            }
-        });
+    /// Changes the settings of one of its destinations. Configuration mutex held.
+    pub fn edit_destination(
+        &self,
+        server: &RealServer,
+        settings: &destination::Settings,
+    ) -> Result {
+        let servers = self.servers()?;
+        let same = |other: &RealServer| Arc::ptr_eq(&other.0, &server.0);
+        let index = servers.iter().position(same).ok_or(ENOENT)?;
+        let prepared = self.prepare(servers)?;
+        server.set(settings);
+        prepared.put_in_force(&self.pool, Change::Edited(index));
+        Ok(())
     }
 
     /// Takes the service out of use, and lets go of the scheduler, whose module may be unloaded
@@ -243,21 +238,14 @@ impl Service {
 
     /// Puts the new list in force. Either all of it happens or nothing.
     fn change(&self, servers: KVVec<RealServer>, change: Change) -> Result {
-        let bound = self.scheduler.lock();
-        let bound = bound.as_ref().ok_or(ESRCH)?;
-        let pool = Self::prepare(servers, bound)?;
-        bound.instance.changed(&pool.servers, change);
-        self.pool.replace(Some(pool));
+        self.prepare(servers)?.put_in_force(&self.pool, change);
         Ok(())
     }
 
-    fn prepare(servers: KVVec<RealServer>, bound: &Bound) -> Result<Boxed<Pool>> {
-        let pool = Pool {
-            name: bound.name,
-            servers,
-            scheduler: bound.instance.clone(),
-        };
-        Ok(Boxed::new(pool, GFP_KERNEL_ACCOUNT)?)
+    fn prepare(&self, servers: KVVec<RealServer>) -> Result<Prepared> {
+        let bound = self.scheduler.lock();
+        let former = knet::rcu::read(|section| self.pool.get(section).cloned());
+        Prepared::new(servers, bound.as_ref().ok_or(ESRCH)?, former)
     }
 
     /// The traffic of all its destinations since the last [`Self::zero`]. Process context.
@@ -346,16 +334,9 @@ impl Index {
 
     fn bucket(&self, key: &Key) -> Option<&Cell<KVec<Arc<Service>>>> {
         let hash = match key {
-            Key::Address { protocol, endpoint } => flow_hash(
-                &self.hash,
-                if endpoint.address.is_v4() {
-                    Family::V4
-                } else {
-                    Family::V6
-                },
-                *protocol as u8,
-                *endpoint,
-            ),
+            Key::Address { protocol, endpoint } => {
+                flow_hash(&self.hash, key.family(), *protocol as u8, *endpoint)
+            }
             Key::Mark { mark, family } => flow_hash(
                 &self.hash,
                 *family,

@@ -2,8 +2,12 @@
 
 //! Settings of a namespace's director, in `/proc/sys/net/ipv4/vs`.
 
-use crate::director::Director;
-use core::ops::RangeInclusive;
+use crate::{director::Director, path::Switches};
+use core::{
+    marker::PhantomData,
+    ops::RangeInclusive,
+    sync::atomic::{AtomicBool, Ordering},
+};
 use kernel::prelude::*;
 use knet::sysctl::{Entry, Setting};
 
@@ -11,8 +15,12 @@ use knet::sysctl::{Entry, Setting};
 pub(crate) const PATH: &CStr = c"net/ipv4/vs";
 
 /// All of them.
-pub(crate) static SETTINGS: [Entry<Director>; 2] =
-    [Entry::of::<ConnMax>(), Entry::of::<ShortCut>()];
+pub(crate) static SETTINGS: [Entry<Director>; 4] = [
+    Entry::of::<ConnMax>(),
+    Entry::of::<OnOff<Conntrack>>(),
+    Entry::of::<OnOff<ExpireQuiescentTemplate>>(),
+    Entry::of::<ShortCut>(),
+];
 
 /// How many connections there may be.
 struct ConnMax;
@@ -47,5 +55,52 @@ impl Setting for ShortCut {
 
     fn set(director: &Director, value: u32) -> Result {
         director.set_short_cut(value != 0)
+    }
+}
+
+/// A setting that is on or off.
+trait Switch: Send + Sync + 'static {
+    const NAME: &'static CStr;
+
+    fn of(switches: &Switches) -> &AtomicBool;
+}
+
+/// A [`Switch`] as a setting.
+struct OnOff<S>(PhantomData<S>);
+
+impl<S: Switch> Setting for OnOff<S> {
+    type Of = Director;
+    const NAME: &'static CStr = S::NAME;
+    const RANGE: RangeInclusive<u32> = 0..=1;
+
+    fn get(director: &Director) -> u32 {
+        S::of(&director.switches).load(Ordering::Relaxed).into()
+    }
+
+    fn set(director: &Director, value: u32) -> Result {
+        S::of(&director.switches).store(value != 0, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// Whether connections are tracked by conntrack.
+struct Conntrack;
+
+impl Switch for Conntrack {
+    const NAME: &'static CStr = c"conntrack";
+
+    fn of(switches: &Switches) -> &AtomicBool {
+        &switches.conntrack
+    }
+}
+
+/// Whether a client of a persistent service gets another server when its own is quiesced.
+struct ExpireQuiescentTemplate;
+
+impl Switch for ExpireQuiescentTemplate {
+    const NAME: &'static CStr = c"expire_quiescent_template";
+
+    fn of(switches: &Switches) -> &AtomicBool {
+        &switches.expire_quiescent_template
     }
 }

@@ -57,6 +57,10 @@ pub(crate) mod service {
     pub(crate) const F_PERSISTENT: u32 = 0x1;
     pub(crate) const F_HASHED: u32 = 0x2;
     pub(crate) const F_ONE_PACKET: u32 = 0x4;
+    /// `IP_VS_SVC_F_SCHED1`: `sh-fallback`, `mh-fallback`.
+    pub(crate) const F_FALLBACK: u32 = 0x8;
+    /// `IP_VS_SVC_F_SCHED2`: `sh-port`, `mh-port`.
+    pub(crate) const F_PORT: u32 = 0x10;
 
     /// Longest name of a scheduler, with its terminator.
     pub(crate) const SCHED_NAME_MAX: usize = 16;

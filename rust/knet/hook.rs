@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Netfilter hooks for IPv4.
+//! Netfilter hooks.
 //!
 //! C header: `include/linux/netfilter.h`
 
 use crate::{
     bindings,
     namespace::Net,
-    packet::{Packet, Verdict},
+    packet::{Packet, Verdict, Version},
     rcu::{self, Section},
 };
 use core::{ffi::c_void, ptr::NonNull};
@@ -22,22 +22,31 @@ pub enum Point {
     LocalIn,
     /// Routed on to another host.
     Forward,
+    /// Sent by this host.
+    LocalOut,
 }
 
 impl Point {
-    const fn number(self) -> u32 {
+    pub(crate) const fn number(self) -> u32 {
         match self {
             Self::PreRouting => bindings::nf_inet_hooks_NF_INET_PRE_ROUTING,
             Self::LocalIn => bindings::nf_inet_hooks_NF_INET_LOCAL_IN,
             Self::Forward => bindings::nf_inet_hooks_NF_INET_FORWARD,
+            Self::LocalOut => bindings::nf_inet_hooks_NF_INET_LOCAL_OUT,
         }
     }
 }
 
-/// A packet handler. Each function is called in softirq; it must not sleep.
+/// A packet handler. Its function is called in softirq, for [`Point::LocalOut`] also in process
+/// context with bottom halves on; it must not sleep.
 pub trait Handler: Send + Sync + 'static {
     /// Decides what becomes of `packet`.
-    fn handle(&self, section: &Section<'_>, point: Point, packet: Packet<'_>) -> Verdict;
+    fn handle<V: Version>(
+        &self,
+        section: &Section<'_>,
+        point: Point,
+        packet: Packet<'_, V>,
+    ) -> Verdict;
 }
 
 /// Hooks that stand as long as this value lives. Dropping it waits until no packet is inside a
@@ -55,20 +64,21 @@ unsafe impl<H: Handler> Send for Registration<H> {}
 unsafe impl<H: Handler> Sync for Registration<H> {}
 
 impl<H: Handler> Registration<H> {
-    /// Registers `handler` at `points` in `net`, at each with a priority: lower ones come first (see
-    /// `include/uapi/linux/netfilter_ipv4.h`). Process context.
-    pub fn new(net: Net, handler: Arc<H>, points: &[(Point, i32)]) -> Result<Self> {
+    /// Registers `handler` for packets of version `V` at `points` in `net`, at each with a priority:
+    /// lower ones come first (see `include/uapi/linux/netfilter_ipv4.h`). Process context.
+    pub fn new<V: Version>(net: Net, handler: Arc<H>, points: &[(Point, i32)]) -> Result<Self> {
         let mut operations = KVec::with_capacity(points.len(), GFP_KERNEL)?;
         for &(point, priority) in points {
             operations.push(
                 bindings::nf_hook_ops {
                     hook: Some(match point {
-                        Point::PreRouting => pre_routing::<H>,
-                        Point::LocalIn => local_in::<H>,
-                        Point::Forward => forward::<H>,
+                        Point::PreRouting => pre_routing::<H, V>,
+                        Point::LocalIn => local_in::<H, V>,
+                        Point::Forward => forward::<H, V>,
+                        Point::LocalOut => local_out::<H, V>,
                     }),
                     priv_: (&raw const *handler).cast::<c_void>().cast_mut(),
-                    pf: bindings::NFPROTO_IPV4 as u8,
+                    pf: V::FAMILY as u8,
                     hooknum: point.number(),
                     priority,
                     ..Default::default()
@@ -115,45 +125,61 @@ impl<H: Handler> Drop for Registration<H> {
 
 /// # Safety
 ///
-/// As netfilter calls hooks: a live packet, and `data` as it was registered.
-unsafe extern "C" fn pre_routing<H: Handler>(
+/// As netfilter calls hooks of version `V`: a live packet, and `data` as it was registered.
+unsafe extern "C" fn pre_routing<H: Handler, V: Version>(
     data: *mut c_void,
     skb: *mut bindings::sk_buff,
     _state: *const bindings::nf_hook_state,
 ) -> u32 {
     // SAFETY: by this function's contract.
-    unsafe { call::<H>(data, skb, Point::PreRouting) }
+    unsafe { call::<H, V>(data, skb, Point::PreRouting) }
 }
 
 /// # Safety
 ///
-/// As netfilter calls hooks: a live packet, and `data` as it was registered.
-unsafe extern "C" fn local_in<H: Handler>(
+/// As netfilter calls hooks of version `V`: a live packet, and `data` as it was registered.
+unsafe extern "C" fn local_in<H: Handler, V: Version>(
     data: *mut c_void,
     skb: *mut bindings::sk_buff,
     _state: *const bindings::nf_hook_state,
 ) -> u32 {
     // SAFETY: by this function's contract.
-    unsafe { call::<H>(data, skb, Point::LocalIn) }
+    unsafe { call::<H, V>(data, skb, Point::LocalIn) }
 }
 
 /// # Safety
 ///
-/// As netfilter calls hooks: a live packet, and `data` as it was registered.
-unsafe extern "C" fn forward<H: Handler>(
+/// As netfilter calls hooks of version `V`: a live packet, and `data` as it was registered.
+unsafe extern "C" fn forward<H: Handler, V: Version>(
     data: *mut c_void,
     skb: *mut bindings::sk_buff,
     _state: *const bindings::nf_hook_state,
 ) -> u32 {
     // SAFETY: by this function's contract.
-    unsafe { call::<H>(data, skb, Point::Forward) }
+    unsafe { call::<H, V>(data, skb, Point::Forward) }
 }
 
 /// # Safety
 ///
-/// `data` must be a live `H`, `skb` the live packet of the running hook.
+/// As netfilter calls hooks of version `V`: a live packet, and `data` as it was registered.
+unsafe extern "C" fn local_out<H: Handler, V: Version>(
+    data: *mut c_void,
+    skb: *mut bindings::sk_buff,
+    _state: *const bindings::nf_hook_state,
+) -> u32 {
+    // SAFETY: by this function's contract.
+    unsafe { call::<H, V>(data, skb, Point::LocalOut) }
+}
+
+/// # Safety
+///
+/// `data` must be a live `H`, `skb` the live packet of the running hook of version `V`.
 #[inline]
-unsafe fn call<H: Handler>(data: *mut c_void, skb: *mut bindings::sk_buff, point: Point) -> u32 {
+unsafe fn call<H: Handler, V: Version>(
+    data: *mut c_void,
+    skb: *mut bindings::sk_buff,
+    point: Point,
+) -> u32 {
     // SAFETY: by this function's contract.
     let skb = unsafe { NonNull::new_unchecked(skb) };
     // SAFETY: by this function's contract.
@@ -161,6 +187,6 @@ unsafe fn call<H: Handler>(data: *mut c_void, skb: *mut bindings::sk_buff, point
     // SAFETY: netfilter runs hooks inside an RCU read section (nf_hook()).
     let section = unsafe { Section::assume_held() };
     // SAFETY: by this function's contract; the verdict is returned to netfilter.
-    let packet = unsafe { Packet::from_raw(skb) };
+    let packet = unsafe { Packet::<V>::from_raw(skb) };
     handler.handle(&section, point, packet).into_raw()
 }

@@ -4,9 +4,10 @@
 //!
 //! C header: `include/net/net_namespace.h`
 
-use crate::{bindings, netlink, rcu};
+use crate::{bindings, netlink, packet::raw, rcu};
 use core::{ffi::c_void, marker::PhantomData, ptr, ptr::NonNull};
 use kernel::{prelude::*, sync::Arc};
+use lvs_core::Address;
 
 /// A network namespace.
 ///
@@ -27,10 +28,10 @@ impl Net {
         self.0.as_ptr()
     }
 
-    /// True for an IPv4 address of this host, given in network byte order. Process context.
-    pub fn is_local(self, address: [u8; 4]) -> bool {
+    /// True for an address of this host. Process context.
+    pub fn is_local(self, address: Address) -> bool {
         // SAFETY: the namespace is alive by the type invariant.
-        unsafe { bindings::knet_address_is_local(self.as_ptr(), u32::from_ne_bytes(address)) }
+        unsafe { bindings::knet_address_is_local(self.as_ptr(), &raw(address)) }
     }
 }
 
@@ -42,6 +43,10 @@ pub trait Instance: Send + Sync + Sized + 'static {
     /// Ends everything that works on its own or can be reached from outside: hooks, files, timers.
     /// The value itself is let go after a grace period. Process context.
     fn stop(&self);
+
+    /// A device of the namespace is down, or goes. What is kept of routes keeps devices. Process
+    /// context, under the RTNL; may still be called after [`Self::stop`].
+    fn device_gone(&self);
 }
 
 /// Keeps an instance in every namespace for as long as it lives. There can be one in a module.
@@ -54,6 +59,7 @@ impl<T: Instance> Registration<T> {
             init: Some(init::<T>),
             pre_exit: Some(pre_exit::<T>),
             exit: Some(exit::<T>),
+            device_gone: Some(device_gone::<T>),
         };
         // SAFETY: the functions fit together: `data` is what `init` stored.
         kernel::error::to_result(unsafe { bindings::knet_namespace_register(&calls) })?;
@@ -127,4 +133,12 @@ unsafe extern "C" fn pre_exit<T: Instance>(data: *mut c_void) {
 unsafe extern "C" fn exit<T: Instance>(data: *mut c_void) {
     // SAFETY: takes back the reference that `init` leaked.
     drop(unsafe { Arc::from_raw(data.cast::<T>().cast_const()) });
+}
+
+/// # Safety
+///
+/// `data` must be what `init` stored, and `exit` must not have been called.
+unsafe extern "C" fn device_gone<T: Instance>(data: *mut c_void) {
+    // SAFETY: `init` leaked one reference, which `exit` takes back only later.
+    unsafe { &*data.cast::<T>() }.device_gone();
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Files below `/proc/net` that are written afresh for each reader.
+//! Files below `/proc/net`: such as are written afresh for each reader, and lists that are written
+//! part by part as they are read.
 //!
 //! C headers: `include/linux/proc_fs.h`, `include/linux/seq_file_net.h`
 
@@ -49,6 +50,93 @@ impl<C: Content> Drop for File<C> {
     fn drop(&mut self) {
         // SAFETY: the file was created in `new`.
         unsafe { bindings::knet_proc_remove(self.0.as_ptr(), C::NAME.as_char_ptr()) };
+    }
+}
+
+/// The content of a list that may be longer than memory can hold twice.
+pub trait List: 'static {
+    /// What the list tells of.
+    type Of: Instance;
+    /// Its name below `/proc/net`.
+    const NAME: &'static CStr;
+
+    /// Writes the heading. Process context.
+    fn heading(file: &SeqFile);
+
+    /// The least key from `from` on of a part, if there are more. Process context.
+    fn find(of: &Self::Of, from: u32) -> Option<u32>;
+
+    /// Writes the part with this key, if it is still there. Process context.
+    fn show(of: &Self::Of, key: u32, file: &SeqFile);
+}
+
+/// The file of a list, which exists as long as this value lives. Dropping it waits for readers.
+pub struct ListFile<L: List>(Net, PhantomData<L>);
+
+// SAFETY: only a name.
+unsafe impl<L: List> Send for ListFile<L> {}
+// SAFETY: as above.
+unsafe impl<L: List> Sync for ListFile<L> {}
+
+impl<L: List> ListFile<L> {
+    const CALLS: &'static bindings::knet_list_calls = &bindings::knet_list_calls {
+        find: Some(list_find::<L>),
+        show: Some(list_show::<L>),
+    };
+
+    /// Creates the file in `net`. Process context.
+    pub fn new(net: Net) -> Result<Self> {
+        // SAFETY: the name is NUL-terminated and static, and the calls are static; their functions
+        // stay until `drop` has removed the file, which waits for its readers.
+        let entry = unsafe {
+            bindings::knet_proc_create_list(net.as_ptr(), L::NAME.as_char_ptr(), Self::CALLS)
+        };
+        if entry.is_null() {
+            return Err(ENOMEM);
+        }
+        Ok(Self(net, PhantomData))
+    }
+}
+
+impl<L: List> Drop for ListFile<L> {
+    fn drop(&mut self) {
+        // SAFETY: the file was created in `new`.
+        unsafe { bindings::knet_proc_remove(self.0.as_ptr(), L::NAME.as_char_ptr()) };
+    }
+}
+
+/// # Safety
+///
+/// As the kernel calls the functions of a file made by [`ListFile::new`].
+unsafe extern "C" fn list_find<L: List>(net: *mut bindings::net, from: u64) -> u64 {
+    // SAFETY: the file's namespace is alive while it is read, and so is the registration, since it
+    // removes the file first.
+    let of = unsafe { namespace::instance_of::<L::Of>(net) };
+    let key = match (of, u32::try_from(from)) {
+        (Some(of), Ok(from)) => L::find(of, from),
+        _ => None,
+    };
+    key.map_or(0, |key| u64::from(key).wrapping_add(1))
+}
+
+/// # Safety
+///
+/// As the kernel calls the functions of a file made by [`ListFile::new`].
+unsafe extern "C" fn list_show<L: List>(
+    net: *mut bindings::net,
+    seq: *mut bindings::seq_file,
+    position: u64,
+) {
+    // SAFETY: the file is this thread's for the duration of the call.
+    let file = unsafe { SeqFile::from_raw(seq) };
+    let Some(key) = position.checked_sub(1) else {
+        L::heading(file);
+        return;
+    };
+    // SAFETY: as above.
+    let of = unsafe { namespace::instance_of::<L::Of>(net) };
+    if let (Some(of), Ok(key)) = (of, u32::try_from(key)) {
+        L::show(of, key, file);
     }
 }
 

@@ -163,6 +163,20 @@ impl<T: Body> Table<T> {
         split_order::find(&lists, hash, |entry| matches(entry))
     }
 
+    /// Calls `f` for the entries with the lowest key from `from` on, and returns that key; `None` when
+    /// there are no more. All entries are met by going on behind what the former call returned.
+    /// Any context.
+    pub fn first_from(
+        &self,
+        _section: &Section<'_>,
+        from: u32,
+        f: impl FnMut(&Entry<T>),
+    ) -> Option<u32> {
+        // SAFETY: the section is the read lock, for as long as the call.
+        let lists = unsafe { self.0.buckets.lists::<T>() };
+        split_order::first_from(&lists, from, f)
+    }
+
     /// Inserts an entry about `body`, last used in second `now`, to be removed when it was unused
     /// for `timeout` seconds, unless there is one with the same hash that `duplicates`. Softirq or
     /// process context.

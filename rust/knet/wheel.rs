@@ -20,6 +20,9 @@ const MASK: u32 = SLOTS - 1;
 /// The farthest that an entry can be put away, in seconds.
 const SPAN: u32 = SLOTS * SLOTS - 1;
 
+/// Seconds until an entry that is due and held is looked at again.
+const HELD: u32 = 4;
+
 /// Place of an entry that is in no slot.
 pub(crate) const UNLINKED: u32 = u32::MAX;
 
@@ -159,11 +162,15 @@ impl<T: Body> Wheel<T> {
             }
             if let Some(entry) = self.first(self.now & MASK) {
                 *budget = budget.wrapping_sub(1);
-                if entry.due().wrapping_sub(self.now) as i32 <= 0 {
+                if entry.due().wrapping_sub(self.now) as i32 > 0 {
+                    self.remove(entry);
+                    self.insert(entry);
+                } else if entry.is_held() {
+                    self.remove(entry);
+                    self.put(entry, HELD);
+                } else {
                     return Some(NonNull::from(entry));
                 }
-                self.remove(entry);
-                self.insert(entry);
                 continue;
             }
             if self.now.wrapping_sub(now) as i32 >= 0 {

@@ -64,6 +64,55 @@ impl Address {
         high == 0 && u64::from_be(low) >> 32 == MAPPED
     }
 
+    /// The 16 IPv6 octets in network order, or `None` for an address that is IPv4.
+    #[inline]
+    pub const fn v6(self) -> Option<[u8; 16]> {
+        if self.is_v4() {
+            None
+        } else {
+            Some(self.octets16())
+        }
+    }
+
+    /// The family that the address belongs to.
+    #[inline]
+    pub const fn family(self) -> Family {
+        if self.is_v4() {
+            Family::V4
+        } else {
+            Family::V6
+        }
+    }
+
+    /// The first `prefix_len` bits of the address, the others 0: at most 32 of IPv4, 128 of IPv6. A
+    /// longer prefix is the whole address.
+    #[must_use]
+    pub const fn masked(self, prefix_len: u8) -> Self {
+        let bits = match self.family() {
+            // What makes it IPv4 stays in any case.
+            Family::V4 => (prefix_len as u32).saturating_add(96),
+            Family::V6 => prefix_len as u32,
+        };
+        let mask = match u128::MAX.checked_shl(128_u32.saturating_sub(bits)) {
+            Some(mask) => mask,
+            None => 0,
+        };
+        Self::from_v6((u128::from_be_bytes(self.octets16()) & mask).to_be_bytes())
+    }
+
+    /// What persistence takes for one client: the address under a service's netmask, which is four
+    /// octets of IPv4 in network order, or the length of a prefix of IPv6.
+    #[must_use]
+    pub fn persistence_client(self, netmask: u32) -> Self {
+        match self.v4() {
+            Some(octets) => {
+                let masked = u32::from_ne_bytes(octets) & netmask;
+                Self::from_v4(masked.to_ne_bytes())
+            }
+            None => self.masked(u8::try_from(netmask).unwrap_or(u8::MAX)),
+        }
+    }
+
     /// The two words that make up the address; their bytes in memory are in network order.
     #[inline]
     pub const fn to_words(self) -> [u64; 2] {

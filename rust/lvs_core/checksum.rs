@@ -78,6 +78,19 @@ impl Difference {
             .wrapping_add(words(new, 0));
     }
 
+    /// Replaces what is in `place`, and counts it.
+    #[inline(always)]
+    pub fn put<const N: usize>(&mut self, place: &mut [u8; N], new: [u8; N]) {
+        self.replace(place, &new);
+        *place = new;
+    }
+
+    /// Counts another change too, of other data.
+    #[inline]
+    pub const fn add(&mut self, other: Self) {
+        self.0 = self.0.wrapping_add(other.0);
+    }
+
     /// The checksum after the change.
     #[inline]
     pub const fn checksum(self, check: u16) -> u16 {

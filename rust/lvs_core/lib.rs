@@ -33,6 +33,7 @@
 pub mod address;
 pub mod checksum;
 pub mod hash;
+pub mod icmp;
 pub mod netlink;
 pub mod packet;
 pub mod rate;
@@ -41,5 +42,6 @@ pub mod scheduler;
 pub mod split_order;
 pub mod state;
 pub mod timeout;
+pub mod tunnel;
 
 pub use address::{Address, Endpoint, Family, Protocol, Unsupported};

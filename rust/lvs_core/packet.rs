@@ -2,14 +2,19 @@
 
 //! Reading the headers of a packet, from the start of its IP header.
 //!
-//! Formats: RFC 791 (IPv4), RFC 9293 section 3.1 (TCP), RFC 768 (UDP). No length field of a packet
-//! is trusted: each is checked against the others and against the bytes at hand.
+//! Formats: RFC 791 (IPv4), RFC 8200 (IPv6), RFC 9293 section 3.1 (TCP), RFC 768 (UDP). No length
+//! field of a packet is trusted: each is checked against the others and against the bytes at hand.
+
+pub(crate) mod ipv4;
+pub(crate) mod ipv6;
 
 use crate::{Address, Endpoint, Family, Protocol};
 use core::ops::BitOr;
 
 /// Octets of an IPv4 header without options.
 pub const IPV4_HEADER: usize = 20;
+/// Octets of an IPv6 header without extension headers.
+pub const IPV6_HEADER: usize = 40;
 /// Octets of a TCP header without options.
 pub(crate) const TCP_HEADER: usize = 20;
 /// Octets of a UDP header.
@@ -78,16 +83,12 @@ pub struct Packet {
     pub source: Endpoint,
     /// Where the packet goes.
     pub destination: Endpoint,
-    /// Octets of the IP header with its options: where the transport header begins.
+    /// Octets of the IP header with its options or extension headers: where the transport header
+    /// begins.
     pub network_header_len: u16,
-    /// Octets of the whole IP packet, from its header on. 0 for a TCP segment that offloading made
-    /// larger than the field can say ("BIG TCP"): then only the buffer knows the length.
-    pub total_len: u16,
-    /// The sender forbids fragmentation (DF).
-    pub dont_fragment: bool,
     /// The flags of the TCP header; empty for UDP.
     pub tcp_flags: TcpFlags,
-    /// This is the first of several fragments (MF).
+    /// This is the first of several fragments.
     pub more_fragments: bool,
 }
 
@@ -101,156 +102,153 @@ pub enum ParseError {
     },
     /// The headers contradict themselves: no larger slice makes sense of this packet.
     Malformed,
-    /// Another transport protocol or another IP version.
+    /// Another transport protocol or another IP version, or a packet that is still on its way to
+    /// another node.
     NotOurs,
     /// A fragment other than the first: it carries no ports.
     Fragment,
 }
 
-/// The fields of an IPv4 header that the director looks at, checked against one another.
-#[derive(Clone, Copy)]
-pub(crate) struct Ipv4Header {
-    /// Octets of the header with options: 20 to 60.
-    pub(crate) len: usize,
-    /// The total length field.
-    pub(crate) total_len: u16,
-    /// Flags (three bits) and fragment offset (13 bits, in units of eight octets).
-    pub(crate) fragment: u16,
-    /// The protocol number.
-    pub(crate) protocol: u8,
-    /// The source address.
-    pub(crate) source: [u8; 4],
-    /// The destination address.
-    pub(crate) destination: [u8; 4],
-}
-
-impl Ipv4Header {
-    /// The DF flag.
-    const DONT_FRAGMENT: u16 = 0x4000;
-    /// The MF flag.
-    const MORE_FRAGMENTS: u16 = 0x2000;
-    /// The bits of the fragment offset.
-    const OFFSET: u16 = 0x1fff;
-
-    /// Reads the fixed part of an IPv4 header. The options may lie beyond the slice.
-    #[inline(always)]
-    pub(crate) fn read(ip: &[u8]) -> Result<Self, ParseError> {
-        let Some(fixed) = ip.first_chunk::<IPV4_HEADER>() else {
-            return Err(match ip.first() {
-                Some(first) if first >> 4 != 4 => ParseError::NotOurs,
-                _ => ParseError::Truncated { need: IPV4_HEADER },
-            });
-        };
-        #[rustfmt::skip]
-        let [first, _, t0, t1, _, _, f0, f1, _, protocol, _, _,
-             s0, s1, s2, s3, d0, d1, d2, d3] = *fixed;
-        if first >> 4 != 4 {
-            return Err(ParseError::NotOurs);
-        }
-        let len = usize::from(first & 0x0f) << 2;
-        if len < IPV4_HEADER {
-            return Err(ParseError::Malformed);
-        }
-        Ok(Self {
-            len,
-            total_len: u16::from_be_bytes([t0, t1]),
-            fragment: u16::from_be_bytes([f0, f1]),
-            protocol,
-            source: [s0, s1, s2, s3],
-            destination: [d0, d1, d2, d3],
-        })
-    }
-
-    /// Whether this is a fragment other than the first.
-    #[inline]
-    pub(crate) const fn is_later_fragment(&self) -> bool {
-        self.fragment & Self::OFFSET != 0
-    }
-
-    /// Octets after the IP header, by the total length field.
-    ///
-    /// The kernel clears that field in a TCP segment that offloading made too large for it, and the
-    /// IP layer lets no other packet with 0 there pass: then the length is without a bound.
-    #[inline]
-    fn payload_len(&self, protocol: Protocol) -> Result<usize, ParseError> {
-        if self.total_len == 0 && protocol == Protocol::Tcp {
-            return Ok(usize::MAX);
-        }
-        usize::from(self.total_len)
-            .checked_sub(self.len)
-            .ok_or(ParseError::Malformed)
-    }
-}
-
-/// Reads the headers of the packet whose IP header starts the slice.
+/// Reads the headers of the packet of this family whose IP header starts the slice.
 ///
 /// The slice may end before the packet does, as the linear part of a socket buffer.
 ///
 /// # Errors
 ///
 /// [`ParseError::Truncated`] says how much of the packet must be at hand to try again; the rest is
-/// final. A first fragment too short for the transport header is malformed (RFC 1858).
+/// final. A first fragment too short for the transport header is malformed (RFC 1858, RFC 7112).
 #[inline(always)]
-pub fn parse(ip: &[u8]) -> Result<Packet, ParseError> {
-    let header = Ipv4Header::read(ip)?;
+pub fn parse(family: Family, ip: &[u8]) -> Result<Packet, ParseError> {
+    match family {
+        Family::V4 => parse_v4(ip),
+        Family::V6 => parse_v6(ip),
+    }
+}
+
+#[inline(always)]
+fn parse_v4(ip: &[u8]) -> Result<Packet, ParseError> {
+    let header = ipv4::Header::read(ip)?;
     let protocol = Protocol::try_from(header.protocol).map_err(|_| ParseError::NotOurs)?;
     let payload_len = header.payload_len(protocol)?;
     if header.is_later_fragment() {
         return Err(ParseError::Fragment);
     }
-    let more_fragments = header.fragment & Ipv4Header::MORE_FRAGMENTS != 0;
-
-    let minimum = match protocol {
-        Protocol::Tcp => TCP_HEADER,
-        Protocol::Udp => UDP_HEADER,
-    };
-    if payload_len < minimum {
-        return Err(ParseError::Malformed);
-    }
-    let truncated = ParseError::Truncated {
-        need: header.len.saturating_add(minimum),
-    };
-    let transport = ip.get(header.len..).ok_or(truncated)?;
-    let (ports, tcp_flags) = match protocol {
-        Protocol::Tcp => {
-            let [s0, s1, d0, d1, _, _, _, _, _, _, _, _, offset, flags, ..] =
-                *transport.first_chunk::<TCP_HEADER>().ok_or(truncated)?;
-            let len = usize::from(offset >> 4) << 2;
-            if len < TCP_HEADER || len > payload_len {
-                return Err(ParseError::Malformed);
-            }
-            ([s0, s1, d0, d1], TcpFlags(flags))
-        }
-        Protocol::Udp => {
-            let [s0, s1, d0, d1, l0, l1, ..] =
-                *transport.first_chunk::<UDP_HEADER>().ok_or(truncated)?;
-            let len = usize::from(u16::from_be_bytes([l0, l1]));
-            // The field counts the whole datagram, of which the first fragment holds a part.
-            if len < UDP_HEADER || (len > payload_len && !more_fragments) {
-                return Err(ParseError::Malformed);
-            }
-            ([s0, s1, d0, d1], TcpFlags::EMPTY)
-        }
-    };
-    let [s0, s1, d0, d1] = ports;
+    let more_fragments = header.has_more_fragments();
+    let transport = Transport::read(ip, header.len, payload_len, protocol, more_fragments)?;
     Ok(Packet {
         family: Family::V4,
         protocol,
-        source: Endpoint {
-            address: Address::from_v4(header.source),
-            port: u16::from_be_bytes([s0, s1]),
-        },
-        destination: Endpoint {
-            address: Address::from_v4(header.destination),
-            port: u16::from_be_bytes([d0, d1]),
-        },
+        source: Endpoint::new(Address::from_v4(header.source), transport.source),
+        destination: Endpoint::new(Address::from_v4(header.destination), transport.destination),
         // At most 60.
         network_header_len: header.len as u16,
-        total_len: header.total_len,
-        dont_fragment: header.fragment & Ipv4Header::DONT_FRAGMENT != 0,
-        tcp_flags,
+        tcp_flags: transport.flags,
         more_fragments,
     })
+}
+
+#[inline(always)]
+fn parse_v6(ip: &[u8]) -> Result<Packet, ParseError> {
+    let header = ipv6::Header::read(ip)?;
+    let upper = match Protocol::try_from(header.next) {
+        Ok(_) => ipv6::Upper::after_no_extension(header.next),
+        Err(_) => ipv6::Upper::read(ip, 0, header.next, header.end())?,
+    };
+    let protocol = match Protocol::try_from(upper.protocol) {
+        // A later fragment may begin in the middle of the headers' chain.
+        Err(_) if upper.is_later_fragment && ipv6::is_extension(upper.protocol) => {
+            return Err(ParseError::Fragment);
+        }
+        Err(_) => return Err(ParseError::NotOurs),
+        Ok(_) if upper.is_later_fragment => return Err(ParseError::Fragment),
+        Ok(protocol) => protocol,
+    };
+    let payload_len = header.payload_len(upper.at, protocol)?;
+    let transport = Transport::read(ip, upper.at, payload_len, protocol, upper.more_fragments)?;
+    Ok(Packet {
+        family: Family::V6,
+        protocol,
+        source: Endpoint::new(header.source, transport.source),
+        destination: Endpoint::new(header.destination, transport.destination),
+        // At most ipv6::MAX_HEADERS.
+        network_header_len: upper.at as u16,
+        tcp_flags: transport.flags,
+        more_fragments: upper.more_fragments,
+    })
+}
+
+/// What is read of a transport header.
+struct Transport {
+    source: u16,
+    destination: u16,
+    flags: TcpFlags,
+}
+
+impl Transport {
+    /// Reads the transport header that begins at `at`, with `payload_len` octets from there to the
+    /// end of the packet.
+    #[inline(always)]
+    fn read(
+        ip: &[u8],
+        at: usize,
+        payload_len: usize,
+        protocol: Protocol,
+        more_fragments: bool,
+    ) -> Result<Self, ParseError> {
+        let minimum = match protocol {
+            Protocol::Tcp => TCP_HEADER,
+            Protocol::Udp => UDP_HEADER,
+        };
+        if payload_len < minimum {
+            return Err(ParseError::Malformed);
+        }
+        let truncated = ParseError::Truncated {
+            need: at.saturating_add(minimum),
+        };
+        let transport = ip.get(at..).ok_or(truncated)?;
+        let (ports, flags) = match protocol {
+            Protocol::Tcp => {
+                let [s0, s1, d0, d1, _, _, _, _, _, _, _, _, offset, flags, ..] =
+                    *transport.first_chunk::<TCP_HEADER>().ok_or(truncated)?;
+                let len = usize::from(offset >> 4) << 2;
+                if len < TCP_HEADER || len > payload_len {
+                    return Err(ParseError::Malformed);
+                }
+                ([s0, s1, d0, d1], TcpFlags(flags))
+            }
+            Protocol::Udp => {
+                let [s0, s1, d0, d1, l0, l1, ..] =
+                    *transport.first_chunk::<UDP_HEADER>().ok_or(truncated)?;
+                let len = usize::from(u16::from_be_bytes([l0, l1]));
+                // The field counts the whole datagram, of which the first fragment holds a part.
+                if len < UDP_HEADER || (len > payload_len && !more_fragments) {
+                    return Err(ParseError::Malformed);
+                }
+                ([s0, s1, d0, d1], TcpFlags::EMPTY)
+            }
+        };
+        let [s0, s1, d0, d1] = ports;
+        Ok(Self {
+            source: u16::from_be_bytes([s0, s1]),
+            destination: u16::from_be_bytes([d0, d1]),
+            flags,
+        })
+    }
+}
+
+/// Whether the packet of this family whose IP header starts the slice is of its ICMP. False when the
+/// slice ends before this is known.
+#[inline]
+pub fn is_icmp(family: Family, ip: &[u8]) -> bool {
+    match family {
+        Family::V4 => ip.get(9) == Some(&ipv4::ICMP),
+        Family::V6 => match ip.get(6) {
+            Some(&next) if ipv6::is_extension(next) => ipv6::Header::read(ip)
+                .and_then(|header| ipv6::Upper::read(ip, 0, next, header.end()))
+                .is_ok_and(|upper| upper.protocol == ipv6::ICMP),
+            next => next == Some(&ipv6::ICMP),
+        },
+    }
 }
 
 /// Source and destination address in the fixed part of an IPv4 header, in network byte order: the
@@ -259,4 +257,19 @@ pub fn parse(ip: &[u8]) -> Result<Packet, ParseError> {
 pub const fn addresses_v4(header: &[u8; IPV4_HEADER]) -> ([u8; 4], [u8; 4]) {
     let [_, _, _, _, _, _, _, _, _, _, _, _, s0, s1, s2, s3, d0, d1, d2, d3] = *header;
     ([s0, s1, s2, s3], [d0, d1, d2, d3])
+}
+
+/// Source and destination address in an IPv6 header, in network byte order, as [`addresses_v4`].
+#[inline]
+pub const fn addresses_v6(header: &[u8; IPV6_HEADER]) -> ([u8; 16], [u8; 16]) {
+    #[rustfmt::skip]
+    let [_, _, _, _, _, _, _, _,
+         s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, s12, s13, s14, s15,
+         d0, d1, d2, d3, d4, d5, d6, d7, d8, d9, d10, d11, d12, d13, d14, d15] = *header;
+    #[rustfmt::skip]
+    let addresses = (
+        [s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, s12, s13, s14, s15],
+        [d0, d1, d2, d3, d4, d5, d6, d7, d8, d9, d10, d11, d12, d13, d14, d15],
+    );
+    addresses
 }

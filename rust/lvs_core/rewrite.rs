@@ -4,8 +4,8 @@
 //! NAT" in the papers) and the hop count. Checksums are updated incrementally (RFC 1624).
 
 use crate::checksum::{self, Difference};
-use crate::packet::{Ipv4Header, ParseError, IPV4_HEADER, TCP_HEADER, UDP_HEADER};
-use crate::{Endpoint, Protocol};
+use crate::packet::{Packet, ParseError, IPV4_HEADER, IPV6_HEADER, TCP_HEADER, UDP_HEADER};
+use crate::{Address, Endpoint, Family, Protocol};
 
 /// What the checksum field of a TCP or UDP header holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,80 +26,90 @@ pub enum Side {
     Destination,
 }
 
-/// Puts another address and port on one side of the packet whose IP header starts the slice, and
-/// updates the checksums of the IP header and of TCP or UDP.
+/// Puts another address and port on one side of the packet that starts the slice and whose headers
+/// [`crate::packet::parse`] has read, and updates the checksums of IPv4 and of TCP or UDP.
 ///
-/// A fragment other than the first gets the address alone. A UDP packet without a checksum stays
-/// without. Nothing of the payload is read, so any part of it may lie beyond the slice. A sum that
-/// somebody keeps over the whole packet (`CHECKSUM_COMPLETE`) is no longer right afterwards.
+/// A UDP packet without a checksum stays without: over IPv6 that is a tunnel's (RFC 6935). Nothing of
+/// the payload is read, so any part of it may lie beyond the slice. A sum that somebody keeps over
+/// the whole packet (`CHECKSUM_COMPLETE`) is no longer right afterwards.
 ///
 /// # Errors
 ///
-/// As [`crate::packet::parse`], but never [`ParseError::Fragment`];
-/// [`ParseError::NotOurs`] also when `to` is of another family than the packet. The packet is
-/// unchanged then.
+/// [`ParseError::Truncated`] when the headers are not in the slice, [`ParseError::NotOurs`] when `to`
+/// is of another family than the packet. The packet is unchanged then.
 #[inline(always)]
 pub fn rewrite(
     ip: &mut [u8],
+    packet: &Packet,
     side: Side,
     to: Endpoint,
     mode: TransportChecksum,
 ) -> Result<(), ParseError> {
-    let header = Ipv4Header::read(ip)?;
-    let protocol = Protocol::try_from(header.protocol).map_err(|_| ParseError::NotOurs)?;
-    let new_address = to.address.v4().ok_or(ParseError::NotOurs)?;
-    let old_address = match side {
-        Side::Source => header.source,
-        Side::Destination => header.destination,
+    // What was checked is used: the header that is rewritten now is not asked again where it ends.
+    let at = usize::from(packet.network_header_len);
+    let (len, check_at) = match packet.protocol {
+        Protocol::Tcp => (TCP_HEADER, 16),
+        Protocol::Udp => (UDP_HEADER, 6),
     };
-    let mut addresses = Difference::NONE;
-    addresses.replace(&old_address, &new_address);
+    let truncated = ParseError::Truncated {
+        need: at.saturating_add(len),
+    };
+    let (network, transport) = ip.split_at_mut_checked(at).ok_or(truncated)?;
+    let transport = transport.get_mut(..len).ok_or(truncated)?;
+    let addresses = rewrite_address(network, packet.family, side, to.address)?;
 
-    if header.is_later_fragment() {
-        if ip.len() < header.len {
-            return Err(ParseError::Truncated { need: header.len });
-        }
-    } else {
-        let (len, check_at) = match protocol {
-            Protocol::Tcp => (TCP_HEADER, 16),
-            Protocol::Udp => (UDP_HEADER, 6),
-        };
-        let truncated = ParseError::Truncated {
-            need: header.len.saturating_add(len),
-        };
-        let (_, transport) = ip.split_at_mut_checked(header.len).ok_or(truncated)?;
-        let transport = transport.get_mut(..len).ok_or(truncated)?;
-        let port = field(transport, side.of(0, 2)).ok_or(truncated)?;
-        let old_port = *port;
-        let new_port = to.port.to_be_bytes();
-        *port = new_port;
-
-        let check = field(transport, check_at).ok_or(truncated)?;
-        let old = u16::from_be_bytes(*check);
-        let mut all = addresses;
-        all.replace(&old_port, &new_port);
-        let new = match (mode, protocol) {
-            (TransportChecksum::Partial, _) => addresses.sum(old),
-            (TransportChecksum::Full, Protocol::Tcp) => all.checksum(old),
-            // The sender left it out (RFC 768).
-            (TransportChecksum::Full, Protocol::Udp) if old == 0 => 0,
-            (TransportChecksum::Full, Protocol::Udp) => checksum::udp(all.checksum(old)),
-        };
-        *check = new.to_be_bytes();
-    }
-    // All there, as it was read above.
-    let short = ParseError::Truncated { need: IPV4_HEADER };
-    let fixed = ip.first_chunk_mut::<IPV4_HEADER>().ok_or(short)?;
-    let check = field(fixed, 10).ok_or(short)?;
-    *check = addresses.checksum(u16::from_be_bytes(*check)).to_be_bytes();
-    *field(fixed, side.of(12, 16)).ok_or(short)? = new_address;
+    let port = field(transport, side.of(0, 2)).ok_or(truncated)?;
+    let mut all = addresses;
+    all.put(port, to.port.to_be_bytes());
+    let check = field(transport, check_at).ok_or(truncated)?;
+    let old = u16::from_be_bytes(*check);
+    let new = match (mode, packet.protocol) {
+        (TransportChecksum::Partial, _) => addresses.sum(old),
+        (TransportChecksum::Full, Protocol::Tcp) => all.checksum(old),
+        // The sender left it out (RFC 768).
+        (TransportChecksum::Full, Protocol::Udp) if old == 0 => 0,
+        (TransportChecksum::Full, Protocol::Udp) => checksum::udp(all.checksum(old)),
+    };
+    *check = new.to_be_bytes();
     Ok(())
+}
+
+/// Puts another address on one side of the IP header that starts the slice, updates its checksum if
+/// it has one, and says what that means for a sum over the addresses. The header is unchanged on
+/// error.
+#[inline(always)]
+pub(crate) fn rewrite_address(
+    ip: &mut [u8],
+    family: Family,
+    side: Side,
+    to: Address,
+) -> Result<Difference, ParseError> {
+    let mut difference = Difference::NONE;
+    match family {
+        Family::V4 => {
+            let short = ParseError::Truncated { need: IPV4_HEADER };
+            let new = to.v4().ok_or(ParseError::NotOurs)?;
+            let fixed = ip.first_chunk_mut::<IPV4_HEADER>().ok_or(short)?;
+            difference.put(field(fixed, side.of(12, 16)).ok_or(short)?, new);
+            let check = field(fixed, 10).ok_or(short)?;
+            *check = difference
+                .checksum(u16::from_be_bytes(*check))
+                .to_be_bytes();
+        }
+        Family::V6 => {
+            let short = ParseError::Truncated { need: IPV6_HEADER };
+            let new = to.v6().ok_or(ParseError::NotOurs)?;
+            let fixed = ip.first_chunk_mut::<IPV6_HEADER>().ok_or(short)?;
+            difference.put(field(fixed, side.of(8, 24)).ok_or(short)?, new);
+        }
+    }
+    Ok(difference)
 }
 
 impl Side {
     /// One of two, by the side.
     #[inline]
-    const fn of(self, source: usize, destination: usize) -> usize {
+    pub(crate) const fn of(self, source: usize, destination: usize) -> usize {
         match self {
             Self::Source => source,
             Self::Destination => destination,
@@ -109,7 +119,7 @@ impl Side {
 
 /// `N` octets of a header.
 #[inline]
-fn field<const N: usize>(header: &mut [u8], at: usize) -> Option<&mut [u8; N]> {
+pub(crate) fn field<const N: usize>(header: &mut [u8], at: usize) -> Option<&mut [u8; N]> {
     header.get_mut(at..)?.first_chunk_mut()
 }
 
@@ -118,25 +128,40 @@ fn field<const N: usize>(header: &mut [u8], at: usize) -> Option<&mut [u8; N]> {
 pub struct TtlExpired;
 
 /// Takes one from the time to live of the IPv4 packet whose header starts the slice, and updates
-/// the header checksum (RFC 1812, section 5.3.1).
+/// the header checksum (RFC 1812, section 5.3.1), or one from the hop limit of the IPv6 packet (RFC
+/// 8200, section 3).
 ///
 /// # Errors
 ///
 /// [`TtlExpired`], with the packet unchanged, when the time to live would reach 0, and for a slice
-/// without a whole fixed IPv4 header.
+/// without a whole fixed header of this family.
 #[inline(always)]
-pub fn decrement_ttl(ip: &mut [u8]) -> Result<(), TtlExpired> {
-    let Some([first, _, _, _, _, _, _, _, ttl, protocol, c0, c1, ..]) =
-        ip.first_chunk_mut::<IPV4_HEADER>()
-    else {
-        return Err(TtlExpired);
-    };
-    if *first >> 4 != 4 || *ttl <= 1 {
-        return Err(TtlExpired);
+pub fn decrement_ttl(family: Family, ip: &mut [u8]) -> Result<(), TtlExpired> {
+    match family {
+        Family::V4 => {
+            let Some([first, _, _, _, _, _, _, _, ttl, protocol, c0, c1, ..]) =
+                ip.first_chunk_mut::<IPV4_HEADER>()
+            else {
+                return Err(TtlExpired);
+            };
+            if *first >> 4 != 4 || *ttl <= 1 {
+                return Err(TtlExpired);
+            }
+            let old = [*ttl, *protocol];
+            *ttl = ttl.wrapping_sub(1);
+            let check = u16::from_be_bytes([*c0, *c1]);
+            [*c0, *c1] = checksum::update(check, &old, &[*ttl, *protocol]).to_be_bytes();
+        }
+        Family::V6 => {
+            let Some([first, _, _, _, _, _, _, limit, ..]) = ip.first_chunk_mut::<IPV6_HEADER>()
+            else {
+                return Err(TtlExpired);
+            };
+            if *first >> 4 != 6 || *limit <= 1 {
+                return Err(TtlExpired);
+            }
+            *limit = limit.wrapping_sub(1);
+        }
     }
-    let old = [*ttl, *protocol];
-    *ttl = ttl.wrapping_sub(1);
-    let check = u16::from_be_bytes([*c0, *c1]);
-    [*c0, *c1] = checksum::update(check, &old, &[*ttl, *protocol]).to_be_bytes();
     Ok(())
 }

@@ -240,6 +240,44 @@ pub fn find<L: Lists>(
     }
 }
 
+/// Calls `f` for the entries that come first in the order of bit-reversed hashes, from the bit-reversed
+/// hash `from` on, all of which have the same hash, and returns that hash bit-reversed; `None` when
+/// there is no entry. In a read section.
+///
+/// Entries that are in from the beginning to the end of a series of calls, each going on behind
+/// what the former returned, are met once, whatever is put in, taken out or resized meanwhile.
+pub fn first_from<L: Lists>(lists: &L, from: u32, mut f: impl FnMut(L::Entry)) -> Option<u32> {
+    // The smallest tables' lists are the only ones that end, each with the last of its hashes.
+    let last = u32::MAX.wrapping_shr(L::MIN_ORDER);
+    let mut from = from;
+    loop {
+        let geometry = lists.geometry(Ordering::Acquire);
+        let mut link = sentinel_of(lists, geometry.bucket(from.reverse_bits()))?;
+        let mut first = None;
+        loop {
+            match lists.load(link, Ordering::Acquire) {
+                Target::Sentinel(sentinel) => link = sentinel,
+                Target::Entry(None) => break,
+                Target::Entry(Some(entry)) => {
+                    let reversed = lists.hash(entry).reverse_bits();
+                    if first.is_some_and(|first| first != reversed) {
+                        break;
+                    }
+                    if reversed >= from {
+                        first = Some(reversed);
+                        f(entry);
+                    }
+                    link = lists.link(entry);
+                }
+            }
+        }
+        if first.is_some() {
+            return first;
+        }
+        from = (from | last).checked_add(1)?;
+    }
+}
+
 /// Puts `entry` in, unless there is one with the same hash that `duplicates`; true when it is in.
 /// With the shard's lock held.
 #[inline]

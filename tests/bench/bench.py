@@ -23,6 +23,7 @@ NOBODY = "02:00:00:00:00:99"
 NAT_VIP, DR_VIP, TUN_VIP, ONE_VIP, NEW_VIP = (f"10.9.0.{n}" for n in range(1, 6))
 SERVERS = [str(ipaddress.ip_address("10.1.0.11") + n) for n in range(200)]
 CLIENT = ipaddress.ip_address("10.100.0.1")
+SCHEDULERS = ("rr", "wrr", "lc", "wlc", "sed", "nq", "fo", "ovf", "lblc", "lblcr", "dh", "sh", "mh", "twos", "oneip")
 MODES = ("bare", "ip_vs", "ipvs_rs", "nftables")
 # Numbers of flows, and how many clients they come from. Clients and ports of each are coprime, so that counting
 # both up meets every pair.
@@ -320,10 +321,10 @@ class Bench:
 
     def schedulers(self):
         """New connections under each scheduler."""
-        for scheduler in ("rr", "wrr", "lc", "wlc"):
+        for scheduler in SCHEDULERS:
             for servers in (4, 50, 200):
                 row = f"new-{scheduler}-{servers}"
-                if not self.wanted(row):
+                if not self.wanted(row) or (scheduler == "oneip" and self.mode == "ip_vs"):
                     continue
                 self.service(NEW_VIP, "-m", SERVERS[:servers], scheduler)
                 number = 100_000 if self.kernel == "uml" else 1000

@@ -19,36 +19,15 @@ import struct
 import sys
 import threading
 import time
-import traceback
 
-from servers import pattern
+from orders import SCALE, Orders, Wrong, family, outcome
+from servers import endpoint, pattern
 
 SO_NO_CHECK = 11
 TCP_REPAIR = 19
 # Where struct tcp_info has the number of segments sent again.
 TOTAL_RETRANS = 100
-SCALE = int(os.environ.get("TIME_SCALE", "1"))
 GET = b"GET / HTTP/1.1\r\nHost: service\r\n\r\n"
-
-
-class Wrong(Exception):
-    """An answer that is not what a right director lets through; the text is one word."""
-
-
-def outcome(function, *arguments):
-    """What the function returns, or the failure in a word."""
-    try:
-        return function(*arguments)
-    except TimeoutError:
-        return "timeout"
-    except ConnectionRefusedError:
-        return "refused"
-    except ConnectionError:
-        return "reset"
-    except Wrong as error:
-        return str(error)
-    except OSError as error:
-        return os.strerror(error.errno).replace(" ", "-")
 
 
 class Connection:
@@ -57,10 +36,10 @@ class Connection:
     def __init__(self, client, protocol, address, port, local_port=None):
         self.protocol = protocol
         kind = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}[protocol]
-        self.sock = socket.socket(socket.AF_INET, kind)
+        self.sock = socket.socket(family(address), kind)
         self.sock.settimeout(client.patience)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, protocol == "tcp")
-        self.sock.bind((client.address, local_port or client.next_port(protocol)))
+        self.sock.bind((client.addresses[family(address)], local_port or client.next_port(protocol)))
         self.local = self.sock.getsockname()
         self.server = self.seen = None
         try:
@@ -85,7 +64,7 @@ class Connection:
     def identify(self, line):
         """Takes apart a server's first line, and insists on our own address in it."""
         name, client, self.seen = line.decode("ascii").split()
-        if client != f"{self.local[0]}:{self.local[1]}":
+        if client != endpoint(*self.local):
             raise Wrong(f"{name}-saw-{client}")
         if self.server not in (None, name):
             raise Wrong(f"{name}-not-{self.server}")
@@ -199,7 +178,7 @@ class Segments:
         self.counts = collections.Counter()
         self.stop = threading.Event()
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP)
-        self.sock.bind((client.address, 0))
+        self.sock.bind((client.addresses[socket.AF_INET], 0))
         self.sock.connect((address, 0))
         self.flows = [(client.next_port("tcp"), port) for _ in range(flows)]
         self.send(self.SYN)
@@ -239,11 +218,11 @@ def show(counts):
     return " ".join(f"{word}={count}" for word, count in sorted(counts.items()))
 
 
-class Client:
+class Client(Orders):
     """The orders, and what they share."""
 
-    def __init__(self, address):
-        self.address = address
+    def __init__(self, *addresses):
+        self.addresses = {family(address): address for address in addresses}
         self.patience = 10 * SCALE
         self.ports = {protocol: itertools.cycle(range(10000, 60000)) for protocol in ("tcp", "udp")}
         self.held = {}
@@ -254,8 +233,8 @@ class Client:
         return next(self.ports[protocol])
 
     def do_from(self, address):
-        """from ADDRESS: use this source address from now on."""
-        self.address = address
+        """from ADDRESS: use this source address from now on, for its family."""
+        self.addresses[family(address)] = address
         return address
 
     def do_patience(self, seconds):
@@ -337,6 +316,19 @@ class Client:
             return word + late
 
         return " ".join(outcome(use) for _ in range(int(count)))
+
+    def do_turns(self, address, port, count):
+        """turns ADDRESS PORT COUNT: datagrams from one source port, each with a socket of its own."""
+        local_port = self.next_port("udp")
+
+        def turn():
+            connection = Connection(self, "udp", address, port, local_port)
+            try:
+                return connection.who()
+            finally:
+                connection.close()
+
+        return " ".join(outcome(turn) for _ in range(int(count)))
 
     def do_again(self, tag):
         """again TAG: asks on each of the kept connections."""
@@ -431,22 +423,6 @@ class Client:
         """stop TAG: ends a load; how often who answered, or how many segments were sent."""
         return show(self.loads.pop(tag).end())
 
-    def obey(self, line):
-        """Carries out one order."""
-        order, *arguments = line.split()
-        try:
-            return getattr(self, "do_" + order)(*arguments)
-        except Exception:  # The script is to see it, whatever it is, and go on.
-            traceback.print_exc()
-            return f"error in: {line.strip()}"
-
-
-def main():
-    """Takes orders until the end of the input."""
-    client = Client(sys.argv[1])
-    for line in sys.stdin:
-        print(client.obey(line), flush=True)
-
 
 if __name__ == "__main__":
-    main()
+    Client(*sys.argv[1:]).take_orders()

@@ -184,14 +184,21 @@ servers_up() {
 	wait_for 30 test -e "$work/servers" || bail "the real servers do not start"
 }
 
-# client_up [NAME [NAMESPACE [ADDRESS]]]: a client that takes orders by `ask NAME`.
+# client_up [NAME [NAMESPACE [ADDRESS]]]: a client that takes orders by `ask NAME`; it has the IPv6 address that goes
+# with its own as well.
 client_up() {
-	local name=${1:-client} in out
+	local address=${3:-10.0.0.1}
+	takes_orders "${1:-client}" "${2:-client}" client.py "$address" "$(six "$address")"
+}
+
+# takes_orders NAME NAMESPACE SCRIPT ARGUMENT…: starts a script that takes orders by `ask NAME`.
+takes_orders() {
+	local name=$1 namespace=$2 script=$3 in out
+	shift 3
 	mkfifo "$work/$name.in" "$work/$name.out"
 	exec {in}<>"$work/$name.in" {out}<>"$work/$name.out"
 	# Not by `on`: a function in the background is a shell of its own, with another process id.
-	nsenter --net="/run/netns/${2:-client}" python3 "$here/client.py" "${3:-10.0.0.1}" \
-		<"$work/$name.in" >"$work/$name.out" &
+	nsenter --net="/run/netns/$namespace" python3 "$here/$script" "$@" <"$work/$name.in" >"$work/$name.out" &
 	ask_pid[$name]=$!
 	ask_in[$name]=$in
 	ask_out[$name]=$out
@@ -253,7 +260,7 @@ module_path() {
 
 # service OPTION ADDRESS SCHEDULER [MORE OPTIONS] -- SERVER:METHOD:WEIGHT[:PORT]…
 # Adds a virtual service and its destinations, so that the scheduler looks at them in this order. All by one
-# process: starting one takes long under emulation.
+# process: starting one takes long under emulation. ADDRESS may be "1 -6" for a firewall mark.
 service() {
 	local option=$1 address=$2 scheduler=$3 rules dests=() dest server
 	shift 3
@@ -268,33 +275,43 @@ service() {
 		if [ "$IPVS_MODULE" = ip_vs ]; then dests=("$dest" "${dests[@]}"); else dests+=("$dest"); fi
 	done
 	for dest in "${dests[@]}"; do
-		server_options "$dest"
+		server_options "$dest" "$address"
 		rules+=$'\n'"-a $option $address ${server[*]}"
 	done
 	must lvs -R <<<"$rules"
 }
 
-# server_options SERVER:METHOD:WEIGHT[:PORT]: sets `server` to the options for it.
+# server_options SERVER:METHOD:WEIGHT[:PORT] ADDRESS: sets `server` to the options for it, in a service with that
+# address. METHOD is m, i or g, with 4 or 6 after it if the server's family is to be another than the service's.
 server_options() {
-	local name method weight port
+	local name method weight port family=4
 	IFS=: read -r name method weight port <<<"$1"
+	case $2 in '['* | *' -6') family=6 ;; esac
 	case $name in A) name=11 ;; B) name=12 ;; C) name=13 ;; *) bail "no real server $1" ;; esac
 	case $method in
-	m) server=("-r" "10.2.0.$name${port:+:$port}") ;;
-	i) server=("-r" "10.3.0.$name${port:+:$port}") ;;
-	g) server=("-r" "10.1.0.$name${port:+:$port}") ;;
+	m*) name=10.2.0.$name ;;
+	i*) name=10.3.0.$name ;;
+	g*) name=10.1.0.$name ;;
 	*) bail "no forwarding method $1" ;;
 	esac
-	server+=("-$method" "-w" "$weight")
+	[ "${#method}" -eq 1 ] || family=${method:1}
+	if [ "$family" = 6 ]; then
+		name=$(six "$name")
+		# Brackets are for what has a port.
+		[ -z "$port" ] || name=[$name]
+	fi
+	server=("-r" "$name${port:+:$port}" "-${method:0:1}" "-w" "$weight")
 }
 
 # destination -a|-e|-d OPTION ADDRESS SERVER:METHOD:WEIGHT[:PORT]
 destination() {
 	local server
-	server_options "$4"
+	server_options "$4" "$3"
 	# What is deleted is named by its address alone.
 	[ "$1" != -d ] || server=("${server[@]:0:2}")
-	lvs "$1" "$2" "$3" "${server[@]}"
+	# The address of a service on a firewall mark may be two words.
+	# shellcheck disable=SC2086
+	lvs "$1" "$2" $3 "${server[@]}"
 }
 
 # Removes all services; what the connections do then is their own affair.
@@ -303,26 +320,33 @@ flush() {
 }
 
 # Letters instead of real servers' addresses, for the two below.
-names='function name(address) { sub(/:.*/, "", address); sub(/.*\./, "", address); return substr("ABC", address - 10, 1) }'
+names='function name(address) {
+	sub(/\]?:[0-9]+$/, "", address)
+	sub(/.*[.:]/, "", address)
+	return substr("ABC", address - 10, 1)
+}'
 
 # connections OPTION ADDRESS: the active and inactive connections per destination: "A 3/1 B 0/0".
 connections() {
-	lvs -L -n "$1" "$2" | awk "$names"'
-		$1 == "->" && $2 ~ /^[0-9]/ { line[name($2)] = $(NF - 1) "/" $NF }
+	# shellcheck disable=SC2086
+	lvs -L -n "$1" $2 | awk "$names"'
+		$1 == "->" && $2 ~ /^[[0-9]/ { line[name($2)] = $(NF - 1) "/" $NF }
 		END { for (n = 1; n <= 3; n++) { c = substr("ABC", n, 1); if (c in line) out = out " " c " " line[c] }
 		      print substr(out, 2) }'
 }
 
 # statistics OPTION ADDRESS: conns, packets in and out, bytes in and out of the service.
 statistics() {
-	lvs -L -n --stats --exact "$1" "$2" | awk '
+	# shellcheck disable=SC2086
+	lvs -L -n --stats --exact "$1" $2 | awk '
 		/^(TCP|UDP|FWM) / { print $(NF - 4), $(NF - 3), $(NF - 2), $(NF - 1), $NF }'
 }
 
 # dest_statistics OPTION ADDRESS SERVER: the same of one destination.
 dest_statistics() {
-	lvs -L -n --stats --exact "$1" "$2" | awk -v want="$3" "$names"'
-		$1 == "->" && $2 ~ /^[0-9]/ && name($2) == want { print $(NF - 4), $(NF - 3), $(NF - 2), $(NF - 1), $NF }'
+	# shellcheck disable=SC2086
+	lvs -L -n --stats --exact "$1" $2 | awk -v want="$3" "$names"'
+		$1 == "->" && $2 ~ /^[[0-9]/ && name($2) == want { print $(NF - 4), $(NF - 3), $(NF - 2), $(NF - 1), $NF }'
 }
 
 # The whole configuration, without what traffic changes.
@@ -333,8 +357,9 @@ configuration() {
 
 # scheduled OPTION ADDRESS: connections in the statistics, of the service and of A, B and C: "6 2 2 2".
 scheduled() {
-	lvs -L -n --stats --exact "$1" "$2" | awk "$names"'
+	# shellcheck disable=SC2086
+	lvs -L -n --stats --exact "$1" $2 | awk "$names"'
 		/^(TCP|UDP|FWM) / { total = $(NF - 4) }
-		$1 == "->" && $2 ~ /^[0-9]/ { count[name($2)] = $(NF - 4) }
+		$1 == "->" && $2 ~ /^[[0-9]/ { count[name($2)] = $(NF - 4) }
 		END { print total, count["A"], count["B"], count["C"] }'
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Real servers: an HTTP and a UDP server in each of the network namespaces named.
+"""Real servers: an HTTP and a UDP server in each of the network namespaces named, for IPv4 and IPv6.
 
 Both answer with their namespace's name, the client's address and their own address, as they see them.
 An HTTP POST is answered with the digest of what came and as many octets of our own; a datagram's payload
@@ -19,7 +19,6 @@ import struct
 import threading
 
 PORTS = (80, 8000, 8080)
-IP_PKTINFO = 8
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -32,7 +31,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def identity(self):
         """Who we are, who the client is, and where it reached us."""
         client, local = self.client_address, self.connection.getsockname()
-        return f"{self.server.name} {client[0]}:{client[1]} {local[0]}:{local[1]}\n".encode()
+        return f"{self.server.name} {endpoint(*client)} {endpoint(*local)}\n".encode()
 
     def answer(self, body):
         """Sends a whole answer."""
@@ -59,6 +58,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 class Server(socketserver.ThreadingTCPServer):
     """The HTTP server of one namespace and port."""
 
+    address_family = socket.AF_INET6
     allow_reuse_address = True
     daemon_threads = True
     block_on_close = False
@@ -78,16 +78,22 @@ def pattern(size):
     return (words * (size // len(words) + 1))[:size]
 
 
+def endpoint(address, port, *_):
+    """Address and port of either family in the usual notation."""
+    address = address.removeprefix("::ffff:")
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
 def serve_udp(name, port, sock):
     """Answers datagrams, from the address to which each was sent."""
     while True:
         data, ancillary, _, peer = sock.recvmsg(65535, 64)
-        info = next(item for level, kind, item in ancillary if (level, kind) == (socket.IPPROTO_IP, IP_PKTINFO))
-        local = socket.inet_ntoa(info[4:8])
-        answer = f"{name} {peer[0]}:{peer[1]} {local}:{port}\n".encode() + data
-        source = struct.pack("@i4s4s", 0, info[4:8], bytes(4))
+        info = next(item for _, kind, item in ancillary if kind == socket.IPV6_PKTINFO)
+        local = socket.inet_ntop(socket.AF_INET6, info[:16])
+        answer = f"{name} {endpoint(*peer)} {endpoint(local, port)}\n".encode() + data
+        source = info[:16] + struct.pack("=I", 0)
         try:
-            sock.sendmsg([answer], [(socket.IPPROTO_IP, IP_PKTINFO, source)], 0, peer)
+            sock.sendmsg([answer], [(socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, source)], 0, peer)
         except OSError:
             # The namespace may be going away, or a firewall forbids it: the client notices.
             pass
@@ -100,9 +106,9 @@ def serve(namespace):
     for port in PORTS:
         server = Server(namespace, port)
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-        sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
         sock.bind(("", port))
         threading.Thread(target=serve_udp, args=(namespace, port, sock), daemon=True).start()
 

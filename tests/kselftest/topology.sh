@@ -17,10 +17,20 @@
 # NAT:     real servers are 10.2.0.1x; they send what leaves from these addresses through the director.
 # DR:      real servers are 10.1.0.1x, on one network with the director; answers go through the router.
 # Tunnels: real servers are 10.3.0.1x, behind the router; answers go through the router.
+#
+# Every address has one of IPv6 beside it, fd00:0:0:N::X for 10.N.0.X: see `six`.
 
 vips='10.1.0.100 10.1.0.101 10.1.0.102 10.1.0.103'
 marked_vip=10.4.0.1
 hosts='client router director A B C'
+
+# six ADDRESS: prints the IPv6 address, or network, that goes with one of IPv4: fd00:0:0:1::100 with 10.1.0.100.
+six() {
+	local network host
+	IFS=. read -r _ network _ host <<<"$1"
+	host=${host/\/24//64}
+	if [ "$network" = 0 ]; then echo "fd00::$host"; else echo "fd00:0:0:$network::$host"; fi
+}
 
 # on HOST COMMAND…: runs the command in the host's namespace; `ip netns exec` would mount things besides.
 on() {
@@ -50,19 +60,21 @@ batch() {
 # keep one hook of each kind, for good, in a namespace that has no traffic.
 pin_hooks() {
 	local hook rules=''
-	! nft list table ip pinned >/dev/null 2>&1 || return 0
+	! nft list table inet pinned >/dev/null 2>&1 || return 0
 	for hook in prerouting input forward output postrouting; do
-		rules+="add chain ip pinned $hook { type filter hook $hook priority 0; };"
+		rules+="add chain inet pinned $hook { type filter hook $hook priority 0; };"
 	done
-	must nft "add table ip pinned;$rules"
+	must nft "add table inet pinned;$rules"
 }
 
 # Every wire is a veth pair with one end in the router's namespace, which has the switches too.
 topology_up() {
 	local host vip n=10
 	topology_down
-	modprobe -a bridge veth ipip 2>/dev/null
+	modprobe -a bridge veth ipip sit ip6_tunnel 2>/dev/null
 	pin_hooks
+	# New namespaces get these: IPv6 addresses are to be there at once, and no others than ours.
+	must sysctl -qw net.core.devconf_inherit_init_net=1 net.ipv6.conf.default.{accept_dad=0,accept_ra=0}
 	{
 		for host in $hosts; do echo "netns add $host"; done
 	} | batch
@@ -89,14 +101,22 @@ topology_up() {
 		echo "address add 10.1.0.254/24 dev front"
 		echo "route add 10.4.0.0/24 via 10.1.0.1"
 		for n in 11 12 13; do echo "route add 10.3.0.$n via 10.1.0.$n"; done
+		echo "address add fd00::254/64 dev client"
+		echo "address add fd00:0:0:1::254/64 dev front"
+		echo "route add fd00:0:0:4::/64 via fd00:0:0:1::1"
+		for n in 11 12 13; do echo "route add fd00:0:0:3::$n via fd00:0:0:1::$n"; done
 	} | batch -n router
-	sysctls router net.ipv4.ip_forward=1 net.ipv4.conf.{all,default,client,front}.rp_filter=0 \
+	sysctls router net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv4.conf.{all,default,client,front}.rp_filter=0 \
 		net.ipv4.conf.{all,front}.send_redirects=0
 	{
 		echo "link set lo up"
 		echo "link set eth0 up"
-		for n in 1 2 3 4; do echo "address add 10.0.0.$n/24 dev eth0"; done
+		for n in 1 2 3 4; do
+			echo "address add 10.0.0.$n/24 dev eth0"
+			echo "address add fd00::$n/64 dev eth0"
+		done
 		echo "route add default via 10.0.0.254"
+		echo "route add default via fd00::254"
 	} | batch -n client
 	director_up director
 	n=10
@@ -109,13 +129,26 @@ topology_up() {
 			echo "address add 10.1.0.$n/24 dev eth0"
 			echo "address add 10.2.0.$n/24 dev eth1"
 			echo "address add 10.3.0.$n/32 dev lo"
-			for vip in $vips $marked_vip; do echo "address add $vip/32 dev lo"; done
+			echo "address add fd00:0:0:1::$n/64 dev eth0"
+			echo "address add fd00:0:0:2::$n/64 dev eth1"
+			echo "address add fd00:0:0:3::$n/128 dev lo"
+			for vip in $vips $marked_vip; do
+				echo "address add $vip/32 dev lo"
+				# Not for anything that the host itself begins.
+				echo "address add $(six "$vip")/128 dev lo preferred_lft 0"
+			done
 			echo "link set tunl0 up"
-			# A tunnelled packet must fit: leave 20 octets for the outer header.
+			echo "link set ip6tnl0 up type ip6tnl mode any"
+			# Not every kernel has it.
+			[ ! -d /sys/class/net/sit0 ] || echo "link set sit0 up"
+			# A tunnelled packet must fit: leave 20 octets, or 40, for the outer header.
 			echo "route add default via 10.1.0.254 advmss 1440"
 			echo "route add default via 10.2.0.1 table 100"
+			echo "route add default via fd00:0:0:1::254 advmss 1400"
+			echo "route add default via fd00:0:0:2::1 table 100"
 			echo "rule add from 10.2.0.$n lookup 100"
 		} | batch -n $host
+		must ip -6 -n $host rule add from fd00:0:0:2::$n lookup 100
 		sysctls $host net.ipv4.conf.{all,default,eth0,eth1,tunl0}.rp_filter=0 \
 			net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2
 	done
@@ -129,13 +162,21 @@ director_up() {
 		echo "link set eth0 up"
 		echo "link set eth1 up"
 		echo "address add 10.1.0.1/24 dev eth0"
-		for vip in $vips; do echo "address add $vip/32 dev eth0"; done
+		echo "address add fd00:0:0:1::1/64 dev eth0"
+		for vip in $vips; do
+			echo "address add $vip/32 dev eth0"
+			echo "address add $(six "$vip")/128 dev eth0 preferred_lft 0"
+		done
 		echo "address add 10.2.0.1/24 dev eth1"
+		echo "address add fd00:0:0:2::1/64 dev eth1"
 		echo "route add default via 10.1.0.254"
+		echo "route add default via fd00:0:0:1::254"
 		echo "route add local 10.4.0.0/24 dev lo table 100"
+		echo "route add local fd00:0:0:4::/64 dev lo table 100"
 		echo "rule add fwmark 1 lookup 100"
 	} | batch -n "$1"
-	sysctls "$1" net.ipv4.ip_forward=1 net.ipv4.conf.{all,default,eth0,eth1}.rp_filter=0 \
+	must ip -6 -n "$1" rule add fwmark 1 lookup 100
+	sysctls "$1" net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv4.conf.{all,default,eth0,eth1}.rp_filter=0 \
 		net.ipv4.conf.{all,eth0,eth1}.send_redirects=0
 }
 

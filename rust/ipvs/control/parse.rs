@@ -12,6 +12,8 @@ use kernel::prelude::*;
 use knet::errno;
 use lvs_core::{
     netlink::{Attribute, AttributeError, Attributes},
+    timeout::MAX_SECONDS,
+    tunnel::Tunnel,
     Endpoint, Family, Protocol,
 };
 
@@ -66,21 +68,8 @@ pub(super) fn service<'a>(attributes: &Attributes<'a>) -> Result<(Key, Attribute
     )?
     .nested()?;
     let family = need(&nest, AF, c"no address family given")?.u16()?;
-    let family = match Family::try_from(family) {
-        Ok(Family::V4) => Family::V4,
-        Ok(Family::V6) => {
-            return Err(Refusal::new(
-                errno::family_not_supported(),
-                c"this director does not support IPv6 yet",
-            ))
-        }
-        Err(_) => {
-            return Err(Refusal::new(
-                errno::family_not_supported(),
-                c"unknown address family",
-            ))
-        }
-    };
+    let family = Family::try_from(family)
+        .map_err(|_| Refusal::new(errno::family_not_supported(), c"unknown address family"))?;
     if let Some(mark) = nest.find(FWMARK) {
         let mark = mark.u32()?;
         if mark == 0 {
@@ -90,6 +79,12 @@ pub(super) fn service<'a>(attributes: &Attributes<'a>) -> Result<(Key, Attribute
     }
     let protocol = need(&nest, PROTOCOL, c"no protocol given")?.u16()?;
     let address = need(&nest, ADDR, c"no virtual address given")?.address(family)?;
+    if address.family() != family {
+        return Err(Refusal::new(
+            EINVAL,
+            c"an IPv4-mapped address is none of IPv6",
+        ));
+    }
     let port = need(&nest, PORT, c"no virtual port given")?.u16_be()?;
     let protocol = u8::try_from(protocol)
         .ok()
@@ -125,7 +120,7 @@ impl ServiceDetails {
 }
 
 /// The rest of a service's nest, for adding and editing.
-pub(super) fn service_details(nest: &Attributes<'_>) -> Result<ServiceDetails, Refusal> {
+pub(super) fn service_details(nest: &Attributes<'_>, key: &Key) -> Result<ServiceDetails, Refusal> {
     use uapi::service::{FLAGS, F_ONE_PACKET, F_PERSISTENT, NETMASK, PE_NAME, SCHED_NAME, TIMEOUT};
 
     let scheduler = need(nest, SCHED_NAME, c"no scheduler given")?.string()?;
@@ -134,16 +129,36 @@ pub(super) fn service_details(nest: &Attributes<'_>) -> Result<ServiceDetails, R
     let netmask = need(nest, NETMASK, c"no persistence netmask given")?.u32()?;
     let set = flags & mask;
     if set & F_PERSISTENT != 0 {
-        return Err(Refusal::new(
-            errno::operation_not_supported(),
-            c"this director does not support persistent services yet",
-        ));
+        if timeout == 0 || timeout > MAX_SECONDS {
+            return Err(Refusal::new(
+                EINVAL,
+                c"the persistence timeout is out of range",
+            ));
+        }
+        let is_mask = match key.family() {
+            Family::V4 => {
+                let mask = u32::from_be(netmask);
+                mask.leading_ones() + mask.trailing_zeros() == u32::BITS
+            }
+            Family::V6 => (1..=128).contains(&netmask),
+        };
+        if !is_mask || netmask == 0 {
+            return Err(Refusal::new(
+                EINVAL,
+                c"the persistence granularity is no netmask or prefix length",
+            ));
+        }
     }
-    if set & F_ONE_PACKET != 0 {
-        return Err(Refusal::new(
-            errno::operation_not_supported(),
-            c"this director does not support one-packet scheduling yet",
-        ));
+    if set & F_ONE_PACKET != 0
+        && matches!(
+            key,
+            Key::Address {
+                protocol: Protocol::Tcp,
+                ..
+            }
+        )
+    {
+        return Err(Refusal::new(EINVAL, c"one-packet scheduling is for UDP"));
     }
     if let Some(engine) = nest.find(PE_NAME) {
         if !engine.string()?.is_empty() {
@@ -161,9 +176,10 @@ pub(super) fn service_details(nest: &Attributes<'_>) -> Result<ServiceDetails, R
     })
 }
 
-/// The destination that a request names, and its nest.
+/// The destination of a service `key` that a request names, and its nest.
 pub(super) fn destination<'a>(
     attributes: &Attributes<'a>,
+    key: &Key,
 ) -> Result<(Endpoint, Attributes<'a>), Refusal> {
     use uapi::destination::{ADDR, ADDR_FAMILY, PORT};
 
@@ -175,14 +191,17 @@ pub(super) fn destination<'a>(
         Some(family) => family.u16()?,
         None => 0,
     };
-    if family != 0 && !matches!(Family::try_from(family), Ok(Family::V4)) {
-        return Err(Refusal::new(
-            errno::family_not_supported(),
-            c"the destination's address family is not supported",
-        ));
-    }
-    let address = address.address(Family::V4)?;
-    if !address.is_host() {
+    let family = match family {
+        0 => key.family(),
+        number => Family::try_from(number).map_err(|_| {
+            Refusal::new(
+                errno::family_not_supported(),
+                c"the destination's address family is not supported",
+            )
+        })?,
+    };
+    let address = address.address(family)?;
+    if !address.is_host() || address.family() != family {
         return Err(Refusal::new(
             EINVAL,
             c"the destination's address is not that of one host",
@@ -192,7 +211,11 @@ pub(super) fn destination<'a>(
 }
 
 /// The rest of a destination's nest, for adding and editing.
-pub(super) fn destination_details(nest: &Attributes<'_>) -> Result<destination::Settings, Refusal> {
+pub(super) fn destination_details(
+    nest: &Attributes<'_>,
+    key: &Key,
+    endpoint: Endpoint,
+) -> Result<destination::Settings, Refusal> {
     use uapi::destination::{
         FWD_MASK, FWD_METHOD, L_THRESH, TUN_FLAGS, TUN_PORT, TUN_TYPE, U_THRESH, WEIGHT,
     };
@@ -205,16 +228,34 @@ pub(super) fn destination_details(nest: &Attributes<'_>) -> Result<destination::
         Some(kind) => kind.u8()?,
         None => 0,
     };
-    if let Some(port) = nest.find(TUN_PORT) {
-        port.u16_be()?;
-    }
-    if let Some(flags) = nest.find(TUN_FLAGS) {
-        flags.u16()?;
-    }
-    if tunnel_type != 0 {
-        return Err(Refusal::new(
+    let tunnel_port = match nest.find(TUN_PORT) {
+        Some(port) => port.u16_be()?,
+        None => 0,
+    };
+    let tunnel_flags = match nest.find(TUN_FLAGS) {
+        Some(flags) => flags.u16()?,
+        None => 0,
+    };
+    let forwarding = Forwarding::from_number(method & FWD_MASK).ok_or_else(|| {
+        Refusal::new(
             errno::operation_not_supported(),
-            c"this director supports IP-in-IP tunnels only",
+            c"the forwarding method is none of masquerading, tunneling, direct routing",
+        )
+    })?;
+    let tunnel = match forwarding {
+        Forwarding::Tunneling => Tunnel::from_numbers(tunnel_type, tunnel_port, tunnel_flags)
+            .ok_or_else(|| {
+                Refusal::new(
+                    EINVAL,
+                    c"no such tunnel: ipip, gue with a port, or gre, with flags of that kind",
+                )
+            })?,
+        Forwarding::Masquerading | Forwarding::DirectRouting => Tunnel::Ipip,
+    };
+    if forwarding != Forwarding::Tunneling && endpoint.address.family() != key.family() {
+        return Err(Refusal::new(
+            EINVAL,
+            c"a real server of another address family is reached through a tunnel only",
         ));
     }
     if weight > i32::MAX as u32 {
@@ -230,12 +271,8 @@ pub(super) fn destination_details(nest: &Attributes<'_>) -> Result<destination::
         ));
     }
     Ok(destination::Settings {
-        forwarding: Forwarding::from_number(method & FWD_MASK).ok_or_else(|| {
-            Refusal::new(
-                errno::operation_not_supported(),
-                c"the forwarding method is none of masquerading, tunneling, direct routing",
-            )
-        })?,
+        forwarding,
+        tunnel,
         weight,
         upper_threshold,
         lower_threshold,

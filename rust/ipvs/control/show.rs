@@ -10,7 +10,7 @@ use crate::{
     uapi,
 };
 use knet::netlink::{Full, Writer};
-use lvs_core::{Address, Family};
+use lvs_core::Address;
 
 /// Addresses travel in a field that has room for both families.
 fn address(address: Address) -> [u8; 16] {
@@ -20,14 +20,6 @@ fn address(address: Address) -> [u8; 16] {
         _ => field = address.octets16(),
     }
     field
-}
-
-fn family(address: Address) -> Family {
-    if address.is_v4() {
-        Family::V4
-    } else {
-        Family::V6
-    }
 }
 
 /// A service as the answer to GET_SERVICE tells it.
@@ -42,7 +34,7 @@ pub(super) fn service(writer: &mut Writer<'_>, service: &Service) -> Result<(), 
     writer.nest(uapi::message::SERVICE, |writer| {
         match service.key {
             Key::Address { protocol, endpoint } => {
-                writer.u16(AF, family(endpoint.address) as u16)?;
+                writer.u16(AF, endpoint.address.family() as u16)?;
                 writer.u16(PROTOCOL, protocol as u16)?;
                 writer.put(ADDR, &address(endpoint.address))?;
                 writer.u16_be(PORT, endpoint.port)?;
@@ -79,15 +71,15 @@ pub(super) fn destination(writer: &mut Writer<'_>, server: &RealServer) -> Resul
         writer.u16_be(PORT, server.endpoint.port)?;
         writer.u32(FWD_METHOD, settings.forwarding as u32)?;
         writer.u32(WEIGHT, settings.weight)?;
-        writer.u8(TUN_TYPE, 0)?;
-        writer.u16_be(TUN_PORT, 0)?;
-        writer.u16(TUN_FLAGS, 0)?;
+        writer.u8(TUN_TYPE, settings.tunnel.kind())?;
+        writer.u16_be(TUN_PORT, settings.tunnel.port())?;
+        writer.u16(TUN_FLAGS, settings.tunnel.flags())?;
         writer.u32(U_THRESH, settings.upper_threshold)?;
         writer.u32(L_THRESH, settings.lower_threshold)?;
         writer.u32(ACTIVE_CONNS, server.active())?;
         writer.u32(INACT_CONNS, server.inactive())?;
-        writer.u32(PERSIST_CONNS, 0)?;
-        writer.u16(ADDR_FAMILY, family(server.endpoint.address) as u16)?;
+        writer.u32(PERSIST_CONNS, server.templates())?;
+        writer.u16(ADDR_FAMILY, server.endpoint.address.family() as u16)?;
         statistics(writer, STATS, &traffic)?;
         statistics64(writer, STATS64, &traffic)
     })

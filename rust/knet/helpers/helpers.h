@@ -35,13 +35,33 @@ enum knet_skb_layout {
 
 int knet_skb_pull(struct sk_buff *skb, unsigned int len);
 int knet_skb_writable(struct sk_buff *skb, unsigned int len);
+void knet_skb_orphan(struct sk_buff *skb);
 bool knet_skb_checksum_partial(const struct sk_buff *skb);
 
-/* transmit.c */
+/*
+ * An address, or an IPv4-mapped one, in network byte order: a struct in6_addr
+ * without the unions that bindgen makes hard work of.
+ */
+struct knet_address {
+	u64 words[2];
+};
+
+static inline __be32 knet_ipv4(const struct knet_address *address)
+{
+	return ((const __be32 *)address->words)[3];
+}
+
+static inline const struct in6_addr *knet_ipv6(const struct knet_address *address)
+{
+	return (const struct in6_addr *)address->words;
+}
+
+/* route.c */
 enum knet_prepared {
 	KNET_PREPARED,	/* routed and writable */
 	KNET_PREPARED_PARTIAL, /* the same; the device fills in the transport checksum */
-	KNET_NO_ROUTE,	/* there is none, or it leads to this host */
+	KNET_NO_ROUTE,	/* there is none */
+	KNET_LOCAL,	/* it leads to this host; nothing was changed */
 	KNET_NOT_WRITABLE, /* too short, or no memory */
 	KNET_TOO_BIG,	/* the sender has been told by ICMP */
 	KNET_EXPIRED,	/* time to live used up; the sender has been told by ICMP */
@@ -51,11 +71,13 @@ enum knet_prepared {
 struct knet_route {
 	/* Cache of the route, for packets with this same struct. */
 	struct dst_entry __rcu **dst;
+	/* What tells for IPv6 whether the cached route still holds. */
+	u32 *cookie;
 	/* Where to note the address of ours that the route prefers, or NULL. */
-	__be32 *source;
+	struct knet_address *source;
 	/* Next destination, and the source that routing rules shall see (0: any). */
-	__be32 daddr;
-	__be32 saddr;
+	struct knet_address daddr;
+	struct knet_address saddr;
 	/* Bytes by which the packet will grow. */
 	u16 overhead;
 	/* Bytes of it that will be written to. */
@@ -64,14 +86,65 @@ struct knet_route {
 	bool direct;
 };
 
+/* What is known of the route that was found. */
+struct knet_hop {
+	u32 mtu;
+	/* The address of ours that it prefers, where that was asked for. */
+	struct knet_address source;
+};
+
 void knet_dst_release(struct dst_entry *dst);
-enum knet_prepared knet_prepare(struct net *net, struct sk_buff *skb,
-				const struct knet_route *route, u32 *mtu);
-bool knet_address_is_local(struct net *net, __be32 address);
-int knet_encapsulate_ipip(struct sk_buff *skb, __be32 daddr, __be32 saddr);
-void knet_send(struct net *net, struct sk_buff *skb, u32 mtu);
-void knet_send_local(struct net *net, struct sk_buff *skb, u32 mtu);
-void knet_port_unreachable(struct sk_buff *skb);
+enum knet_prepared knet_prepare4(struct net *net, struct sk_buff *skb,
+				 const struct knet_route *route, struct knet_hop *hop);
+enum knet_prepared knet_prepare6(struct net *net, struct sk_buff *skb,
+				 const struct knet_route *route, struct knet_hop *hop);
+enum knet_prepared knet_prepare4in6(struct net *net, struct sk_buff *skb,
+				    const struct knet_route *route, struct knet_hop *hop);
+enum knet_prepared knet_prepare6in4(struct net *net, struct sk_buff *skb,
+				    const struct knet_route *route, struct knet_hop *hop);
+bool knet_address_is_local(struct net *net, const struct knet_address *address);
+
+/* transmit.c */
+void knet_track_server(struct sk_buff *skb, const struct knet_address *address, __be16 port);
+bool knet_track_tunneled(struct sk_buff *skb);
+void knet_send4(struct net *net, struct sk_buff *skb, u32 mtu, bool track);
+void knet_send6(struct net *net, struct sk_buff *skb, u32 mtu, bool track);
+void knet_send4_local(struct net *net, struct sk_buff *skb, u32 mtu);
+void knet_send6_local(struct net *net, struct sk_buff *skb);
+void knet_learn_mtu4(struct net *net, struct sk_buff *skb, unsigned int at, u8 protocol, u32 mtu);
+void knet_learn_mtu6(struct net *net, struct sk_buff *skb, unsigned int at, u32 mtu);
+void knet_relay_error4(struct net *net, struct sk_buff *skb, unsigned int at, u32 mtu);
+void knet_relay_error6(struct net *net, struct sk_buff *skb, unsigned int at, u32 mtu);
+void knet_port_unreachable4(struct sk_buff *skb);
+void knet_port_unreachable6(struct sk_buff *skb);
+
+/* tunnel.c */
+enum knet_tunnel_kind {
+	KNET_IPIP,	/* RFC 2003, 2473, 4213 */
+	KNET_GUE,
+	KNET_GRE,	/* RFC 2784 */
+};
+
+/* The ends of a tunnel, of one family. */
+struct knet_tunnel {
+	struct knet_address daddr;
+	struct knet_address saddr;
+	int family;
+	enum knet_tunnel_kind kind;
+	u16 overhead;	/* bytes that it puts before a packet, at most */
+	__be16 port;	/* of GUE */
+	/* Of GUE and GRE: a checksum over the whole. */
+	bool checksum;
+	/* Of GUE: the inner checksum is left to the tunnel's end where it is not done yet. */
+	bool remote_checksum;
+};
+
+int knet_encapsulate(struct net *net, struct sk_buff *skb,
+		     const struct knet_tunnel *tunnel, int inner_family);
+
+/* fragment.c */
+int knet_gather4(struct net *net, struct sk_buff *skb, unsigned int hook);
+int knet_gather6(struct net *net, struct sk_buff *skb);
 
 /* percpu.c */
 struct knet_counters {
@@ -126,6 +199,8 @@ struct knet_namespace_calls {
 	int (*init)(struct net *net, void **data);
 	void (*pre_exit)(void *data);
 	void (*exit)(void *data);
+	/* A device is down or goes: once when routes over it are gone, and once more when no packet uses them. */
+	void (*device_gone)(void *data);
 };
 
 int knet_namespace_register(const struct knet_namespace_calls *calls);
@@ -133,6 +208,16 @@ void knet_namespace_unregister(void);
 void *knet_namespace_data(const struct net *net);
 struct proc_dir_entry *knet_proc_create(struct net *net, const char *name,
 					int (*show)(struct seq_file *, void *));
+
+struct knet_list_calls {
+	/* The least key from @from on, and one; 0: there is none. */
+	u64 (*find)(struct net *net, u64 from);
+	/* Writes the part at @position: a key and one, or 0 for the heading. */
+	void (*show)(struct net *net, struct seq_file *seq, u64 position);
+};
+
+struct proc_dir_entry *knet_proc_create_list(struct net *net, const char *name,
+					     const struct knet_list_calls *calls);
 void knet_proc_remove(struct net *net, const char *name);
 struct net *knet_seq_net(struct seq_file *seq);
 

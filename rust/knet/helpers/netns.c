@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* One instance of something per network namespace, and its files below /proc/net. */
+/*
+ * One instance of something per network namespace, what it learns of the
+ * namespace's devices, and its files below /proc/net.
+ */
 
+#include <linux/netdevice.h>
 #include <linux/proc_fs.h>
 #include <linux/seq_file_net.h>
 #include <net/netns/generic.h>
@@ -42,6 +46,24 @@ static void knet_namespace_exit(struct net *net)
 		knet_calls.exit(data);
 }
 
+/* What is kept of routes over a device keeps the device. */
+static int knet_device_event(struct notifier_block *block, unsigned long event, void *info)
+{
+	const struct net_device *device = netdev_notifier_info_to_dev(info);
+	const struct knet_namespace *ns = net_generic(dev_net(device), knet_namespace_id);
+	void *data = READ_ONCE(ns->data);
+
+	if (data && (event == NETDEV_DOWN || event == NETDEV_UNREGISTER))
+		knet_calls.device_gone(data);
+	return NOTIFY_DONE;
+}
+
+/* After those who take the routes away. */
+static struct notifier_block knet_device_notifier = {
+	.notifier_call = knet_device_event,
+	.priority = INT_MIN,
+};
+
 static struct pernet_operations knet_namespace_ops = {
 	.init = knet_namespace_init,
 	.pre_exit = knet_namespace_pre_exit,
@@ -59,15 +81,24 @@ int knet_namespace_register(const struct knet_namespace_calls *calls)
 	knet_calls = *calls;
 	err = register_pernet_subsys(&knet_namespace_ops);
 	if (err)
-		knet_calls.init = NULL;
-	else
-		smp_store_release(&knet_registered, true);
+		goto fail;
+	err = register_netdevice_notifier(&knet_device_notifier);
+	if (err)
+		goto fail_notifier;
+	smp_store_release(&knet_registered, true);
+	return 0;
+
+fail_notifier:
+	unregister_pernet_subsys(&knet_namespace_ops);
+fail:
+	knet_calls.init = NULL;
 	return err;
 }
 
 void knet_namespace_unregister(void)
 {
 	WRITE_ONCE(knet_registered, false);
+	unregister_netdevice_notifier(&knet_device_notifier);
 	unregister_pernet_subsys(&knet_namespace_ops);
 	knet_calls.init = NULL;
 }
@@ -87,6 +118,56 @@ struct proc_dir_entry *knet_proc_create(struct net *net, const char *name,
 					int (*show)(struct seq_file *, void *))
 {
 	return proc_create_net_single(name, 0444, net->proc_net, show, NULL);
+}
+
+/*
+ * A file of as many parts as it takes. The position in it is that of no part
+ * (0: the heading), or the key of a part and one.
+ */
+static void *knet_list_at(struct seq_file *seq, loff_t *pos)
+{
+	const struct knet_list_calls *calls = pde_data(file_inode(seq->file));
+	u64 found;
+
+	if (*pos) {
+		found = calls->find(seq_file_net(seq), *pos - 1);
+		if (!found)
+			return NULL;
+		*pos = found;
+	}
+	return pos;
+}
+
+static void *knet_list_next(struct seq_file *seq, void *v, loff_t *pos)
+{
+	++*pos;
+	return knet_list_at(seq, pos);
+}
+
+static void knet_list_stop(struct seq_file *seq, void *v)
+{
+}
+
+static int knet_list_show(struct seq_file *seq, void *v)
+{
+	const struct knet_list_calls *calls = pde_data(file_inode(seq->file));
+
+	calls->show(seq_file_net(seq), seq, *(loff_t *)v);
+	return 0;
+}
+
+static const struct seq_operations knet_list_ops = {
+	.start = knet_list_at,
+	.next = knet_list_next,
+	.stop = knet_list_stop,
+	.show = knet_list_show,
+};
+
+struct proc_dir_entry *knet_proc_create_list(struct net *net, const char *name,
+					     const struct knet_list_calls *calls)
+{
+	return proc_create_net_data(name, 0444, net->proc_net, &knet_list_ops,
+				    sizeof(struct seq_net_private), (void *)calls);
 }
 
 void knet_proc_remove(struct net *net, const char *name)

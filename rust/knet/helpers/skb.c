@@ -11,12 +11,23 @@ int knet_skb_pull(struct sk_buff *skb, unsigned int len)
 	return pskb_may_pull(skb, len) ? 0 : -EINVAL;
 }
 
-/* Makes the first @len bytes linear and ours alone. The header pointers may move. */
+/*
+ * Makes the first @len bytes linear and ours alone, to be changed in place. The
+ * header pointers may move; a sum over the whole packet is forgotten.
+ */
 int knet_skb_writable(struct sk_buff *skb, unsigned int len)
 {
 	if (len > skb->len)
 		return -EINVAL;
+	if (skb->ip_summed == CHECKSUM_COMPLETE)
+		skb->ip_summed = CHECKSUM_NONE;
 	return skb_ensure_writable(skb, len);
+}
+
+/* Lets go of the socket that the packet was thought to be for. */
+void knet_skb_orphan(struct sk_buff *skb)
+{
+	skb_orphan(skb);
 }
 
 /* True when the device fills in the transport checksum: the field then holds the pseudo-header sum. */

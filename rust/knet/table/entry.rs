@@ -25,6 +25,12 @@ pub trait Body: Send + Sync + 'static {
     /// The entry has just left the table; no reader will find it from now on, though some may
     /// still hold it. Called once, with bottom halves off and a shard locked.
     fn removed(&self);
+
+    /// True for an entry that stays although it is due; it is asked again every now and then. With
+    /// bottom halves off and a shard locked.
+    fn is_held(&self) -> bool {
+        false
+    }
 }
 
 /// An entry. Exactly 128 bytes, aligned: two cache lines, the first of which holds the link, the
@@ -108,6 +114,11 @@ impl<T: Body> Entry<T> {
             head.write(bindings::callback_head::default());
             bindings::knet_call_rcu(head, Some(free_retired::<T>));
         }
+    }
+
+    /// Its key in the order of [`Table::first_from`](super::Table::first_from).
+    pub fn key(&self) -> u32 {
+        self.hash.reverse_bits()
     }
 
     /// Notes that the entry was used in second `now`.

@@ -2,31 +2,21 @@
 
 //! Least-connection.
 
-use super::{least, Change, Server};
+use super::{Order, Ranked, Server};
+use core::cmp::Ordering;
 
-/// Least-connection scheduling: the server with the fewest active connections; among equals the one
-/// with the fewest inactive ones, then the first in the list.
+/// Least-connection scheduling (section 4.3 of "Linux Virtual Server for Scalable Network
+/// Services"): the server with the fewest active connections; among equals the one with the fewest
+/// inactive ones, then the first in the list.
+pub type LeastConnection = Ranked<FewestConnections>;
+
+/// The order of [`LeastConnection`].
 #[derive(Debug)]
-pub struct LeastConnection;
+pub struct FewestConnections;
 
-impl LeastConnection {
-    /// There is nothing to remember.
-    pub const fn new() -> Self {
-        Self
-    }
-
-    /// Nothing depends on the list before a selection.
-    pub fn changed<S: Server>(&self, _servers: &[S], _change: Change) {}
-
-    /// The server with the fewest connections; `None` when none takes any.
+impl Order for FewestConnections {
     #[inline]
-    pub fn select<S: Server>(&self, servers: &[S]) -> Option<usize> {
-        least(servers, |_| 1)
-    }
-}
-
-impl Default for LeastConnection {
-    fn default() -> Self {
-        Self::new()
+    fn compare<S: Server>((one, _): (&S, u32), (other, _): (&S, u32)) -> Ordering {
+        one.connections().cmp(&other.connections())
     }
 }

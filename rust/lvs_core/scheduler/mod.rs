@@ -10,28 +10,125 @@
 //! overloaded when looked at, and never an index outside the list.
 //!
 //! Two things may race by design: a selection with another (each then gets its own place in the
-//! sequence), and a selection with [`changed`](RoundRobin::changed) (a selection that still holds
+//! sequence), and a selection with [`changed`](Algorithm::changed) (a selection that still holds
 //! the old list may then count against the new one's sequence, by at most one place).
 
+mod dh;
+mod fo;
+mod lblc;
 mod lc;
+mod mh;
+mod nq;
+mod oneip;
+mod ovf;
+mod ranked;
+pub mod ranking;
 mod rr;
+mod sed;
+mod sh;
+mod slots;
+mod twos;
 mod wlc;
 mod wrr;
 
-pub use lc::LeastConnection;
+pub use dh::DestinationHashing;
+pub use fo::{GreatestWeight, WeightedFailover};
+pub use lblc::{LocalityBasedLeastConnection, LocalityBasedWithReplication};
+pub use lc::{FewestConnections, LeastConnection};
+pub use mh::MaglevHashing;
+pub use nq::{IdleFirst, NeverQueue};
+pub use oneip::OneIp;
+pub use ovf::{GreatestNotFull, WeightedOverflow};
+pub use ranked::{Order, Ranked};
 pub use rr::RoundRobin;
-pub use wlc::WeightedLeastConnection;
+pub use sed::{ShortestDelay, ShortestExpectedDelay};
+pub use sh::SourceHashing;
+pub use twos::PowerOfTwoChoices;
+pub use wlc::{FewestForWeight, WeightedLeastConnection};
 pub use wrr::WeightedRoundRobin;
+
+use crate::{Endpoint, Protocol};
+use core::sync::atomic::AtomicU64;
+
+/// A scheduling algorithm. There is one value per virtual service, which keeps the service's place
+/// in the sequence, and memory for each list of servers, for what is made of that.
+pub trait Algorithm: Send + Sync + 'static {
+    /// Whether [`Self::load_changed`] is to be called.
+    const FOLLOWS_LOADS: bool = false;
+
+    /// A fresh one, for a new service. `seed` is random.
+    fn new(seed: u64) -> Self;
+
+    /// How many words of memory a list of so many servers needs, when the former list had `former`
+    /// words.
+    fn words(_servers: usize, _former: usize) -> usize {
+        0
+    }
+
+    /// The list is another one, and its memory, which holds nothing but zeros, is to be filled in.
+    /// Connections are scheduled by the former list until this returns; `former` is the memory of
+    /// that, empty after [`Change::Reset`]. One call at a time for a service.
+    fn changed<S: Server>(&self, list: &List<'_, S>, former: &[AtomicU64], change: Change);
+
+    /// The index of the server for a new connection, or none when no server can take it.
+    fn select<S: Server>(&self, list: &List<'_, S>, flow: &Flow) -> Option<usize>;
+
+    /// The number of connections of the server at `index` has changed, maybe while the list was
+    /// handed to [`Self::changed`].
+    fn load_changed<S: Server>(&self, _list: &List<'_, S>, _index: usize) {}
+}
+
+/// The servers of a service.
+#[derive(Debug)]
+pub struct List<'a, S> {
+    /// In the order in which they were added.
+    pub servers: &'a [S],
+    /// What an algorithm made of this list: as many words as it said.
+    pub memory: &'a [AtomicU64],
+}
+
+/// A new connection that wants a server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Flow {
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The client's address and port.
+    pub client: Endpoint,
+    /// The address and port that the client sees.
+    pub virtual_endpoint: Endpoint,
+    /// What the service says of how to choose.
+    pub options: Options,
+    /// A clock's seconds.
+    pub now: u32,
+}
+
+/// How hashing schedulers choose, as administrators set it for a service.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Options {
+    /// The client's port counts, too.
+    pub port: bool,
+    /// When the server that it would be takes no connections, it is another one.
+    pub fallback: bool,
+}
 
 /// What a scheduler knows of a real server.
 pub trait Server {
     /// The weight: how much of the load it should get, relative to the others. A server of weight 0
     /// is quiesced and gets no new connection.
     fn weight(&self) -> u32;
+    /// The last weight that was not 0; 0 when there was none.
+    fn last_weight(&self) -> u32;
+    /// Its address and port: what tells it from others, whatever list it is in.
+    fn endpoint(&self) -> Endpoint;
     /// Connections in a state that counts as active.
     fn active(&self) -> u32;
     /// All other connections.
     fn inactive(&self) -> u32;
+    /// Active connections in the upper half, the others in the lower one, of one moment.
+    #[inline]
+    fn connections(&self) -> u64 {
+        (u64::from(self.active()) << 32) | u64::from(self.inactive())
+    }
     /// The server has reached its upper threshold of connections and takes none.
     fn overloaded(&self) -> bool;
 }
@@ -47,6 +144,19 @@ pub enum Change {
     Edited(usize),
     /// The list is another one: begin anew.
     Reset,
+}
+
+impl Change {
+    /// Where the server stands now that was at `index` before; `None` when it is gone.
+    fn index(self, index: usize) -> Option<usize> {
+        match self {
+            Self::Added(at) if at <= index => index.checked_add(1),
+            Self::Removed(at) if at == index => None,
+            Self::Removed(at) if at < index => index.checked_sub(1),
+            Self::Added(_) | Self::Removed(_) | Self::Edited(_) => Some(index),
+            Self::Reset => None,
+        }
+    }
 }
 
 /// The weight of a server that can take a connection, or `None`.
@@ -67,58 +177,20 @@ fn moved(cursor: u32, change: Change) -> u32 {
     match change {
         Change::Added(index) if before(index) => cursor.saturating_add(1),
         Change::Removed(index) if before(index) => cursor.saturating_sub(1),
-        Change::Added(_) | Change::Removed(_) | Change::Edited(_) => cursor,
-        Change::Reset => 0,
+        Change::Added(_) | Change::Removed(_) | Change::Edited(_) | Change::Reset => cursor,
     }
 }
 
-/// A server's load when it was looked at.
-struct Load {
-    index: usize,
-    divisor: u32,
-    active: u32,
-    inactive: u32,
+/// The greatest common divisor; that of 0 and `b` is `b`.
+fn gcd(mut a: u32, mut b: u32) -> u32 {
+    while let Some(rest) = a.checked_rem(b) {
+        (a, b) = (b, rest);
+    }
+    a
 }
 
-/// The first of the servers that take connections with the fewest active connections in relation
-/// to their divisors, which are made of the weights and not 0; among equals the one with the fewest
-/// inactive ones in relation. Ratios are compared by cross-multiplication, never by division.
-///
-/// This is a look at every server for every new connection, so a server that others are below is
-/// left with one look at its weight and its active connections.
+/// A number from 0 to `bound`, without it, as random as `word` is.
 #[inline]
-fn least<S: Server>(servers: &[S], divisor: impl Fn(u32) -> u32) -> Option<usize> {
-    // a / w < b / v, where w and v are not 0; the product of 32-bit numbers fits 64 bits.
-    let cross = |a: u32, v: u32| u64::from(a).wrapping_mul(u64::from(v));
-    let mut least: Option<Load> = None;
-    let mut next: usize = 0;
-    for server in servers {
-        let index = next;
-        next = next.wrapping_add(1);
-        let weight = server.weight();
-        if weight == 0 {
-            continue;
-        }
-        let divisor = divisor(weight);
-        let active = server.active();
-        if let Some(best) = &least {
-            let ours = cross(active, best.divisor);
-            let theirs = cross(best.active, divisor);
-            if ours > theirs
-                || (ours == theirs
-                    && cross(server.inactive(), best.divisor) >= cross(best.inactive, divisor))
-            {
-                continue;
-            }
-        }
-        if !server.overloaded() {
-            least = Some(Load {
-                index,
-                divisor,
-                active,
-                inactive: server.inactive(),
-            });
-        }
-    }
-    least.map(|load| load.index)
+fn below(word: u64, bound: u64) -> u64 {
+    (u128::from(word).wrapping_mul(u128::from(bound)) >> 64) as u64
 }

@@ -2,38 +2,57 @@
 
 //! Round-robin.
 
-use super::{capacity, moved, Change, Server};
-use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use super::{below, capacity, moved, Algorithm, Change, Flow, List, Server};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// Round-robin scheduling: the servers in order, whatever their weights and loads.
 #[derive(Debug)]
 pub struct RoundRobin {
     /// The index of the server whose turn is next; the length of the list after the last one.
+    /// With [`FRESH`] before the first turn.
     cursor: AtomicU32,
+    seed: u64,
 }
 
+/// Nobody had a turn yet.
+const FRESH: u32 = 1 << 31;
+
 impl RoundRobin {
-    /// Starts with the first server.
-    pub const fn new() -> Self {
+    /// One whose first turn is that of a random server.
+    pub fn seeded(seed: u64) -> Self {
         Self {
-            cursor: AtomicU32::new(0),
+            cursor: AtomicU32::new(FRESH),
+            seed,
         }
     }
+}
 
-    /// Keeps the place in the sequence when the list changes.
-    pub fn changed<S: Server>(&self, _servers: &[S], change: Change) {
-        // The closure never gives up, so there is no error to see.
-        let _ = self
-            .cursor
-            .fetch_update(Relaxed, Relaxed, |cursor| Some(moved(cursor, change)));
+impl Algorithm for RoundRobin {
+    fn new(_seed: u64) -> Self {
+        Self::seeded(0)
     }
 
-    /// The next server in the order that takes connections; `None` when none does.
+    /// Keeps the place in the sequence; the first one is random.
+    fn changed<S: Server>(&self, list: &List<'_, S>, _former: &[AtomicU64], change: Change) {
+        let start = below(self.seed, list.servers.len() as u64) as u32 | FRESH;
+        // The closure never gives up, so there is no error to see.
+        let _ = self.cursor.fetch_update(Relaxed, Relaxed, |cursor| {
+            let is_fresh = cursor & FRESH != 0 || change == Change::Reset;
+            Some(if is_fresh {
+                start
+            } else {
+                moved(cursor, change)
+            })
+        });
+    }
+
     #[inline]
-    pub fn select<S: Server>(&self, servers: &[S]) -> Option<usize> {
+    fn select<S: Server>(&self, list: &List<'_, S>, _flow: &Flow) -> Option<usize> {
+        let servers = list.servers;
         let mut cursor = self.cursor.load(Relaxed);
         loop {
-            let (index, next) = from(servers, cursor as usize).or_else(|| from(servers, 0))?;
+            let start = (cursor & !FRESH) as usize;
+            let (index, next) = from(servers, start).or_else(|| from(servers, 0))?;
             // Lock-free: when this fails, another CPU has made its selection.
             match self
                 .cursor
@@ -55,10 +74,4 @@ fn from<S: Server>(servers: &[S], start: usize) -> Option<(usize, u32)> {
         .position(|server| capacity(server).is_some())?
         .checked_add(start)?;
     Some((index, u32::try_from(index).ok()?.checked_add(1)?))
-}
-
-impl Default for RoundRobin {
-    fn default() -> Self {
-        Self::new()
-    }
 }

@@ -2,33 +2,25 @@
 
 //! Weighted least-connection.
 
-use super::{least, Change, Server};
+use super::{ranked::ratio, Order, Ranked, Server};
+use core::cmp::Ordering;
 
 /// Weighted least-connection scheduling (section 4.4 of "Linux Virtual Server for Scalable Network
 /// Services"): the server with the fewest active connections in relation to its weight; among
 /// equals the one with the fewest inactive ones in relation to its weight, then the first in the
-/// list. Ratios are compared by cross-multiplication, never by division.
+/// list.
+pub type WeightedLeastConnection = Ranked<FewestForWeight>;
+
+/// The order of [`WeightedLeastConnection`].
 #[derive(Debug)]
-pub struct WeightedLeastConnection;
+pub struct FewestForWeight;
 
-impl WeightedLeastConnection {
-    /// There is nothing to remember.
-    pub const fn new() -> Self {
-        Self
-    }
-
-    /// Nothing depends on the list before a selection.
-    pub fn changed<S: Server>(&self, _servers: &[S], _change: Change) {}
-
-    /// The server with the least load for its weight; `None` when none takes connections.
+impl Order for FewestForWeight {
     #[inline]
-    pub fn select<S: Server>(&self, servers: &[S]) -> Option<usize> {
-        least(servers, |weight| weight)
-    }
-}
-
-impl Default for WeightedLeastConnection {
-    fn default() -> Self {
-        Self::new()
+    fn compare<S: Server>((one, w): (&S, u32), (other, v): (&S, u32)) -> Ordering {
+        let (a, b) = (one.connections(), other.connections());
+        let active = |connections: u64| (connections >> 32) as u32;
+        let inactive = |connections: u64| connections as u32;
+        ratio(active(a), w, active(b), v).then_with(|| ratio(inactive(a), w, inactive(b), v))
     }
 }

@@ -2,7 +2,7 @@
 
 //! Weighted round-robin.
 
-use super::{capacity, moved, Change, Server};
+use super::{below, capacity, gcd, moved, Algorithm, Change, Flow, List, Server};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// Weighted round-robin scheduling (section 4.2 of "Linux Virtual Server for Scalable Network
@@ -19,12 +19,15 @@ pub struct WeightedRoundRobin {
     place: AtomicU64,
     /// The greatest common divisor of the weights; 0 while unknown.
     divisor: AtomicU32,
+    seed: u64,
 }
 
 /// A place in the sequence.
 #[derive(Clone, Copy)]
 struct Place {
-    /// The index of the server to look at next.
+    /// Nobody had a turn yet.
+    fresh: bool,
+    /// The index of the server to look at next, below 2^31.
     cursor: u32,
     /// The current weight; 0 before the first pass.
     current: u32,
@@ -34,14 +37,15 @@ impl Place {
     /// As one word.
     #[inline]
     fn pack(self) -> u64 {
-        (u64::from(self.cursor) << 32) | u64::from(self.current)
+        (u64::from(self.fresh) << 63) | (u64::from(self.cursor) << 32) | u64::from(self.current)
     }
 
     /// From one word.
     #[inline]
     fn unpack(word: u64) -> Self {
         Self {
-            cursor: (word >> 32) as u32,
+            fresh: word >> 63 != 0,
+            cursor: (word >> 32) as u32 & (u32::MAX >> 1),
             current: word as u32,
         }
     }
@@ -56,45 +60,89 @@ impl Place {
             .position(|server| capacity(server).is_some_and(|weight| weight >= self.current))?
             .checked_add(start)?;
         let cursor = u32::try_from(index).ok()?.checked_add(1)?;
-        Some((index, Self { cursor, ..self }))
+        let fresh = false;
+        Some((
+            index,
+            Self {
+                cursor,
+                fresh,
+                ..self
+            },
+        ))
+    }
+
+    /// Before the turn of that number, in any order that begins with the first turn of all. Each
+    /// turn of a server is at another multiple of `divisor`.
+    fn before<S: Server>(servers: &[S], divisor: u32, number: u64) -> Self {
+        // The last one that `max_by_key` finds is the first in the list.
+        let first = servers
+            .iter()
+            .enumerate()
+            .rev()
+            .max_by_key(|(_, server)| server.weight());
+        let first = first.map_or(0, |(index, _)| index);
+        let mut number = number;
+        for index in Iterator::chain(first..servers.len(), 0..first) {
+            let weight = servers.get(index).map_or(0, Server::weight);
+            let turns = u64::from(weight.checked_div(divisor).unwrap_or(0));
+            if number < turns {
+                return Self {
+                    fresh: true,
+                    cursor: index as u32,
+                    // At most the weight.
+                    current: weight.saturating_sub((number as u32).wrapping_mul(divisor)),
+                };
+            }
+            number = number.wrapping_sub(turns);
+        }
+        Self {
+            fresh: true,
+            cursor: 0,
+            current: 0,
+        }
     }
 }
 
-impl WeightedRoundRobin {
-    /// Starts with the first server of the greatest weight.
-    pub const fn new() -> Self {
-        Self {
-            place: AtomicU64::new(0),
-            divisor: AtomicU32::new(0),
-        }
+impl Algorithm for WeightedRoundRobin {
+    fn new(_seed: u64) -> Self {
+        Self::seeded(0)
     }
 
-    /// Keeps the place in the sequence when the list or a weight changes.
-    pub fn changed<S: Server>(&self, servers: &[S], change: Change) {
-        let weights = || servers.iter().map(Server::weight);
+    /// Keeps the place in the sequence; the first one is random.
+    fn changed<S: Server>(&self, list: &List<'_, S>, _former: &[AtomicU64], change: Change) {
+        let weights = || list.servers.iter().map(Server::weight);
         let divisor = weights().fold(0, gcd);
         let greatest = weights().max().unwrap_or(0);
+        let sum = |sum: u64, weight: u32| sum.wrapping_add(weight.into());
+        let turns = weights().fold(0, sum).checked_div(divisor.into());
+        let number = below(self.seed, turns.unwrap_or(0));
+        let start = Place::before(list.servers, divisor, number);
         self.divisor.store(divisor, Relaxed);
         // The closure never gives up, so there is no error to see.
         let _ = self.place.fetch_update(Relaxed, Relaxed, |word| {
             let place = Place::unpack(word);
-            let current = match change {
-                Change::Reset => 0,
-                // On to a step that the new weights have.
-                _ => place
-                    .current
-                    .checked_next_multiple_of(divisor)
-                    .unwrap_or(greatest)
-                    .min(greatest),
-            };
+            if place.fresh || change == Change::Reset {
+                return Some(start.pack());
+            }
+            // On to a step that the new weights have.
+            let current = place
+                .current
+                .checked_next_multiple_of(divisor)
+                .unwrap_or(greatest)
+                .min(greatest);
             let cursor = moved(place.cursor, change);
-            Some(Place { cursor, current }.pack())
+            let place = Place {
+                fresh: false,
+                cursor,
+                current,
+            };
+            Some(place.pack())
         });
     }
 
-    /// The next server in the sequence that takes connections; `None` when none does.
     #[inline]
-    pub fn select<S: Server>(&self, servers: &[S]) -> Option<usize> {
+    fn select<S: Server>(&self, list: &List<'_, S>, _flow: &Flow) -> Option<usize> {
+        let servers = list.servers;
         let mut word = self.place.load(Relaxed);
         loop {
             let place = Place::unpack(word);
@@ -115,6 +163,22 @@ impl WeightedRoundRobin {
             }
         }
     }
+}
+
+impl WeightedRoundRobin {
+    /// One whose first turn is a random one of a round.
+    pub fn seeded(seed: u64) -> Self {
+        let place = Place {
+            fresh: true,
+            cursor: 0,
+            current: 0,
+        };
+        Self {
+            place: AtomicU64::new(place.pack()),
+            divisor: AtomicU32::new(0),
+            seed,
+        }
+    }
 
     /// The first server of the next pass in which there is one, and the place after it.
     #[inline]
@@ -125,29 +189,20 @@ impl WeightedRoundRobin {
             0 => greatest,
             lower => lower.min(greatest),
         };
-        let next = Place { cursor: 0, current };
+        let next = Place {
+            fresh: false,
+            cursor: 0,
+            current,
+        };
         // A weight that falls between the two looks leaves nobody at this height: then one server
         // that takes connections is as good as any.
         next.turn(servers).or_else(|| {
             let lowest = Place {
+                fresh: false,
                 cursor: 0,
                 current: 1,
             };
             lowest.turn(servers)
         })
-    }
-}
-
-/// The greatest common divisor; that of 0 and `b` is `b`.
-fn gcd(mut a: u32, mut b: u32) -> u32 {
-    while let Some(rest) = a.checked_rem(b) {
-        (a, b) = (b, rest);
-    }
-    a
-}
-
-impl Default for WeightedRoundRobin {
-    fn default() -> Self {
-        Self::new()
     }
 }

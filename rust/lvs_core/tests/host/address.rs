@@ -124,3 +124,55 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn family_and_octets_go_together() {
+    let v4 = Address::from_v4([192, 0, 2, 1]);
+    let v6 = Address::from_v6(V6);
+    assert_eq!((v4.family(), v4.v6()), (Family::V4, None));
+    assert_eq!((v6.family(), v6.v6()), (Family::V6, Some(V6)));
+    assert_eq!((v6.v4(), v4.v4()), (None, Some([192, 0, 2, 1])));
+}
+
+/// The first bits of these octets, one by one.
+fn prefix(octets: &[u8], len: u8) -> Vec<u8> {
+    let mut masked = vec![0; octets.len()];
+    for bit in 0..usize::from(len).min(octets.len() * 8) {
+        masked[bit / 8] |= octets[bit / 8] & (0x80 >> (bit % 8));
+    }
+    masked
+}
+
+proptest! {
+    #[test]
+    fn a_prefix_keeps_the_first_bits(v4: [u8; 4], mut v6: [u8; 16], len: u8) {
+        // Not IPv4-mapped, with any prefix.
+        v6[0] |= 0x80;
+        let len6 = len.max(1);
+        let masked = Address::from_v4(v4).masked(len);
+        prop_assert_eq!(masked.v4().unwrap().to_vec(), prefix(&v4, len));
+        let masked = Address::from_v6(v6).masked(len6);
+        prop_assert_eq!(masked.v6().unwrap().to_vec(), prefix(&v6, len6));
+        let client = Address::from_v6(v6).persistence_client(len6.into());
+        prop_assert_eq!(client, masked);
+        // No network is the whole address.
+        prop_assert_eq!(Address::from_v6(v6).persistence_client(128 + u32::from(len)), Address::from_v6(v6));
+    }
+
+    #[test]
+    fn an_ipv4_netmask_is_any_four_octets(v4: [u8; 4], mask: [u8; 4]) {
+        let netmask = u32::from_ne_bytes(mask);
+        let expected: Vec<u8> = v4.iter().zip(mask).map(|(octet, mask)| octet & mask).collect();
+        let client = Address::from_v4(v4).persistence_client(netmask);
+        prop_assert_eq!(client.v4().unwrap().to_vec(), expected);
+    }
+}
+
+#[test]
+fn prefixes_of_length_0() {
+    assert_eq!(Address::from_v6(V6).masked(0).octets16(), [0; 16]);
+    assert_eq!(
+        Address::from_v4([192, 0, 2, 1]).masked(0),
+        Address::UNSPECIFIED
+    );
+}

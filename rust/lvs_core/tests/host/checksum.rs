@@ -95,5 +95,14 @@ proptest! {
         difference.replace(&data[8..12], &b);
         difference.replace(&data[2..4], &a);
         prop_assert_eq!(difference.checksum(!naive_sum(&data)), !naive_sum(&changed));
+
+        // One by one, in place, and then taken together.
+        let check = !naive_sum(&data);
+        let (mut first, mut second) = (Difference::NONE, Difference::NONE);
+        first.put(data[8..].first_chunk_mut().unwrap(), b);
+        second.put(data[2..].first_chunk_mut().unwrap(), a);
+        prop_assert_eq!(&data, &changed);
+        first.add(second);
+        prop_assert_eq!(first.checksum(check), !naive_sum(&changed));
     }
 }

@@ -6,13 +6,24 @@
 //! Nothing here may call the code under test to compute what it expects of that code.
 
 mod address;
+mod cases;
 mod checksum;
+mod corpus;
+#[path = "../../fuzz/src/lib.rs"]
+mod fuzz;
 mod hash;
+mod icmp;
 mod netlink;
 mod packet;
+mod packet_v6;
 mod rewrite;
 mod schedule;
+mod schedule_chance;
+mod schedule_hash;
+mod schedule_locality;
 mod schedule_race;
+mod schedule_ranked;
 mod split_order;
 mod state;
+mod tunnel;
 mod wire;

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The schedulers one selection at a time, against the definitions of the papers.
+//! Round-robin and its weighted kind one selection at a time, against the definitions of the
+//! papers; and what tests of all schedulers use.
 
 use lvs_core::scheduler::{
-    Change, LeastConnection, RoundRobin, Server, WeightedLeastConnection, WeightedRoundRobin,
+    Algorithm, Change, Flow, List, Options, RoundRobin, Server, WeightedRoundRobin,
 };
+use lvs_core::{Address, Endpoint, Protocol};
 use proptest::prelude::*;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::sync::atomic::AtomicU64;
 
 /// A server that counts how often it is looked at.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +18,10 @@ pub struct Fake {
     pub active: u32,
     pub inactive: u32,
     pub overloaded: bool,
+    /// The host part of its address.
+    pub host: u32,
+    /// The weight before it was 0, if it is.
+    pub former_weight: u32,
     pub looks: Cell<usize>,
 }
 
@@ -22,6 +29,16 @@ impl Server for Fake {
     fn weight(&self) -> u32 {
         self.looks.set(self.looks.get() + 1);
         self.weight
+    }
+    fn last_weight(&self) -> u32 {
+        match self.weight {
+            0 => self.former_weight,
+            weight => weight,
+        }
+    }
+    fn endpoint(&self) -> Endpoint {
+        let [_, a, b, c] = self.host.to_be_bytes();
+        Endpoint::new(Address::from_v4([10, a, b, c]), 80)
     }
     fn active(&self) -> u32 {
         self.active
@@ -34,15 +51,80 @@ impl Server for Fake {
     }
 }
 
-fn weights(weights: &[u32]) -> Vec<Fake> {
-    let server = |weight: &u32| Fake {
-        weight: *weight,
-        ..Fake::default()
-    };
-    weights.iter().map(server).collect()
+/// A connection from client number `client`.
+pub fn flow(client: u32) -> Flow {
+    Flow {
+        protocol: Protocol::Tcp,
+        client: Endpoint::new(Address::from_v4(client.to_be_bytes()), 1024),
+        virtual_endpoint: Endpoint::new(Address::from_v4([192, 0, 2, 1]), 80),
+        options: Options::default(),
+        now: 0,
+    }
 }
 
-fn loads(loads: &[(u32, u32, u32)]) -> Vec<Fake> {
+/// A scheduler with the memory of its present list.
+pub struct Scheduled<A: Algorithm> {
+    pub algorithm: A,
+    memory: RefCell<Vec<AtomicU64>>,
+}
+
+impl<A: Algorithm> Scheduled<A> {
+    pub fn new() -> Self {
+        Self::seeded(0)
+    }
+
+    pub fn seeded(seed: u64) -> Self {
+        Self {
+            algorithm: A::new(seed),
+            memory: RefCell::default(),
+        }
+    }
+
+    /// The list is another one, with fresh memory, as after every change.
+    pub fn changed<S: Server>(&self, servers: &[S], change: Change) {
+        let former = match change {
+            Change::Reset => vec![],
+            _ => self.memory.take(),
+        };
+        let words = A::words(servers.len(), former.len());
+        let memory: Vec<_> = (0..words).map(|_| AtomicU64::new(0)).collect();
+        let list = List {
+            servers,
+            memory: &memory,
+        };
+        self.algorithm.changed(&list, &former, change);
+        *self.memory.borrow_mut() = memory;
+    }
+
+    pub fn load_changed<S: Server>(&self, servers: &[S], index: usize) {
+        let memory = &*self.memory.borrow();
+        self.algorithm
+            .load_changed(&List { servers, memory }, index);
+    }
+
+    pub fn select<S: Server>(&self, servers: &[S]) -> Option<usize> {
+        self.select_for(servers, &flow(1))
+    }
+
+    pub fn select_for<S: Server>(&self, servers: &[S], flow: &Flow) -> Option<usize> {
+        let memory = &*self.memory.borrow();
+        self.algorithm.select(&List { servers, memory }, flow)
+    }
+}
+
+type Rr = Scheduled<RoundRobin>;
+type Wrr = Scheduled<WeightedRoundRobin>;
+
+pub fn weights(weights: &[u32]) -> Vec<Fake> {
+    let server = |(host, weight): (u32, &u32)| Fake {
+        weight: *weight,
+        host,
+        ..Fake::default()
+    };
+    (1..).zip(weights).map(server).collect()
+}
+
+pub fn loads(loads: &[(u32, u32, u32)]) -> Vec<Fake> {
     let server = |(weight, active, inactive): &(u32, u32, u32)| Fake {
         weight: *weight,
         active: *active,
@@ -53,13 +135,13 @@ fn loads(loads: &[(u32, u32, u32)]) -> Vec<Fake> {
 }
 
 /// `count` selections, as letters: A for the first server, - for none.
-fn letters(mut select: impl FnMut() -> Option<usize>, count: usize) -> String {
+pub fn letters(mut select: impl FnMut() -> Option<usize>, count: usize) -> String {
     let letter = |choice: Option<usize>| choice.map_or('-', |n| (b'A' + n as u8) as char);
     (0..count).map(|_| letter(select())).collect()
 }
 
-fn wrr(servers: &[Fake]) -> WeightedRoundRobin {
-    let scheduler = WeightedRoundRobin::new();
+fn wrr(servers: &[Fake]) -> Wrr {
+    let scheduler = Wrr::new();
     scheduler.changed(servers, Change::Reset);
     scheduler
 }
@@ -67,23 +149,19 @@ fn wrr(servers: &[Fake]) -> WeightedRoundRobin {
 #[test]
 fn nobody_to_choose() {
     for servers in [weights(&[]), weights(&[0, 0])] {
-        assert_eq!(RoundRobin::new().select(&servers), None);
+        assert_eq!(Rr::new().select(&servers), None);
         assert_eq!(wrr(&servers).select(&servers), None);
-        assert_eq!(LeastConnection::new().select(&servers), None);
-        assert_eq!(WeightedLeastConnection::new().select(&servers), None);
     }
     let mut servers = weights(&[3]);
     servers[0].overloaded = true;
-    assert_eq!(RoundRobin::new().select(&servers), None);
+    assert_eq!(Rr::new().select(&servers), None);
     assert_eq!(wrr(&servers).select(&servers), None);
-    assert_eq!(LeastConnection::new().select(&servers), None);
-    assert_eq!(WeightedLeastConnection::new().select(&servers), None);
 }
 
 #[test]
 fn rr_goes_in_order_whatever_the_weights() {
     let servers = weights(&[1, 7, 2]);
-    let rr = RoundRobin::new();
+    let rr = Rr::new();
     assert_eq!(letters(|| rr.select(&servers), 7), "ABCABCA");
 }
 
@@ -91,13 +169,13 @@ fn rr_goes_in_order_whatever_the_weights() {
 fn rr_skips_quiesced_and_overloaded_servers() {
     let mut servers = weights(&[0, 1, 1, 0, 1]);
     servers[2].overloaded = true;
-    let rr = RoundRobin::new();
+    let rr = Rr::new();
     assert_eq!(letters(|| rr.select(&servers), 4), "BEBE");
 }
 
 #[test]
 fn rr_keeps_its_place() {
-    let rr = RoundRobin::new();
+    let rr = Rr::new();
     let mut servers = weights(&[1; 4]);
     assert_eq!(letters(|| rr.select(&servers), 2), "AB");
     // Without A, C is the second of three and still next.
@@ -124,7 +202,7 @@ fn rr_keeps_its_place() {
 
 #[test]
 fn rr_survives_a_list_that_shrank_behind_its_back() {
-    let rr = RoundRobin::new();
+    let rr = Rr::new();
     let servers = weights(&[1; 5]);
     assert_eq!(letters(|| rr.select(&servers), 4), "ABCD");
     assert_eq!(letters(|| rr.select(&servers[..2]), 3), "ABA");
@@ -150,7 +228,7 @@ fn wrr_steps_by_the_common_divisor() {
 #[test]
 fn wrr_needs_no_notice_to_be_right() {
     let servers = weights(&[4, 3, 2]);
-    let wrr = WeightedRoundRobin::new();
+    let wrr = Wrr::new();
     assert_eq!(letters(|| wrr.select(&servers), 9), "AABABCABC");
     // And goes on when all weights were 0 for a while.
     assert_eq!(wrr.select(&weights(&[0, 0, 0])), None);
@@ -162,7 +240,8 @@ fn wrr_keeps_its_place() {
     let mut servers = weights(&[4, 3, 2]);
     let wrr = wrr(&servers);
     assert_eq!(letters(|| wrr.select(&servers), 4), "AABA");
-    // In the pass for weights of 2 and more, A has had its turn: B and C remain, then the last pass.
+    // In the pass for weights of 2 and more, A has had its turn: B and C remain, then the last
+    // pass.
     let a = servers.remove(0);
     wrr.changed(&servers, Change::Removed(0));
     assert_eq!(letters(|| wrr.select(&servers), 9), "ABABAABAB");
@@ -208,7 +287,7 @@ fn every_selection_is_short() {
     let mut servers = weights(&[u32::MAX, 1, 2, 0]);
     servers[0].overloaded = true;
     let wrr = wrr(&servers);
-    let rr = RoundRobin::new();
+    let rr = Rr::new();
     let count = |select: &dyn Fn() -> Option<usize>| {
         servers.iter().for_each(|server| server.looks.set(0));
         assert!(select().is_some());
@@ -226,37 +305,8 @@ fn every_selection_is_short() {
     assert_eq!(self::wrr(&servers).select(&servers), Some(0));
 }
 
-#[test]
-fn lc_takes_the_fewest_active_then_the_fewest_inactive_then_the_first() {
-    let lc = LeastConnection::new();
-    let select = |servers: &[(u32, u32, u32)]| lc.select(&loads(servers));
-    assert_eq!(select(&[(1, 3, 0), (1, 2, 9), (1, 4, 0)]), Some(1));
-    assert_eq!(select(&[(1, 2, 9), (1, 2, 8), (1, 2, 8)]), Some(1));
-    assert_eq!(select(&[(1, 2, 8), (1, 2, 8)]), Some(0));
-    assert_eq!(select(&[(0, 0, 0), (9, 2, 8), (1, 3, 0)]), Some(1));
-    lc.changed(&loads(&[]), Change::Reset);
-    let mut servers = loads(&[(1, 0, 0), (1, 5, 5)]);
-    servers[0].overloaded = true;
-    assert_eq!(lc.select(&servers), Some(1));
-}
-
-#[test]
-fn wlc_compares_loads_to_weights() {
-    let wlc = WeightedLeastConnection::new();
-    let select = |servers: &[(u32, u32, u32)]| wlc.select(&loads(servers));
-    // 3/2 against 4/3; a division would call them equal.
-    assert_eq!(select(&[(2, 3, 0), (3, 4, 0)]), Some(1));
-    assert_eq!(select(&[(3, 4, 0), (2, 3, 0)]), Some(0));
-    // Equal loads: inactive 5/2 against 6/4.
-    assert_eq!(select(&[(2, 3, 5), (4, 6, 6)]), Some(1));
-    assert_eq!(select(&[(2, 3, 5), (4, 6, 10)]), Some(0));
-    assert_eq!(select(&[(0, 0, 0), (1, 7, 0)]), Some(1));
-    // Products beyond 32 bits: 2^31 / 3 against 2^31 / 2 + 1.
-    assert_eq!(select(&[(2, (1 << 31) + 1, 0), (3, 1 << 31, 0)]), Some(1));
-    wlc.changed(&loads(&[]), Change::Reset);
-}
-
-/// The algorithm of the paper, word by word, but for the step, which is the greatest common divisor.
+/// The algorithm of the paper, word by word, but for the step, which is the greatest common
+/// divisor.
 struct Paper {
     i: i64,
     cw: i64,
@@ -287,14 +337,15 @@ impl Paper {
     }
 }
 
-/// Which servers a round has still to come to and which it has not: the place in the sequence without an index.
+/// Which servers a round has still to come to and which it has not: the place in the sequence
+/// without an index.
 #[derive(Default)]
 struct Round {
     done: Vec<u32>,
     pending: Vec<u32>,
 }
 
-fn servers() -> impl Strategy<Value = Vec<Fake>> {
+pub fn servers() -> impl Strategy<Value = Vec<Fake>> {
     let number = || prop_oneof![3 => 0..6u32, 1 => any::<u32>(), 1 => Just(u32::MAX)];
     let server = (number(), number(), number(), proptest::bool::weighted(0.2));
     let server = server.prop_map(|(weight, active, inactive, overloaded)| Fake {
@@ -307,7 +358,7 @@ fn servers() -> impl Strategy<Value = Vec<Fake>> {
     proptest::collection::vec(server, 0..7)
 }
 
-fn takes(server: &Fake) -> bool {
+pub fn takes(server: &Fake) -> bool {
     server.weight > 0 && !server.overloaded
 }
 
@@ -357,7 +408,7 @@ proptest! {
     fn rr_keeps_every_turn(
         steps in proptest::collection::vec((0..5, any::<proptest::sample::Index>()), 0..60),
     ) {
-        let rr = RoundRobin::new();
+        let rr = Rr::new();
         let mut round = Round::default();
         let mut list: Vec<u32> = vec![];
         for (id, (step, place)) in (0..).zip(steps) {
@@ -391,44 +442,13 @@ proptest! {
         }
     }
 
-    #[test]
-    fn lc_satisfies_its_definition(servers in servers()) {
-        let choice = LeastConnection::new().select(&servers);
-        prop_assert_eq!(choice.is_some(), servers.iter().any(takes));
-        if let Some(choice) = choice {
-            let key = |at: usize| (servers[at].active, servers[at].inactive, at);
-            prop_assert!(takes(&servers[choice]));
-            for at in (0..servers.len()).filter(|at| takes(&servers[*at])) {
-                prop_assert!(key(choice) <= key(at));
-            }
-        }
-    }
-
-    #[test]
-    fn wlc_satisfies_its_definition(servers in servers()) {
-        let choice = WeightedLeastConnection::new().select(&servers);
-        prop_assert_eq!(choice.is_some(), servers.iter().any(takes));
-        if let Some(choice) = choice {
-            let best = &servers[choice];
-            prop_assert!(takes(best));
-            for at in (0..servers.len()).filter(|at| takes(&servers[*at])) {
-                // Both ratios times the product of the weights.
-                let other = &servers[at];
-                let ratio = |count: u32, weight: u32| u128::from(count) * u128::from(weight);
-                let ours = (ratio(best.active, other.weight), ratio(best.inactive, other.weight), choice);
-                let theirs = (ratio(other.active, best.weight), ratio(other.inactive, best.weight), at);
-                prop_assert!(ours <= theirs, "{:?} {:?}", ours, theirs);
-            }
-        }
-    }
-
     /// Weights of any size, notices or none: a choice is always one that takes connections.
     #[test]
     fn choices_take_connections(
         lists in proptest::collection::vec((servers(), any::<bool>(), 0..9usize), 1..9),
     ) {
-        let rr = RoundRobin::new();
-        let wrr = WeightedRoundRobin::new();
+        let rr = Rr::new();
+        let wrr = Wrr::new();
         for (servers, notice, index) in lists {
             if notice {
                 for change in [Change::Added(index), Change::Edited(index), Change::Removed(index)] {

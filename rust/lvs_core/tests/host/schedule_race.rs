@@ -2,10 +2,13 @@
 
 //! The schedulers from several threads at once.
 
+use crate::schedule::flow;
 use lvs_core::scheduler::{
-    Change, LeastConnection, RoundRobin, Server, WeightedLeastConnection, WeightedRoundRobin,
+    Algorithm, Change, LeastConnection, List, RoundRobin, Server, WeightedLeastConnection,
+    WeightedRoundRobin,
 };
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use lvs_core::{Address, Endpoint};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::thread;
 
 /// A server whose numbers change while it is looked at.
@@ -29,6 +32,12 @@ impl Server for Shared {
     fn weight(&self) -> u32 {
         self.weight.load(Relaxed)
     }
+    fn last_weight(&self) -> u32 {
+        self.weight().max(1)
+    }
+    fn endpoint(&self) -> Endpoint {
+        Endpoint::new(Address::UNSPECIFIED, 80)
+    }
     fn active(&self) -> u32 {
         self.load.load(Relaxed)
     }
@@ -37,6 +46,42 @@ impl Server for Shared {
     }
     fn overloaded(&self) -> bool {
         self.overloaded.load(Relaxed)
+    }
+}
+
+/// A scheduler whose list stays, with the memory for that list.
+struct Kept<A> {
+    algorithm: A,
+    memory: Vec<AtomicU64>,
+}
+
+impl<A: Algorithm> Kept<A> {
+    fn new(servers: &[Shared]) -> Self {
+        let kept = Self {
+            algorithm: A::new(0),
+            memory: (0..A::words(servers.len(), 0))
+                .map(|_| AtomicU64::new(0))
+                .collect(),
+        };
+        kept.changed(servers, Change::Reset);
+        kept
+    }
+
+    fn list<'a>(&'a self, servers: &'a [Shared]) -> List<'a, Shared> {
+        let memory = &self.memory;
+        List { servers, memory }
+    }
+
+    fn changed(&self, servers: &[Shared], change: Change) {
+        self.algorithm.changed(&self.list(servers), &[], change);
+    }
+
+    fn load_changed(&self, servers: &[Shared], index: usize) {
+        self.algorithm.load_changed(&self.list(servers), index);
+    }
+
+    fn select(&self, servers: &[Shared]) -> Option<usize> {
+        self.algorithm.select(&self.list(servers), &flow(1))
     }
 }
 
@@ -67,7 +112,7 @@ fn tally(servers: &[Shared], select: impl Fn(&[Shared]) -> Option<usize> + Sync)
 #[test]
 fn rr_hits_every_server_equally() {
     let servers: Vec<Shared> = [1, 5, 1].into_iter().map(Shared::new).collect();
-    let rr = RoundRobin::new();
+    let rr = Kept::<RoundRobin>::new(&servers);
     let counts = tally(&servers, |servers| rr.select(servers));
     assert_eq!(counts, [THREADS * EACH / 3; 3]);
 }
@@ -75,7 +120,7 @@ fn rr_hits_every_server_equally() {
 #[test]
 fn wrr_hits_every_server_by_its_weight() {
     let servers: Vec<Shared> = [4, 3, 2].into_iter().map(Shared::new).collect();
-    let wrr = WeightedRoundRobin::new();
+    let wrr = Kept::<WeightedRoundRobin>::new(&servers);
     let counts = tally(&servers, |servers| wrr.select(servers));
     let share = THREADS * EACH / 9;
     assert_eq!(counts, [4 * share, 3 * share, 2 * share]);
@@ -87,8 +132,10 @@ fn wrr_hits_every_server_by_its_weight() {
 fn selections_race_with_changes() {
     // Server 1 is quiesced throughout, server 3 always takes connections.
     let servers: Vec<Shared> = [1, 0, 1, 1].into_iter().map(Shared::new).collect();
-    let rr = RoundRobin::new();
-    let wrr = WeightedRoundRobin::new();
+    let rr = Kept::<RoundRobin>::new(&servers);
+    let wrr = Kept::<WeightedRoundRobin>::new(&servers);
+    let lc = Kept::<LeastConnection>::new(&servers);
+    let wlc = Kept::<WeightedLeastConnection>::new(&servers);
     let stop = AtomicBool::new(false);
     let change = || {
         let mut noise: u32 = 1;
@@ -112,6 +159,8 @@ fn selections_race_with_changes() {
             };
             rr.changed(&servers, event);
             wrr.changed(&servers, event);
+            lc.load_changed(&servers, at);
+            wlc.load_changed(&servers, at);
         }
     };
     let select = || {
@@ -119,8 +168,8 @@ fn selections_race_with_changes() {
             for choice in [
                 rr.select(&servers),
                 wrr.select(&servers),
-                LeastConnection::new().select(&servers),
-                WeightedLeastConnection::new().select(&servers),
+                lc.select(&servers),
+                wlc.select(&servers),
             ] {
                 let choice = choice.expect("server 3 takes connections");
                 assert!(choice < servers.len());

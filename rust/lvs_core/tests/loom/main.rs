@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Models of the connection table ([`lvs_core::split_order`]): loom runs each scenario in every
-//! interleaving of its threads, and with every value that the memory orderings let a load see.
+//! Models of the connection table ([`lvs_core::split_order`], here) and of the schedulers' ranking
+//! ([`ranking`]): loom runs each scenario in every interleaving of its threads, and with every value
+//! that the memory orderings let a load see.
 //!
-//! In all of them lookups end within as many steps as there are nodes, and nobody touches what was
+//! In all of those here lookups end within as many steps as there are nodes, and nobody touches what was
 //! freed ([`table`] sees to that).
 
+mod ranking;
 mod table;
 
 use loom::{sync::Arc, thread};
@@ -194,4 +196,45 @@ fn inserted_is_there() {
             resizer.join().unwrap();
         });
     }
+}
+
+/// A listing meets what stays once, in order, while `other` happens to the rest.
+fn list_during(least: usize, prepare: fn(&Two), other: fn(&Two)) {
+    explore(Some(2), least, move || {
+        let table = Arc::new(Two::new(6, 1, &TWO));
+        prepare(&table);
+        let other = beside(&table, other);
+        let met = table.list();
+        let stay: Vec<_> = met.iter().filter(|entry| ![2, 6].contains(entry)).collect();
+        assert_eq!(stay, [&5, &1, &3, &4], "of {met:?}");
+        for moving in [2, 6] {
+            assert!(
+                met.iter().filter(|&&entry| entry == moving).count() <= 1,
+                "{met:?}"
+            );
+        }
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn a_listing_during_growing_is_whole() {
+    list_during(
+        20,
+        |_| {},
+        |table| {
+            assert!(table.insert(6, 9), "not inserted");
+            table.grow();
+            assert!(table.remove(2, 5), "not removed");
+        },
+    );
+}
+
+#[test]
+fn a_listing_during_shrinking_is_whole() {
+    list_during(20, Two::grow, |table| {
+        assert!(table.remove(2, 5), "not removed");
+        table.shrink();
+        assert!(table.insert(6, 9), "not inserted");
+    });
 }

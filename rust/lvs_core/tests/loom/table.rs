@@ -135,6 +135,19 @@ impl<const MIN: u32, const MAX: u32> Table<MIN, MAX> {
         })
     }
 
+    /// The entries as a listing meets them, each step in a read section of its own.
+    pub fn list(&self) -> Vec<usize> {
+        let mut met = Vec::new();
+        let mut from = Some(0);
+        while let Some(start) = from {
+            let found = self
+                .rcu
+                .read(|| split_order::first_from(&self.view(), start, |entry| met.push(entry)));
+            from = found.and_then(|reversed| reversed.checked_add(1));
+        }
+        met
+    }
+
     /// Fills `entry` and puts it in.
     pub fn insert(&self, entry: usize, hash: u32) -> bool {
         self.nodes[entry].hash.store(hash, Relaxed);

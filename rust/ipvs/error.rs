@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! ICMP errors about packets of connections, on their way to who can make use of them.
+//!
+//! An error quotes the packet that it is about. Turned around, that is a packet which would have
+//! come from the other side, and finds the connection as such a packet does.
+
+use crate::{
+    connection::Connection,
+    destination::Forwarding,
+    forward::{route_back, route_to},
+    path::{pull, Path},
+};
+use knet::{
+    hook::Point,
+    packet::{NotRouted, Packet, RelayedError, Verdict, Version},
+    rcu::Section,
+    route::Route,
+};
+use lvs_core::{
+    icmp::{self, Error, Message, Quote},
+    packet::{self, ParseError, TcpFlags},
+    rewrite::{self, Side},
+    tunnel, Endpoint, Protocol,
+};
+
+impl Path {
+    /// A packet that is neither TCP nor UDP: an ICMP error about a packet of ours, or none of ours.
+    pub(crate) fn error<V: Version>(
+        &self,
+        section: &Section<'_>,
+        point: Point,
+        mut packet: Packet<'_, V>,
+    ) -> Verdict {
+        let error = loop {
+            match icmp::parse(V::FAMILY, packet.head()) {
+                Ok(Message::Error(error)) => break error,
+                Err(ParseError::Truncated { need }) => {
+                    if pull(&mut packet, need).is_none() {
+                        return packet.accept();
+                    }
+                }
+                Err(ParseError::Fragment) => match self.gather(point, packet) {
+                    Ok(whole)
+                        if icmp::parse(V::FAMILY, whole.head()) != Err(ParseError::Fragment) =>
+                    {
+                        packet = whole;
+                    }
+                    Ok(same) => return same.accept(),
+                    Err(verdict) => return verdict,
+                },
+                Ok(Message::Other) | Err(ParseError::Malformed | ParseError::NotOurs) => {
+                    return packet.accept()
+                }
+            }
+        };
+        match answered(&error.quote) {
+            Some(headers) => self.about_connection(section, point, packet, &error, &headers),
+            None if point == Point::LocalIn => self.about_tunnel(section, packet, &error),
+            None => packet.accept(),
+        }
+    }
+
+    /// An error about a packet of TCP or UDP, to which `headers` would be those of an answer.
+    fn about_connection<V: Version>(
+        &self,
+        section: &Section<'_>,
+        point: Point,
+        packet: Packet<'_, V>,
+        error: &Error,
+        headers: &packet::Packet,
+    ) -> Verdict {
+        // A reply did not get to the client: the server has to know.
+        if point == Point::LocalIn && error.destination == headers.destination.address {
+            let hash = self.hash(headers, headers.source);
+            if let Some(connection) = self.find_request(section, headers, hash) {
+                return self.error_to_server(section, packet, error, connection);
+            }
+        }
+        // A request did not get to the server: the client has to know.
+        if error.destination == headers.destination.address {
+            let hash = self.hash(headers, headers.destination);
+            if let Some(connection) = self.find_reply(section, headers, hash) {
+                return self.error_to_client(section, point, packet, error, connection);
+            }
+        }
+        // The tunnel may be one over UDP.
+        if point == Point::LocalIn {
+            return self.about_tunnel(section, packet, error);
+        }
+        packet.accept()
+    }
+
+    /// Sends an error that quotes a reply to the server of the reply.
+    fn error_to_server<V: Version>(
+        &self,
+        section: &Section<'_>,
+        packet: Packet<'_, V>,
+        error: &Error,
+        connection: &Connection,
+    ) -> Verdict {
+        let destination = connection.destination();
+        if !destination.is_available() {
+            return packet.discard();
+        }
+        let forwarding = connection.forwarding();
+        let server = connection.server();
+        let route = route_to(destination, forwarding, server.address);
+        let translation = match forwarding {
+            Forwarding::Masquerading => Some((Side::Destination, server)),
+            Forwarding::Tunneling | Forwarding::DirectRouting => None,
+        };
+        match send(self, section, packet, error, &route, translation) {
+            Sent::Over(verdict) => verdict,
+            Sent::Local(packet) => deliver(packet, error, translation),
+            Sent::Ready(packet) if forwarding == Forwarding::Tunneling => {
+                packet.send_through(destination.tunnel(), server.address, self.tracking())
+            }
+            Sent::Ready(packet) => packet.send(self.tracking()),
+        }
+    }
+
+    /// Sends an error that quotes a request, as the server got it, to the client.
+    fn error_to_client<V: Version>(
+        &self,
+        section: &Section<'_>,
+        point: Point,
+        packet: Packet<'_, V>,
+        error: &Error,
+        connection: &Connection,
+    ) -> Verdict {
+        let translation = Some((Side::Source, connection.virtual_endpoint()));
+        if matches!(point, Point::Forward | Point::LocalOut) {
+            return deliver(packet, error, translation);
+        }
+        let route = route_back(connection);
+        match send(self, section, packet, error, &route, translation) {
+            Sent::Over(verdict) => verdict,
+            // As replies: not before routing.
+            Sent::Local(packet) if point == Point::PreRouting => packet.accept(),
+            Sent::Local(packet) => deliver(packet, error, translation),
+            Sent::Ready(packet) => packet.send(self.tracking()),
+        }
+    }
+
+    /// An error about a packet of a tunnel's that left here: tells the client of the packet inside.
+    fn about_tunnel<V: Version>(
+        &self,
+        section: &Section<'_>,
+        mut packet: Packet<'_, V>,
+        error: &Error,
+    ) -> Verdict {
+        let quote = &error.quote;
+        let transport = usize::from(quote.transport);
+        let need = transport.saturating_add(tunnel::LOOKED_AT);
+        let need = need.min(packet.len() as usize);
+        // Without memory it is taken for none of ours.
+        let _ = pull(&mut packet, need);
+        let Some((family, at)) = tunnel::payload(quote.protocol, packet.head(), transport) else {
+            return packet.accept();
+        };
+        if !self
+            .filter
+            .may_be_reply(crate::filter::word_of(quote.destination))
+        {
+            return packet.accept();
+        }
+        // The next packet that is too large is then told so at once, whatever this one quotes.
+        if let Some(mtu) = error.mtu.filter(|&mtu| mtu != 0) {
+            packet.learn_mtu(self.net, usize::from(quote.at), quote.protocol, mtu);
+        }
+        let inner = loop {
+            match icmp::quote(family, packet.head(), at) {
+                Ok(inner) => break inner,
+                Err(ParseError::Truncated { need }) if pull(&mut packet, need).is_some() => {}
+                Err(_) => return packet.accept(),
+            }
+        };
+        let Some(headers) = asked(&inner) else {
+            return packet.accept();
+        };
+        let hash = self.hash(&headers, headers.source);
+        let Some(connection) = self.find_request(section, &headers, hash) else {
+            return packet.accept();
+        };
+        if connection.forwarding() != Forwarding::Tunneling
+            || connection.server().address != quote.destination
+        {
+            return packet.accept();
+        }
+        // Routers older than RFC 1191 do not say how much would fit.
+        let taken = at.saturating_sub(usize::from(quote.at)) as u32;
+        let relayed = match error.mtu.map(|mtu| mtu.saturating_sub(taken)) {
+            Some(0) => return packet.accept(),
+            Some(mtu) => RelayedError::TooBig(mtu),
+            None => RelayedError::Unreachable,
+        };
+        packet.relay_error(self.net, at, family, relayed)
+    }
+}
+
+/// What became of an error that was to be sent.
+enum Sent<'a, V: Version> {
+    Ready(knet::packet::RoutedPacket<'a, V>),
+    Local(Packet<'a, V>),
+    Over(Verdict),
+}
+
+/// Gives an error its route and translates it, if it is to be.
+fn send<'a, V: Version>(
+    path: &Path,
+    section: &Section<'_>,
+    packet: Packet<'a, V>,
+    error: &Error,
+    route: &Route<'_>,
+    translation: Option<(Side, Endpoint)>,
+) -> Sent<'a, V> {
+    let Ok(writable) = u16::try_from(icmp::writable(error)) else {
+        return Sent::Over(packet.discard());
+    };
+    let mut packet = match packet.prepare(section, path.net, route, writable) {
+        Ok(packet) => packet,
+        Err(NotRouted::Local(packet)) => return Sent::Local(packet),
+        Err(NotRouted::Over(verdict)) => return Sent::Over(verdict),
+    };
+    let bytes = packet.writable();
+    let translated = translation.is_none_or(|to| translate(bytes, error, to).is_some());
+    if !translated || rewrite::decrement_ttl(V::FAMILY, bytes).is_err() {
+        return Sent::Over(packet.discard());
+    }
+    Sent::Ready(packet)
+}
+
+/// Translates an error, if it is to be, and lets it go on.
+fn deliver<V: Version>(
+    mut packet: Packet<'_, V>,
+    error: &Error,
+    translation: Option<(Side, Endpoint)>,
+) -> Verdict {
+    if let Some(to) = translation {
+        let translated = packet
+            .writable(icmp::writable(error))
+            .is_ok_and(|bytes| translate(bytes, error, to).is_some());
+        if !translated {
+            return packet.discard();
+        }
+    }
+    packet.accept()
+}
+
+/// Puts an endpoint on one side of an error and on the other side of what it quotes.
+fn translate(bytes: &mut [u8], error: &Error, (side, to): (Side, Endpoint)) -> Option<()> {
+    let quoted = match side {
+        Side::Source => Side::Destination,
+        Side::Destination => Side::Source,
+    };
+    icmp::rewrite(bytes, error, Some((side, to.address)), (quoted, to)).ok()
+}
+
+/// The headers of the quoted packet, as far as they tell the connection.
+fn asked(quote: &Quote) -> Option<packet::Packet> {
+    let (source, destination) = quote.ports?;
+    Some(packet::Packet {
+        family: quote.family,
+        protocol: Protocol::try_from(quote.protocol).ok()?,
+        source: Endpoint::new(quote.source, source),
+        destination: Endpoint::new(quote.destination, destination),
+        network_header_len: 0,
+        tcp_flags: TcpFlags::EMPTY,
+        more_fragments: false,
+    })
+}
+
+/// The headers of an answer to the quoted packet.
+fn answered(quote: &Quote) -> Option<packet::Packet> {
+    let asked = asked(quote)?;
+    Some(packet::Packet {
+        source: asked.destination,
+        destination: asked.source,
+        ..asked
+    })
+}

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! New connections: which server gets one, and the templates by which a client comes back to the
+//! server that it had before.
+
+use crate::{
+    connection::{template_hash, Connection, Template},
+    destination::RealServer,
+    path::{is_beginning, Path},
+    pool::Pool,
+    scheduler::{Flow, Options, Server},
+    service::{Key, Service, Settings},
+    uapi::service::{F_FALLBACK, F_ONE_PACKET, F_PERSISTENT, F_PORT},
+};
+use core::sync::atomic::Ordering;
+use knet::{
+    hook::Point,
+    packet::{Packet, Verdict, Version},
+    rcu::Section,
+    table::{Entry, Refused},
+    work,
+};
+use lvs_core::{packet, Protocol};
+
+/// A server for a new connection, and the template that controls it.
+struct Choice<'a> {
+    server: RealServer,
+    template: Option<&'a Entry<Connection>>,
+}
+
+/// Why there is no server for a new connection.
+enum NoChoice {
+    /// No server takes connections.
+    Unavailable,
+    /// The table takes no template.
+    Refused,
+}
+
+impl Path {
+    /// A packet of no known connection, at LOCAL_IN; `hash` is that of its source.
+    #[inline(never)]
+    pub(crate) fn schedule<V: Version>(
+        &self,
+        section: &Section<'_>,
+        packet: Packet<'_, V>,
+        headers: &packet::Packet,
+        hash: u32,
+    ) -> Verdict {
+        let protocol = headers.protocol;
+        let mark = packet.mark();
+        let service =
+            self.services
+                .for_packet(section, mark, headers.family, protocol, headers.destination);
+        let Some(service) = service else {
+            return packet.accept();
+        };
+        // What is no beginning of a connection is answered by this host, which knows none (RST).
+        if protocol == Protocol::Tcp && !is_beginning(headers.tcp_flags) {
+            return packet.accept();
+        }
+        let settings = service.settings();
+        let choice = match service.pool(section) {
+            Some(pool) if settings.flags & F_PERSISTENT != 0 => {
+                self.choose_again(section, service, pool, &settings, headers)
+            }
+            Some(pool) => choose(pool, &settings, headers),
+            None => Err(NoChoice::Unavailable),
+        };
+        let choice = match choice {
+            Ok(choice) => choice,
+            Err(NoChoice::Unavailable) => return packet.refuse(),
+            Err(NoChoice::Refused) => return packet.discard(),
+        };
+        let lease = choice.template.and_then(|template| template.lease());
+        let connection = Connection::new(headers, choice.server.clone(), lease);
+        let server = choice.server;
+
+        if settings.flags & F_ONE_PACKET != 0 && protocol == Protocol::Udp {
+            server.statistics.live.connection();
+            return self.transmit(section, Point::LocalIn, packet, headers, &connection);
+        }
+        let timeout = self.timeout(section, connection.state());
+        let now = work::seconds();
+        let inserted = self
+            .connections
+            .insert(section, hash, connection, now, timeout, |other| {
+                other.is_request(headers)
+            });
+        let connection = match inserted {
+            // Deleted since it was chosen: the client will try again.
+            Ok(connection) if !server.is_available() => {
+                self.connections.remove(connection);
+                return packet.discard();
+            }
+            Ok(connection) => {
+                server.statistics.live.connection();
+                connection
+            }
+            // Another CPU was quicker with another packet of the same connection.
+            Err(Refused::Duplicate) => match self.find_request(section, headers, hash) {
+                Some(connection) => connection,
+                None => return packet.discard(),
+            },
+            Err(refused) => {
+                self.count(refused);
+                return packet.discard();
+            }
+        };
+        self.forward(section, Point::LocalIn, packet, headers, connection)
+    }
+
+    fn count(&self, refused: Refused) {
+        if matches!(refused, Refused::Full) {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The server that the client had before, as long as its template lives; else a new choice and
+    /// a template for the next time.
+    fn choose_again<'a>(
+        &self,
+        section: &'a Section<'_>,
+        service: &Service,
+        pool: &Pool,
+        settings: &Settings,
+        headers: &packet::Packet,
+    ) -> Result<Choice<'a>, NoChoice> {
+        let template = Template {
+            family: headers.family,
+            client: headers.source.address.persistence_client(settings.netmask),
+            service: match service.key {
+                Key::Address { protocol, endpoint } => (Some(protocol), endpoint),
+                Key::Mark { mark, .. } => (None, Template::of_mark(mark)),
+            },
+        };
+        let hash = template_hash(&self.hash, &template);
+        let find = || {
+            self.connections
+                .find(section, hash, |connection| connection.is(&template))
+        };
+        if let Some(entry) = find() {
+            if self.may_come_back(entry.destination()) {
+                entry.touch(work::seconds());
+                if entry.timeout() != settings.timeout {
+                    self.connections.set_timeout(entry, settings.timeout);
+                }
+                return Ok(Choice {
+                    server: entry.destination().clone(),
+                    template: Some(entry),
+                });
+            }
+            self.connections.remove(entry);
+        }
+        let Choice { server, .. } = choose(pool, settings, headers)?;
+        let connection = Connection::template(&template, server.clone());
+        let connection = connection.map_err(|_| NoChoice::Refused)?;
+        let now = work::seconds();
+        let inserted =
+            self.connections
+                .insert(section, hash, connection, now, settings.timeout, |other| {
+                    other.is(&template)
+                });
+        match inserted {
+            Ok(entry) => Ok(Choice {
+                server,
+                template: Some(entry),
+            }),
+            // Another CPU was quicker with another packet of the same client.
+            Err(Refused::Duplicate) => match find() {
+                Some(entry) => Ok(Choice {
+                    server: entry.destination().clone(),
+                    template: Some(entry),
+                }),
+                None => Err(NoChoice::Refused),
+            },
+            Err(refused) => {
+                self.count(refused);
+                Err(NoChoice::Refused)
+            }
+        }
+    }
+
+    /// Whether a client that had this server before gets it again.
+    fn may_come_back(&self, server: &RealServer) -> bool {
+        let expires = &self.switches.expire_quiescent_template;
+        server.is_available() && (server.weight() != 0 || !expires.load(Ordering::Relaxed))
+    }
+}
+
+/// The scheduler's choice.
+fn choose<'a>(
+    pool: &Pool,
+    settings: &Settings,
+    headers: &packet::Packet,
+) -> Result<Choice<'a>, NoChoice> {
+    let flow = Flow {
+        protocol: headers.protocol,
+        client: headers.source,
+        virtual_endpoint: headers.destination,
+        options: Options {
+            port: settings.flags & F_PORT != 0,
+            fallback: settings.flags & F_FALLBACK != 0,
+        },
+        now: work::seconds(),
+    };
+    match pool.select(&flow) {
+        Some(server) => Ok(Choice {
+            server: server.clone(),
+            template: None,
+        }),
+        None => Err(NoChoice::Unavailable),
+    }
+}

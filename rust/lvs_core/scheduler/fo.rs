@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Weighted failover.
+
+use super::{Order, Ranked, Server};
+use core::cmp::Ordering;
+
+/// Weighted failover scheduling: the server of the greatest weight that takes connections; among
+/// equals the first in the list.
+pub type WeightedFailover = Ranked<GreatestWeight>;
+
+/// The order of [`WeightedFailover`].
+#[derive(Debug)]
+pub struct GreatestWeight;
+
+impl Order for GreatestWeight {
+    #[inline]
+    fn compare<S: Server>((_, w): (&S, u32), (_, v): (&S, u32)) -> Ordering {
+        v.cmp(&w)
+    }
+}

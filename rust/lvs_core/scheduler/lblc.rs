@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Locality-based least-connection, without and with replication.
+
+use super::{
+    below, slots, Algorithm, Change, FewestForWeight, Flow, List, Order, Server,
+    WeightedLeastConnection,
+};
+use crate::Endpoint;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// Locality-based least-connection scheduling, for caches: connections to one address, on whatever
+/// service of a firewall mark, go to one server, that is, where they went last, unless that has
+/// more active connections than its weight says while another has less than half of that. Then, and
+/// at first, it is the server of [`WeightedLeastConnection`].
+pub type LocalityBasedLeastConnection = Locality<1>;
+
+/// The same with replication: connections to one address go to the least loaded one of a set of
+/// servers, which gets one more when they all are overloaded, and loses the most loaded one when it
+/// has not changed for a day.
+pub type LocalityBasedWithReplication = Locality<4>;
+
+/// Addresses that are remembered.
+const ENTRIES: usize = 2048;
+/// How many places there are for an address.
+const WAYS: usize = 4;
+/// Words of an entry: tag and second of last use, servers, and the second in which these changed.
+const WORDS: usize = 3;
+const MEMORY: usize = ENTRIES * WORDS;
+/// How many seconds an address is remembered, and a set of servers left as it is.
+const EXPIRATION: u32 = 24 * 60 * 60;
+
+/// Locality-based least-connection scheduling with at most `REPLICAS` servers, of at most four, for
+/// an address.
+///
+/// Addresses are remembered by their hashes, in a table of constant size: where there is no place,
+/// the address that was not asked for the longest is forgotten. The words of an entry may come from
+/// different CPUs; then an address is sent to another's servers, once.
+#[derive(Debug)]
+pub struct Locality<const REPLICAS: usize> {
+    ranking: WeightedLeastConnection,
+}
+
+/// What is remembered of an address.
+struct Entry<'a>(&'a [AtomicU64; WORDS]);
+
+/// Servers of an address, of 16 bits each: index + 1, or 0.
+#[derive(Clone, Copy)]
+struct Set(u64);
+
+impl Set {
+    fn indices(self) -> impl Iterator<Item = usize> {
+        (0..4u32).filter_map(move |place| {
+            ((self.0 >> place.wrapping_mul(16)) as u16 as usize).checked_sub(1)
+        })
+    }
+
+    /// Those of `indices` that there is room for.
+    fn of(indices: impl Iterator<Item = usize>) -> Self {
+        let words = indices.filter_map(|index| u16::try_from(index.checked_add(1)?).ok());
+        Self(
+            words
+                .take(4)
+                .fold(0, |set, word| (set << 16) | u64::from(word)),
+        )
+    }
+}
+
+impl Entry<'_> {
+    fn tag(&self) -> u32 {
+        let [tag, ..] = self.0;
+        (tag.load(Relaxed) >> 32) as u32
+    }
+
+    fn used(&self) -> u32 {
+        let [tag, ..] = self.0;
+        tag.load(Relaxed) as u32
+    }
+
+    fn touch(&self, tag: u32, now: u32) {
+        let word = (u64::from(tag) << 32) | u64::from(now);
+        let [tag, ..] = self.0;
+        if tag.load(Relaxed) != word {
+            tag.store(word, Relaxed);
+        }
+    }
+
+    fn set(&self) -> Set {
+        let [_, set, _] = self.0;
+        Set(set.load(Relaxed))
+    }
+
+    fn change(&self, set: Set, now: u32) {
+        let [_, word, changed] = self.0;
+        word.store(set.0, Relaxed);
+        changed.store(u64::from(now), Relaxed);
+    }
+
+    fn changed(&self) -> u32 {
+        let [_, _, changed] = self.0;
+        changed.load(Relaxed) as u32
+    }
+}
+
+fn entries(memory: &[AtomicU64]) -> impl Iterator<Item = Entry<'_>> {
+    memory
+        .chunks_exact(WORDS)
+        .filter_map(|words| words.try_into().ok().map(Entry))
+}
+
+impl<const REPLICAS: usize> Locality<REPLICAS> {
+    /// The ranking of the servers, and the entries.
+    #[inline]
+    fn parts<'a, S>(list: &List<'a, S>) -> Option<(List<'a, S>, &'a [AtomicU64])> {
+        let (memory, entries) = list.memory.split_at_checked(list.servers.len())?;
+        let servers = list.servers;
+        Some((List { servers, memory }, entries))
+    }
+
+    /// Whether to leave the server that an address has.
+    fn is_too_much<S: Server>(&self, ranked: &List<'_, S>, index: usize, flow: &Flow) -> bool {
+        let Some(server) = ranked.servers.get(index) else {
+            return true;
+        };
+        server.active() > server.weight()
+            && self
+                .ranking
+                .select(ranked, flow)
+                .and_then(|least| ranked.servers.get(least))
+                .is_some_and(|least| least.active() < least.weight().div_ceil(2))
+    }
+}
+
+/// The servers of `set` that take connections, the least loaded and the most loaded one.
+fn extremes<S: Server>(servers: &[S], set: Set) -> Option<(usize, usize)> {
+    let look = |index: usize| {
+        let server = servers.get(index)?;
+        Some((server, super::capacity(server)?))
+    };
+    let mut extremes: Option<(usize, usize)> = None;
+    for index in set.indices().filter(|index| look(*index).is_some()) {
+        let (mut least, mut most) = extremes.unwrap_or((index, index));
+        let less = |one: usize, other: usize| match (look(one), look(other)) {
+            (Some(one), Some(other)) => FewestForWeight::compare(one, other).is_lt(),
+            _ => false,
+        };
+        if less(index, least) {
+            least = index;
+        }
+        if less(most, index) {
+            most = index;
+        }
+        extremes = Some((least, most));
+    }
+    extremes
+}
+
+impl<const REPLICAS: usize> Algorithm for Locality<REPLICAS> {
+    const FOLLOWS_LOADS: bool = true;
+
+    fn new(seed: u64) -> Self {
+        Self {
+            ranking: WeightedLeastConnection::new(seed),
+        }
+    }
+
+    fn words(servers: usize, _former: usize) -> usize {
+        servers.saturating_add(MEMORY)
+    }
+
+    fn changed<S: Server>(&self, list: &List<'_, S>, former: &[AtomicU64], change: Change) {
+        let Some((ranked, memory)) = Self::parts(list) else {
+            return;
+        };
+        self.ranking.changed(&ranked, &[], change);
+        let former = former
+            .len()
+            .checked_sub(MEMORY)
+            .and_then(|begin| former.get(begin..));
+        for (old, new) in entries(former.unwrap_or(&[])).zip(entries(memory)) {
+            let set = Set::of(old.set().indices().filter_map(|index| change.index(index)));
+            if set.0 != 0 {
+                new.touch(old.tag(), old.used());
+                new.change(set, old.changed());
+            }
+        }
+    }
+
+    fn load_changed<S: Server>(&self, list: &List<'_, S>, index: usize) {
+        if let Some((ranked, _)) = Self::parts(list) {
+            self.ranking.load_changed(&ranked, index);
+        }
+    }
+
+    fn select<S: Server>(&self, list: &List<'_, S>, flow: &Flow) -> Option<usize> {
+        let (ranked, memory) = Self::parts(list)?;
+        let hash = slots::hash(Endpoint::new(flow.virtual_endpoint.address, 0), 0);
+        // 0 is nobody's tag.
+        let tag = hash as u32 | 1;
+        let begin = (below(hash, (ENTRIES / WAYS) as u64) as usize).wrapping_mul(WAYS * WORDS);
+        let ways = || entries(memory.get(begin..).unwrap_or(&[])).take(WAYS);
+        let age = |entry: &Entry<'_>| flow.now.wrapping_sub(entry.used());
+
+        let known = ways().find(|entry| entry.tag() == tag && age(entry) < EXPIRATION);
+        let set = known.as_ref().map_or(Set(0), Entry::set);
+        let extremes = extremes(list.servers, set);
+        if let (Some(entry), Some((least, most))) = (&known, extremes) {
+            entry.touch(tag, flow.now);
+            if least != most && flow.now.wrapping_sub(entry.changed()) > EXPIRATION {
+                entry.change(
+                    Set::of(set.indices().filter(|index| *index != most)),
+                    flow.now,
+                );
+            }
+            if !self.is_too_much(&ranked, least, flow) {
+                return Some(least);
+            }
+        }
+
+        let choice = self.ranking.select(&ranked, flow)?;
+        let empty = |entry: &Entry<'_>| entry.tag() == 0;
+        let entry = known.or_else(|| ways().max_by_key(|entry| (empty(entry), age(entry))))?;
+        let others = set.indices().filter(|index| *index != choice);
+        // Where there is no more room, the newcomer takes the place of the most loaded one.
+        let full = set.indices().count() >= REPLICAS;
+        let others =
+            others.filter(|index| !full || extremes.is_none_or(|(_, most)| most != *index));
+        let room = REPLICAS.saturating_sub(1);
+        entry.touch(tag, flow.now);
+        entry.change(
+            Set::of(core::iter::once(choice).chain(others.take(room))),
+            flow.now,
+        );
+        Some(choice)
+    }
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Maglev hashing.
+
+use super::{slots, Algorithm, Change, Flow, List, Server};
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// How many slots there are: a prime, so that every step leads through all of them, and many times
+/// the number of servers, so that their shares are equal.
+const SLOTS: usize = 4093;
+
+/// Maglev hashing (section 3.4 of D. Eisenbud et al., "Maglev: A Fast and Reliable Software Network
+/// Load Balancer", NSDI 2016): the client's address, with its port if the service says so, is
+/// hashed to a slot. Each server has an order of its own in which it wants the slots, and in turns
+/// they take the next one that is free, so that few slots change hands when a server comes or goes.
+#[derive(Debug)]
+pub struct MaglevHashing;
+
+impl Algorithm for MaglevHashing {
+    fn new(_seed: u64) -> Self {
+        Self
+    }
+
+    /// The slots, and for each server where it stands in its order.
+    fn words(servers: usize, _former: usize) -> usize {
+        servers.saturating_add(SLOTS)
+    }
+
+    fn changed<S: Server>(&self, list: &List<'_, S>, _former: &[AtomicU64], _change: Change) {
+        if let Some((table, standing)) = list.memory.split_at_checked(SLOTS) {
+            populate(list.servers, table, standing);
+        }
+    }
+
+    #[inline]
+    fn select<S: Server>(&self, list: &List<'_, S>, flow: &Flow) -> Option<usize> {
+        let list = List {
+            servers: list.servers,
+            memory: list.memory.get(..SLOTS)?,
+        };
+        slots::select(&list, slots::client(flow), flow.options.fallback)
+    }
+}
+
+/// Where a server stands in its order of the slots.
+#[derive(Clone, Copy)]
+struct Standing {
+    slot: u32,
+    skip: u32,
+}
+
+impl Standing {
+    fn new<S: Server>(server: &S) -> Self {
+        let number =
+            |round, bound| super::below(slots::hash(server.endpoint(), round), bound) as u32;
+        Self {
+            slot: number(0, SLOTS as u64),
+            skip: number(1, (SLOTS as u64).wrapping_sub(1)).wrapping_add(1),
+        }
+    }
+
+    const fn from_word(word: u64) -> Self {
+        Self {
+            slot: (word >> 32) as u32,
+            skip: word as u32,
+        }
+    }
+
+    const fn word(self) -> u64 {
+        ((self.slot as u64) << 32) | self.skip as u64
+    }
+
+    const fn next(self) -> Self {
+        // Both are below the number of slots.
+        let slot = self.slot.wrapping_add(self.skip);
+        let around = slot.wrapping_sub(SLOTS as u32);
+        Self {
+            slot: if slot < SLOTS as u32 { slot } else { around },
+            skip: self.skip,
+        }
+    }
+}
+
+/// Gives away all slots.
+fn populate<S: Server>(servers: &[S], table: &[AtomicU64], standing: &[AtomicU64]) {
+    let share = slots::shares(servers, table.len());
+    for (server, word) in servers.iter().zip(standing) {
+        word.store(Standing::new(server).word(), Relaxed);
+    }
+    let mut free = table.len();
+    while free > 0 {
+        let before = free;
+        for ((index, server), word) in (0..).zip(servers).zip(standing) {
+            let mut at = Standing::from_word(word.load(Relaxed));
+            for _ in 0..share(server).min(free) {
+                // There is a free slot, and the order has all of them.
+                while slots::owner(table, at.slot as usize).is_some() {
+                    at = at.next();
+                }
+                slots::give(table, at.slot as usize, index);
+                free = free.wrapping_sub(1);
+            }
+            word.store(at.word(), Relaxed);
+        }
+        if free == before {
+            return;
+        }
+    }
+}

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Shortest expected delay.
+
+use super::{ranked::ratio, Order, Ranked, Server};
+use core::cmp::Ordering;
+
+/// Shortest-expected-delay scheduling: the server on which the new connection has the shortest
+/// delay to expect, (active + 1) / weight; the first in the list among equals.
+pub type ShortestExpectedDelay = Ranked<ShortestDelay>;
+
+/// The order of [`ShortestExpectedDelay`].
+#[derive(Debug)]
+pub struct ShortestDelay;
+
+impl Order for ShortestDelay {
+    #[inline]
+    fn compare<S: Server>((one, w): (&S, u32), (other, v): (&S, u32)) -> Ordering {
+        let delay = |server: &S| server.active().saturating_add(1);
+        ratio(delay(one), w, delay(other), v)
+    }
+}

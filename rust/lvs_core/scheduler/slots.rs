@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Tables that clients are hashed into, for schedulers that always give one client the same server.
+
+use super::{capacity, gcd, Flow, List, Options, Server};
+use crate::{
+    hash::{flow_hash, HashKey},
+    Endpoint,
+};
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// What hashes are made with is no secret: directors that share the work must give one client the
+/// same server, and one director must after a restart.
+const KEY: HashKey = HashKey::new(0x6f6e_652c_2074_776f, 0x2c20_7468_7265_652e);
+
+/// How many other slots are tried before the servers are taken as they come.
+const ATTEMPTS: u32 = 64;
+
+/// The hash of an address and port; each `round` gives another one.
+#[inline]
+pub(super) fn hash(endpoint: Endpoint, round: u32) -> u64 {
+    let key = HashKey::new(KEY.k0.wrapping_add(u64::from(round)), KEY.k1);
+    let low = flow_hash(&key, endpoint.address.family(), 0, endpoint);
+    let high = flow_hash(&key, endpoint.address.family(), 1, endpoint);
+    (u64::from(high) << 32) | u64::from(low)
+}
+
+/// The client's end of `flow`, as far as it counts.
+#[inline]
+pub(super) fn client(flow: &Flow) -> Endpoint {
+    let port = match flow.options {
+        Options { port: true, .. } => flow.client.port,
+        _ => 0,
+    };
+    Endpoint::new(flow.client.address, port)
+}
+
+/// The index in a slot's word, which is 0 when nobody has the slot.
+#[inline]
+pub(super) fn owner(slots: &[AtomicU64], slot: usize) -> Option<usize> {
+    (slots.get(slot)?.load(Relaxed) as usize).checked_sub(1)
+}
+
+/// Gives a slot to the server at `index`.
+#[inline]
+pub(super) fn give(slots: &[AtomicU64], slot: usize, index: usize) {
+    if let Some(word) = slots.get(slot) {
+        word.store(index.wrapping_add(1) as u64, Relaxed);
+    }
+}
+
+/// Whether the server at `index` takes connections.
+#[inline]
+pub(super) fn takes<S: Server>(servers: &[S], index: usize) -> bool {
+    servers.get(index).and_then(capacity).is_some()
+}
+
+/// How many slots of `slots` each server gets in a turn: its weight by the greatest common divisor
+/// of all, or what fits. A quiesced server keeps those that it had, so that its clients find it
+/// again.
+pub(super) fn shares<S: Server>(servers: &[S], slots: usize) -> impl Fn(&S) -> usize {
+    let divisor = servers.iter().map(Server::last_weight).fold(0, gcd);
+    let sum = |sum: u64, server: &S| sum.wrapping_add(u64::from(server.last_weight()));
+    let total = servers.iter().fold(0, sum);
+    let slots = slots as u64;
+    let fits = total
+        .checked_div(divisor.into())
+        .is_some_and(|turns| turns <= slots);
+    move |server| {
+        let weight = u64::from(server.last_weight());
+        let share = match fits {
+            true => weight.checked_div(divisor.into()),
+            // Fewer than 2^32 slots times a 32-bit weight.
+            false => weight.wrapping_mul(slots).checked_div(total),
+        };
+        match weight {
+            0 => 0,
+            _ => share.unwrap_or(1).max(1) as usize,
+        }
+    }
+}
+
+/// The server whose slot `endpoint` is hashed to; when it takes no connections and `fallback` is
+/// set, that of another slot, which is always the same one, too.
+#[inline]
+pub(super) fn select<S: Server>(
+    list: &List<'_, S>,
+    endpoint: Endpoint,
+    fallback: bool,
+) -> Option<usize> {
+    let slots = list.memory.len() as u64;
+    let at = |hash: u64| owner(list.memory, super::below(hash, slots) as usize);
+    let first = hash(endpoint, 0);
+    let index = at(first)?;
+    if takes(list.servers, index) {
+        return Some(index);
+    }
+    if !fallback {
+        return None;
+    }
+    (1..=ATTEMPTS)
+        .filter_map(|round| at(hash(endpoint, round)))
+        .find(|index| takes(list.servers, *index))
+        .or_else(|| {
+            from(
+                list.servers,
+                super::below(first, list.servers.len() as u64) as usize,
+            )
+        })
+}
+
+/// The first server from `start` on, all around, that takes connections.
+pub(super) fn from<S: Server>(servers: &[S], start: usize) -> Option<usize> {
+    Iterator::chain(start..servers.len(), 0..start).find(|index| takes(servers, *index))
+}

@@ -1,0 +1,482 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The schedulers that give a client, or an address, always the same server.
+
+use crate::schedule::{flow, weights, Fake, Scheduled};
+use lvs_core::hash::{flow_hash, HashKey};
+use lvs_core::scheduler::{
+    Algorithm, Change, DestinationHashing, Flow, MaglevHashing, OneIp, Options, Server,
+    SourceHashing,
+};
+use lvs_core::{Address, Endpoint, Family};
+
+/// Enough that a share is known to a thousandth.
+const CLIENTS: u32 = 100_000;
+
+const FALLBACK: Options = Options {
+    port: false,
+    fallback: true,
+};
+
+fn scheduled<A: Algorithm>(servers: &[Fake]) -> Scheduled<A> {
+    let scheduler = Scheduled::new();
+    scheduler.changed(servers, Change::Reset);
+    scheduler
+}
+
+/// The hosts that clients are given, the first so many.
+fn hosts<A: Algorithm>(
+    scheduler: &Scheduled<A>,
+    servers: &[Fake],
+    clients: u32,
+    options: Options,
+) -> Vec<Option<u32>> {
+    let host = |client| {
+        let flow = Flow {
+            options,
+            ..flow(client)
+        };
+        Some(servers[scheduler.select_for(servers, &flow)?].host)
+    };
+    (0..clients).map(host).collect()
+}
+
+/// What part of the clients has another server, and what part had no need to: its server is still
+/// there and takes connections, and it did not go to the new one.
+fn moved(before: &[Option<u32>], after: &[Option<u32>], changed: u32) -> (f64, f64) {
+    let pairs = || {
+        before
+            .iter()
+            .zip(after)
+            .filter(|(before, after)| before != after)
+    };
+    let needless =
+        pairs().filter(|(before, after)| **before != Some(changed) && **after != Some(changed));
+    let part = |count: usize| count as f64 / before.len() as f64;
+    (part(pairs().count()), part(needless.count()))
+}
+
+/// The share of each server, by its place in the list.
+fn shares(hosts: &[Option<u32>], servers: &[Fake]) -> Vec<f64> {
+    let count = |server: &Fake| {
+        hosts
+            .iter()
+            .filter(|host| **host == Some(server.host))
+            .count()
+    };
+    servers
+        .iter()
+        .map(|server| count(server) as f64 / hosts.len() as f64)
+        .collect()
+}
+
+fn check_shares(shares: &[f64], wanted: &[f64], tolerance: f64) {
+    for (share, wanted) in shares.iter().zip(wanted) {
+        assert!(
+            (share - wanted).abs() <= tolerance * wanted,
+            "{shares:?} instead of {wanted:?}"
+        );
+    }
+}
+
+/// A server of ten goes, by its weight and from the list, and one more comes.
+struct Figures {
+    quiesced: (f64, f64),
+    deleted: (f64, f64),
+    added: (f64, f64),
+}
+
+fn figures<A: Algorithm>(name: &str) -> Figures {
+    let mut servers = weights(&[1; 10]);
+    let scheduler = scheduled::<A>(&servers);
+    let before = hosts(&scheduler, &servers, CLIENTS, FALLBACK);
+    let gone = servers[3].host;
+
+    servers[3].weight = 0;
+    servers[3].former_weight = 1;
+    scheduler.changed(&servers, Change::Edited(3));
+    let quiesced = moved(
+        &before,
+        &hosts(&scheduler, &servers, CLIENTS, FALLBACK),
+        gone,
+    );
+    servers[3].weight = 1;
+    scheduler.changed(&servers, Change::Edited(3));
+    assert_eq!(
+        hosts(&scheduler, &servers, CLIENTS, FALLBACK),
+        before,
+        "{name}: back as it was"
+    );
+
+    servers.push(Fake {
+        weight: 1,
+        host: 99,
+        ..Fake::default()
+    });
+    scheduler.changed(&servers, Change::Added(10));
+    let added = moved(&before, &hosts(&scheduler, &servers, CLIENTS, FALLBACK), 99);
+    servers.pop();
+
+    let scheduler = scheduled::<A>(&servers);
+    servers.remove(3);
+    scheduler.changed(&servers, Change::Removed(3));
+    let after = hosts(&scheduler, &servers, CLIENTS, FALLBACK);
+    assert!(after
+        .iter()
+        .all(|host| host.is_some() && *host != Some(gone)));
+    let deleted = moved(&before, &after, gone);
+    let figures = Figures {
+        quiesced,
+        deleted,
+        added,
+    };
+    let percent = |(all, needless): (f64, f64)| {
+        format!("{:.1} % ({:.1} % needless)", all * 100.0, needless * 100.0)
+    };
+    println!(
+        "{name}: quiesced {}, deleted {}, added {}",
+        percent(figures.quiesced),
+        percent(figures.deleted),
+        percent(figures.added)
+    );
+    figures
+}
+
+/// Of ten servers one goes or one more comes: ideally a tenth of the clients move, or an eleventh.
+#[test]
+fn clients_that_move() {
+    let is = |part: f64, wanted: f64| {
+        assert!((part - wanted).abs() < 0.006, "{part} instead of {wanted}")
+    };
+    let one_ip = figures::<OneIp>("oneip");
+    is(one_ip.quiesced.0, 0.1);
+    is(one_ip.deleted.0, 0.1);
+    is(one_ip.added.0, 1.0 / 11.0);
+    assert_eq!(
+        [one_ip.quiesced.1, one_ip.deleted.1, one_ip.added.1],
+        [0.0; 3]
+    );
+
+    let maglev = figures::<MaglevHashing>("mh");
+    is(maglev.quiesced.0, 0.1);
+    assert_eq!(maglev.quiesced.1, 0.0);
+    // A few slots change hands among the others.
+    assert!(
+        maglev.deleted.1 > 0.0 && maglev.deleted.1 < 0.06,
+        "{}",
+        maglev.deleted.1
+    );
+    assert!(
+        maglev.added.1 > 0.0 && maglev.added.1 < 0.06,
+        "{}",
+        maglev.added.1
+    );
+
+    let source = figures::<SourceHashing>("sh");
+    is(source.quiesced.0, 0.1);
+    assert_eq!(source.quiesced.1, 0.0);
+    // Nearly everybody.
+    assert!(source.deleted.0 > 0.8 && source.added.0 > 0.8);
+}
+
+#[test]
+fn shares_are_equal_or_by_weight() {
+    let equal = weights(&[5; 10]);
+    let maglev = hosts(
+        &scheduled::<MaglevHashing>(&equal),
+        &equal,
+        CLIENTS,
+        FALLBACK,
+    );
+    check_shares(&shares(&maglev, &equal), &[0.1; 10], 0.03);
+    let one_ip = hosts(&scheduled::<OneIp>(&equal), &equal, CLIENTS, FALLBACK);
+    check_shares(&shares(&one_ip, &equal), &[0.1; 10], 0.03);
+    let source = hosts(
+        &scheduled::<SourceHashing>(&equal),
+        &equal,
+        CLIENTS,
+        FALLBACK,
+    );
+    // 26 or 25 slots of 256.
+    check_shares(&shares(&source, &equal), &[0.1; 10], 0.07);
+
+    let weighted = weights(&[300, 100, 0, 400]);
+    let wanted = [0.375, 0.125, 0.0, 0.5];
+    let maglev = hosts(
+        &scheduled::<MaglevHashing>(&weighted),
+        &weighted,
+        CLIENTS,
+        FALLBACK,
+    );
+    check_shares(&shares(&maglev, &weighted), &wanted, 0.03);
+    let source = hosts(
+        &scheduled::<SourceHashing>(&weighted),
+        &weighted,
+        CLIENTS,
+        FALLBACK,
+    );
+    check_shares(&shares(&source, &weighted), &wanted, 0.03);
+
+    // Weights without a common divisor, more turns than slots.
+    let odd = weights(&[60_013, 30_011, 10_007]);
+    let wanted = [0.6, 0.3, 0.1];
+    let maglev = hosts(&scheduled::<MaglevHashing>(&odd), &odd, CLIENTS, FALLBACK);
+    check_shares(&shares(&maglev, &odd), &wanted, 0.03);
+    let source = hosts(&scheduled::<SourceHashing>(&odd), &odd, CLIENTS, FALLBACK);
+    check_shares(&shares(&source, &odd), &wanted, 0.05);
+}
+
+/// What clients and servers are hashed to: two halves of SipHash-1-3, which is tested on its own.
+/// Directors of other versions must give the same.
+fn hash(address: Address, port: u16, round: u64) -> u64 {
+    let key = HashKey::new(0x6f6e_652c_2074_776f + round, 0x2c20_7468_7265_652e);
+    let half = |half| {
+        u64::from(flow_hash(
+            &key,
+            Family::V4,
+            half,
+            Endpoint::new(address, port),
+        ))
+    };
+    (half(1) << 32) + half(0)
+}
+
+fn scaled(hash: u64, bound: usize) -> usize {
+    (u128::from(hash) * bound as u128 / (1 << 64)) as usize
+}
+
+/// The pseudocode of section 3.4 of the paper; a server takes as many slots in its turn as `turns`
+/// says.
+fn maglev_table(servers: &[Fake], turns: &[usize]) -> Vec<usize> {
+    const M: usize = 4093;
+    let permutation: Vec<Vec<usize>> = servers
+        .iter()
+        .map(|server| {
+            let hash = |round| hash(server.endpoint().address, server.endpoint().port, round);
+            let (offset, skip) = (scaled(hash(0), M), scaled(hash(1), M - 1) + 1);
+            (0..M).map(|j| (offset + j * skip) % M).collect()
+        })
+        .collect();
+    let mut next = vec![0; servers.len()];
+    let mut entry = vec![None; M];
+    loop {
+        for i in 0..servers.len() {
+            for _ in 0..turns[i] {
+                while entry[permutation[i][next[i]]].is_some() {
+                    next[i] += 1;
+                }
+                entry[permutation[i][next[i]]] = Some(i);
+                if entry.iter().all(Option::is_some) {
+                    return entry.into_iter().flatten().collect();
+                }
+            }
+        }
+    }
+}
+
+/// The paper's code, word by word, in floating point.
+fn jump(mut key: u64, buckets: i64) -> i64 {
+    let (mut b, mut j) = (-1, 0);
+    while j < buckets {
+        b = j;
+        key = key.wrapping_mul(2862933555777941757).wrapping_add(1);
+        j = ((b + 1) as f64 * ((1u64 << 31) as f64 / ((key >> 33) + 1) as f64)) as i64;
+    }
+    b
+}
+
+#[test]
+fn choices_are_those_of_the_papers() {
+    let cases: [(&[u32], &[usize]); 4] = [
+        (&[1], &[1]),
+        (&[7, 7, 7, 7, 7], &[1; 5]),
+        (&[2, 4, 0, 10], &[1, 2, 0, 5]),
+        (&[1; 199], &[1; 199]),
+    ];
+    for (weights, turns) in cases {
+        let servers = self::weights(weights);
+        let table = maglev_table(&servers, turns);
+        let round: Vec<usize> = (0..turns.len()).flat_map(|i| vec![i; turns[i]]).collect();
+        let maglev = scheduled::<MaglevHashing>(&servers);
+        let source = scheduled::<SourceHashing>(&servers);
+        let one_ip = scheduled::<OneIp>(&servers);
+        for client in 0..3000u32 {
+            let hash = |round| hash(Address::from_v4(client.to_be_bytes()), 0, round);
+            let flow = flow(client);
+            assert_eq!(
+                maglev.select_for(&servers, &flow),
+                Some(table[scaled(hash(0), 4093)])
+            );
+            let slot = scaled(hash(0), 256);
+            assert_eq!(
+                source.select_for(&servers, &flow),
+                Some(round[slot % round.len()])
+            );
+            let mut rounds = (0..).map(|round| jump(hash(round), servers.len() as i64) as usize);
+            assert_eq!(
+                one_ip.select_for(&servers, &flow),
+                rounds.find(|index| weights[*index] > 0)
+            );
+        }
+    }
+}
+
+#[test]
+fn without_fallback_clients_of_a_quiesced_server_wait_for_it() {
+    let none = Options::default();
+    let mut servers = weights(&[1, 1, 1]);
+    let (maglev, source) = (
+        scheduled::<MaglevHashing>(&servers),
+        scheduled::<SourceHashing>(&servers),
+    );
+    let before = [
+        hosts(&maglev, &servers, 999, none),
+        hosts(&source, &servers, 999, none),
+    ];
+    servers[1].overloaded = true;
+    for (before, after) in before.iter().zip([
+        hosts(&maglev, &servers, 999, none),
+        hosts(&source, &servers, 999, none),
+    ]) {
+        let wanted: Vec<_> = before
+            .iter()
+            .map(|host| host.filter(|host| *host != servers[1].host))
+            .collect();
+        assert_eq!(after, wanted);
+        assert!(after.contains(&None));
+    }
+}
+
+#[test]
+fn ports_count_where_the_service_says_so() {
+    let servers = weights(&[1; 8]);
+    let (maglev, source) = (
+        scheduled::<MaglevHashing>(&servers),
+        scheduled::<SourceHashing>(&servers),
+    );
+    for port in [false, true] {
+        let options = Options {
+            port,
+            fallback: false,
+        };
+        let choices = |select: &dyn Fn(&Flow) -> Option<usize>| {
+            let flows = (1024..1200u16).map(|port| Flow {
+                options,
+                client: Endpoint::new(Address::from_v4([198, 51, 100, 7]), port),
+                ..flow(1)
+            });
+            flows
+                .map(|flow| select(&flow))
+                .collect::<std::collections::BTreeSet<_>>()
+                .len()
+        };
+        let wanted = if port { 8 } else { 1 };
+        assert_eq!(choices(&|flow| maglev.select_for(&servers, flow)), wanted);
+        assert_eq!(choices(&|flow| source.select_for(&servers, flow)), wanted);
+    }
+}
+
+#[test]
+fn dh_goes_by_the_address_that_was_asked_for() {
+    let mut servers = weights(&[1, 9, 1, 0]);
+    let scheduler = scheduled::<DestinationHashing>(&servers);
+    let to = |address: u32, client| Flow {
+        virtual_endpoint: Endpoint::new(Address::from_v4(address.to_be_bytes()), 80),
+        ..flow(client)
+    };
+    let choices: Vec<_> = (0..9999)
+        .map(|address| scheduler.select_for(&servers, &to(address, 1)))
+        .collect();
+    for (address, choice) in (0..).zip(&choices) {
+        assert_eq!(
+            scheduler.select_for(&servers, &to(address, address + 5)),
+            *choice
+        );
+    }
+    for index in [0, 1, 2] {
+        let share = choices
+            .iter()
+            .filter(|choice| **choice == Some(index))
+            .count();
+        assert!(
+            (2300..2700).contains(&share),
+            "{share} of 9999, whatever the weights"
+        );
+    }
+    // The addresses of a server that takes none are refused.
+    assert!((2300..2700).contains(&choices.iter().filter(|choice| choice.is_none()).count()));
+    servers[0].overloaded = true;
+    let after: Vec<_> = (0..9999)
+        .map(|address| scheduler.select_for(&servers, &to(address, 1)))
+        .collect();
+    let wanted: Vec<_> = choices
+        .iter()
+        .map(|choice| choice.filter(|index| *index != 0))
+        .collect();
+    assert_eq!(after, wanted);
+}
+
+/// Servers come and go: whoever can stays where it is, and who had to move comes back with its
+/// server's place.
+#[test]
+fn oneip_fills_its_gaps() {
+    let mut servers = weights(&[1; 6]);
+    let scheduler = scheduled::<OneIp>(&servers);
+    let before = hosts(&scheduler, &servers, 9999, FALLBACK);
+    let out = servers.remove(2);
+    scheduler.changed(&servers, Change::Removed(2));
+    let without = hosts(&scheduler, &servers, 9999, FALLBACK);
+    let second = servers.remove(0);
+    scheduler.changed(&servers, Change::Removed(0));
+    // The first gap is that of the second one that went; the other one is left.
+    servers.push(second.clone());
+    scheduler.changed(&servers, Change::Added(4));
+    assert_eq!(hosts(&scheduler, &servers, 9999, FALLBACK), without);
+    servers.push(out.clone());
+    scheduler.changed(&servers, Change::Added(5));
+    assert_eq!(hosts(&scheduler, &servers, 9999, FALLBACK), before);
+    // And only one of two servers that are left.
+    for server in &mut servers[..4] {
+        server.overloaded = true;
+    }
+    let after = hosts(&scheduler, &servers, 9999, FALLBACK);
+    let last = [Some(second.host), Some(out.host)];
+    assert!(after.iter().all(|host| last.contains(host)));
+    for (before, after) in before
+        .iter()
+        .zip(&after)
+        .filter(|(before, _)| last.contains(before))
+    {
+        assert_eq!(before, after);
+    }
+    check_shares(&shares(&after, &servers[4..]), &[0.5, 0.5], 0.05);
+    servers
+        .iter_mut()
+        .for_each(|server| server.overloaded = true);
+    assert_eq!(scheduler.select(&servers), None);
+}
+
+#[test]
+fn nobody_to_choose() {
+    for servers in [weights(&[]), weights(&[0, 0])] {
+        for options in [FALLBACK, Options::default()] {
+            let flow = Flow { options, ..flow(1) };
+            assert_eq!(
+                scheduled::<SourceHashing>(&servers).select_for(&servers, &flow),
+                None
+            );
+            assert_eq!(
+                scheduled::<DestinationHashing>(&servers).select_for(&servers, &flow),
+                None
+            );
+            assert_eq!(
+                scheduled::<MaglevHashing>(&servers).select_for(&servers, &flow),
+                None
+            );
+            assert_eq!(
+                scheduled::<OneIp>(&servers).select_for(&servers, &flow),
+                None
+            );
+        }
+    }
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The schedulers that keep an address where it was.
+
+use crate::schedule::{flow, loads, weights, Fake, Scheduled};
+use lvs_core::scheduler::{
+    Algorithm, Change, Flow, LocalityBasedLeastConnection as Lblc,
+    LocalityBasedWithReplication as Lblcr,
+};
+use lvs_core::{Address, Endpoint};
+
+const DAY: u32 = 24 * 60 * 60;
+
+/// A connection to address number `address`, in second `now`.
+fn to(address: u32, now: u32) -> Flow {
+    Flow {
+        virtual_endpoint: Endpoint::new(Address::from_v4(address.to_be_bytes()), 80),
+        now,
+        ..flow(1)
+    }
+}
+
+fn scheduled<A: Algorithm>(servers: &[Fake]) -> Scheduled<A> {
+    let scheduler = Scheduled::new();
+    scheduler.changed(servers, Change::Reset);
+    scheduler
+}
+
+/// Sets the number of active connections of a server.
+fn load<A: Algorithm>(scheduler: &Scheduled<A>, servers: &mut [Fake], index: usize, active: u32) {
+    servers[index].active = active;
+    scheduler.load_changed(servers, index);
+}
+
+fn stays<A: Algorithm>() {
+    let mut servers = weights(&[10, 10, 10]);
+    let scheduler = scheduled::<A>(&servers);
+    assert_eq!(scheduler.select_for(&servers, &to(1, 0)), Some(0));
+    load(&scheduler, &mut servers, 0, 1);
+    assert_eq!(scheduler.select_for(&servers, &to(2, 0)), Some(1));
+    load(&scheduler, &mut servers, 1, 9);
+    // Each stays, whatever the loads, up to the weight.
+    for (now, (one, other)) in (0..).zip([(10, 0), (0, 10), (5, 5)]) {
+        load(&scheduler, &mut servers, 0, one);
+        load(&scheduler, &mut servers, 1, other);
+        assert_eq!(scheduler.select_for(&servers, &to(1, now)), Some(0));
+        assert_eq!(scheduler.select_for(&servers, &to(2, now)), Some(1));
+    }
+    // More than the weight, but nobody has less than half of it.
+    load(&scheduler, &mut servers, 0, 11);
+    load(&scheduler, &mut servers, 1, 5);
+    load(&scheduler, &mut servers, 2, 6);
+    assert_eq!(scheduler.select_for(&servers, &to(1, 9)), Some(0));
+    // Now somebody has.
+    load(&scheduler, &mut servers, 2, 4);
+    assert_eq!(scheduler.select_for(&servers, &to(1, 9)), Some(2));
+}
+
+#[test]
+fn an_address_stays_with_its_server_unless_that_has_too_much() {
+    stays::<Lblc>();
+    stays::<Lblcr>();
+}
+
+#[test]
+fn lblc_moves_for_good() {
+    let mut servers = weights(&[10, 10, 10]);
+    let scheduler = scheduled::<Lblc>(&servers);
+    assert_eq!(scheduler.select_for(&servers, &to(1, 0)), Some(0));
+    load(&scheduler, &mut servers, 0, 11);
+    assert_eq!(scheduler.select_for(&servers, &to(1, 0)), Some(1));
+    load(&scheduler, &mut servers, 0, 0);
+    assert_eq!(scheduler.select_for(&servers, &to(1, 0)), Some(1));
+}
+
+#[test]
+fn lblcr_has_a_set_that_grows_and_shrinks() {
+    let mut servers = weights(&[10; 6]);
+    let scheduler = scheduled::<Lblcr>(&servers);
+    assert_eq!(scheduler.select_for(&servers, &to(1, 0)), Some(0));
+    load(&scheduler, &mut servers, 0, 11);
+    assert_eq!(scheduler.select_for(&servers, &to(1, 0)), Some(1));
+    // The set is 0 and 1, and the less loaded of them is taken, though 2 has less.
+    load(&scheduler, &mut servers, 1, 9);
+    load(&scheduler, &mut servers, 0, 8);
+    assert_eq!(scheduler.select_for(&servers, &to(1, DAY - 1)), Some(0));
+    // A day after the last change the most loaded one leaves it, used or not.
+    assert_eq!(scheduler.select_for(&servers, &to(1, DAY + 1)), Some(0));
+    load(&scheduler, &mut servers, 1, 0);
+    assert_eq!(scheduler.select_for(&servers, &to(1, DAY + 2)), Some(0));
+    // No more than four: the fifth takes the place of the most loaded one.
+    for (index, active) in [(0, 15), (1, 14), (2, 13), (3, 12)] {
+        load(&scheduler, &mut servers, index, 11);
+        let next = scheduler.select_for(&servers, &to(1, DAY + 3)).unwrap();
+        assert_eq!(next, index + 1, "the first that has nothing");
+        load(&scheduler, &mut servers, index, active);
+    }
+    load(&scheduler, &mut servers, 4, 20);
+    load(&scheduler, &mut servers, 5, 20);
+    // In the set are 1 to 4 now; 0 is out of it, though it has least.
+    load(&scheduler, &mut servers, 0, 6);
+    assert_eq!(scheduler.select_for(&servers, &to(1, DAY + 3)), Some(3));
+}
+
+/// `again` is where an address is when the server before is there again: a set has both.
+fn forgets<A: Algorithm>(again: usize) {
+    let mut servers = weights(&[10, 10]);
+    let scheduler = scheduled::<A>(&servers);
+    assert_eq!(scheduler.select_for(&servers, &to(1, 5)), Some(0));
+    load(&scheduler, &mut servers, 0, 5);
+    // Unused for a day it is forgotten, and not before.
+    assert_eq!(scheduler.select_for(&servers, &to(1, 4 + DAY)), Some(0));
+    assert_eq!(scheduler.select_for(&servers, &to(1, 3 + 2 * DAY)), Some(0));
+    assert_eq!(scheduler.select_for(&servers, &to(1, 3 + 3 * DAY)), Some(1));
+    // Quiesced, overloaded: another one, and that is kept.
+    servers[1].weight = 0;
+    scheduler.changed(&servers, Change::Edited(1));
+    assert_eq!(scheduler.select_for(&servers, &to(1, 3 + 3 * DAY)), Some(0));
+    servers[1].weight = 10;
+    scheduler.changed(&servers, Change::Edited(1));
+    assert_eq!(
+        scheduler.select_for(&servers, &to(1, 3 + 3 * DAY)),
+        Some(again)
+    );
+    servers[0].overloaded = true;
+    scheduler.load_changed(&servers, 0);
+    assert_eq!(scheduler.select_for(&servers, &to(1, 3 + 3 * DAY)), Some(1));
+    servers[1].overloaded = true;
+    scheduler.load_changed(&servers, 1);
+    assert_eq!(scheduler.select_for(&servers, &to(1, 3 + 3 * DAY)), None);
+}
+
+#[test]
+fn what_is_not_used_is_forgotten() {
+    forgets::<Lblc>(0);
+    forgets::<Lblcr>(1);
+}
+
+/// Servers come and go, and addresses stay with theirs.
+#[test]
+fn addresses_follow_their_servers_through_the_list() {
+    let mut servers = loads(&[(9, 3, 0), (9, 0, 0), (9, 2, 0)]);
+    for (host, server) in (1..).zip(&mut servers) {
+        server.host = host;
+    }
+    let scheduler = scheduled::<Lblc>(&servers);
+    assert_eq!(scheduler.select_for(&servers, &to(7, 0)), Some(1));
+    load(&scheduler, &mut servers, 1, 5);
+    servers.remove(0);
+    scheduler.changed(&servers, Change::Removed(0));
+    assert_eq!(scheduler.select_for(&servers, &to(7, 0)), Some(0));
+    servers.insert(0, weights(&[9]).remove(0));
+    scheduler.changed(&servers, Change::Added(0));
+    assert_eq!(scheduler.select_for(&servers, &to(7, 0)), Some(1));
+    servers.remove(1);
+    scheduler.changed(&servers, Change::Removed(1));
+    assert_eq!(
+        scheduler.select_for(&servers, &to(7, 0)),
+        Some(0),
+        "its server is gone"
+    );
+}
+
+/// More addresses than there is room for: the table stays as it is, and those that are used stay.
+#[test]
+fn memory_is_bounded() {
+    let mut servers = weights(&[1_000_000; 4]);
+    let scheduler = scheduled::<Lblc>(&servers);
+    assert_eq!(Lblc::words(4, 123), Lblc::words(4, 0));
+    let kept = scheduler.select_for(&servers, &to(1, 0)).unwrap();
+    load(&scheduler, &mut servers, kept, 10);
+    for address in 2..100_000 {
+        let now = address / 8;
+        let choice = scheduler.select_for(&servers, &to(address, now)).unwrap();
+        let active = servers[choice].active + 1;
+        load(&scheduler, &mut servers, choice, active);
+        if address % 64 == 0 {
+            assert_eq!(scheduler.select_for(&servers, &to(1, now)), Some(kept));
+        }
+    }
+}

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Tunnels to real servers: IP in IP (RFC 2003, RFC 2473, RFC 4213), generic UDP encapsulation (GUE,
+//! draft-ietf-intarea-gue) and generic routing encapsulation (GRE, RFC 2784 and RFC 2890).
+//!
+//! Here is what a tunnel adds to a packet, and where the packet is in what a tunnel sent. The headers
+//! are written where the packets are.
+
+use crate::Family;
+
+/// Protocol number of IPv4 in another IP packet.
+const IPV4: u8 = 4;
+/// Protocol number of IPv6 in another IP packet.
+const IPV6: u8 = 41;
+/// Protocol number of UDP.
+const UDP: u8 = 17;
+/// Protocol number of GRE.
+const GRE: u8 = 47;
+
+/// Octets of a UDP header.
+const UDP_HEADER: u16 = 8;
+/// Octets of a GUE header without optional fields.
+const GUE_HEADER: u16 = 4;
+/// Octets of GUE's private flags and of the remote checksum's two offsets.
+const GUE_REMOTE_CHECKSUM: u16 = 8;
+/// Octets of a GRE header without optional fields.
+const GRE_HEADER: u16 = 4;
+/// Octets of each of GRE's optional fields.
+const GRE_FIELD: u16 = 4;
+
+/// Octets behind a tunnel's IP header that [`payload`] looks at: have them in the slice, if the packet
+/// is that long.
+pub const LOOKED_AT: usize = (UDP_HEADER + GUE_HEADER) as usize;
+
+/// How GUE protects its payload.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum GueChecksum {
+    /// Not at all: the UDP checksum is 0.
+    None,
+    /// By the UDP checksum.
+    Full,
+    /// By the remote checksum option: the receiver computes the inner transport checksum.
+    Remote,
+}
+
+/// How packets get to a real server that is reached through a tunnel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tunnel {
+    /// The packet as it is behind another IP header.
+    Ipip,
+    /// Generic UDP encapsulation.
+    Gue {
+        /// The UDP port of the server's tunnel, not 0.
+        port: u16,
+        /// What protects the payload.
+        checksum: GueChecksum,
+    },
+    /// Generic routing encapsulation.
+    Gre {
+        /// The header has a checksum.
+        checksum: bool,
+    },
+}
+
+impl Tunnel {
+    /// The tunnel with these numbers of `linux/ip_vs.h` (`IP_VS_CONN_F_TUNNEL_TYPE_*`,
+    /// `IP_VS_TUNNEL_ENCAP_FLAG_*`), or `None` where there is none such. The port is GUE's; the
+    /// flags are those of GUE and GRE.
+    pub const fn from_numbers(kind: u8, port: u16, flags: u16) -> Option<Self> {
+        match (kind, flags) {
+            (0, _) => Some(Self::Ipip),
+            (1, 0..=2) if port != 0 => Some(Self::Gue {
+                port,
+                checksum: match flags {
+                    0 => GueChecksum::None,
+                    1 => GueChecksum::Full,
+                    _ => GueChecksum::Remote,
+                },
+            }),
+            (2, 0..=1) => Some(Self::Gre {
+                checksum: flags == 1,
+            }),
+            _ => None,
+        }
+    }
+
+    /// The number of the kind of tunnel.
+    pub const fn kind(self) -> u8 {
+        match self {
+            Self::Ipip => 0,
+            Self::Gue { .. } => 1,
+            Self::Gre { .. } => 2,
+        }
+    }
+
+    /// The UDP port, or 0.
+    pub const fn port(self) -> u16 {
+        match self {
+            Self::Gue { port, .. } => port,
+            Self::Ipip | Self::Gre { .. } => 0,
+        }
+    }
+
+    /// The numbers of the flags.
+    pub const fn flags(self) -> u16 {
+        match self {
+            Self::Ipip => 0,
+            Self::Gue { checksum, .. } => checksum as u16,
+            Self::Gre { checksum } => checksum as u16,
+        }
+    }
+
+    /// Octets that the tunnel puts before a packet when it goes over this family.
+    pub const fn overhead(self, outer: Family) -> u16 {
+        let ip: u16 = match outer {
+            Family::V4 => 20,
+            Family::V6 => 40,
+        };
+        ip.saturating_add(match self {
+            Self::Ipip => 0,
+            Self::Gue { checksum, .. } => {
+                UDP_HEADER
+                    .saturating_add(GUE_HEADER)
+                    .saturating_add(match checksum {
+                        GueChecksum::None | GueChecksum::Full => 0,
+                        GueChecksum::Remote => GUE_REMOTE_CHECKSUM,
+                    })
+            }
+            Self::Gre { checksum: false } => GRE_HEADER,
+            Self::Gre { checksum: true } => GRE_HEADER.saturating_add(GRE_FIELD),
+        })
+    }
+}
+
+/// Finds the IP header of the packet that a tunnel's packet carries: its family, and where it begins.
+///
+/// `protocol` is what the tunnel's own IP header announces, and `at` is where that begins in the
+/// slice. Whatever is no tunnel's is `None`, and so is a tunnel's header beyond the slice. That the
+/// IP header is there is left to its own parser.
+pub fn payload(protocol: u8, ip: &[u8], at: usize) -> Option<(Family, usize)> {
+    match protocol {
+        IPV4 => Some((Family::V4, at)),
+        IPV6 => Some((Family::V6, at)),
+        UDP => {
+            let at = at.checked_add(UDP_HEADER.into())?;
+            let [first, protocol, ..] = header::<{ GUE_HEADER as usize }>(ip, at)?;
+            // Two bits of variant, the control bit, five bits of length in units of four octets.
+            if first & 0xe0 != 0 {
+                return None;
+            }
+            let optional = usize::from(first & 0x1f) << 2;
+            let at = at.checked_add(GUE_HEADER.into())?.checked_add(optional)?;
+            match protocol {
+                IPV4 => Some((Family::V4, at)),
+                IPV6 => Some((Family::V6, at)),
+                _ => None,
+            }
+        }
+        GRE => {
+            const CHECKSUM: u16 = 0x8000;
+            const KEY: u16 = 0x2000;
+            const SEQUENCE: u16 = 0x1000;
+            // Bits 1, 4 and 5 would say that there is more (RFC 2784 section 2.1), and the last
+            // three are the version.
+            const OTHERS: u16 = 0x4c07;
+            let [f0, f1, t0, t1] = header::<{ GRE_HEADER as usize }>(ip, at)?;
+            let flags = u16::from_be_bytes([f0, f1]);
+            if flags & OTHERS != 0 {
+                return None;
+            }
+            let fields = (flags & (CHECKSUM | KEY | SEQUENCE)).count_ones() as u16;
+            let len = GRE_FIELD.saturating_mul(fields).saturating_add(GRE_HEADER);
+            let at = at.checked_add(len.into())?;
+            match u16::from_be_bytes([t0, t1]) {
+                0x0800 => Some((Family::V4, at)),
+                0x86dd => Some((Family::V6, at)),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+/// `N` octets of the slice.
+fn header<const N: usize>(ip: &[u8], at: usize) -> Option<[u8; N]> {
+    ip.get(at..)?.first_chunk().copied()
+}

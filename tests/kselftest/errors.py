@@ -1,0 +1,212 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""A client that takes orders about ICMP: it provokes errors, makes them by hand and says what became of them.
+
+It stands in all hosts at once. Here belong flows and the errors about them; formats are in wire.py.
+What is said about an error is "TYPE/CODE/REST QUOTED-SOURCE>QUOTED-DESTINATION", and "checksum" if the quoted
+datagram is all there and its own checksum is wrong.
+"""
+
+import errno
+import itertools
+import os
+import select
+import socket
+import struct
+import sys
+import time
+
+import wire
+from orders import SCALE, Orders, family, outcome
+from servers import endpoint
+
+MTU_DISCOVER = {socket.AF_INET: (socket.IPPROTO_IP, 10), socket.AF_INET6: (socket.IPPROTO_IPV6, 23)}
+MTU = {socket.AF_INET: (socket.IPPROTO_IP, 14), socket.AF_INET6: (socket.IPPROTO_IPV6, 24)}
+HOPS = {socket.AF_INET: (socket.IPPROTO_IP, 2), socket.AF_INET6: (socket.IPPROTO_IPV6, 16)}
+DO = 2
+
+
+def told(packet, quote=False):
+    """An ICMP error in words."""
+    kind, code, rest = struct.unpack_from("!BBxxI", packet.data)
+    inner = wire.parse(packet.data[8:])
+    source, destination = wire.ports(inner.data)
+    words = f"{kind}/{code}/{rest} {endpoint(inner.source, source)}>{endpoint(inner.destination, destination)}"
+    if quote and len(inner.data) == struct.unpack_from("!H", inner.data, 4)[0] and not wire.whole(inner):
+        words += " checksum"
+    return words
+
+
+class Errors(Orders):
+    """The orders, and what they share."""
+
+    def __init__(self, *addresses):
+        self.addresses = {family(address): address for address in addresses}
+        self.ports = itertools.cycle(range(20000, 60000))
+        self.client = wire.Tap("client", "eth0")
+        self.held = {}
+
+    def flow(self, address, port, kind=socket.SOCK_DGRAM):
+        """A connected socket of the client's."""
+        with wire.inside("client"):
+            sock = socket.socket(family(address), kind)
+        sock.bind((self.addresses[family(address)], next(self.ports)))
+        sock.settimeout(5 * SCALE)
+        sock.connect((address, int(port)))
+        return sock
+
+    def error(self, tap, wanted, seconds=3):
+        """The first ICMP error on a tap whose outer packet is as wanted."""
+
+        def is_error(packet):
+            # IPv4's errors, and IPv6's, which are below 128 but no echo of IPv4's.
+            return packet.protocol in wire.ICMP.values() and len(packet.data) >= 36 and \
+                packet.data[0] not in (0, 8) and packet.data[0] < 128 and wanted(packet)
+
+        return tap.find(is_error, seconds)
+
+    def do_closed(self, address, port, size):
+        """closed ADDRESS PORT SIZE: sends a datagram where nobody listens; what the socket and the wire say."""
+        sock = self.flow(address, port)
+        self.client.drain()
+        sock.send(b"x" * int(size))
+
+        def refused():
+            sock.recv(1)
+            return "answered"
+
+        word = outcome(refused)
+        packet = self.error(self.client, lambda packet: True)
+        if packet is None:
+            return f"{word}, no error"
+        mine = endpoint(*sock.getsockname()[:2])
+        return f"{word} from {packet.source} {told(packet, True).replace(mine, 'me')}"
+
+    def do_open(self, tag, protocol, address, port):
+        """open TAG PROTOCOL ADDRESS PORT: a flow that stays; UDP is answered once."""
+        sock = self.flow(address, port, socket.SOCK_DGRAM if protocol == "udp" else socket.SOCK_STREAM)
+        self.held[tag] = (sock, protocol)
+        if protocol == "tcp":
+            return "open"
+        sock.send(b"who")
+        return sock.recv(2000).decode().split()[0]
+
+    def transport(self, protocol, source, destination, ports, payload):
+        """A packet of a flow."""
+        if protocol == "udp":
+            return wire.ip(source, destination, 17, wire.udp(source, destination, ports, payload))
+        return wire.ip(source, destination, 6, wire.tcp(source, destination, ports, 0x10, payload))
+
+    def send_error(self, namespace, source, destination, kind, code, rest, quoted):
+        """An ICMP error from a host's own address."""
+        with wire.inside(namespace):
+            sock = socket.socket(family(source), socket.SOCK_RAW, wire.ICMP[family(source)])
+        with sock:
+            sock.bind((source, 0))
+            message = wire.icmp(source, destination, kind, code, rest, quoted)
+            sock.sendto(message, (destination, 0))
+
+    def do_from_server(self, tag, server, port, kind, code, rest, octets):
+        """from_server TAG ADDRESS PORT TYPE CODE REST OCTETS: an error of host A about the flow, as the client sees it.
+
+        OCTETS is how much of the packet beyond its IP header is quoted.
+        """
+        sock, protocol = self.held[tag]
+        mine, my_port = sock.getsockname()[:2]
+        quoted = self.transport(protocol, mine, server, (my_port, int(port)), b"y" * 40)
+        head = 20 if family(server) == socket.AF_INET else 40
+        self.client.drain()
+        self.send_error("A", server, mine, int(kind), int(code), int(rest), quoted[: head + int(octets)])
+        packet = self.error(self.client, lambda packet: packet.destination == mine, 1.5)
+        if packet is None:
+            return "nothing"
+        return f"from {packet.source} {told(packet, protocol == 'udp').replace(endpoint(mine, my_port), 'me')}"
+
+    def do_pending(self, tag):
+        """pending TAG: the error that the flow's socket has."""
+        sock, _ = self.held[tag]
+        end = time.monotonic() + SCALE
+        number = 0
+        while not number and time.monotonic() < end:
+            number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            time.sleep(0.01)
+        return errno.errorcode.get(number, "none")
+
+    def do_from_client(self, tag, server, device, kind, code, rest, octets):
+        """from_client TAG ADDRESS DEVICE TYPE CODE REST OCTETS: an error of the client's about an answer, as A sees it.
+
+        ADDRESS is where the flow reached A, DEVICE is A's on which it comes.
+        """
+        sock, protocol = self.held[tag]
+        mine, my_port = sock.getsockname()[:2]
+        virtual, virtual_port = sock.getpeername()[:2]
+        quoted = self.transport(protocol, virtual, mine, (virtual_port, my_port), b"y" * 40)
+        head = 20 if family(virtual) == socket.AF_INET else 40
+        tap = wire.Tap("A", device)
+        self.send_error("client", mine, virtual, int(kind), int(code), int(rest), quoted[: head + int(octets)])
+        packet = self.error(tap, lambda packet: packet.destination == server and packet.source == mine, 1.5)
+        tap.sock.close()
+        if packet is None:
+            return "nothing"
+        return told(packet, protocol == "udp").replace(endpoint(mine, my_port), "client")
+
+    def do_learns(self, address, port, size, mtu):
+        """learns ADDRESS PORT SIZE MTU: datagrams that must not be fragmented, until the client knows the path's MTU.
+
+        Then the largest that fits is answered. Answers with the MTU and who answered.
+        """
+        sock = self.flow(address, port)
+        sock.setsockopt(*MTU_DISCOVER[family(address)], DO)
+        end = time.monotonic() + 3 * SCALE
+        known = 0
+        while time.monotonic() < end:
+            try:
+                sock.send(b"z" * int(size))
+            except OSError as error:
+                if error.errno not in (errno.EMSGSIZE, errno.EHOSTUNREACH):
+                    return errno.errorcode[error.errno]
+            known = sock.getsockopt(*MTU[family(address)])
+            if known == int(mtu):
+                break
+            select.select([sock], [], [], 0.05)
+        known = sock.getsockopt(*MTU[family(address)])
+        payload = b"z" * (known - (28 if family(address) == socket.AF_INET else 48))
+        for _ in range(10):
+            try:
+                sock.send(payload)
+                while not (answer := sock.recv(2000)).endswith(b"\n" + payload):
+                    pass
+                return f"{known} {answer.decode().split()[0]}"
+            except OSError as error:
+                # An error about a datagram before this is told only once.
+                if error.errno != errno.EMSGSIZE:
+                    return f"{known} {os.strerror(error.errno or errno.ETIMEDOUT)}"
+        return f"{known} too large"
+
+    def do_trace(self, address, port, count):
+        """trace ADDRESS PORT COUNT: what answers datagrams with 1, 2, … hops left: exceeded, or a server's name."""
+        sock = self.flow(address, port)
+        mine = endpoint(*sock.getsockname()[:2])
+        words = []
+        for hops in range(1, int(count) + 1):
+            sock.setsockopt(*HOPS[family(address)], hops)
+            self.client.drain()
+            sock.send(b"who")
+            packet = self.client.find(lambda packet: packet.protocol == 17 or self.exceeded(packet))
+            if packet is None:
+                words.append("nothing")
+            elif packet.protocol == 17:
+                words.append(packet.data[8:].decode().split()[0])
+            else:
+                good = told(packet, True).split(" ", 1)[1] == f"{mine}>{endpoint(address, port)}"
+                words.append("exceeded" if good else told(packet, True))
+        return " ".join(words)
+
+    @staticmethod
+    def exceeded(packet):
+        """Whether it is an ICMP error about the hops."""
+        return (packet.protocol, packet.data[0]) in ((1, 11), (58, 3))
+
+
+if __name__ == "__main__":
+    Errors(*sys.argv[1:]).take_orders()

@@ -1,0 +1,164 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# What a firewall on the director sees: the chains that packets of both families and the errors about them meet,
+# with the short cut and without; what a rule in each chain stops; and connection tracking, which a setting turns on.
+# timeout: 120
+
+# shellcheck source=tests/kselftest/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+unload_all "$IPVS_MODULE"
+must module_load "$IPVS_MODULE"
+topology_up
+client_up client
+takes_orders errors client errors.py 10.0.0.1 fd00::1
+servers_up A B C
+
+ours() { [ "$IPVS_MODULE" != ip_vs ]; }
+# The kernel's own director has no short cut.
+modes='1 0'
+ours || modes=0
+short_cut() { ! ours || sysctls director net.ipv4.vs.short_cut="$1"; }
+
+rows=('m NAT 10.1.0.100' 'i TUN 10.1.0.101' 'g DR 10.1.0.102')
+for row in "${rows[@]}"; do
+	read -r method title vip <<<"$row"
+	for at in "$vip" "[$(six "$vip")]"; do
+		service -u "$at:8000" rr -- A:"$method":1
+		service -t "$at:80" rr -- A:"$method":1
+	done
+done
+
+# --- chains --------------------------------------------------------------------------------------------------------
+
+# A chain in each hook, and one before the director's place at PREROUTING. Addresses of IPv4 or IPv6, as they are
+# before they are rewritten, and after.
+watch() {
+	local hook priority
+	{
+		echo 'table inet watch'
+		echo 'delete table inet watch'
+		echo 'table inet watch {'
+		for hook in early prerouting input forward output postrouting; do
+			priority=filter
+			[ $hook != early ] || priority=-103
+			echo "chain $hook {"
+			echo "type filter hook ${hook/early/prerouting} priority $priority"
+			for client in 'ip %s 10.0.0.1' 'ip6 %s fd00::1'; do
+				# shellcheck disable=SC2059
+				echo "$(printf "$client" saddr) udp dport 8000 counter comment \"request $hook\""
+				# shellcheck disable=SC2059
+				echo "$(printf "$client" daddr) udp sport 8000 counter comment \"reply $hook\""
+				# shellcheck disable=SC2059
+				echo "$(printf "$client" daddr) meta l4proto { icmp, icmpv6 } counter comment \"error $hook\""
+			done
+			echo "ip daddr 10.3.0.11 meta l4proto 4 counter comment \"request $hook\""
+			echo "ip6 daddr fd00:0:0:3::11 meta l4proto 41 counter comment \"request $hook\""
+			echo '}'
+		done
+		echo '}'
+	} >"$work/watch"
+	must on director nft -f "$work/watch"
+}
+# met request|reply|error: the chains that had such a packet since `watch`; more than one is shown as a number.
+met() {
+	on director nft list table inet watch | sed -n "s/.*counter packets \([1-9][0-9]*\) .*comment \"$1 \(.*\)\"/\2*\1/p" |
+		sed 's/\*1$//' | xargs
+}
+
+for mode in $modes; do
+	short_cut "$mode"
+	for row in "${rows[@]}"; do
+		read -r method title vip <<<"$row"
+		for address in $vip $(six "$vip"); do
+			what="short_cut=$mode, $title, $address"
+			way=postrouting
+			[ "$method" != i ] || way='output postrouting'
+			new="early prerouting input $way"
+			known=$new reply='early prerouting forward postrouting'
+			if [ "$mode" = 1 ]; then known="early $way" reply='early postrouting'; fi
+			# Whatever the kernel's own director sends goes by OUTPUT; a tunnel's packet once, as what it is then.
+			ours || { new='early prerouting input output postrouting' known=$new; }
+			[ "$method" = m ] || reply=
+			watch
+			check_eq "$what: a new flow" "$(client hold "$title$mode$address" udp "$address" 8000)" A
+			check_eq "$what: its packet meets" "$(met request)" "$new"
+			check_eq "$what: its answer meets" "$(met reply)" "$reply"
+			watch
+			check_eq "$what: again" "$(client again "$title$mode$address")" A
+			check_eq "$what: a known packet meets" "$(met request)" "$known"
+			check_eq "$what: a known answer meets" "$(met reply)" "$reply"
+		done
+	done
+	for pair in '10.1.0.100 10.2.0.11 3 3' 'fd00:0:0:1::100 fd00:0:0:2::11 1 4'; do
+		read -r address server kind code <<<"$pair"
+		ask errors open "e$mode$address" udp "$address" 8000 >/dev/null
+		watch
+		check_match "short_cut=$mode, $address: a server's error" \
+			"$(ask errors from_server "e$mode$address" "$server" 8000 "$kind" "$code" 0 8)" "from $address $kind/$code/0 .*"
+		# Errors are few: they take the way that firewalls expect, or the short cut.
+		check_match "short_cut=$mode, $address: an error meets" "$(met error)" \
+			'early (prerouting forward )?postrouting'
+	done
+done
+must on director nft delete table inet watch
+
+# --- what a rule stops ---------------------------------------------------------------------------------------------
+
+client patience 0.7 >/dev/null
+for mode in $modes; do
+	short_cut "$mode"
+	for row in "${rows[@]}"; do
+		read -r method title vip <<<"$row"
+		for address in $vip $(six "$vip"); do
+			what="short_cut=$mode, $title, $address"
+			tag=w$mode$title$address
+			client hold "$tag" udp "$address" 8000 >/dev/null
+			# NAT and DR have the packet itself in POSTROUTING, TUN has it inside another.
+			if [ "$method" != i ]; then
+				must on director nft 'table inet wall { chain wall { type filter hook postrouting priority filter;
+					ip saddr 10.0.0.1 udp dport 8000 drop; ip6 saddr fd00::1 udp dport 8000 drop; }; }'
+				check_eq "$what: POSTROUTING stops it" "$(client again "$tag")" timeout
+				must on director nft delete table inet wall
+			fi
+			must on director nft 'table inet wall { chain wall { type filter hook input priority filter;
+				ip saddr 10.0.0.1 udp dport 8000 drop; ip6 saddr fd00::1 udp dport 8000 drop; }; }'
+			wanted=timeout
+			[ "$mode" = 0 ] || wanted=A
+			check_eq "$what: INPUT and what is known" "$(client again "$tag")" $wanted
+			check_eq "$what: INPUT stops what is new" "$(client get udp "$address" 8000)" timeout
+			must on director nft delete table inet wall
+			check_eq "$what: until the rule is gone" "$(client again "$tag")" A
+		done
+	done
+done
+client patience 10 >/dev/null
+
+# --- connection tracking -------------------------------------------------------------------------------------------
+
+# A rule that needs it brings it.
+must on director nft 'table inet tracking { chain forward { type filter hook forward priority filter;
+	ct state invalid counter comment "invalid"; ct state established counter comment "established"; }; }'
+# tracked VIP: how many tracked connections are for it, and how the answers are expected: from the virtual address or
+# the server's.
+tracked() {
+	on director conntrack -L -f "ipv$1" -p tcp 2>/dev/null | awk -v vip="dst=$2" -v server="src=$3" '
+		$0 ~ vip " " { count++; if ($0 ~ server " ") known++ } END { print count + 0, known + 0 }'
+}
+for mode in $modes; do
+	short_cut "$mode"
+	for setting in 0 1; do
+		sysctls director net.ipv4.vs.conntrack=$setting
+		for pair in '4 10.1.0.100 10.2.0.11' '6 fd00:0:0:1::100 fd00:0:0:2::11'; do
+			read -r family address server <<<"$pair"
+			on director conntrack -F >/dev/null 2>&1
+			check_eq "short_cut=$mode, conntrack=$setting, IPv$family: connections" \
+				"$(client get tcp "$address" 80 3) $(client body "$address" 80 100001)" 'A A A A'
+			wanted='0 0'
+			[ $setting = 0 ] || wanted='4 4'
+			check_eq "short_cut=$mode, conntrack=$setting, IPv$family: tracked" "$(tracked "$family" "$address" "$server")" "$wanted"
+		done
+	done
+done
+finish

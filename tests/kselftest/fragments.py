@@ -1,0 +1,130 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""A client that takes orders about fragments and super-packets of UDP.
+
+It stands in the client and in A at once; both see their own packets and put fragments on the wire by hand. A
+datagram's outcome is one word, as with client.py. ORDER is one of those in `arranged`.
+"""
+
+import collections
+import itertools
+import os
+import random
+import socket
+import sys
+
+import wire
+from orders import SCALE, Orders, Wrong, family, outcome
+
+UDP_SEGMENT = 103
+
+
+def arranged(pieces, order):
+    """Fragments in another order, and with others between them."""
+    first, *middle, last = pieces
+    return {
+        "forward": pieces,
+        "backward": pieces[::-1],
+        "last-first": [last, first, *middle],
+        "shuffled": random.Random(1).sample(pieces, len(pieces)),
+        "doubled": [piece for piece in pieces for _ in range(2)],
+        "lossy": [first, *middle],
+        "headless": [*middle, last],
+    }[order]
+
+
+class Fragments(Orders):
+    """The orders, and what they share."""
+
+    def __init__(self, *addresses):
+        self.addresses = {family(address): address for address in addresses}
+        self.ports = itertools.cycle(range(30000, 60000))
+        self.numbers = itertools.count(7)
+        self.taps = {"client": wire.Tap("client", "eth0")}
+        self.router = wire.Tap("router", "client").address
+        self.held = {}
+        self.patience = 3
+
+    def do_patience(self, seconds):
+        """patience SECONDS: how long to wait for anything from now on."""
+        self.patience = float(seconds)
+        return seconds
+
+    def flow(self, address, port):
+        """A connected socket of the client's."""
+        with wire.inside("client"):
+            sock = socket.socket(family(address), socket.SOCK_DGRAM)
+        sock.bind((self.addresses[family(address)], next(self.ports)))
+        sock.settimeout(self.patience * SCALE)
+        sock.connect((address, int(port)))
+        return sock
+
+    def cut(self, source, destination, ports, payload, size):
+        """The fragments of a datagram."""
+        datagram = wire.udp(source, destination, ports, payload)
+        return wire.fragments(source, destination, 17, datagram, next(self.numbers), int(size))
+
+    def do_send(self, address, port, octets, size, *orders):
+        """send ADDRESS PORT OCTETS SIZE ORDER…: datagrams in fragments of that size; who sends each back."""
+        words = []
+        for order in orders:
+            sock = self.flow(address, port)
+            (mine, my_port), payload = sock.getsockname()[:2], os.urandom(int(octets))
+            for piece in arranged(self.cut(mine, address, (my_port, int(port)), payload, size), order):
+                self.taps["client"].send(piece, self.router)
+            words.append(outcome(self.echoed, sock, payload))
+        return " ".join(words)
+
+    @staticmethod
+    def echoed(sock, payload):
+        """Who sends the payload back."""
+        line, rest = sock.recv(1 << 16).split(b"\n", 1)
+        if rest != payload:
+            raise Wrong("mangled")
+        return line.decode().split()[0]
+
+    def do_overlap(self, address, port, octets, size):
+        """overlap ADDRESS PORT OCTETS SIZE: a datagram of which two fragments overlap with other octets."""
+        sock = self.flow(address, port)
+        (mine, my_port), payload = sock.getsockname()[:2], os.urandom(int(octets))
+        number = next(self.numbers)
+        datagram = wire.udp(mine, address, (my_port, int(port)), payload)
+        pieces = wire.fragments(mine, address, 17, datagram, number, int(size))
+        second = wire.ip(mine, address, 17, b"o" * int(size), number, (int(size) - 8) // 8 | wire.MORE_FRAGMENTS)
+        for piece in [pieces[0], second, *pieces[1:]]:
+            self.taps["client"].send(piece, self.router)
+        return outcome(self.echoed, sock, payload)
+
+    def do_answer(self, address, port, server, device, octets, size, *orders):
+        """answer ADDRESS PORT SERVER DEVICE OCTETS SIZE ORDER…: fragments that A sends, from SERVER's address.
+
+        They go to the director by A's device eth1, else to the router. What the client gets of each datagram.
+        """
+        sock = self.flow(address, port)
+        sock.send(b"")
+        sock.recv(1 << 16)
+        if device not in self.taps:
+            self.taps[device] = wire.Tap("A", device)
+        gateway = wire.Tap(*(("director", "eth1") if device == "eth1" else ("router", "front")))
+        mine, my_port = sock.getsockname()[:2]
+        words = []
+        for order in orders:
+            payload = os.urandom(int(octets))
+            for piece in arranged(self.cut(server, mine, (int(port), my_port), payload, size), order):
+                self.taps[device].send(piece, gateway.address)
+            words.append(outcome(lambda: "good" if sock.recv(1 << 16) == payload else "mangled"))
+        gateway.sock.close()
+        return " ".join(words)
+
+    def do_segments(self, address, port, size, count):
+        """segments ADDRESS PORT SIZE COUNT: that many datagrams as one super-packet; how often who sends one back."""
+        sock = self.flow(address, port)
+        pieces = [os.urandom(int(size)) for _ in range(int(count))]
+        sock.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, int(size))
+        sock.send(b"".join(pieces))
+        counts = collections.Counter(outcome(self.echoed, sock, piece) for piece in pieces)
+        return " ".join(f"{word}={count}" for word, count in sorted(counts.items()))
+
+
+if __name__ == "__main__":
+    Fragments(*sys.argv[1:]).take_orders()

@@ -1,0 +1,138 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Fragments of both families in any order, requests and answers, by every method; super-packets of TCP and UDP;
+# the same with offloads on and off, and no checksum wrong anywhere.
+# timeout: 150
+
+# shellcheck source=tests/kselftest/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+unload_all "$IPVS_MODULE"
+must module_load "$IPVS_MODULE"
+topology_up
+client_up client
+takes_orders pieces client fragments.py 10.0.0.1 fd00::1
+servers_start A B C
+
+# Host by host, how many packets were dropped for a wrong checksum or for no other reason than being broken.
+wrong() {
+	local host
+	for host in client director A; do
+		# shellcheck disable=SC2016
+		on $host awk -v host=$host '
+			$1 ~ /^(Tcp|Udp|Icmp):$/ && !($1 in names) { names[$1] = $0; next }
+			$1 in names {
+				split(names[$1], name)
+				for (n = 2; n <= NF; n++) if (name[n] == "InCsumErrors") sum += $n
+			}
+			/^(Udp6|Icmp6)InCsumErrors/ { sum += $2 }
+			END { printf "%s %d ", host, sum }' /proc/net/snmp /proc/net/snmp6
+	done
+}
+
+rows=('m NAT 10.1.0.100 10.2.0.11 eth1' 'i TUN 10.1.0.101 10.1.0.101 eth0' 'g DR 10.1.0.102 10.1.0.102 eth0')
+servers_up A B C
+none='client 0 director 0 A 0 '
+
+for row in "${rows[@]}"; do
+	read -r method title vip _ <<<"$row"
+	for address in "$vip" "[$(six "$vip")]"; do
+		service -u "$address:8000" rr -- A:"$method":1
+		service -u "$address:80" rr -- A:"$method":1 B:"$method":1
+		service -t "$address:80" rr -- A:"$method":1
+	done
+done
+
+# Pieces made by hand: new connections, each of them.
+by_hand() {
+	local what=$1 vip=$2 real=$3 device=$4
+	check_eq "$what: requests in four pieces" \
+		"$(ask pieces send "$vip" 8000 4500 1200 forward backward last-first shuffled doubled)" 'A A A A A'
+	check_eq "$what: in a hundred pieces" "$(ask pieces send "$vip" 8000 2400 24 forward backward shuffled)" 'A A A'
+	check_eq "$what: the first piece has no more than the ports" "$(ask pieces send "$vip" 8000 20 8 forward backward)" 'A A'
+	check_eq "$what: answers in pieces" \
+		"$(ask pieces answer "$vip" 8000 "$real" "$device" 4500 1200 forward backward last-first shuffled doubled)" \
+		'good good good good good'
+	ask pieces patience 0.3 >/dev/null
+	check_eq "$what: pieces that overlap or are missing" \
+		"$(ask pieces overlap "$vip" 8000 4500 1200) $(ask pieces send "$vip" 8000 4500 1200 lossy headless)" \
+		'timeout timeout timeout'
+	check_eq "$what: answers of which pieces are missing" \
+		"$(ask pieces answer "$vip" 8000 "$real" "$device" 4500 1200 lossy headless)" 'timeout timeout'
+	ask pieces patience 3 >/dev/null
+	check_eq "$what: and then a whole one" "$(client get udp "$vip" 8000)" A
+	check_eq "$what: every datagram takes its turn" \
+		"$(ask pieces send "$vip" 80 3000 1200 forward backward shuffled backward)" 'A B A B'
+}
+
+# As the hosts make them.
+as_they_come() {
+	local what=$1 vip=$2
+	check_eq "$what: large datagrams" "$(client datagrams "$vip" 8000 1472-1474 2961 8000 20001 60000)" 'A=7'
+	check_eq "$what: super-packets of datagrams" "$(ask pieces segments "$vip" 8000 1000 20)" 'A=20'
+	check_eq "$what: bodies" "$(client body "$vip" 80 1 65537 500001)" 'A A A'
+}
+
+for row in "${rows[@]}"; do
+	read -r method title vip server device <<<"$row"
+	by_hand "IPv4, $title" "$vip" "$server" "$device"
+	by_hand "IPv6, $title" "$(six "$vip")" "$(six "$server")" "$device"
+done
+check_eq 'no checksum is wrong' "$(wrong)" "$none"
+
+# What must not be fragmented may be lost until the client knows what fits a tunnel.
+client patience 0.5 >/dev/null
+for address in 10.1.0.101 fd00:0:0:1::101; do client datagrams $address 8000 1472 1452 >/dev/null; done
+client patience 10 >/dev/null
+
+# Each of those that the others stand on.
+features() {
+	local host device
+	for host in client director A B C; do
+		for device in eth0 eth1; do
+			[ $host$device = clienteth1 ] || must on $host ethtool -K $device "$@"
+		done
+	done
+}
+for way in 'on' 'tx off' 'gso off' 'off'; do
+	case $way in
+	on | off) offloads "$way" ;;
+	*)
+		offloads on
+		# shellcheck disable=SC2086
+		features $way
+		;;
+	esac
+	for row in "${rows[@]}"; do
+		read -r method title vip _ <<<"$row"
+		as_they_come "IPv4, $title, offloads $way" "$vip"
+		as_they_come "IPv6, $title, offloads $way" "$(six "$vip")"
+	done
+	check_eq "offloads $way: no checksum is wrong" "$(wrong)" "$none"
+done
+offloads on
+
+# UDP without a checksum stays without; with one, it has one.
+must on A nft -f - <<-'END'
+	table inet sums {
+		chain early {
+			type filter hook prerouting priority raw
+			udp dport 8000 udp checksum 0 counter
+			udp dport 8000 udp checksum != 0 counter
+		}
+	}
+END
+# The kernel's own director puts one in when it rewrites.
+none='2 0'
+[ "$IPVS_MODULE" != ip_vs ] || none='0 2'
+sums() { on A nft reset rules | sed -n 's/.*counter packets \([0-9]*\).*/\1/p' | xargs; }
+for row in "${rows[@]}"; do
+	read -r method title vip _ <<<"$row"
+	[ "$method" = m ] || none='2 0'
+	# A tunnel's inner packet comes by the rules a second time.
+	sums >/dev/null
+	check_eq "$title: no checksum" "$(client unchecked "$vip" 8000 10 1000) $(sums)" "A=2 $none"
+	check_eq "$title: a checksum" "$(client datagrams "$vip" 8000 10 1000) $(sums)" 'A=2 0 2'
+done
+finish

@@ -1,0 +1,82 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Malformed packets of all protocols at the director while good traffic flows: none of that is lost, nothing is in
+# the kernel's log (run.sh looks), and all still works after it. HOSTILE_PACKETS says how many (10000), HOSTILE_SEED
+# which.
+# timeout: 120
+
+# Functions are called through check.
+# shellcheck disable=SC2317
+# shellcheck source=tests/kselftest/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+count=${HOSTILE_PACKETS:-10000}
+seed=${HOSTILE_SEED:-1}
+
+unload_all "$IPVS_MODULE"
+must module_load "$IPVS_MODULE"
+topology_up
+client_up client
+client_up other client 10.0.0.2
+servers_up A B C
+
+# The hostile ones are about the first addresses, the good ones use these and others.
+rows=('m NAT 10.1.0.100 10.1.0.101' 'i TUN 10.1.0.102 10.1.0.102' 'g DR 10.1.0.103 10.1.0.103')
+for row in "${rows[@]}"; do
+	read -r method title hostile good <<<"$row"
+	for vip in $hostile $good; do
+		for at in "$vip" "[$(six "$vip")]"; do
+			for option in -t -u; do
+				lvs -A $option "$at:80" -s rr 2>/dev/null || continue
+				server_options "A:$method:1" "$at"
+				must lvs -a $option "$at:80" "${server[@]}"
+			done
+		done
+	done
+done
+
+# Flows that hostile packets may be taken for.
+for vip in 10.1.0.100 fd00:0:0:1::100; do
+	check_eq "$vip: flows" "$(ask other hold known tcp $vip 80 2) $(ask other hold known udp $vip 80 2)" 'A A A A'
+done
+
+loads=0
+for row in "${rows[@]}"; do
+	read -r method title _ good <<<"$row"
+	for vip in "$good" "$(six "$good")"; do
+		for protocol in tcp udp; do
+			client load "$protocol$vip" $protocol "$vip" 80 1 >/dev/null
+			loads=$((loads + 1))
+		done
+	done
+done
+# progress N: each load has had so many connections.
+progress() {
+	local row good vip protocol
+	for row in "${rows[@]}"; do
+		read -r _ _ _ good <<<"$row"
+		for vip in "$good" "$(six "$good")"; do
+			for protocol in tcp udp; do
+				[ "$(client progress "$protocol$vip")" -ge "$1" ] || return
+			done
+		done
+	done
+}
+check 'good traffic flows' wait_for 20 progress 5
+check_match "$count malformed packets, seed $seed" "$(python3 "$here/hostile.py" "$seed" "$count")" '[0-9]+ [0-9]+'
+check 'good traffic still flows' wait_for 20 progress 20
+for row in "${rows[@]}"; do
+	read -r method title _ good <<<"$row"
+	for vip in "$good" "$(six "$good")"; do
+		for protocol in tcp udp; do
+			check_match "$title, $vip, $protocol: nothing is lost" "$(client stop "$protocol$vip")" 'A=[0-9]+'
+		done
+	done
+done
+check_match 'nothing new in the log' "$(dmesg | grep -ci 'ipvs.*\(bad\|invalid\|bug\)')" 0
+for vip in 10.1.0.100 fd00:0:0:1::100; do
+	check_eq "$vip serves as before" "$(client get tcp "$vip" 80 2) $(client get udp "$vip" 80 2)" 'A A A A'
+	check_eq "$vip: bodies" "$(client body "$vip" 80 100001)" A
+done
+finish

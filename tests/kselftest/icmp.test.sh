@@ -1,0 +1,272 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# ICMP and ICMPv6 about balanced connections: echo, errors from real servers, from clients and from hops between,
+# with long and short quotes; path MTU discovery past narrow links on either side; traceroute; redirects.
+# timeout: 150
+
+# Functions are called through others.
+# shellcheck disable=SC2317
+# shellcheck source=tests/kselftest/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+unload_all "$IPVS_MODULE"
+must module_load "$IPVS_MODULE"
+topology_up
+client_up client
+takes_orders errors client errors.py 10.0.0.1 fd00::1
+servers_start A B C
+
+ours() { [ "$IPVS_MODULE" != ip_vs ]; }
+
+# in_both FUNCTION: calls it for each family, with the addresses of that family in variables.
+in_both() {
+	local family vip nat_vip tun_vip dr_vip nat tun dr client open close header
+	family=4 vip=10.1.0.100 nat_vip=10.1.0.101 tun_vip=10.1.0.102 dr_vip=10.1.0.103
+	nat=10.2.0.11 tun=10.3.0.11 dr=10.1.0.11 client=10.0.0.1 open='' close='' header=20
+	"$@"
+	family=6 vip=$(six "$vip") nat_vip=$(six "$nat_vip") tun_vip=$(six "$tun_vip") dr_vip=$(six "$dr_vip")
+	nat=$(six "$nat") tun=$(six "$tun") dr=$(six "$dr") client=$(six "$client") open='[' close=']' header=40
+	"$@"
+}
+
+# --- one host between the director and A, which looks at hops and MTUs -----------------------------------------
+
+# It is on the back network, and all that it has to say to clients goes by the director.
+hosts+=' hop'
+[ ! -e /run/netns/hop ] || must ip netns del hop
+{
+	echo 'netns add hop'
+	echo 'link add eth0 netns hop type veth peer name hop0 netns router'
+} | batch
+must ip -n router link set hop0 up master back
+{
+	echo 'link set eth0 up'
+	echo 'address add 10.2.0.253/24 dev eth0'
+	echo 'address add fd00:0:0:2::253/64 dev eth0'
+	echo 'route add default via 10.2.0.1'
+	echo 'route add default via fd00:0:0:2::1'
+} | batch -n hop
+sysctls hop net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv4.conf.{all,eth0}.{rp_filter,send_redirects}=0 \
+	net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0 net.ipv4.icmp_msgs_per_sec=100000
+for host in client router director A; do
+	sysctls $host net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0 net.ipv4.icmp_msgs_per_sec=100000
+done
+director() { must ip -n director "$@"; }
+# Quoted checksums are to be whole.
+must on client ethtool -K eth0 tx off
+servers_up A B C
+
+# --- errors about what goes to the server, and about what comes back ---------------------------------------------
+
+services() {
+	local row method address
+	for row in "m $nat_vip" "i $tun_vip" "g $dr_vip"; do
+		read -r method address <<<"$row"
+		service -u "$open$address$close:8000" rr -- A:"$method":1
+		service -t "$open$address$close:80" rr -- A:"$method":1
+	done
+	service -u "$open$vip$close:9" rr -- A:m:1:7
+	service -u "$open$vip$close:8" rr -- A:g:1
+}
+in_both services
+
+pings() {
+	local address
+	for address in "$vip" "$nat_vip"; do
+		check_eq "the director answers a ping to $address" \
+			"$(on client ping -n -c 1 -W $((5 * TIME_SCALE)) "$address" | sed -n 's/.* bytes from \([^ ]*\):.*/\1/p')" "$address"
+	done
+}
+in_both pings
+
+# A port of A's that is closed; the whole datagram is quoted, or as much as goes into an error.
+closed() {
+	local unreachable=3/3/0 size sizes='0 1 32'
+	# The kernel's own director leaves the quoted checksum as it was.
+	local wrong=''
+	ours || wrong=' checksum'
+	[ "$family" = 4 ] || unreachable=1/4/0
+	for size in $sizes; do
+		check_eq "IPv$family: a closed port, NAT, $size octets" "$(ask errors closed "$vip" 9 "$size")" \
+			"refused from $vip $unreachable me>$open$vip$close:9$wrong"
+	done
+	check_match "IPv$family: a closed port, NAT, a long quote" "$(ask errors closed "$vip" 9 1400)" \
+		"refused from $vip $unreachable me>${open:+\\[}$vip${close:+\\]}:9"
+	check_eq "IPv$family: a closed port, DR" "$(ask errors closed "$vip" 8 32)" \
+		"refused from $vip $unreachable me>$open$vip$close:8"
+}
+in_both closed
+
+from_server() {
+	local kind code rest words
+	local errors='3/0/0 3/1/0 3/3/0 3/4/1400 3/13/0 4/0/0 11/0/0 11/1/0 12/0/335544320'
+	[ "$family" = 4 ] || errors='1/0/0 1/1/0 1/3/0 1/4/0 2/0/1400 3/0/0 3/1/0 4/0/6 4/1/40'
+	ask errors open "udp$family" udp "$nat_vip" 8000 >/dev/null
+	ask errors open "tcp$family" tcp "$nat_vip" 80 >/dev/null
+	local wrong=''
+	ours || wrong=' checksum'
+	for words in $errors; do
+		IFS=/ read -r kind code rest <<<"$words"
+		# The kernel's own director takes a parameter problem for none of its.
+		if ! ours && [ "$kind" = 12 ]; then continue; fi
+		check_eq "IPv$family: A says $words, whole quote" \
+			"$(ask errors from_server "udp$family" "$nat" 8000 "$kind" "$code" "$rest" 48)" \
+			"from $nat_vip $words me>$open$nat_vip$close:8000$wrong"
+		check_eq "IPv$family: A says $words, 8 octets" \
+			"$(ask errors from_server "udp$family" "$nat" 8000 "$kind" "$code" "$rest" 8)" \
+			"from $nat_vip $words me>$open$nat_vip$close:8000"
+		check_eq "IPv$family: A says $words of TCP, 8 octets" \
+			"$(ask errors from_server "tcp$family" "$nat" 80 "$kind" "$code" "$rest" 8)" \
+			"from $nat_vip $words me>$open$nat_vip$close:80"
+	done
+}
+in_both from_server
+check_eq 'a socket is told' "$(ask errors open fresh udp 10.1.0.101 8000
+	ask errors from_server fresh 10.2.0.11 8000 3 3 0 8 >/dev/null
+	ask errors pending fresh)" $'A\nECONNREFUSED'
+check_eq 'a socket is told by IPv6' "$(ask errors open fresh udp fd00:0:0:1::101 8000
+	ask errors from_server fresh fd00:0:0:2::11 8000 1 4 0 8 >/dev/null
+	ask errors pending fresh)" $'A\nECONNREFUSED'
+
+from_client() {
+	local words kind code rest octets title server device seen address
+	local errors='3/3/0 3/4/1400 11/1/0'
+	[ "$family" = 4 ] || errors='1/4/0 2/0/1400 3/1/0'
+	for row in "NAT $nat_vip $nat eth1 $nat" "TUN $tun_vip $tun_vip tunl $tun_vip" "DR $dr_vip $dr_vip eth0 $dr_vip"; do
+		read -r title address server device seen <<<"$row"
+		if [ "$device" = tunl ]; then
+			device=tunl0
+			[ "$family" = 4 ] || device=ip6tnl0
+		fi
+		check_eq "IPv$family, $title: a flow" "$(ask errors open "$title$family" udp "$address" 8000)" A
+		for words in $errors; do
+			IFS=/ read -r kind code rest <<<"$words"
+			for octets in 48 8; do
+				# As above; and what is not rewritten stays right.
+				wrong=
+				if ! ours && [ "$octets" = 48 ] && [ "$title" = NAT ]; then wrong=' checksum'; fi
+				check_eq "IPv$family, $title: the client says $words, $octets octets" \
+					"$(ask errors from_client "$title$family" "$server" "$device" "$kind" "$code" "$rest" "$octets")" \
+					"$words $open$seen$close:8000>client$wrong"
+			done
+		done
+	done
+}
+in_both from_client
+
+# --- hops ----------------------------------------------------------------------------------------------------------
+
+director route add 10.2.0.11 via 10.2.0.253
+director route add fd00:0:0:2::11 via fd00:0:0:2::253
+trace() {
+	# As above.
+	local hop=exceeded
+	ours || hop='.* checksum'
+	check_match "IPv$family: what a traceroute sees" "$(ask errors trace "$nat_vip" 8000 4)" "exceeded exceeded $hop A"
+	check_eq "IPv$family: what is behind the hop" "$(client get udp "$nat_vip" 8000)" A
+}
+in_both trace
+
+# --- narrow links --------------------------------------------------------------------------------------------------
+
+# learnt HOST ADDRESS [FROM]: the MTU that a host has learnt.
+learnt() { ip -n "$1" route get "$2" ${3:+from "$3"} | sed -n 's/.* mtu \([0-9]*\).*/\1/p'; }
+
+# Whatever was learnt before is forgotten.
+forget() {
+	local host
+	for host in client director A; do
+		ip -n "$host" route flush cache
+		ip -6 -n "$host" route flush cache
+	done
+}
+
+# passes TITLE ADDRESS: bodies both ways, in known connections and in new ones.
+passes() {
+	check_eq "$1: bodies" "$(client body "$2" 80 200001 3)" 'A A'
+}
+
+# Between the director and A: a hop's error about a packet that has A's address.
+between() {
+	local mtu=1000
+	[ "$family" = 4 ] || mtu=1300
+	must ip -n hop route add "$nat" dev eth0 mtu lock "$mtu"
+	passes "IPv$family, NAT, a narrow link to A" "$nat_vip"
+	check_eq "IPv$family, NAT: the client has learnt it" "$(learnt client "$nat_vip")" "$mtu"
+	check_eq "IPv$family, NAT: datagrams, too" "$(ask errors learns "$nat_vip" 8000 1400 "$mtu")" "$mtu A"
+	forget
+	must ip -n hop route del "$nat"
+
+	must ip -n director route add "$dr" dev eth0 mtu lock "$mtu"
+	passes "IPv$family, DR, a narrow link to A" "$dr_vip"
+	check_eq "IPv$family, DR: the client has learnt it" "$(learnt client "$dr_vip")" "$mtu"
+	check_eq "IPv$family, DR: datagrams, too" "$(ask errors learns "$dr_vip" 8000 1400 "$mtu")" "$mtu A"
+	must ip -n director route del "$dr"
+	forget
+
+	# The error is about the outer packet, and comes from the router on the tunnel's path.
+	# The kernel's own director does not look at such errors of IPv6.
+	[ "$family" = 4 ] || ours || return
+	[ "$family" = 4 ] || mtu=1340
+	must ip -n router route change "$tun" via "$dr" mtu lock "$mtu"
+	passes "IPv$family, TUN, a narrow link to A" "$tun_vip"
+	check_eq "IPv$family, TUN: the client has learnt what fits" "$(learnt client "$tun_vip")" $((mtu - header))
+	check_eq "IPv$family, TUN: datagrams, too" \
+		"$(ask errors learns "$tun_vip" 8000 1400 $((mtu - header)))" "$((mtu - header)) A"
+	must ip -n router route change "$tun" via "$dr"
+	forget
+}
+in_both between
+director route del 10.2.0.11
+director route del fd00:0:0:2::11
+
+# Between the client and the director: the router's errors to the virtual address are for A.
+before() {
+	local mtu=1000 row title address from
+	[ "$family" = 4 ] || mtu=1300
+	must ip -n router route add "$client" dev client mtu lock "$mtu"
+	for row in "NAT $nat_vip $nat" "TUN $tun_vip $tun_vip" "DR $dr_vip $dr_vip"; do
+		read -r title address from <<<"$row"
+		passes "IPv$family, $title, a narrow link to the client" "$address"
+		check_eq "IPv$family, $title: A has learnt it" "$(learnt A "$client" "$from")" "$mtu"
+		forget
+	done
+	must ip -n router route del "$client"
+}
+in_both before
+
+# --- redirects -------------------------------------------------------------------------------------------------------
+
+# A client on the front network: what it sends to a virtual address leaves by the device on which it came.
+sysctls director net.ipv4.conf.{all,eth0}.send_redirects=1
+client_up near router 10.1.0.254
+must on router nft -f - <<-'END'
+	table inet redirects {
+		chain early {
+			type filter hook prerouting priority raw
+			icmp type redirect counter
+			icmpv6 type nd-redirect counter
+		}
+	}
+END
+redirects() { on router nft list table inet redirects | sed -n 's/.*counter packets \([0-9]*\).*/\1/p' | xargs; }
+near() {
+	check_eq "IPv$family, DR: a client on the same network" \
+		"$(ask near get tcp "$dr_vip" 80 3) $(ask near datagrams "$dr_vip" 8000 0-9)" 'A A A A=10'
+}
+in_both near
+check_eq 'nobody is sent elsewhere' "$(redirects)" '0 0'
+# To see that it would be counted.
+director route add 10.9.0.0/24 via 10.1.0.12
+director route add fd00:0:0:9::/64 dev eth0
+must ip -n B address add fd00:0:0:9::1/128 dev eth0
+must ip -n router route add 10.9.0.0/24 via 10.1.0.1
+must ip -n router route add fd00:0:0:9::/64 via fd00:0:0:1::1
+redirected() {
+	on router ping -n -c 1 -W 1 10.9.0.1 >/dev/null
+	on router ping -n -c 1 -W 1 fd00:0:0:9::1 >/dev/null
+	redirects
+}
+check_match 'a plain router would do that' "$(redirected)" '[1-9] [1-9]'
+finish
