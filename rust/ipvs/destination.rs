@@ -247,7 +247,8 @@ impl Destination {
         self.tell();
     }
 
-    /// Tells the scheduler of a new load, which was stored before.
+    /// Tells the scheduler of a new load, which was stored before by an instruction that later loads
+    /// wait for: either this finds a new place, or who gave it finds the new load.
     #[inline]
     fn tell(&self) {
         let place = &self.load.place;

@@ -3,10 +3,11 @@
 //! The director of a network namespace: its configuration, and the parts that work.
 
 use crate::{
+    counters::Traffic,
     destination::{self, Destination, RealServer},
     filter::Known,
     path::{Path, Switches, Way, SERVER_POINTS},
-    procfs::{IpVs, IpVsConn, Status},
+    procfs::{IpVs, IpVsConn, Stats, StatsPerCpu, Status},
     scheduler::{Bound, Name},
     service::{self, Key, Service},
     sysctl,
@@ -18,6 +19,7 @@ use kernel::{
     sync::{Arc, Mutex},
 };
 use knet::{
+    counters::Totals,
     hook::{self, Point},
     namespace::{Instance, Net},
     packet::{V4, V6},
@@ -105,6 +107,8 @@ struct Config {
     /// A real server was ever one of this host's addresses.
     hosts_server: bool,
     most_connections: u32,
+    /// The traffic of services that are gone, or that were zeroed by themselves.
+    past: Totals,
     /// The same as the director's.
     switches: Arc<Switches>,
 }
@@ -114,6 +118,8 @@ struct Files {
     _list: procfs::File<IpVs>,
     _connections: procfs::ListFile<IpVsConn>,
     _status: procfs::File<Status>,
+    _stats: procfs::File<Stats>,
+    _stats_percpu: procfs::File<StatsPerCpu>,
     _settings: Directory<Director>,
 }
 
@@ -169,6 +175,7 @@ impl Config {
         let path = &self.working.as_ref().ok_or(ESRCH)?.path;
         path.reserve_deleted(servers.len())?;
         path.services.remove(&service.key)?;
+        self.past.add(&service.traffic().totals);
         service.retire();
         for server in &servers {
             path.keep_deleted(service.key, server.clone());
@@ -196,6 +203,7 @@ impl Instance for Director {
                         hosts_server: false,
                         switches: shared,
                         most_connections: Self::MOST_CONNECTIONS,
+                        past: Totals::default(),
                     },
                     "ipvs_rs_config"
                 ),
@@ -207,6 +215,8 @@ impl Instance for Director {
             _list: procfs::File::new(net)?,
             _connections: procfs::ListFile::new(net)?,
             _status: procfs::File::new(net)?,
+            _stats: procfs::File::new(net)?,
+            _stats_percpu: procfs::File::new(net)?,
             _settings: Directory::new(net, sysctl::PATH, &sysctl::SETTINGS, director.clone())?,
         };
         director.config.lock().files = Some(files);
@@ -304,10 +314,17 @@ impl Director {
 
     /// Zeroes the statistics of a service, or of all. [`ESRCH`]: no such service.
     pub fn zero(&self, key: Option<&Key>) -> Result {
-        let config = self.config.lock();
+        let mut config = self.config.lock();
         match key {
-            Some(key) => config.find(key)?.zero(),
-            None => config.services.iter().for_each(|service| service.zero()),
+            Some(key) => {
+                let service = config.find(key)?;
+                config.past.add(&service.traffic().totals);
+                service.zero();
+            }
+            None => {
+                config.past = Totals::default();
+                config.services.iter().for_each(|service| service.zero());
+            }
         }
         Ok(())
     }
@@ -404,6 +421,19 @@ impl Director {
             services.push(service.clone(), GFP_KERNEL)?;
         }
         Ok(services)
+    }
+
+    /// The traffic of all services since all were zeroed. Process context.
+    pub(crate) fn traffic(&self) -> Traffic {
+        let config = self.config.lock();
+        let mut sum = Traffic {
+            totals: config.past,
+            rates: Totals::default(),
+        };
+        for service in &config.services {
+            sum.add(&service.traffic());
+        }
+        sum
     }
 
     /// The destinations of a service at this moment. [`ESRCH`]: no such service.

@@ -238,7 +238,12 @@ impl Path {
     #[inline(always)]
     fn may_be_ours<V: Version>(&self, packet: &Packet<'_, V>) -> bool {
         let (source, destination) = words(packet);
-        self.filter.may_be_ours(source, destination) || packet::is_icmp(V::FAMILY, packet.head())
+        // The fixed header tells of IPv4; of IPv6 there may be more to read.
+        let headers = match V::FAMILY {
+            Family::V4 => packet.header().as_ref(),
+            Family::V6 => packet.head(),
+        };
+        self.filter.may_be_ours(source, destination) || packet::is_icmp(V::FAMILY, headers)
     }
 
     /// A packet that was received and is not routed yet.

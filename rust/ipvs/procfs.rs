@@ -2,9 +2,13 @@
 
 //! `/proc/net/ip_vs`, in the format that is parsed all over the world, and `/proc/net/ip_vs_status`.
 
-use crate::{connection::Connection, director::Director, scheduler::Server, service::Key, uapi};
+use crate::{
+    connection::Connection, counters::Traffic, director::Director, scheduler::Server, service::Key,
+    uapi,
+};
 use kernel::{prelude::*, seq_file::SeqFile, seq_print};
 use knet::{
+    counters::{Cpu, Totals},
     procfs::{Content, List},
     rcu,
     table::Entry,
@@ -25,6 +29,74 @@ impl Content for Status {
         seq_print!(file, "Conns refused:\t{}\n", load.refused);
         seq_print!(file, "Conn buckets:\t{}\n", load.buckets);
     }
+}
+
+/// The traffic of all services and its rates, in hexadecimal.
+pub(crate) struct Stats;
+
+impl Content for Stats {
+    type Of = Director;
+    const NAME: &'static CStr = c"ip_vs_stats";
+
+    fn show(director: &Director, file: &SeqFile) {
+        let Traffic { totals, rates } = director.traffic();
+        seq_print!(
+            file,
+            "   Total Incoming Outgoing         Incoming         Outgoing\n\
+             \x20  Conns  Packets  Packets            Bytes            Bytes\n"
+        );
+        numbers(file, &totals);
+        seq_print!(
+            file,
+            "\n Conns/s   Pkts/s   Pkts/s          Bytes/s          Bytes/s\n"
+        );
+        numbers(file, &rates);
+    }
+}
+
+/// The same with what each CPU has counted for the services that there are.
+pub(crate) struct StatsPerCpu;
+
+impl Content for StatsPerCpu {
+    type Of = Director;
+    const NAME: &'static CStr = c"ip_vs_stats_percpu";
+
+    fn show(director: &Director, file: &SeqFile) {
+        let Traffic { totals, rates } = director.traffic();
+        let services = director.services().unwrap_or_default();
+        seq_print!(
+            file,
+            "       Total Incoming Outgoing         Incoming         Outgoing\n\
+             CPU    Conns  Packets  Packets            Bytes            Bytes\n"
+        );
+        for cpu in Cpu::all() {
+            let mut counted = Totals::default();
+            for service in &services {
+                counted.add(&service.counted_by(cpu));
+            }
+            seq_print!(file, "{:3X} ", cpu.number());
+            numbers(file, &counted);
+        }
+        seq_print!(file, "  ~ ");
+        numbers(file, &totals);
+        seq_print!(
+            file,
+            "\n     Conns/s   Pkts/s   Pkts/s          Bytes/s          Bytes/s\n    "
+        );
+        numbers(file, &rates);
+    }
+}
+
+fn numbers(file: &SeqFile, totals: &Totals) {
+    seq_print!(
+        file,
+        "{:8X} {:8X} {:8X} {:16X} {:16X}\n",
+        totals.connections,
+        totals.in_packets,
+        totals.out_packets,
+        totals.in_bytes,
+        totals.out_bytes
+    );
 }
 
 /// The list of connections and templates.

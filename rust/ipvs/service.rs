@@ -17,7 +17,7 @@ use kernel::{
     sync::{Arc, Mutex},
 };
 use knet::{
-    counters::Totals,
+    counters::{Cpu, Totals},
     rcu::{Boxed, Cell, Section},
 };
 use lvs_core::{
@@ -257,6 +257,17 @@ impl Service {
         knet::rcu::read(|section| {
             for server in self.pool(section).iter().flat_map(|pool| &pool.servers) {
                 sum.add(&server.statistics.traffic());
+            }
+        });
+        sum
+    }
+
+    /// What one CPU has counted for the present destinations, ever. Process context.
+    pub fn counted_by(&self, cpu: Cpu) -> Totals {
+        let mut sum = Totals::default();
+        knet::rcu::read(|section| {
+            for server in self.pool(section).iter().flat_map(|pool| &pool.servers) {
+                sum.add(&server.statistics.live.of(cpu));
             }
         });
         sum

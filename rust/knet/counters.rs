@@ -94,13 +94,53 @@ impl Counters {
         let mut sum = bindings::knet_counters::default();
         // SAFETY: the counters are live and `sum` is ours.
         unsafe { bindings::knet_counters_sum(self.0.as_ptr(), &mut sum) };
-        Totals {
-            connections: sum.connections,
-            in_packets: sum.in_packets,
-            in_bytes: sum.in_bytes,
-            out_packets: sum.out_packets,
-            out_bytes: sum.out_bytes,
+        sum.into()
+    }
+
+    /// What one CPU has counted. Any context.
+    pub fn of(&self, cpu: Cpu) -> Totals {
+        let mut of = bindings::knet_counters::default();
+        // SAFETY: the counters are live, the CPU is a possible one, and `of` is ours.
+        unsafe { bindings::knet_counters_of(self.0.as_ptr(), cpu.0, &mut of) };
+        of.into()
+    }
+}
+
+impl From<bindings::knet_counters> for Totals {
+    fn from(counters: bindings::knet_counters) -> Self {
+        Self {
+            connections: counters.connections,
+            in_packets: counters.in_packets,
+            in_bytes: counters.in_bytes,
+            out_packets: counters.out_packets,
+            out_bytes: counters.out_bytes,
         }
+    }
+}
+
+/// A CPU that this machine may have.
+///
+/// # Invariants
+///
+/// The number of a possible CPU.
+#[derive(Clone, Copy)]
+pub struct Cpu(u32);
+
+impl Cpu {
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let from = |cpu: u32| {
+            // SAFETY: may be called anywhere.
+            let (next, end) = unsafe { (bindings::knet_cpu_from(cpu), bindings::knet_cpu_end()) };
+            // INVARIANT: found in the mask of possible CPUs.
+            (next < end).then_some(Self(next))
+        };
+        core::iter::successors(from(0), move |cpu| from(cpu.0.wrapping_add(1)))
+    }
+
+    /// Its number.
+    pub fn number(self) -> u32 {
+        self.0
     }
 }
 

@@ -41,7 +41,7 @@ pub trait Version: sealed::Sealed + 'static {
     /// Its address family.
     const FAMILY: Family;
     /// The fixed part of a header.
-    type Header;
+    type Header: AsRef<[u8]>;
     /// The octets of an address.
     type Octets: AsRef<[u8]>;
     /// Source and destination address in a header.

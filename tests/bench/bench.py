@@ -23,6 +23,9 @@ NOBODY = "02:00:00:00:00:99"
 NAT_VIP, DR_VIP, TUN_VIP, ONE_VIP, NEW_VIP = (f"10.9.0.{n}" for n in range(1, 6))
 SERVERS = [str(ipaddress.ip_address("10.1.0.11") + n) for n in range(200)]
 CLIENT = ipaddress.ip_address("10.100.0.1")
+NAT_VIP6, DR_VIP6, TUN_VIP6 = (f"fd00:9::{n}" for n in range(1, 4))
+SERVERS6 = [f"fd00:1::{n}" for n in range(11, 15)]
+CLIENT6 = "fd00:100::1"
 SCHEDULERS = ("rr", "wrr", "lc", "wlc", "sed", "nq", "fo", "ovf", "lblc", "lblcr", "dh", "sh", "mh", "twos", "oneip")
 MODES = ("bare", "ip_vs", "ipvs_rs", "nftables")
 # Numbers of flows, and how many clients they come from. Clients and ports of each are coprime, so that counting
@@ -109,9 +112,15 @@ class Bench:
                  f"neigh replace 10.0.0.2 lladdr {NOBODY} nud permanent dev front"]
         lines += [f"neigh replace {server} lladdr {NOBODY} nud permanent dev back" for server in SERVERS]
         lines += [f"address add {vip}/32 dev lo" for vip in (NAT_VIP, DR_VIP, TUN_VIP, ONE_VIP, NEW_VIP)]
+        lines += ["address add fd00::1/64 dev front nodad", "address add fd00:1::1/64 dev back nodad",
+                  "route add fd00:100::/64 via fd00::2",
+                  f"neigh replace fd00::2 lladdr {NOBODY} nud permanent dev front"]
+        lines += [f"neigh replace {server} lladdr {NOBODY} nud permanent dev back" for server in SERVERS6]
+        lines += [f"address add {vip}/128 dev lo" for vip in (NAT_VIP6, DR_VIP6, TUN_VIP6)]
         run("ip", "-n", DIRECTOR, "-batch", "-", stdin="\n".join(lines) + "\n")
         enter(DIRECTOR)
         write("/proc/sys/net/ipv4/ip_forward", "1")
+        write("/proc/sys/net/ipv6/conf/all/forwarding", "1")
         for device in ("all", "front", "back"):
             write(f"/proc/sys/net/ipv4/conf/{device}/rp_filter", "0")
             write(f"/proc/sys/net/ipv4/conf/{device}/send_redirects", "0")
@@ -143,6 +152,8 @@ class Bench:
         self.service(DR_VIP, "-g", SERVERS[:4])
         self.service(TUN_VIP, "-i", SERVERS[:4])
         self.service(ONE_VIP, "-m", SERVERS[:1])
+        for vip, method in ((NAT_VIP6, "-m"), (DR_VIP6, "-g"), (TUN_VIP6, "-i")):
+            self.service(f"[{vip}]", method, [f"[{server}]" for server in SERVERS6])
 
     def service(self, vip, method, servers, scheduler="rr"):
         """Adds a service, for UDP and for TCP."""
@@ -231,6 +242,12 @@ class Bench:
         fixed = ("udp_dst_min 80", "udp_dst_max 80", f"dst {target}")
         return self.pktgen(count, (*fixed, *flows.options()))
 
+    def requests6(self, count, vip):
+        """A client's datagrams by IPv6, of a hundred flows."""
+        target = SERVERS6[0] if self.mode == "bare" else vip
+        return self.pktgen(count, ("pkt_size 80", "udp_dst_min 80", "udp_dst_max 80", f"dst6 {target}",
+                                   f"src6 {CLIENT6}", "udp_src_min 1000", "udp_src_max 1100"))
+
     def replies(self, count, flows):
         """A server's datagrams to clients."""
         fixed = ("udp_src_min 80", "udp_src_max 80", f"src_min {SERVERS[0]}", f"src_max {SERVERS[0]}",
@@ -283,6 +300,12 @@ class Bench:
         self.requests(flows.number * 5, vip, flows)
         self.cost(row, self.packets, self.requests(self.packets, vip, flows), flows=100)
 
+    def established6(self, row, vip):
+        """The same by IPv6."""
+        if self.wanted(row):
+            self.requests6(500, vip)
+            self.cost(row, self.packets, self.requests6(self.packets, vip), flows=100)
+
     def small_rows(self):
         """Rows with a hundred flows each."""
         nat_only = self.mode == "nftables"
@@ -290,6 +313,9 @@ class Bench:
         if not nat_only:
             self.established("dr-100", DR_VIP)
             self.established("tun-100", TUN_VIP)
+            self.established6("nat6-100", NAT_VIP6)
+            self.established6("dr6-100", DR_VIP6)
+            self.established6("tun6-100", TUN_VIP6)
         if self.wanted("nat-reply-100"):
             flows = Flows(100)
             self.requests(flows.number * 5, ONE_VIP, flows)
@@ -306,6 +332,12 @@ class Bench:
         fixed = ("udp_dst_min 80", "udp_dst_max 80", f"dst {SERVERS[0]}")
         self.pktgen(1000, (*fixed, *flows.options()))
         self.cost(row, self.packets, self.pktgen(self.packets, (*fixed, *flows.options())))
+
+    def bystander6(self):
+        """The same by IPv6."""
+        if self.wanted("bystander6"):
+            self.requests6(1000, SERVERS6[0])
+            self.cost("bystander6", self.packets, self.requests6(self.packets, SERVERS6[0]))
 
     def curve(self):
         """Cost against the number of flows, met at random."""
@@ -378,6 +410,7 @@ class Bench:
         self.requests(self.packets, NAT_VIP, Flows(100))
         self.small_rows()
         self.bystander("bystander")
+        self.bystander6()
         self.curve()
         if mode in ("ip_vs", "ipvs_rs"):
             self.schedulers()

@@ -3,7 +3,7 @@
 #
 # What a firewall on the director sees: the chains that packets of both families and the errors about them meet,
 # with the short cut and without; what a rule in each chain stops; and connection tracking, which a setting turns on.
-# timeout: 120
+# timeout: 240
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"

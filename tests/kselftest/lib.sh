@@ -262,14 +262,14 @@ module_path() {
 # Adds a virtual service and its destinations, so that the scheduler looks at them in this order. All by one
 # process: starting one takes long under emulation. ADDRESS may be "1 -6" for a firewall mark.
 service() {
-	local option=$1 address=$2 scheduler=$3 rules dests=() dest server
+	local option=$1 address=$2 scheduler=$3 rules dests=() dest server options=''
 	shift 3
-	rules="-A $option $address -s $scheduler"
 	while [ "$1" != -- ]; do
-		rules+=" $1"
+		options+=" $1"
 		shift
 	done
 	shift
+	rules="-A $option $address -s $scheduler$options"
 	for dest; do
 		# The kernel's own director puts a new destination first.
 		if [ "$IPVS_MODULE" = ip_vs ]; then dests=("$dest" "${dests[@]}"); else dests+=("$dest"); fi
@@ -278,7 +278,16 @@ service() {
 		server_options "$dest" "$address"
 		rules+=$'\n'"-a $option $address ${server[*]}"
 	done
+	# A new sequence begins anywhere, but one that takes over from another scheduler begins with the first.
+	local helper=
+	case $IPVS_MODULE/$scheduler in
+	ipvs_rs/rr | ipvs_rs/wrr)
+		rules+=$'\n'"-E $option $address -s lc$options"$'\n'"-E $option $address -s $scheduler$options"
+		loaded ipvs_rs_lc || helper=ipvs_rs_lc
+		;;
+	esac
 	must lvs -R <<<"$rules"
+	[ -z "$helper" ] || must rmmod "$helper"
 }
 
 # server_options SERVER:METHOD:WEIGHT[:PORT] ADDRESS: sets `server` to the options for it, in a service with that

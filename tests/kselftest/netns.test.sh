@@ -16,8 +16,12 @@ servers_up A B C
 
 # A second director on the back network, 10.2.0.2, and a second client behind it, 10.0.9.1, which reaches the
 # same virtual address by this director and not by the router.
+# shellcheck disable=SC2317 # called through wait_for
+no_wires() { ! ip -n router link show second1 && ! ip -n other link show eth0; }
 second_up() {
 	ip netns del second 2>/dev/null
+	# It ends in the background, and its wires with it.
+	wait_for 20 no_wires || bail 'a namespace does not end'
 	{
 		echo "netns add second"
 		echo "link add eth1 netns second type veth peer name second1 netns router"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# /proc/net/ip_vs to the letter, as exporters and scripts read it.
+# /proc/net/ip_vs, ip_vs_conn, ip_vs_stats and ip_vs_stats_percpu to the letter, as exporters and scripts read them.
 # timeout: 90
 
 # shellcheck source=tests/kselftest/lib.sh
@@ -40,9 +40,46 @@ check_eq 'a firewall mark with direct routing' "$(rows FWM)" 'FWM  00000001 wlc 
 client hold a tcp 10.1.0.100 80 3 >/dev/null
 client hold b tcp 10.1.0.100 80 2 >/dev/null
 client close b >/dev/null
+# Client port, state and time left are as they come; `a` has the three that are open.
+# shellcheck disable=SC2317 # called through eval
+conn() {
+	on director cat /proc/net/ip_vs_conn | sed -E 's/^(TCP 0A000001) [0-9A-F]{4} /\1 PORT /; s/ +[0-9]+ *$/ TIME/' | sort | uniq -c |
+		sed 's/^ *//'
+}
+check_soon 'connections' '2 TCP 0A000001 PORT 0A010064 0050 0A02000B 0050 TIME_WAIT TIME
+3 TCP 0A000001 PORT 0A010064 0050 0A02000B 0050 ESTABLISHED TIME
+1 Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Expires PEName PEData' eval 'conn | sort -k2,2r -k9,9r'
+check_eq 'connections, as the command lists them' "$(lvs -L -c -n | grep -c '10.1.0.100:80 *10.2.0.11:80')" 5
 check_soon 'active and inactive connections' '  -> 0A02000B:0050      Masq    4      3          2         $' \
 	eval 'rows TCP | tail -n 1'
+# What all services have counted: the same in either file, and in hexadecimal.
+# shellcheck disable=SC2016
+total() { on director awk -v line="$2" 'NR == line { print $(NF - 4), $(NF - 3), $(NF - 2), $(NF - 1), $NF }' "/proc/net/$1"; }
+hex() { statistics -t 10.1.0.100:80 | xargs printf '%X %X %X %X %X'; }
+check_eq 'the sum of all traffic' "$(total ip_vs_stats 3)" "$(hex)"
+check_eq 'its heading' "$(on director head -n 2 /proc/net/ip_vs_stats)" \
+	$'   Total Incoming Outgoing         Incoming         Outgoing\n   Conns  Packets  Packets            Bytes            Bytes'
+check_match 'its rates' "$(on director tail -n 2 /proc/net/ip_vs_stats)" \
+	$' Conns/s   Pkts/s   Pkts/s          Bytes/s          Bytes/s\n'' +[0-9A-F]+( +[0-9A-F]+){4}'
+percpu() { on director cat /proc/net/ip_vs_stats_percpu; }
+check_eq 'a line for each processor' "$(percpu | grep -Ec '^ +[0-9A-F]+( +[0-9A-F]+){5}$')" "$(nproc --all)"
+sums() {
+	local -a sum=(0 0 0 0 0) words
+	local n
+	percpu | grep -E '^ +[0-9A-F]+( +[0-9A-F]+){5}$' | while read -r -a words; do
+		for n in 0 1 2 3 4; do sum[n]=$((sum[n] + 16#${words[n + 1]})); done
+	done
+	printf '%X %X %X %X %X' "${sum[@]}"
+}
+check_eq 'which make up the sum' "$(sums)" "$(percpu | awk '$1 == "~" { print $2, $3, $4, $5, $6 }')"
+check_eq 'and the sum' "$(percpu | awk '$1 == "~" { print $2, $3, $4, $5, $6 }')" "$(hex)"
+before=$(total ip_vs_stats 3)
+must lvs -Z -t 10.1.0.100:80
+check_eq 'a service that is zeroed leaves the sum' "$(total ip_vs_stats 3)" "$before"
 flush
+check_eq 'so does one that is deleted' "$(total ip_vs_stats 3)" "$before"
+must lvs -Z
+check_eq 'all are zeroed' "$(total ip_vs_stats 3)" '0 0 0 0 0'
 check_eq 'an empty table again' "$(table | tail -n +2)" "$header"
 
 # More services than fit a page, read whole and in pieces.

@@ -4,7 +4,7 @@
 # What routes.test.sh does for IPv4: cached routes of IPv6 must be seen to change, with connections that run all the
 # while: link addresses, routes to the real server and to the client, devices that go down or go altogether. At last
 # the director goes under traffic, and nothing may hold its devices.
-# timeout: 120
+# timeout: 240
 
 # Functions are called through check.
 # shellcheck disable=SC2317

@@ -63,13 +63,13 @@ client close kept >/dev/null
 # One client is one server's; a hundred clients are spread over all, by their weights; the same after the
 # service was made anew.
 tenants() {
-	local address=$1 n words=''
+	local address=$1 n line=''
 	for n in $(seq 1 24); do
 		client from "10.0.0.$((20 + n))" >/dev/null
-		words+=" $(client get tcp "${address%:*}" "${address##*:}")"
+		line+=" $(client get tcp "${address%:*}" "${address##*:}")"
 	done
 	client from 10.0.0.1 >/dev/null
-	printf '%s\n' "${words# }"
+	printf '%s\n' "${line# }"
 }
 for n in $(seq 1 24); do must on client ip address add "10.0.0.$((20 + n))/32" dev eth0; done
 
@@ -142,6 +142,30 @@ service -t 10.1.0.103:8000 twos -- A:m:4 B:i:1 C:g:0
 client hold kept tcp 10.1.0.103 8000 30 >/dev/null
 check_match 'twos: by weights' "$(connections -t 10.1.0.103:8000)" 'A 2[0-9]/0 B [1-9]/0 C 0/0'
 client close kept >/dev/null
+
+# --- sequences that begin anywhere -------------------------------------------------------------------------
+
+# begun SCHEDULER PERIOD: makes services of A, B and C until they have begun at two places at least; each goes on in
+# that order.
+begun() {
+	local scheduler=$1 period=$2 n got starts=''
+	for n in $(seq 1 12); do
+		must lvs -R <<-END
+			-A -t 10.1.0.102:$((8100 + n)) -s $scheduler
+			-a -t 10.1.0.102:$((8100 + n)) -r 10.2.0.11:80 -m -w 3
+			-a -t 10.1.0.102:$((8100 + n)) -r 10.2.0.12:80 -m -w 2
+			-a -t 10.1.0.102:$((8100 + n)) -r 10.2.0.13:80 -m -w 1
+		END
+		got=$(client get tcp 10.1.0.102 $((8100 + n)) 7)
+		[[ "$period $period $period" == *"$got"* ]] || note "$scheduler: $got is not in the order of $period"
+		[[ "$period $period $period" == *"$got"* ]] && starts+="${got%% *}"$'\n'
+		must lvs -D -t 10.1.0.102:$((8100 + n))
+	done
+	printf '%s, %s\n' "$(wc -l <<<"${starts%$'\n'}")" \
+		"$([ "$(sort -u <<<"${starts%$'\n'}" | wc -l)" -gt 1 ] && echo 'from several')"
+}
+check_eq 'rr: in order, from anywhere' "$(begun rr 'A B C')" '12, from several'
+check_eq 'wrr: in order, from anywhere' "$(begun wrr 'A A B A B C')" '12, from several'
 
 # --- changes under load ------------------------------------------------------------------------------------
 

@@ -159,6 +159,10 @@ struct knet_counters __percpu *knet_counters_alloc(void);
 void knet_counters_free(struct knet_counters __percpu *counters);
 void knet_counters_sum(struct knet_counters __percpu *counters,
 		       struct knet_counters *sum);
+void knet_counters_of(struct knet_counters __percpu *counters, unsigned int cpu,
+		      struct knet_counters *of);
+unsigned int knet_cpu_from(unsigned int cpu);
+unsigned int knet_cpu_end(void);
 void knet_counters_connection(struct knet_counters __percpu *counters);
 void knet_counters_in(struct knet_counters __percpu *counters, u32 bytes);
 void knet_counters_out(struct knet_counters __percpu *counters, u32 bytes);

@@ -31,6 +31,25 @@ void knet_counters_sum(struct knet_counters __percpu *counters,
 	}
 }
 
+/* The counters of one processor. */
+void knet_counters_of(struct knet_counters __percpu *counters, unsigned int cpu,
+		      struct knet_counters *of)
+{
+	*of = *per_cpu_ptr(counters, cpu);
+}
+
+/* The first possible processor from @cpu on, or a number that none has. */
+unsigned int knet_cpu_from(unsigned int cpu)
+{
+	return cpumask_next((int)cpu - 1, cpu_possible_mask);
+}
+
+/* A number that no processor has. */
+unsigned int knet_cpu_end(void)
+{
+	return nr_cpu_ids;
+}
+
 void knet_counters_connection(struct knet_counters __percpu *counters)
 {
 	this_cpu_inc(counters->connections);

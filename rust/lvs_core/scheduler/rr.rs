@@ -17,31 +17,24 @@ pub struct RoundRobin {
 /// Nobody had a turn yet.
 const FRESH: u32 = 1 << 31;
 
-impl RoundRobin {
-    /// One whose first turn is that of a random server.
-    pub fn seeded(seed: u64) -> Self {
+impl Algorithm for RoundRobin {
+    fn new(seed: u64) -> Self {
         Self {
             cursor: AtomicU32::new(FRESH),
             seed,
         }
     }
-}
 
-impl Algorithm for RoundRobin {
-    fn new(_seed: u64) -> Self {
-        Self::seeded(0)
-    }
-
-    /// Keeps the place in the sequence; the first one is random.
+    /// Keeps the place in the sequence. The first one is random, unless there were connections
+    /// before, that is, after [`Change::Reset`].
     fn changed<S: Server>(&self, list: &List<'_, S>, _former: &[AtomicU64], change: Change) {
         let start = below(self.seed, list.servers.len() as u64) as u32 | FRESH;
         // The closure never gives up, so there is no error to see.
         let _ = self.cursor.fetch_update(Relaxed, Relaxed, |cursor| {
-            let is_fresh = cursor & FRESH != 0 || change == Change::Reset;
-            Some(if is_fresh {
-                start
-            } else {
-                moved(cursor, change)
+            Some(match change {
+                Change::Reset => 0,
+                _ if cursor & FRESH != 0 => start,
+                _ => moved(cursor, change),
             })
         });
     }

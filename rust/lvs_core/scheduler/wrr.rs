@@ -34,6 +34,13 @@ struct Place {
 }
 
 impl Place {
+    /// Before the first pass.
+    const FIRST: Self = Self {
+        fresh: false,
+        cursor: 0,
+        current: 0,
+    };
+
     /// As one word.
     #[inline]
     fn pack(self) -> u64 {
@@ -97,18 +104,26 @@ impl Place {
         }
         Self {
             fresh: true,
-            cursor: 0,
-            current: 0,
+            ..Self::FIRST
         }
     }
 }
 
 impl Algorithm for WeightedRoundRobin {
-    fn new(_seed: u64) -> Self {
-        Self::seeded(0)
+    fn new(seed: u64) -> Self {
+        let place = Place {
+            fresh: true,
+            ..Place::FIRST
+        };
+        Self {
+            place: AtomicU64::new(place.pack()),
+            divisor: AtomicU32::new(0),
+            seed,
+        }
     }
 
-    /// Keeps the place in the sequence; the first one is random.
+    /// Keeps the place in the sequence. The first one is random, unless there were connections
+    /// before, that is, after [`Change::Reset`].
     fn changed<S: Server>(&self, list: &List<'_, S>, _former: &[AtomicU64], change: Change) {
         let weights = || list.servers.iter().map(Server::weight);
         let divisor = weights().fold(0, gcd);
@@ -121,7 +136,10 @@ impl Algorithm for WeightedRoundRobin {
         // The closure never gives up, so there is no error to see.
         let _ = self.place.fetch_update(Relaxed, Relaxed, |word| {
             let place = Place::unpack(word);
-            if place.fresh || change == Change::Reset {
+            if change == Change::Reset {
+                return Some(Place::FIRST.pack());
+            }
+            if place.fresh {
                 return Some(start.pack());
             }
             // On to a step that the new weights have.
@@ -166,20 +184,6 @@ impl Algorithm for WeightedRoundRobin {
 }
 
 impl WeightedRoundRobin {
-    /// One whose first turn is a random one of a round.
-    pub fn seeded(seed: u64) -> Self {
-        let place = Place {
-            fresh: true,
-            cursor: 0,
-            current: 0,
-        };
-        Self {
-            place: AtomicU64::new(place.pack()),
-            divisor: AtomicU32::new(0),
-            seed,
-        }
-    }
-
     /// The first server of the next pass in which there is one, and the place after it.
     #[inline]
     fn next_pass<S: Server>(&self, servers: &[S], place: Place) -> Option<(usize, Place)> {

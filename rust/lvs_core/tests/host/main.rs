@@ -21,6 +21,7 @@ mod schedule;
 mod schedule_chance;
 mod schedule_hash;
 mod schedule_locality;
+mod schedule_moves;
 mod schedule_race;
 mod schedule_ranked;
 mod split_order;

@@ -161,11 +161,25 @@ fn sequences_begin_anywhere() {
     let mut rr = BTreeMap::new();
     let mut wrr = BTreeMap::new();
     for seed in seeds() {
-        *rr.entry(begin(RoundRobin::seeded(seed), &[1, 5, 1, 2], 4))
+        *rr.entry(begin(RoundRobin::new(seed), &[1, 5, 1, 2], 4))
             .or_default() += 1;
-        *wrr.entry(begin(WeightedRoundRobin::seeded(seed), &[2, 6, 4, 8], 10))
+        *wrr.entry(begin(WeightedRoundRobin::new(seed), &[2, 6, 4, 8], 10))
             .or_default() += 1;
     }
     check(rr, "ABCD");
     check(wrr, "DBDBCDABCD");
+}
+
+/// A service that had another scheduler before begins with the first server.
+#[test]
+fn a_change_of_scheduler_begins_with_the_first() {
+    let servers = weights(&[2, 6, 4, 8]);
+    for seed in [1, u64::MAX / 3, u64::MAX] {
+        let rr = Scheduled::<RoundRobin>::seeded(seed);
+        rr.changed(&servers, Change::Reset);
+        assert_eq!(letters(|| rr.select(&servers), 6), "ABCDAB");
+        let wrr = Scheduled::<WeightedRoundRobin>::seeded(seed);
+        wrr.changed(&servers, Change::Reset);
+        assert_eq!(letters(|| wrr.select(&servers), 12), "DBDBCDABCDDB");
+    }
 }

@@ -11,21 +11,21 @@ use lvs_core::scheduler::{
 use lvs_core::{Address, Endpoint, Family};
 
 /// Enough that a share is known to a thousandth.
-const CLIENTS: u32 = 100_000;
+pub const CLIENTS: u32 = 100_000;
 
-const FALLBACK: Options = Options {
+pub const FALLBACK: Options = Options {
     port: false,
     fallback: true,
 };
 
-fn scheduled<A: Algorithm>(servers: &[Fake]) -> Scheduled<A> {
+pub fn scheduled<A: Algorithm>(servers: &[Fake]) -> Scheduled<A> {
     let scheduler = Scheduled::new();
     scheduler.changed(servers, Change::Reset);
     scheduler
 }
 
 /// The hosts that clients are given, the first so many.
-fn hosts<A: Algorithm>(
+pub fn hosts<A: Algorithm>(
     scheduler: &Scheduled<A>,
     servers: &[Fake],
     clients: u32,
@@ -41,23 +41,8 @@ fn hosts<A: Algorithm>(
     (0..clients).map(host).collect()
 }
 
-/// What part of the clients has another server, and what part had no need to: its server is still
-/// there and takes connections, and it did not go to the new one.
-fn moved(before: &[Option<u32>], after: &[Option<u32>], changed: u32) -> (f64, f64) {
-    let pairs = || {
-        before
-            .iter()
-            .zip(after)
-            .filter(|(before, after)| before != after)
-    };
-    let needless =
-        pairs().filter(|(before, after)| **before != Some(changed) && **after != Some(changed));
-    let part = |count: usize| count as f64 / before.len() as f64;
-    (part(pairs().count()), part(needless.count()))
-}
-
 /// The share of each server, by its place in the list.
-fn shares(hosts: &[Option<u32>], servers: &[Fake]) -> Vec<f64> {
+pub fn shares(hosts: &[Option<u32>], servers: &[Fake]) -> Vec<f64> {
     let count = |server: &Fake| {
         hosts
             .iter()
@@ -70,160 +55,13 @@ fn shares(hosts: &[Option<u32>], servers: &[Fake]) -> Vec<f64> {
         .collect()
 }
 
-fn check_shares(shares: &[f64], wanted: &[f64], tolerance: f64) {
+pub fn check_shares(shares: &[f64], wanted: &[f64], tolerance: f64) {
     for (share, wanted) in shares.iter().zip(wanted) {
         assert!(
             (share - wanted).abs() <= tolerance * wanted,
             "{shares:?} instead of {wanted:?}"
         );
     }
-}
-
-/// A server of ten goes, by its weight and from the list, and one more comes.
-struct Figures {
-    quiesced: (f64, f64),
-    deleted: (f64, f64),
-    added: (f64, f64),
-}
-
-fn figures<A: Algorithm>(name: &str) -> Figures {
-    let mut servers = weights(&[1; 10]);
-    let scheduler = scheduled::<A>(&servers);
-    let before = hosts(&scheduler, &servers, CLIENTS, FALLBACK);
-    let gone = servers[3].host;
-
-    servers[3].weight = 0;
-    servers[3].former_weight = 1;
-    scheduler.changed(&servers, Change::Edited(3));
-    let quiesced = moved(
-        &before,
-        &hosts(&scheduler, &servers, CLIENTS, FALLBACK),
-        gone,
-    );
-    servers[3].weight = 1;
-    scheduler.changed(&servers, Change::Edited(3));
-    assert_eq!(
-        hosts(&scheduler, &servers, CLIENTS, FALLBACK),
-        before,
-        "{name}: back as it was"
-    );
-
-    servers.push(Fake {
-        weight: 1,
-        host: 99,
-        ..Fake::default()
-    });
-    scheduler.changed(&servers, Change::Added(10));
-    let added = moved(&before, &hosts(&scheduler, &servers, CLIENTS, FALLBACK), 99);
-    servers.pop();
-
-    let scheduler = scheduled::<A>(&servers);
-    servers.remove(3);
-    scheduler.changed(&servers, Change::Removed(3));
-    let after = hosts(&scheduler, &servers, CLIENTS, FALLBACK);
-    assert!(after
-        .iter()
-        .all(|host| host.is_some() && *host != Some(gone)));
-    let deleted = moved(&before, &after, gone);
-    let figures = Figures {
-        quiesced,
-        deleted,
-        added,
-    };
-    let percent = |(all, needless): (f64, f64)| {
-        format!("{:.1} % ({:.1} % needless)", all * 100.0, needless * 100.0)
-    };
-    println!(
-        "{name}: quiesced {}, deleted {}, added {}",
-        percent(figures.quiesced),
-        percent(figures.deleted),
-        percent(figures.added)
-    );
-    figures
-}
-
-/// Of ten servers one goes or one more comes: ideally a tenth of the clients move, or an eleventh.
-#[test]
-fn clients_that_move() {
-    let is = |part: f64, wanted: f64| {
-        assert!((part - wanted).abs() < 0.006, "{part} instead of {wanted}")
-    };
-    let one_ip = figures::<OneIp>("oneip");
-    is(one_ip.quiesced.0, 0.1);
-    is(one_ip.deleted.0, 0.1);
-    is(one_ip.added.0, 1.0 / 11.0);
-    assert_eq!(
-        [one_ip.quiesced.1, one_ip.deleted.1, one_ip.added.1],
-        [0.0; 3]
-    );
-
-    let maglev = figures::<MaglevHashing>("mh");
-    is(maglev.quiesced.0, 0.1);
-    assert_eq!(maglev.quiesced.1, 0.0);
-    // A few slots change hands among the others.
-    assert!(
-        maglev.deleted.1 > 0.0 && maglev.deleted.1 < 0.06,
-        "{}",
-        maglev.deleted.1
-    );
-    assert!(
-        maglev.added.1 > 0.0 && maglev.added.1 < 0.06,
-        "{}",
-        maglev.added.1
-    );
-
-    let source = figures::<SourceHashing>("sh");
-    is(source.quiesced.0, 0.1);
-    assert_eq!(source.quiesced.1, 0.0);
-    // Nearly everybody.
-    assert!(source.deleted.0 > 0.8 && source.added.0 > 0.8);
-}
-
-#[test]
-fn shares_are_equal_or_by_weight() {
-    let equal = weights(&[5; 10]);
-    let maglev = hosts(
-        &scheduled::<MaglevHashing>(&equal),
-        &equal,
-        CLIENTS,
-        FALLBACK,
-    );
-    check_shares(&shares(&maglev, &equal), &[0.1; 10], 0.03);
-    let one_ip = hosts(&scheduled::<OneIp>(&equal), &equal, CLIENTS, FALLBACK);
-    check_shares(&shares(&one_ip, &equal), &[0.1; 10], 0.03);
-    let source = hosts(
-        &scheduled::<SourceHashing>(&equal),
-        &equal,
-        CLIENTS,
-        FALLBACK,
-    );
-    // 26 or 25 slots of 256.
-    check_shares(&shares(&source, &equal), &[0.1; 10], 0.07);
-
-    let weighted = weights(&[300, 100, 0, 400]);
-    let wanted = [0.375, 0.125, 0.0, 0.5];
-    let maglev = hosts(
-        &scheduled::<MaglevHashing>(&weighted),
-        &weighted,
-        CLIENTS,
-        FALLBACK,
-    );
-    check_shares(&shares(&maglev, &weighted), &wanted, 0.03);
-    let source = hosts(
-        &scheduled::<SourceHashing>(&weighted),
-        &weighted,
-        CLIENTS,
-        FALLBACK,
-    );
-    check_shares(&shares(&source, &weighted), &wanted, 0.03);
-
-    // Weights without a common divisor, more turns than slots.
-    let odd = weights(&[60_013, 30_011, 10_007]);
-    let wanted = [0.6, 0.3, 0.1];
-    let maglev = hosts(&scheduled::<MaglevHashing>(&odd), &odd, CLIENTS, FALLBACK);
-    check_shares(&shares(&maglev, &odd), &wanted, 0.03);
-    let source = hosts(&scheduled::<SourceHashing>(&odd), &odd, CLIENTS, FALLBACK);
-    check_shares(&shares(&source, &odd), &wanted, 0.05);
 }
 
 /// What clients and servers are hashed to: two halves of SipHash-1-3, which is tested on its own.

@@ -54,6 +54,10 @@ impl Tournament {
 
     fn set(&self, index: usize, rank: usize) {
         self.ranks[index].swap(rank, SeqCst);
+        self.rank_again(index);
+    }
+
+    fn rank_again(&self, index: usize) {
         let beats = |one, other| self.beats(one, other);
         ranking::update(&Words(&self.nodes), self.ranks.len(), index, beats);
     }
@@ -139,6 +143,29 @@ fn changes_while_a_list_is_ranked() {
         explore(Some(3), 50, move || {
             let tournament = Arc::new(Tournament::new(&[3, 4, 5, 6], true));
             let beside = beside(&tournament, move |tournament| tournament.set(index, rank));
+            tournament.play_all();
+            beside.join().unwrap();
+            tournament.check();
+        });
+    }
+}
+
+/// A new list takes over: a server tells the old one or the new one of its load, whichever it finds, and
+/// the new one is right in the end.
+#[test]
+fn a_list_takes_over() {
+    for rank in [1, 9] {
+        explore(Some(3), 50, move || {
+            let tournament = Arc::new(Tournament::new(&[3, 4, 5], true));
+            let place = Arc::new(AtomicUsize::new(0));
+            let found = place.clone();
+            let beside = beside(&tournament, move |tournament| {
+                tournament.ranks[1].swap(rank, SeqCst);
+                if found.fetch_add(0, SeqCst) != 0 {
+                    tournament.rank_again(1);
+                }
+            });
+            place.swap(1, SeqCst);
             tournament.play_all();
             beside.join().unwrap();
             tournament.check();

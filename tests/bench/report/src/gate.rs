@@ -27,7 +27,16 @@ use crate::results::Results;
 use crate::row_name::RowName;
 
 /// Rows that are recorded whenever they were measured.
-pub const ROWS: [&str; 4] = ["nat-100", "dr-100", "tun-100", "bystander"];
+pub const ROWS: [&str; 8] = [
+    "nat-100",
+    "dr-100",
+    "tun-100",
+    "bystander",
+    "nat6-100",
+    "dr6-100",
+    "tun6-100",
+    "bystander6",
+];
 
 /// What is recorded.
 #[derive(Debug, Deserialize, PartialEq, Serialize)]

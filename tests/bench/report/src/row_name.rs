@@ -9,7 +9,7 @@ use std::fmt;
 const FORWARDING: &str = "forwarding";
 
 /// Kinds of rows, in the order of tables.
-const KINDS: [&str; 10] = [
+const KINDS: [&str; 14] = [
     FORWARDING,
     "nat",
     "dr",
@@ -17,6 +17,10 @@ const KINDS: [&str; 10] = [
     "nat-reply",
     "tcp-nat",
     "bystander",
+    "nat6",
+    "dr6",
+    "tun6",
+    "bystander6",
     "flows",
     "new",
     "memory",
