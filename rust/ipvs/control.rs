@@ -101,7 +101,7 @@ fn carry_out(director: &Director, request: &Request<'_>) -> Result<(), Refusal> 
                 .map_err(|error| match error {
                     EEXIST => Refusal::new(EEXIST, c"the virtual service exists already"),
                     ENOENT => Refusal::new(ENOENT, c"no such scheduler"),
-                    other => other.into(),
+                    other => no_family(other),
                 })
         }
         command::SET_SERVICE => {
@@ -194,8 +194,15 @@ fn carry_out(director: &Director, request: &Request<'_>) -> Result<(), Refusal> 
 fn no_service(error: Error) -> Refusal {
     match error {
         ESRCH => Refusal::new(ESRCH, c"no such virtual service"),
-        other => other.into(),
+        other => no_family(other),
     }
+}
+
+fn no_family(error: Error) -> Refusal {
+    if error == errno::family_not_supported() {
+        return Refusal::new(error, c"this host was started without IPv6");
+    }
+    error.into()
 }
 
 fn no_destination(error: Error) -> Refusal {

@@ -20,6 +20,7 @@ use kernel::{
 };
 use knet::{
     counters::Totals,
+    errno,
     hook::{self, Point},
     namespace::{Instance, Net},
     packet::{V4, V6},
@@ -141,6 +142,9 @@ impl Config {
 
     /// The working parts, begun if there are none, for packets of this family too.
     fn work(&mut self, net: Net, family: Family) -> Result<&Working> {
+        if !net.knows(family) {
+            return Err(errno::family_not_supported());
+        }
         if self.working.is_none() {
             let path = Path::new(net, self.timeouts, self.switches.clone())?;
             let ticker = Ticker::start(path.clone(), FIRST_TICK)?;

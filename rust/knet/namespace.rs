@@ -7,7 +7,7 @@
 use crate::{bindings, netlink, packet::raw, rcu};
 use core::{ffi::c_void, marker::PhantomData, ptr, ptr::NonNull};
 use kernel::{prelude::*, sync::Arc};
-use lvs_core::Address;
+use lvs_core::{Address, Family};
 
 /// A network namespace.
 ///
@@ -26,6 +26,12 @@ unsafe impl Sync for Net {}
 impl Net {
     pub(crate) fn as_ptr(self) -> *mut bindings::net {
         self.0.as_ptr()
+    }
+
+    /// False for IPv6 where it was left out at boot. Any context.
+    pub fn knows(self, family: Family) -> bool {
+        // SAFETY: may be called anywhere.
+        family == Family::V4 || unsafe { bindings::knet_ipv6_is_there() }
     }
 
     /// True for an address of this host. Process context.

@@ -146,7 +146,7 @@ def fragmented(packet):
 
 def cut(packet):
     """Cut off anywhere, with a length that tells so or not."""
-    short = packet[: random.randrange(1, len(packet))]
+    short = packet[: random.randrange(1, max(len(packet), 2))]
     return random.choice((resize, resum, bytes))(short)
 
 

@@ -102,6 +102,7 @@ enum knet_prepared knet_prepare4in6(struct net *net, struct sk_buff *skb,
 				    const struct knet_route *route, struct knet_hop *hop);
 enum knet_prepared knet_prepare6in4(struct net *net, struct sk_buff *skb,
 				    const struct knet_route *route, struct knet_hop *hop);
+bool knet_ipv6_is_there(void);
 bool knet_address_is_local(struct net *net, const struct knet_address *address);
 
 /* transmit.c */

@@ -297,6 +297,12 @@ enum knet_prepared knet_prepare6in4(struct net *net, struct sk_buff *skb,
 	return knet_prepare(net, skb, route, hop, AF_INET6, AF_INET);
 }
 
+/* False when IPv6 was left out at boot: then none of it may be called. */
+bool knet_ipv6_is_there(void)
+{
+	return ipv6_mod_enabled();
+}
+
 /* True for an address of this host. Process context. */
 bool knet_address_is_local(struct net *net, const struct knet_address *address)
 {
