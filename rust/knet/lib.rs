@@ -3,12 +3,12 @@
 //! Safe wrappers over what the kernel's own `kernel` crate lacks.
 //!
 //! Here belongs: everything `unsafe`, namely packets, netfilter hooks, network namespaces, generic
-//! netlink, routes, slab caches, per-CPU counters, RCU-protected data, the connection hash and its
-//! slow timer, deferred work, files below `/proc/net`
-//! and `/proc/sys`. What never belongs here: what a director
-//! decides (that is `lvs_core`), or what a virtual service is (that is `ipvs`). Nothing here
-//! depends on either, but for the table's algorithm (`lvs_core::split_order`), which stands where
-//! a model of it can run.
+//! netlink, routes, tunnels, slab caches, per-CPU counters, RCU-protected data, the connection hash
+//! and its slow timer, deferred work, files below `/proc/net` and `/proc/sys`. What never belongs
+//! here: what a director decides (that is `lvs_core`), or what a virtual service is (that is
+//! `ipvs`). Nothing here depends on either, but for addresses, where they lie in a header, kinds of
+//! tunnels, and the table's algorithm (`lvs_core::split_order`), which stands where a model of it
+//! can run.
 //!
 //! Atomics are those of `core`: on the architectures that we support they compile to the same
 //! instructions as the kernel's, while `kernel::sync::atomic` costs a function call for each
@@ -21,9 +21,11 @@
 //!
 //! # Lock order
 //!
-//! 1. `ipvs`'s mutexes, from process context: the configuration of a namespace, then that of a
+//! 1. The kernel's RTNL, which a call about a device comes with ([`namespace::Instance`]). Nobody
+//!    takes it under the others.
+//! 2. `ipvs`'s mutexes, from process context: the configuration of a namespace, then that of a
 //!    service's scheduler, or that of the deleted destinations.
-//! 2. [`lock::BhLock`], among them the shards of a [`table::Table`]: spinlocks taken with bottom
+//! 3. [`lock::BhLock`], among them the shards of a [`table::Table`]: spinlocks taken with bottom
 //!    halves off. They are never nested in each other.
 //!
 //! [`lock::Global`] data has one mutex for all (process context); nothing is locked inside it, and

@@ -254,6 +254,11 @@ knet_prepare(struct net *net, struct sk_buff *skb, const struct knet_route *rout
 		goto fail;
 	}
 
+	/* The host has recorded itself in an option, and counts that in when it forwards. */
+	if (family == AF_INET && unlikely(IPCB(skb)->opt.is_changed)) {
+		IPCB(skb)->opt.is_changed = 0;
+		ip_send_check(ip_hdr(skb));
+	}
 	skb_dst_drop(skb);
 	if (unlikely(own))
 		skb_dst_set(skb, own);
