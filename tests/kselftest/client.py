@@ -139,7 +139,8 @@ class Connection:
 class Load:
     """Connections one after the other from several threads until stopped."""
 
-    def __init__(self, client, protocol, address, port, workers):
+    def __init__(self, client, protocol, address, port, workers, pause):
+        self.pause = pause
         self.stop = threading.Event()
         self.counts = collections.Counter()
         self.lock = threading.Lock()
@@ -154,9 +155,8 @@ class Load:
             word = outcome(once, *self.order)
             with self.lock:
                 self.counts[word] += 1
-            if len(word) > 1:
-                # No server's name: failures come at once, and are not to take the whole processor.
-                time.sleep(0.02)
+            # Failures, which name no server, come at once, and are not to take the whole processor.
+            time.sleep(max(self.pause, 0.02 if len(word) > 1 else 0))
 
     def end(self):
         """Waits for what is under way and gives the counts."""
@@ -405,9 +405,10 @@ class Client(Orders):
             words = pool.map(lambda _: outcome(once, self, protocol, address, port), range(int(count)))
             return show(collections.Counter(words))
 
-    def do_load(self, tag, protocol, address, port, workers="2"):
-        """load TAG PROTOCOL ADDRESS PORT [WORKERS]: goes on with connections until `stop TAG`."""
-        self.loads[tag] = Load(self, protocol, address, port, int(workers))
+    def do_load(self, tag, protocol, address, port, workers="2", pause="0"):
+        """load TAG PROTOCOL ADDRESS PORT [WORKERS [PAUSE]]: goes on with connections until `stop TAG`, so many at a
+        time and with so many seconds between them."""
+        self.loads[tag] = Load(self, protocol, address, port, int(workers), float(pause))
         return "started"
 
     def do_segments(self, tag, address, port, count):

@@ -46,7 +46,7 @@ for row in "${rows[@]}"; do
 	read -r method title _ good <<<"$row"
 	for vip in "$good" "$(six "$good")"; do
 		for protocol in tcp udp; do
-			client load "$protocol$vip" $protocol "$vip" 80 1 >/dev/null
+			client load "$protocol$vip" $protocol "$vip" 80 1 0.2 >/dev/null
 			loads=$((loads + 1))
 		done
 	done

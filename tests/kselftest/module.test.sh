@@ -62,7 +62,7 @@ if [ "$IPVS_MODULE" = ip_vs ]; then
 	must modprobe ip_vs
 else
 	# What it stands on is the kernel's.
-	modprobe nf_defrag_ipv6 2>/dev/null
+	for dependency in $(modinfo -F depends "$path" | tr ',' ' '); do must modprobe "$dependency"; done
 	check "insmod ${path##*/} alone" insmod "$path"
 	check_eq 'it needs no scheduler' "$(lsmod | grep -c "^${IPVS_MODULE}_")" 0
 fi
