@@ -218,27 +218,5 @@ all_go 'narrow'
 
 # --- the end -----------------------------------------------------------------------------------------------------
 
-client patience 0.3 >/dev/null
-for row in "${rows[@]}"; do
-	read -r method title vip <<<"$row"
-	client load "tcp$title" tcp "$vip" 80 1 >/dev/null
-	client load "udp$title" udp "$vip" 80 1 >/dev/null
-done
-under_way() {
-	local row title vip
-	for row in "${rows[@]}"; do
-		read -r _ title vip <<<"$row"
-		[ "$(client progress "tcp$title")" -gt 3 ] && [ "$(client progress "udp$title")" -gt 3 ] || return
-	done
-}
-check 'traffic' wait_for 20 under_way
-must ip netns del director
-gone() { ! ip -n router link show director0 && ! ip -n router link show director1; }
-check 'the director and its devices go under traffic' wait_for 20 gone
-check 'nothing holds the module' wait_for 20 rmmod "${IPVS_MODULE}_rr" "$IPVS_MODULE"
-for row in "${rows[@]}"; do
-	read -r _ title _ <<<"$row"
-	check_match "$title: connections until then" "$(client stop "tcp$title"; client stop "udp$title")" $'A=.*\nA=.*'
-done
-check_eq 'nobody waits for a device' "$(dmesg | grep -c 'unregister_netdevice: waiting')" 0
+director_goes "${rows[@]}"
 finish
