@@ -33,7 +33,7 @@
 //! [`Lease`]; as long as that counts a connection, the template does not expire.
 
 use crate::destination::{Forwarding, RealServer};
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use kernel::{prelude::*, sync::Arc};
 use knet::{
     route::{Cookie, RouteCache},
@@ -70,6 +70,21 @@ pub struct Connection {
     lease: Option<Arc<Lease>>,
 }
 
+/// The state after a packet.
+fn after(
+    state: State,
+    protocol: Protocol,
+    direction: Direction,
+    flags: TcpFlags,
+    guarded: bool,
+) -> State {
+    if guarded {
+        state.after_guarded(protocol, direction, flags)
+    } else {
+        state.after(protocol, direction, flags)
+    }
+}
+
 /// How many connections a template controls.
 pub struct Lease(AtomicU32);
 
@@ -102,11 +117,23 @@ const _: () = assert!(size_of::<Connection>() == 88);
 
 impl Connection {
     /// The connection that `first`, its first packet, begins with `destination`, under the `lease` of
-    /// the template that controls it. Any context.
-    pub fn new(first: &Packet, destination: RealServer, lease: Option<Arc<Lease>>) -> Self {
+    /// the template that controls it; `guarded` as in [`Self::advance`]. Any context.
+    pub fn new(
+        first: &Packet,
+        destination: RealServer,
+        lease: Option<Arc<Lease>>,
+        guarded: bool,
+    ) -> Self {
         let forwarding = destination.forwarding();
         let server = destination.endpoint;
-        let state = State::None.after(first.protocol, direction(forwarding), first.tcp_flags);
+        let direction = direction(forwarding);
+        let state = after(
+            State::None,
+            first.protocol,
+            direction,
+            first.tcp_flags,
+            guarded,
+        );
         destination.join(state.is_active());
         if let Some(lease) = &lease {
             lease.0.fetch_add(1, Ordering::Relaxed);
@@ -239,9 +266,10 @@ impl Connection {
         State::from_u8(self.state.load(Ordering::Relaxed) as u8)
     }
 
-    /// Goes to the state that follows on a packet with `flags`, and returns it. Any context.
+    /// Goes to the state that follows on a packet with `flags`, and returns it. `guarded`: whether
+    /// handshakes are ([`State::after_guarded`]). Any context.
     #[inline]
-    pub fn advance(&self, direction: Direction, flags: TcpFlags) -> State {
+    pub fn advance(&self, direction: Direction, flags: TcpFlags, guarded: &AtomicBool) -> State {
         let word = self.state.load(Ordering::Relaxed);
         // Nearly all packets change nothing.
         if word == State::Udp as u32 {
@@ -250,11 +278,17 @@ impl Connection {
         if word == State::Established as u32 && flags.is_data() {
             return State::Established;
         }
-        self.advance_from(word, direction, flags)
+        self.advance_from(word, direction, flags, guarded.load(Ordering::Relaxed))
     }
 
     #[inline(never)]
-    fn advance_from(&self, mut word: u32, direction: Direction, flags: TcpFlags) -> State {
+    fn advance_from(
+        &self,
+        mut word: u32,
+        direction: Direction,
+        flags: TcpFlags,
+        guarded: bool,
+    ) -> State {
         let Some(protocol) = self.protocol() else {
             return State::None;
         };
@@ -263,7 +297,7 @@ impl Connection {
             if word & GONE != 0 {
                 return old;
             }
-            let new = old.after(protocol, direction, flags);
+            let new = after(old, protocol, direction, flags, guarded);
             if new == old {
                 return old;
             }

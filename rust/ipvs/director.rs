@@ -130,6 +130,8 @@ pub(crate) struct Load {
     pub(crate) connections: usize,
     /// New connections that were refused since there were too many.
     pub(crate) refused: u64,
+    /// New connections that were dropped in defence.
+    pub(crate) dropped: u64,
     /// The number of buckets of the connection table.
     pub(crate) buckets: u32,
 }
@@ -458,11 +460,13 @@ impl Director {
             Some(Working { path, .. }) => Load {
                 connections: path.connections.count(),
                 refused: path.refused(),
+                dropped: path.dropped(),
                 buckets: path.connections.buckets(),
             },
             None => Load {
                 connections: 0,
                 refused: 0,
+                dropped: 0,
                 buckets: INITIAL_BUCKETS,
             },
         }

@@ -8,7 +8,7 @@
 use crate::{
     connection::Connection,
     destination::Forwarding,
-    forward::{route_back, route_to},
+    forward::route_back,
     path::{pull, Path},
 };
 use knet::{
@@ -105,7 +105,7 @@ impl Path {
         }
         let forwarding = connection.forwarding();
         let server = connection.server();
-        let route = route_to(destination, forwarding, server.address);
+        let route = self.route_to(destination, forwarding, server.address);
         let translation = match forwarding {
             Forwarding::Masquerading => Some((Side::Destination, server)),
             Forwarding::Tunneling | Forwarding::DirectRouting => None,

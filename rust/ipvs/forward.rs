@@ -39,14 +39,39 @@ impl Path {
         headers: &packet::Packet,
         connection: &Entry<Connection>,
     ) -> Verdict {
-        // A server that was deleted may be gone: its connections wait for their timeout, or for
-        // the server to be added again.
         if !connection.destination().is_available() {
-            return packet.discard();
+            return self.orphaned(section, point, packet, headers, connection);
         }
         let direction = direction(connection.forwarding());
         self.note(section, connection, direction, headers);
         self.transmit(section, point, packet, headers, connection)
+    }
+
+    /// A client's packet to a server that was deleted, and may be gone. Its connections wait for
+    /// their timeout, or for the server to be added again; or they end here, and the packet is one
+    /// of no connection.
+    #[cold]
+    #[inline(never)]
+    fn orphaned<V: Version>(
+        &self,
+        section: &Section<'_>,
+        point: Point,
+        packet: Packet<'_, V>,
+        headers: &packet::Packet,
+        connection: &Entry<Connection>,
+    ) -> Verdict {
+        if !self.switches.expire_nodest_conn.load(Ordering::Relaxed) {
+            return packet.discard();
+        }
+        self.connections.remove(connection);
+        match point {
+            Point::LocalIn => {
+                let hash = self.hash(headers, headers.source);
+                self.schedule(section, packet, headers, hash)
+            }
+            // On its way it comes to LOCAL_IN.
+            _ => packet.accept(),
+        }
     }
 
     /// Sends a client's packet to the connection's server, from hook `point`.
@@ -62,7 +87,7 @@ impl Path {
         let destination = connection.destination();
         let forwarding = connection.forwarding();
         let server = connection.server();
-        let route = route_to(destination, forwarding, server.address);
+        let route = self.route_to(destination, forwarding, server.address);
         let writable = rewritten_bytes(headers);
         let bytes = packet.len();
         let mut packet = match packet.prepare(section, self.net, &route, writable) {
@@ -154,6 +179,41 @@ impl Path {
         packet.send(self.tracking())
     }
 
+    /// The way to a server, by the forwarding method of the connection.
+    #[inline(always)]
+    pub(crate) fn route_to<'a>(
+        &self,
+        destination: &'a Destination,
+        forwarding: Forwarding,
+        server: Address,
+    ) -> Route<'a> {
+        let route = Route {
+            destination: server,
+            source: None,
+            overhead: 0,
+            direct: false,
+            cut: false,
+            cache: &destination.route,
+            cookie: &destination.cookie,
+            preferred: Some(&destination.source),
+        };
+        match forwarding {
+            Forwarding::Masquerading => route,
+            Forwarding::Tunneling => Route {
+                overhead: destination.tunnel().overhead(server.family()),
+                cut: !self.switches.pmtu_disc.load(Ordering::Relaxed),
+                ..route
+            },
+            Forwarding::DirectRouting => Route {
+                direct: true,
+                cache: &destination.direct_route,
+                cookie: &destination.direct_cookie,
+                preferred: None,
+                ..route
+            },
+        }
+    }
+
     /// Whether connections are tracked.
     #[inline(always)]
     pub(crate) fn tracking(&self) -> Tracking {
@@ -194,43 +254,12 @@ impl Path {
         headers: &packet::Packet,
     ) {
         connection.touch(work::seconds());
-        let state = connection.advance(direction, headers.tcp_flags);
+        let guarded = &self.switches.defence.guarded;
+        let state = connection.advance(direction, headers.tcp_flags, guarded);
         let timeout = self.timeout(section, state);
         if connection.timeout() != timeout {
             self.connections.set_timeout(connection, timeout);
         }
-    }
-}
-
-/// The way to a server, by the forwarding method of the connection.
-#[inline(always)]
-pub(crate) fn route_to(
-    destination: &Destination,
-    forwarding: Forwarding,
-    server: Address,
-) -> Route<'_> {
-    let route = Route {
-        destination: server,
-        source: None,
-        overhead: 0,
-        direct: false,
-        cache: &destination.route,
-        cookie: &destination.cookie,
-        preferred: Some(&destination.source),
-    };
-    match forwarding {
-        Forwarding::Masquerading => route,
-        Forwarding::Tunneling => Route {
-            overhead: destination.tunnel().overhead(server.family()),
-            ..route
-        },
-        Forwarding::DirectRouting => Route {
-            direct: true,
-            cache: &destination.direct_route,
-            cookie: &destination.direct_cookie,
-            preferred: None,
-            ..route
-        },
     }
 }
 
@@ -243,6 +272,7 @@ pub(crate) fn route_back(connection: &Connection) -> Route<'_> {
         source: Some(connection.virtual_endpoint().address),
         overhead: 0,
         direct: false,
+        cut: false,
         cache,
         cookie,
         preferred: None,

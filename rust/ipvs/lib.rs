@@ -27,6 +27,7 @@
 pub mod connection;
 pub mod control;
 pub mod counters;
+pub mod defence;
 pub mod destination;
 pub mod director;
 mod error;

@@ -8,8 +8,10 @@
 
 use crate::{
     connection::{client_hash, Connection},
-    destination::RealServer,
+    defence::Defence,
+    destination::{Forwarding, RealServer},
     filter::{self, Filter},
+    scheduler::Server,
     service::{Index, Key},
 };
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -50,13 +52,44 @@ const LOCAL_OUT_PRIORITY: i32 = -98;
 pub(crate) const SERVER_POINTS: &[(Point, i32)] = &[(Point::LocalOut, LOCAL_OUT_PRIORITY)];
 
 /// Settings that are on or off. Any context.
-#[derive(Default)]
 pub struct Switches {
     /// Connections are tracked by conntrack.
     pub conntrack: AtomicBool,
+    /// Connections to a server that was deleted end with their next packet.
+    pub expire_nodest_conn: AtomicBool,
     /// A client's template ends when its server is quiesced.
     pub expire_quiescent_template: AtomicBool,
+    /// A tunnel's packets are not cut up where their senders forbid it: these learn the path's MTU.
+    pub pmtu_disc: AtomicBool,
+    /// Rates are estimated.
+    pub run_estimation: AtomicBool,
+    /// Connections of TCP that the director has not seen from the beginning are balanced.
+    pub sloppy_tcp: AtomicBool,
+    /// When a client uses a port again its connection is scheduled anew: [`begins_anew`].
+    pub conn_reuse_mode: AtomicU32,
+    /// What is done against floods.
+    pub defence: Defence,
 }
+
+impl Default for Switches {
+    fn default() -> Self {
+        Self {
+            conntrack: AtomicBool::new(false),
+            expire_nodest_conn: AtomicBool::new(false),
+            expire_quiescent_template: AtomicBool::new(false),
+            pmtu_disc: AtomicBool::new(true),
+            run_estimation: AtomicBool::new(true),
+            sloppy_tcp: AtomicBool::new(false),
+            conn_reuse_mode: AtomicU32::new(REUSE_CLOSED),
+            defence: Defence::default(),
+        }
+    }
+}
+
+/// Of [`Switches::conn_reuse_mode`]: a connection that is over is scheduled anew.
+const REUSE_CLOSED: u32 = 1;
+/// And so is one of which only the client's end is seen, and that is closed.
+const REUSE_CLOSING: u32 = 2;
 
 /// The way that packets of known connections take.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -116,6 +149,8 @@ pub struct Path {
     timeouts: Cell<Timeouts>,
     /// New connections that were refused since there were too many.
     pub(crate) refused: AtomicU64,
+    /// New connections that were dropped in defence.
+    pub(crate) dropped: AtomicU64,
     /// The settings that packets look at.
     pub(crate) switches: Arc<Switches>,
     /// The second in which rates were last estimated.
@@ -141,6 +176,7 @@ impl Path {
                 hash,
                 timeouts,
                 refused: AtomicU64::new(0),
+                dropped: AtomicU64::new(0),
                 switches,
                 estimated: AtomicU32::new(work::seconds()),
                 deleted <- new_mutex!(KVec::new(), "ipvs_rs_deleted"),
@@ -192,9 +228,23 @@ impl Path {
         }
     }
 
+    /// Estimates all rates. Process context.
+    fn estimate(&self) {
+        self.services.for_each(|service, section| {
+            for server in service.pool(section).iter().flat_map(|pool| &pool.servers) {
+                server.statistics.estimate();
+            }
+        });
+    }
+
     /// New connections that were refused since there were too many. Any context.
     pub fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
+    }
+
+    /// New connections that were dropped in defence. Any context.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
     }
 
     /// Seconds that a connection in `state` may stay unused.
@@ -268,7 +318,7 @@ impl Path {
             let hash = self.hash(headers, headers.source);
             if let Some(connection) = self.find_request(section, headers, hash) {
                 // Options are for the host to judge, so such a packet takes the way over LOCAL_IN.
-                if begins_anew(connection, headers)
+                if self.begins_anew(connection, headers)
                     || !is_plain::<V>(headers)
                     || !packet.is_to_host()
                 {
@@ -350,12 +400,38 @@ impl Path {
         }
         let hash = self.hash(headers, headers.source);
         if let Some(connection) = self.find_request(section, headers, hash) {
-            if !begins_anew(connection, headers) {
+            if !self.begins_anew(connection, headers) {
                 return self.forward(section, Point::LocalIn, packet, headers, connection);
             }
             self.connections.remove(connection);
         }
         self.schedule(section, packet, headers, hash)
+    }
+
+    /// True when a client uses a port again and gets a new connection: where its former one is over
+    /// (RFC 9293 section 3.6.1), as far as the director sees that, or where the server is quiesced and
+    /// clients shall leave it.
+    #[inline(always)]
+    fn begins_anew(&self, connection: &Connection, headers: &packet::Packet) -> bool {
+        is_beginning(headers.tcp_flags)
+            && connection.protocol() == Some(Protocol::Tcp)
+            && self.lets_begin_anew(connection)
+    }
+
+    #[cold]
+    fn lets_begin_anew(&self, connection: &Connection) -> bool {
+        let mode = self.switches.conn_reuse_mode.load(Ordering::Relaxed);
+        if mode & (REUSE_CLOSED | REUSE_CLOSING) == 0 {
+            return false;
+        }
+        let expires = self.switches.expire_nodest_conn.load(Ordering::Relaxed);
+        match connection.state() {
+            State::TimeWait | State::Close => true,
+            State::FinWait => {
+                mode & REUSE_CLOSING != 0 && connection.forwarding() != Forwarding::Masquerading
+            }
+            _ => expires && connection.destination().weight() == 0,
+        }
     }
 
     /// A packet whose ports cannot be read.
@@ -433,12 +509,12 @@ impl Tick for Path {
         let last = self.estimated.load(Ordering::Relaxed);
         if now.wrapping_sub(last) >= PERIOD {
             self.estimated.store(now, Ordering::Relaxed);
-            self.services.for_each(|service, section| {
-                for server in service.pool(section).iter().flat_map(|pool| &pool.servers) {
-                    server.statistics.estimate();
-                }
-            });
+            if self.switches.run_estimation.load(Ordering::Relaxed) {
+                self.estimate();
+            }
         }
+        self.switches.defence.update();
+        self.drop_entries(now);
         self.deleted.lock().retain(|deleted| !deleted.is_over(now));
         // When the next second begins, so that nobody waits longer than it takes to be due.
         Some(work::until_next_second())
@@ -508,11 +584,4 @@ pub(crate) fn is_beginning(flags: TcpFlags) -> bool {
     flags.contains(TcpFlags::SYN)
         && !flags.contains(TcpFlags::ACK)
         && !flags.contains(TcpFlags::RST)
-}
-
-/// True when a client uses a port again whose former connection is over (RFC 9293 section 3.6.1).
-fn begins_anew(connection: &Connection, headers: &packet::Packet) -> bool {
-    connection.protocol() == Some(Protocol::Tcp)
-        && is_beginning(headers.tcp_flags)
-        && matches!(connection.state(), State::TimeWait | State::Close)
 }

@@ -27,6 +27,7 @@ impl Content for Status {
         seq_print!(file, "Conns:\t{}\n", load.connections);
         seq_print!(file, "Conn max:\t{}\n", director.most_connections());
         seq_print!(file, "Conns refused:\t{}\n", load.refused);
+        seq_print!(file, "Conns dropped:\t{}\n", load.dropped);
         seq_print!(file, "Conn buckets:\t{}\n", load.buckets);
     }
 }

@@ -20,7 +20,10 @@ use knet::{
     table::{Entry, Refused},
     work,
 };
-use lvs_core::{packet, Protocol};
+use lvs_core::{
+    packet::{self, TcpFlags},
+    Protocol,
+};
 
 /// A server for a new connection, and the template that controls it.
 struct Choice<'a> {
@@ -55,8 +58,12 @@ impl Path {
             return packet.accept();
         };
         // What is no beginning of a connection is answered by this host, which knows none (RST).
-        if protocol == Protocol::Tcp && !is_beginning(headers.tcp_flags) {
+        if protocol == Protocol::Tcp && !is_beginning(headers.tcp_flags) && !self.takes(headers) {
             return packet.accept();
+        }
+        if self.switches.defence.drops() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+            return packet.discard();
         }
         let settings = service.settings();
         let choice = match service.pool(section) {
@@ -72,7 +79,8 @@ impl Path {
             Err(NoChoice::Refused) => return packet.discard(),
         };
         let lease = choice.template.and_then(|template| template.lease());
-        let connection = Connection::new(headers, choice.server.clone(), lease);
+        let guarded = self.switches.defence.guarded.load(Ordering::Relaxed);
+        let connection = Connection::new(headers, choice.server.clone(), lease, guarded);
         let server = choice.server;
 
         if settings.flags & F_ONE_PACKET != 0 && protocol == Protocol::Udp {
@@ -107,6 +115,14 @@ impl Path {
             }
         };
         self.forward(section, Point::LocalIn, packet, headers, connection)
+    }
+
+    /// Whether a connection may begin with this segment, which is no beginning: the director that
+    /// saw that may have been another.
+    #[cold]
+    fn takes(&self, headers: &packet::Packet) -> bool {
+        self.switches.sloppy_tcp.load(Ordering::Relaxed)
+            && !headers.tcp_flags.contains(TcpFlags::RST)
     }
 
     fn count(&self, refused: Refused) {

@@ -6,7 +6,7 @@ use crate::{director::Director, path::Switches};
 use core::{
     marker::PhantomData,
     ops::RangeInclusive,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
 };
 use kernel::prelude::*;
 use knet::sysctl::{Entry, Setting};
@@ -15,11 +15,21 @@ use knet::sysctl::{Entry, Setting};
 pub(crate) const PATH: &CStr = c"net/ipv4/vs";
 
 /// All of them.
-pub(crate) static SETTINGS: [Entry<Director>; 4] = [
+pub(crate) static SETTINGS: [Entry<Director>; 14] = [
+    Entry::of::<Number<AmDroprate>>(),
+    Entry::of::<Number<Amemthresh>>(),
     Entry::of::<ConnMax>(),
+    Entry::of::<Number<ConnReuseMode>>(),
     Entry::of::<OnOff<Conntrack>>(),
+    Entry::of::<Number<DropEntry>>(),
+    Entry::of::<Number<DropPacket>>(),
+    Entry::of::<OnOff<ExpireNodestConn>>(),
     Entry::of::<OnOff<ExpireQuiescentTemplate>>(),
+    Entry::of::<OnOff<PmtuDisc>>(),
+    Entry::of::<OnOff<RunEstimation>>(),
+    Entry::of::<Number<SecureTcp>>(),
     Entry::of::<ShortCut>(),
+    Entry::of::<OnOff<SloppyTcp>>(),
 ];
 
 /// How many connections there may be.
@@ -83,24 +93,96 @@ impl<S: Switch> Setting for OnOff<S> {
     }
 }
 
-/// Whether connections are tracked by conntrack.
-struct Conntrack;
+macro_rules! switches {
+    ($($(#[$doc:meta])* $name:ident: $file:literal => $field:ident,)*) => { $(
+        $(#[$doc])*
+        struct $name;
 
-impl Switch for Conntrack {
-    const NAME: &'static CStr = c"conntrack";
+        impl Switch for $name {
+            const NAME: &'static CStr = $file;
 
-    fn of(switches: &Switches) -> &AtomicBool {
-        &switches.conntrack
+            fn of(switches: &Switches) -> &AtomicBool {
+                &switches.$field
+            }
+        }
+    )* };
+}
+
+switches! {
+    /// Whether connections are tracked by conntrack.
+    Conntrack: c"conntrack" => conntrack,
+    /// Whether connections to a server that was deleted end with their next packet.
+    ExpireNodestConn: c"expire_nodest_conn" => expire_nodest_conn,
+    /// Whether a client of a persistent service gets another server when its own is quiesced.
+    ExpireQuiescentTemplate: c"expire_quiescent_template" => expire_quiescent_template,
+    /// Whether senders of packets that are too large for a tunnel are told so where they forbid fragments.
+    PmtuDisc: c"pmtu_disc" => pmtu_disc,
+    /// Whether rates are estimated.
+    RunEstimation: c"run_estimation" => run_estimation,
+    /// Whether connections are taken over in their midst.
+    SloppyTcp: c"sloppy_tcp" => sloppy_tcp,
+}
+
+/// A setting that is a number.
+trait Quantity: Send + Sync + 'static {
+    const NAME: &'static CStr;
+    const RANGE: RangeInclusive<u32>;
+
+    fn of(switches: &Switches) -> &AtomicU32;
+}
+
+/// A [`Quantity`] as a setting.
+struct Number<Q>(PhantomData<Q>);
+
+impl<Q: Quantity> Setting for Number<Q> {
+    type Of = Director;
+    const NAME: &'static CStr = Q::NAME;
+    const RANGE: RangeInclusive<u32> = Q::RANGE;
+
+    fn get(director: &Director) -> u32 {
+        Q::of(&director.switches).load(Ordering::Relaxed)
+    }
+
+    fn set(director: &Director, value: u32) -> Result {
+        Q::of(&director.switches).store(value, Ordering::Relaxed);
+        // In force at once, not with the next tick.
+        director.switches.defence.update();
+        Ok(())
     }
 }
 
-/// Whether a client of a persistent service gets another server when its own is quiesced.
-struct ExpireQuiescentTemplate;
+/// The most that the C director takes.
+const MOST: u32 = i32::MAX as u32;
+/// The numbers of [`lvs_core::defence::Mode`].
+const MODES: RangeInclusive<u32> = 0..=3;
 
-impl Switch for ExpireQuiescentTemplate {
-    const NAME: &'static CStr = c"expire_quiescent_template";
+macro_rules! numbers {
+    ($($(#[$doc:meta])* $name:ident: $file:literal, $range:expr => $($field:ident).+,)*) => { $(
+        $(#[$doc])*
+        struct $name;
 
-    fn of(switches: &Switches) -> &AtomicBool {
-        &switches.expire_quiescent_template
-    }
+        impl Quantity for $name {
+            const NAME: &'static CStr = $file;
+            const RANGE: RangeInclusive<u32> = $range;
+
+            fn of(switches: &Switches) -> &AtomicU32 {
+                &switches.$($field).+
+            }
+        }
+    )* };
+}
+
+numbers! {
+    /// Of how many new connections one is dropped always, under `drop_packet` 3.
+    AmDroprate: c"am_droprate", 0..=MOST => defence.drop_rate,
+    /// Below how many free pages the automatic modes act.
+    Amemthresh: c"amemthresh", 0..=MOST => defence.threshold,
+    /// Which connections a client that uses a port again leaves behind.
+    ConnReuseMode: c"conn_reuse_mode", 0..=3 => conn_reuse_mode,
+    /// When entries are dropped that never came to be, or that nobody uses.
+    DropEntry: c"drop_entry", MODES => defence.drop_entry,
+    /// When some new connections are dropped.
+    DropPacket: c"drop_packet", MODES => defence.drop_packet,
+    /// When handshakes are guarded.
+    SecureTcp: c"secure_tcp", MODES => defence.secure_tcp,
 }

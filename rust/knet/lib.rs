@@ -40,6 +40,7 @@ pub mod counters;
 pub mod errno;
 pub mod hook;
 pub mod lock;
+pub mod memory;
 pub mod module;
 pub mod namespace;
 pub mod netlink;

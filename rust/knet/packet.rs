@@ -326,6 +326,7 @@ impl<'a, V: Version> Packet<'a, V> {
             overhead: route.overhead,
             writable,
             direct: route.direct,
+            cut: route.cut,
         };
         let mut hop = bindings::knet_hop {
             mtu: 0,
@@ -364,6 +365,7 @@ impl<'a, V: Version> Packet<'a, V> {
             family,
             writable,
             checksum_is_partial,
+            cut: route.cut,
         })
     }
 }
@@ -409,6 +411,7 @@ pub struct RoutedPacket<'a, V: Version> {
     family: Family,
     writable: u16,
     checksum_is_partial: bool,
+    cut: bool,
 }
 
 impl<V: Version> RoutedPacket<'_, V> {
@@ -490,6 +493,7 @@ impl<V: Version> RoutedPacket<'_, V> {
             port: 0,
             checksum: false,
             remote_checksum: false,
+            cut: self.cut,
         };
         match tunnel {
             Tunnel::Ipip => {}

@@ -21,6 +21,8 @@ pub struct Route<'a> {
     pub overhead: u16,
     /// The next neighbour on the link is `destination` itself, whatever address the packet has.
     pub direct: bool,
+    /// A packet of IPv4 that grows may be cut up, though its sender forbids it.
+    pub cut: bool,
     /// Remembers the route, for packets with the same `destination`, `source` and `direct`.
     pub cache: &'a RouteCache,
     /// Belongs to the cache.

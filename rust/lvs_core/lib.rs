@@ -32,6 +32,7 @@
 
 pub mod address;
 pub mod checksum;
+pub mod defence;
 pub mod hash;
 pub mod icmp;
 pub mod netlink;

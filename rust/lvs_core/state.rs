@@ -156,6 +156,33 @@ impl State {
         }
     }
 
+    /// As [`Self::after`], where handshakes are guarded against floods of SYNs: a connection whose
+    /// client has not been heard again is in [`State::SynAck`], and where both directions are seen,
+    /// only the server's answer to the client's ACK makes it established.
+    #[must_use]
+    pub const fn after_guarded(
+        self,
+        protocol: Protocol,
+        direction: Direction,
+        flags: TcpFlags,
+    ) -> Self {
+        let usual = self.after(protocol, direction, flags);
+        if matches!(protocol, Protocol::Udp) {
+            return usual;
+        }
+        match (Event::of(flags), direction, self) {
+            (Event::Data, Direction::Input, Self::SynRecv | Self::SynAck) => self,
+            (Event::Open | Event::Finish, Direction::Input, Self::SynAck) => self,
+            (Event::Reset, Direction::Input, Self::SynAck) => Self::Close,
+            (Event::Open, Direction::Output, Self::SynRecv | Self::SynAck) => Self::SynAck,
+            (Event::Open, Direction::InputOnly, Self::SynRecv) => self,
+            (Event::Open, Direction::InputOnly, _) if matches!(usual, Self::SynRecv) => {
+                Self::SynAck
+            }
+            _ => usual,
+        }
+    }
+
     /// After a segment that neither opens nor closes.
     #[inline]
     const fn after_data(self, direction: Direction) -> Self {

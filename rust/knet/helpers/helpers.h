@@ -84,6 +84,8 @@ struct knet_route {
 	u16 writable;
 	/* The neighbour is @daddr whatever destination the packet itself has. */
 	bool direct;
+	/* In a tunnel a packet may be cut up, though its sender forbids it. */
+	bool cut;
 };
 
 /* What is known of the route that was found. */
@@ -138,6 +140,8 @@ struct knet_tunnel {
 	bool checksum;
 	/* Of GUE: the inner checksum is left to the tunnel's end where it is not done yet. */
 	bool remote_checksum;
+	/* A packet of IPv4 may be cut up on the way, though its sender forbids it. */
+	bool cut;
 };
 
 int knet_encapsulate(struct net *net, struct sk_buff *skb,
@@ -198,6 +202,7 @@ struct kmem_cache *knet_cache_create(const char *name, unsigned int size,
 				     unsigned int align);
 void *knet_cache_alloc_atomic(struct kmem_cache *cache);
 void knet_cache_free(void *object);
+u64 knet_available_pages(void);
 
 /* netns.c */
 struct knet_namespace_calls {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Slab caches. */
+/* Slab caches, and how much memory is left. */
 
+#include <linux/mm.h>
 #include <linux/slab.h>
 
 #include "helpers.h"
@@ -20,4 +21,9 @@ void *knet_cache_alloc_atomic(struct kmem_cache *cache)
 void knet_cache_free(void *object)
 {
 	kfree(object);
+}
+
+u64 knet_available_pages(void)
+{
+	return max(si_mem_available(), 0L);
 }

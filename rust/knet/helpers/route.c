@@ -244,7 +244,8 @@ knet_prepare(struct net *net, struct sk_buff *skb, const struct knet_route *rout
 	/* All of IPv6 carries this much; a tunnel that does not is fragmented (RFC 2473 section 7.1). */
 	if (family == AF_INET6 && route->overhead)
 		inner = max_t(unsigned int, inner, IPV6_MIN_MTU);
-	if (unlikely(!knet_fits(skb, inner, family, route->overhead))) {
+	if (unlikely(!knet_fits(skb, inner, family, route->overhead)) &&
+	    !(route->cut && family == AF_INET)) {
 		failure = knet_too_big(net, skb, inner, family);
 		goto fail;
 	}

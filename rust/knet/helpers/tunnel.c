@@ -204,13 +204,15 @@ static __always_inline int knet_offloads(const struct knet_tunnel *tunnel, enum 
 static __always_inline int knet_encapsulate_as(struct net *net, struct sk_buff *skb,
 					       const struct knet_tunnel *tunnel,
 					       enum knet_tunnel_kind kind, int family,
-					       int inner_family)
+					       int inner_family, bool cut)
 {
 	const struct dst_entry *dst = skb_dst(skb);
 	struct knet_inner inner = knet_read_inner(skb, inner_family);
 	int protocol = inner.protocol;
 	int err;
 
+	if (inner_family == AF_INET && cut)
+		inner.whole = false;
 	skb_orphan(skb);
 	err = skb_cow_head(skb, LL_RESERVED_SPACE(dst_dev_rcu(dst)) + dst->header_len +
 				tunnel->overhead);
@@ -241,7 +243,8 @@ static __always_inline int knet_encapsulate_as(struct net *net, struct sk_buff *
 static noinline int knet_encapsulate_any(struct net *net, struct sk_buff *skb,
 					 const struct knet_tunnel *tunnel, int inner_family)
 {
-	return knet_encapsulate_as(net, skb, tunnel, tunnel->kind, tunnel->family, inner_family);
+	return knet_encapsulate_as(net, skb, tunnel, tunnel->kind, tunnel->family, inner_family,
+				   tunnel->cut);
 }
 
 /*
@@ -252,7 +255,7 @@ int knet_encapsulate(struct net *net, struct sk_buff *skb,
 		     const struct knet_tunnel *tunnel, int inner_family)
 {
 	if (likely(tunnel->kind == KNET_IPIP && tunnel->family == AF_INET &&
-		   inner_family == AF_INET))
-		return knet_encapsulate_as(net, skb, tunnel, KNET_IPIP, AF_INET, AF_INET);
+		   inner_family == AF_INET && !tunnel->cut))
+		return knet_encapsulate_as(net, skb, tunnel, KNET_IPIP, AF_INET, AF_INET, false);
 	return knet_encapsulate_any(net, skb, tunnel, inner_family);
 }

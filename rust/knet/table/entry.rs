@@ -148,6 +148,11 @@ impl<T: Body> Entry<T> {
             .wrapping_add(1)
     }
 
+    /// Seconds since it was last used, in second `now`.
+    pub fn unused(&self, now: u32) -> u32 {
+        now.wrapping_sub(self.seen.load(Ordering::Relaxed))
+    }
+
     /// Its neighbours in the wheel: to be used with the shard's lock held, while the entry is in
     /// the table.
     pub(crate) fn links(&self) -> *mut Links<T> {

@@ -9,6 +9,7 @@ mod address;
 mod cases;
 mod checksum;
 mod corpus;
+mod defence;
 #[path = "../../fuzz/src/lib.rs"]
 mod fuzz;
 mod hash;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+use std::collections::HashMap;
+
 use lvs_core::packet::TcpFlags;
 use lvs_core::state::{Direction, State};
 use lvs_core::timeout::{OutOfRange, Timeouts, MAX_SECONDS};
@@ -64,6 +66,28 @@ const INPUT_ONLY: &str = "
     SYNACK      : SYN_RECV    TIME_WAIT  ESTABLISHED CLOSE
 ";
 
+/// Where handshakes are guarded: the rows that differ.
+const GUARDED_INPUT: &str = "
+    SYN_RECV    : SYN_RECV    TIME_WAIT  SYN_RECV    SYN_RECV
+    SYNACK      : SYNACK      SYNACK     SYNACK      CLOSE
+";
+
+const GUARDED_OUTPUT: &str = "
+    SYN_RECV    : SYNACK      TIME_WAIT  ESTABLISHED CLOSE
+    SYNACK      : SYNACK      TIME_WAIT  ESTABLISHED CLOSE
+";
+
+const GUARDED_INPUT_ONLY: &str = "
+    NONE        : SYNACK      CLOSE      ESTABLISHED CLOSE
+    FIN_WAIT    : SYNACK      FIN_WAIT   FIN_WAIT    CLOSE
+    TIME_WAIT   : SYNACK      TIME_WAIT  TIME_WAIT   CLOSE
+    CLOSE       : SYNACK      CLOSE      CLOSE       CLOSE
+    CLOSE_WAIT  : SYNACK      CLOSE_WAIT CLOSE_WAIT  CLOSE
+    LAST_ACK    : SYNACK      LAST_ACK   CLOSE       LAST_ACK
+    LISTEN      : SYNACK      LISTEN     LISTEN      LISTEN
+    SYNACK      : SYNACK      TIME_WAIT  ESTABLISHED CLOSE
+";
+
 const DIRECTIONS: [(Direction, &str); 3] = [
     (Direction::Input, INPUT),
     (Direction::Output, OUTPUT),
@@ -107,6 +131,42 @@ fn every_state_direction_and_flags() {
         }
     }
     assert_eq!(seen, 3 * 11 * 256);
+}
+
+#[test]
+fn guarded_handshakes() {
+    let guarded = [GUARDED_INPUT, GUARDED_OUTPUT, GUARDED_INPUT_ONLY];
+    for ((direction, _), table) in DIRECTIONS.into_iter().zip(guarded) {
+        let rows: HashMap<State, Vec<State>> = table
+            .lines()
+            .filter_map(|row| row.split_once(':'))
+            .map(|(from, after)| {
+                let after = after.split_whitespace().map(named).collect();
+                (named(from.trim()), after)
+            })
+            .collect();
+        for (from, ..) in STATES {
+            for flags in 0..=u8::MAX {
+                let bits = TcpFlags::from_bits(flags);
+                let usual = from.after(Protocol::Tcp, direction, bits);
+                let expected = match (rows.get(&from), column(flags)) {
+                    (Some(row), Some(column)) => row[column],
+                    // TCP never meets the state of UDP.
+                    _ if from == State::Udp && column(flags) == Some(0) => continue,
+                    _ => usual,
+                };
+                assert_eq!(
+                    from.after_guarded(Protocol::Tcp, direction, bits),
+                    expected,
+                    "{from:?} {direction:?} flags {flags:#04x}"
+                );
+                assert_eq!(
+                    from.after_guarded(Protocol::Udp, direction, bits),
+                    State::Udp
+                );
+            }
+        }
+    }
 }
 
 /// TCP never meets the state of UDP; if it did, the connection would count as new.

@@ -1,0 +1,211 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The settings in net.ipv4.vs: names, defaults and ranges, and what each does to connections.
+# timeout: 240
+
+# shellcheck source=tests/kselftest/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+unload_all "$IPVS_MODULE"
+must module_load "$IPVS_MODULE"
+topology_up
+for host in client router director A; do
+	sysctls $host net.ipv4.icmp_ratelimit=0 net.ipv4.icmp_msgs_per_sec=100000
+done
+client_up client
+takes_orders errors client errors.py 10.0.0.1 fd00::1
+servers_up A B C
+
+settings=/proc/sys/net/ipv4/vs
+setting() { on director cat "$settings/$1"; }
+set_to() { on director bash -c "echo '$2' >$settings/$1"; }
+status() { on director sed -n "s/^$1:\t//p" /proc/net/ip_vs_status; }
+# states ADDRESS [PORT]: those of the address's connections.
+states() {
+	on director awk -v to="$(printf '%02X' ${1//./ })" -v port="$(printf '%04X' "${2:-80}")" \
+		'$4 == to && $5 == port { print $8 }' /proc/net/ip_vs_conn | sort | uniq -c | xargs
+}
+ours() { [ "$IPVS_MODULE" != ip_vs ]; }
+
+# --- values ----------------------------------------------------------------------------------------------------
+
+# tries NAME VALUE…: what it was, then for each value what it is after setting that, with a ! where that was refused.
+# shellcheck disable=SC2016
+tries='read -r was <"$0"; printf %s "$was"
+	for value; do
+		refused=
+		{ echo "$value" >"$0"; } 2>/dev/null || refused=!
+		read -r is <"$0"; printf " %s%s" "$is" $refused
+	done
+	echo "$was" >"$0"'
+while read -r name default good bad; do
+	wanted="$default ${good//,/ }"
+	# The kernel's own director takes any number in most places.
+	if ours; then
+		bad+=,x,4294967297
+		for value in ${bad//,/ }; do wanted+=" ${good##*,}!"; done
+	else
+		bad=
+	fi
+	# shellcheck disable=SC2086
+	check_eq "$name: default, values, what is refused" \
+		"$(on director bash -c "$tries" "$settings/$name" ${good//,/ } ${bad//,/ })" "$wanted"
+done <<-'END'
+	am_droprate 10 0,1,2147483647 -1,2147483648
+	amemthresh 1024 0,1,2147483647 -1,2147483648
+	conn_reuse_mode 1 0,1,2,3 -1,4
+	conntrack 0 0,1 -1,2
+	drop_entry 0 0,1,3 -1,4
+	drop_packet 0 0,1,3 -1,4
+	expire_nodest_conn 0 0,1 -1,2
+	expire_quiescent_template 0 0,1 -1,2
+	pmtu_disc 1 0,1 -1,2
+	run_estimation 1 0,1 -1,2
+	secure_tcp 0 0,1,3 -1,4
+	sloppy_tcp 0 0,1 -1,2
+END
+
+# --- servers that are deleted ----------------------------------------------------------------------------------
+
+for method in m i g; do
+	case $method in m) title=NAT ;; i) title=TUN ;; *) title=DR ;; esac
+	for protocol in tcp udp; do
+		service "-${protocol:0:1}" 10.1.0.100:80 rr -- A:$method:1
+		server_options A:$method:1 10.1.0.100
+		must client hold kept $protocol 10.1.0.100 80 1
+		must lvs -d "-${protocol:0:1}" 10.1.0.100:80 "${server[@]:0:2}"
+		server_options B:$method:1 10.1.0.100
+		must lvs -a "-${protocol:0:1}" 10.1.0.100:80 "${server[@]}"
+		must client patience 0.5
+		check_eq "$title, $protocol: what a deleted server had is dropped" "$(client again kept)" timeout
+		must client patience 10
+		must set_to expire_nodest_conn 1
+		case $protocol in
+		tcp) check_eq "$title, tcp: its clients are told" "$(client again kept)" reset ;;
+		udp) check_eq "$title, udp: its clients get another, with the first packet" "$(client again kept)" B-not-A ;;
+		esac
+		check_eq "$title, $protocol: others are served" "$(client get $protocol 10.1.0.100 80)" B
+		must set_to expire_nodest_conn 0
+		must client close kept
+		flush
+	done
+done
+
+# --- ports that are used again ---------------------------------------------------------------------------------
+
+# What is over begins anew, at the next server; or it does not, and stays where it was.
+service -t 10.1.0.100:80 rr -- A:m:1 B:m:1
+check_eq 'a port used again: the next server' "$(client reuse close 10.1.0.100 80 4)" 'A B A B'
+must set_to conn_reuse_mode 0
+check_eq 'conn_reuse_mode 0: the same server' "$(client reuse close 10.1.0.100 80 4 | tr ' ' '\n' | sort -u | wc -l)" 1
+must set_to conn_reuse_mode 1
+flush
+# Only the client's end of these is seen to close.
+service -t 10.1.0.101:80 rr -- A:g:1 B:g:1
+check_eq 'DR: the same server' "$(client reuse close 10.1.0.101 80 4 | tr ' ' '\n' | sort -u | wc -l)" 1
+must set_to conn_reuse_mode 2
+check_match 'DR, conn_reuse_mode 2: the next server' "$(client reuse close 10.1.0.101 80 4)" 'A B A B|B A B A'
+must set_to conn_reuse_mode 1
+flush
+
+# --- connections whose beginning was not seen -------------------------------------------------------------------
+
+service -t 10.1.0.102:80 rr -- A:g:1
+must client hold old tcp 10.1.0.102 80 2
+must client again old
+flush
+unload_all "$IPVS_MODULE"
+must module_load "$IPVS_MODULE"
+service -t 10.1.0.102:80 rr -- A:g:1
+must set_to sloppy_tcp 1
+check_eq 'sloppy_tcp: another director goes on' "$(client again old)" 'A A'
+check_eq 'sloppy_tcp: they are established' "$(states 10.1.0.102)" '2 ESTABLISHED'
+must client close old
+must set_to sloppy_tcp 0
+flush
+
+# --- tunnels and fragments --------------------------------------------------------------------------------------
+
+service -u 10.1.0.103:80 rr -- A:i:1
+must set_to pmtu_disc 0
+check_eq 'pmtu_disc 0: a tunnel takes what may not be cut up' "$(ask errors learns 10.1.0.103 80 1472 1500)" '1500 A'
+must set_to pmtu_disc 1
+check_eq 'pmtu_disc 1: the sender learns' "$(ask errors learns 10.1.0.103 80 1472 1480)" '1480 A'
+on client ip route flush cache
+flush
+
+# --- defence ----------------------------------------------------------------------------------------------------
+
+service -u 10.1.0.100:80 rr -- A:m:1
+service -t 10.1.0.100:80 rr -- A:m:1
+service -t 10.1.0.101:80 rr -- A:g:1
+must client hold before udp 10.1.0.100 80 1
+must client patience 1
+must set_to am_droprate 1
+must set_to drop_packet 3
+wait_for 5 eval '[ "$(client get udp 10.1.0.100 80)" = timeout ]'
+check_eq 'drop_packet 3, all: new connections are dropped' "$(client get udp 10.1.0.100 80 2)" 'timeout timeout'
+check_eq 'drop_packet 3, all: others live' "$(client again before)" A
+! ours || check 'drop_packet: the drops are counted' test "$(status 'Conns dropped')" -ge 3
+must set_to am_droprate 2
+must client patience 0.1
+sleep 1
+answers=$(client get udp 10.1.0.100 80 64)
+passed=$(grep -o A <<<"$answers" | wc -l)
+check "drop_packet 3, every second: $passed of 64" test "$passed" -gt 12 -a "$passed" -lt 52
+must client patience 10
+must set_to am_droprate 10
+must set_to amemthresh 2147483647
+must set_to drop_packet 1
+check_soon 'drop_packet 1 acts when memory is scarce' 2 setting drop_packet
+must set_to amemthresh 0
+check_soon 'drop_packet 2 rests when it is not' 1 setting drop_packet
+check_eq 'drop_packet 1: nothing is dropped' "$(client get udp 10.1.0.100 80 8)" 'A A A A A A A A'
+must set_to drop_packet 0
+must set_to amemthresh 1024
+
+# Half-open ones: nobody answers a SYN for these.
+half_open() {
+	must client patience 0.05
+	must on A nft "add table ip quiet; add chain ip quiet in { type filter hook input priority 0; };
+		add rule ip quiet in tcp flags & (syn | ack) == syn drop"
+	client get tcp "$1" 80 "$2" >/dev/null
+	must on A nft delete table ip quiet
+	must client patience 10
+}
+half_open 10.1.0.101 3
+check_eq 'half-open connections' "$(states 10.1.0.101)" '3 SYN_RECV'
+must set_to secure_tcp 3
+sleep 1
+half_open 10.1.0.101 3
+check_eq 'secure_tcp 3: half-open connections' "$(states 10.1.0.101)" '3 SYNACK 3 SYN_RECV'
+check_eq 'secure_tcp 3: connections by NAT and DR' "$(client get tcp 10.1.0.100 80 2) $(client get tcp 10.1.0.101 80 2)" \
+	'A A A A'
+client hold firm tcp 10.1.0.100 80 2 >/dev/null
+check_match 'secure_tcp 3: NAT, established' "$(states 10.1.0.100)" '2 ESTABLISHED.*'
+must client close firm
+must set_to secure_tcp 0
+half_open 10.1.0.101 58
+must set_to drop_entry 3
+embryos() { states 10.1.0.101 | grep -Eo '[0-9]+ SYN(_RECV|ACK)' | awk '{ n += $1 } END { print n + 0 }'; }
+had=$(embryos)
+check "half-open connections: $had" test "$had" -ge 50
+fewer() { [ "$(embryos)" -lt $((had * 3 / 4)) ]; }
+check 'drop_entry 3: half-open connections go' wait_for 25 fewer
+check_eq 'drop_entry 3: others stay' "$(client again before)" A
+must set_to drop_entry 0
+flush
+
+# --- rates ------------------------------------------------------------------------------------------------------
+
+service -u 10.1.0.100:80 rr -- A:m:1
+rate() { lvs -L -n --rate -u 10.1.0.100:80 | awk '/^UDP/ { print $(NF - 4) + $(NF - 3) }'; }
+must set_to run_estimation 0
+client load rated udp 10.1.0.100 80 1 0.01 >/dev/null
+sleep 6
+check_eq 'run_estimation 0: no rates' "$(rate)" 0
+must set_to run_estimation 1
+check 'run_estimation 1: rates' wait_for 10 eval '[ "$(rate)" -gt 0 ]'
+check_match 'nothing is lost' "$(client stop rated)" 'A=[0-9]+'
+finish
