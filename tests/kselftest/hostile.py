@@ -211,6 +211,8 @@ def main():
     for by, packet in packets(count):
         taps[by].send(packet, doors[by])
         sent += 1
+        if sent % 50000 == 0:
+            print(f"# {sent} packets sent", file=sys.stderr)
     print(sent, local(count // 10))
 
 

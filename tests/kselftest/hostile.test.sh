@@ -3,7 +3,7 @@
 #
 # Malformed packets of all protocols at the director while good traffic flows: none of that is lost, nothing is in
 # the kernel's log (run.sh looks), and all still works after it. HOSTILE_PACKETS says how many (10000), HOSTILE_SEED
-# which.
+# which, HOSTILE_PAUSE how many seconds each client of the good traffic waits between connections (0.2).
 # timeout: 120
 
 # Functions are called through check.
@@ -46,7 +46,7 @@ for row in "${rows[@]}"; do
 	read -r method title _ good <<<"$row"
 	for vip in "$good" "$(six "$good")"; do
 		for protocol in tcp udp; do
-			client load "$protocol$vip" $protocol "$vip" 80 1 0.2 >/dev/null
+			client load "$protocol$vip" $protocol "$vip" 80 1 "${HOSTILE_PAUSE:-0.2}" >/dev/null
 			loads=$((loads + 1))
 		done
 	done
