@@ -18,7 +18,7 @@
 //! | 1 | 2 | server port | never |
 //! | 1 | 8 | destination | never |
 //! | 2 | 16 | server address | never |
-//! | 2 | 4 | state | by packets, compare and exchange |
+//! | 2 | 4 | state, and when the handshake began | by packets, compare and exchange |
 //! | 2 | 4 | cookie of the route | with the route |
 //! | 2 | 8 | route of replies | by the first reply, and when routing changed |
 //! | 2 | 8 | lease of a template, by the template and what it controls | never |
@@ -38,6 +38,7 @@ use kernel::{prelude::*, sync::Arc};
 use knet::{
     route::{Cookie, RouteCache},
     table::Body,
+    work,
 };
 use lvs_core::{
     hash::{flow_hash, HashKey},
@@ -48,6 +49,10 @@ use lvs_core::{
 
 /// The entry has left the table: no more transitions.
 const GONE: u32 = 1 << 8;
+/// Where the tick is in which a handshake that is measured began; 0 stands for none.
+const BEGAN: u32 = 9;
+/// log2 of the microseconds in a tick: the word has room for those of two minutes.
+const TICK: u32 = 4;
 
 /// A connection between a client and a real server, or a template. It counts among the destination's
 /// active or inactive ones, or its templates, until it is dropped or removed from the table.
@@ -63,7 +68,7 @@ pub struct Connection {
     server_port: u16,
     destination: RealServer,
     server_address: Address,
-    /// A [`State`] and [`GONE`].
+    /// A [`State`], [`GONE`], and what begins at [`BEGAN`].
     state: AtomicU32,
     reply_cookie: Cookie,
     reply_route: RouteCache,
@@ -158,6 +163,16 @@ impl Connection {
             reply_route: RouteCache::new(),
             lease,
         }
+    }
+
+    /// Has the destination told how long it takes until it answers: by the difference between now and its
+    /// SYN and ACK. To be called before the connection is in the table. Any context.
+    pub fn measure(&self) {
+        let now = work::microseconds();
+        self.destination.asked(now);
+        let ticks = (now >> TICK) as u32;
+        let began = (ticks << BEGAN).max(1 << BEGAN);
+        self.state.fetch_or(began, Ordering::Relaxed);
     }
 
     /// A template that leads to `destination`. Any context.
@@ -298,7 +313,9 @@ impl Connection {
                 return old;
             }
             let new = after(old, protocol, direction, flags, guarded);
-            if new == old {
+            // The first to see the answer takes the time out of the word, and so measures it alone.
+            let answered = word >> BEGAN != 0 && direction == Direction::Output;
+            if new == old && !answered {
                 return old;
             }
             match self.state.compare_exchange_weak(
@@ -308,6 +325,9 @@ impl Connection {
                 Ordering::Relaxed,
             ) {
                 Ok(_) => {
+                    if answered {
+                        self.tell_delay(word >> BEGAN, flags);
+                    }
                     if new.is_active() != old.is_active() {
                         self.destination.turn(new.is_active());
                     }
@@ -316,6 +336,19 @@ impl Connection {
                 Err(current) => word = current,
             }
         }
+    }
+
+    /// The server has answered, by a segment with these flags, what began in this tick.
+    #[cold]
+    fn tell_delay(&self, began: u32, flags: TcpFlags) {
+        // To refuse is no work.
+        if !flags.contains(TcpFlags::SYN) {
+            self.destination.refused();
+            return;
+        }
+        let now = work::microseconds();
+        let ticks = ((now >> TICK) as u32).wrapping_sub(began) << BEGAN >> BEGAN;
+        self.destination.answered(ticks << TICK, now);
     }
 
     /// Counts the connection out, once.

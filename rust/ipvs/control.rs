@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The generic netlink family "IPVS", as `include/uapi/linux/ip_vs.h` describes it: ipvsadm,
-//! keepalived and the libraries of others speak it.
+//! Control by generic netlink: the family "IPVS", as `include/uapi/linux/ip_vs.h` describes it: ipvsadm,
+//! keepalived and the libraries of others speak it; and one of our own for what that has no words for
+//! ([`Extension`]).
 //!
 //! Requests are parsed whole before anything is done, so a refused one changes nothing. Each
 //! refusal carries a sentence that says what was wrong (extended acknowledgement).
 
+mod extension;
 mod parse;
 mod show;
+
+pub use extension::Extension;
 
 use crate::{
     destination::RealServer,
@@ -93,76 +97,12 @@ fn answer<T>(request: &impl Source, result: Result<T, Refusal>) -> Result<T> {
 fn carry_out(director: &Director, request: &Request<'_>) -> Result<(), Refusal> {
     let attributes = Attributes::new(request.attributes())?;
     match request.command() {
-        command::NEW_SERVICE => {
-            let (key, nest) = parse::service(&attributes)?;
-            let details = parse::service_details(&nest, &key)?;
-            director
-                .add_service(key, &details.over(Default::default()), details.scheduler)
-                .map_err(|error| match error {
-                    EEXIST => Refusal::new(EEXIST, c"the virtual service exists already"),
-                    ENOENT => Refusal::new(ENOENT, c"no such scheduler"),
-                    other => no_family(other),
-                })
-        }
-        command::SET_SERVICE => {
-            let (key, nest) = parse::service(&attributes)?;
-            let details = parse::service_details(&nest, &key)?;
-            director
-                .edit_service(&key, |present| details.over(present), details.scheduler)
-                .map_err(|error| match error {
-                    ENOENT => Refusal::new(ENOENT, c"no such scheduler"),
-                    other => no_service(other),
-                })
-        }
-        command::DEL_SERVICE => {
-            let (key, _) = parse::service(&attributes)?;
-            director.delete_service(&key).map_err(no_service)
-        }
         command::GET_SERVICE => {
             let (key, _) = parse::service(&attributes)?;
             let service = director.find_service(&key).map_err(no_service)?;
             Ok(request.reply(command::NEW_SERVICE, |writer| {
-                show::service(writer, &service)
+                show::service(writer, &show::IPVS, &service)
             })?)
-        }
-        command::NEW_DEST => {
-            let (key, _) = parse::service(&attributes)?;
-            let (endpoint, nest) = parse::destination(&attributes, &key)?;
-            let settings = parse::destination_details(&nest, &key, endpoint)?;
-            director
-                .add_destination(&key, endpoint, &settings)
-                .map_err(|error| match error {
-                    EEXIST => Refusal::new(EEXIST, c"the destination exists already"),
-                    other => no_service(other),
-                })
-        }
-        command::SET_DEST => {
-            let (key, _) = parse::service(&attributes)?;
-            let (endpoint, nest) = parse::destination(&attributes, &key)?;
-            let settings = parse::destination_details(&nest, &key, endpoint)?;
-            director
-                .edit_destination(&key, endpoint, &settings)
-                .map_err(no_destination)
-        }
-        command::DEL_DEST => {
-            let (key, _) = parse::service(&attributes)?;
-            let (endpoint, _) = parse::destination(&attributes, &key)?;
-            director
-                .delete_destination(&key, endpoint)
-                .map_err(no_destination)
-        }
-        command::NEW_DAEMON | command::DEL_DAEMON => Err(Refusal::new(
-            errno::operation_not_supported(),
-            c"this director has no synchronization daemon",
-        )),
-        command::SET_CONFIG => {
-            let timeouts = parse::timeouts(&attributes)?;
-            director
-                .set_timeouts(timeouts.tcp, timeouts.tcp_fin, timeouts.udp)
-                .map_err(|error| match error {
-                    EINVAL => Refusal::new(EINVAL, c"a timeout is out of range"),
-                    other => other.into(),
-                })
         }
         command::GET_CONFIG => {
             let timeouts = director.timeouts();
@@ -179,15 +119,100 @@ fn carry_out(director: &Director, request: &Request<'_>) -> Result<(), Refusal> 
                 writer.u32(uapi::info::CONN_TAB_SIZE, size)
             })?)
         }
+        command => change(director, command, &attributes),
+    }
+}
+
+/// Carries out a command that changes something.
+fn change(director: &Director, command: u8, attributes: &Attributes<'_>) -> Result<(), Refusal> {
+    match command {
+        command::NEW_SERVICE => {
+            let (key, nest) = parse::service(attributes)?;
+            let details = parse::service_details(&nest, &key)?;
+            let settings = details.over(Default::default(), &key)?;
+            director
+                .add_service(key, &settings, details.scheduler)
+                .map_err(|error| match error {
+                    EEXIST => Refusal::new(EEXIST, c"the virtual service exists already"),
+                    ENOENT => Refusal::new(ENOENT, c"no such scheduler"),
+                    EPERM => needs_entries(),
+                    other => no_family(other),
+                })
+        }
+        command::SET_SERVICE => {
+            let (key, nest) = parse::service(attributes)?;
+            let details = parse::service_details(&nest, &key)?;
+            director
+                .edit_service(
+                    &key,
+                    |present| details.over(present, &key),
+                    details.scheduler,
+                )
+                .map_err(|refusal: Refusal| match (refusal.message, refusal.error) {
+                    (Some(_), _) => refusal,
+                    (None, ENOENT) => Refusal::new(ENOENT, c"no such scheduler"),
+                    (None, EPERM) => needs_entries(),
+                    (None, other) => no_service(other),
+                })
+        }
+        command::DEL_SERVICE => {
+            let (key, _) = parse::service(attributes)?;
+            director.delete_service(&key).map_err(no_service)
+        }
+        command::NEW_DEST => {
+            let (key, _) = parse::service(attributes)?;
+            let (endpoint, nest) = parse::destination(attributes, &key)?;
+            let settings = parse::destination_details(&nest, &key, endpoint)?;
+            director
+                .add_destination(&key, endpoint, &settings)
+                .map_err(|error| match error {
+                    EEXIST => Refusal::new(EEXIST, c"the destination exists already"),
+                    EPERM => needs_entries(),
+                    other => no_service(other),
+                })
+        }
+        command::SET_DEST => {
+            let (key, _) = parse::service(attributes)?;
+            let (endpoint, nest) = parse::destination(attributes, &key)?;
+            let settings = parse::destination_details(&nest, &key, endpoint)?;
+            director
+                .edit_destination(&key, endpoint, &settings)
+                .map_err(no_destination)
+        }
+        command::DEL_DEST => {
+            let (key, _) = parse::service(attributes)?;
+            let (endpoint, _) = parse::destination(attributes, &key)?;
+            director
+                .delete_destination(&key, endpoint)
+                .map_err(no_destination)
+        }
+        // The numbers are those for which tools have fitting words.
+        command::NEW_DAEMON => Err(Refusal::new(
+            errno::protocol_not_supported(),
+            c"this director has no synchronization daemon",
+        )),
+        command::DEL_DAEMON => Err(Refusal::new(ESRCH, c"no synchronization daemon is running")),
+        command::SET_CONFIG => {
+            let timeouts = parse::timeouts(attributes)?;
+            director
+                .set_timeouts(timeouts.tcp, timeouts.tcp_fin, timeouts.udp)
+                .map_err(|error| match error {
+                    EINVAL => Refusal::new(EINVAL, c"a timeout is out of range"),
+                    other => other.into(),
+                })
+        }
         command::ZERO => match attributes.find(message::SERVICE) {
             Some(_) => {
-                let (key, _) = parse::service(&attributes)?;
+                let (key, _) = parse::service(attributes)?;
                 director.zero(Some(&key)).map_err(no_service)
             }
             None => Ok(director.zero(None)?),
         },
         command::FLUSH => Ok(director.flush()?),
-        _ => Err(errno::operation_not_supported().into()),
+        _ => Err(Refusal::new(
+            errno::operation_not_supported(),
+            c"no such command, or one that changes nothing",
+        )),
     }
 }
 
@@ -196,6 +221,14 @@ fn no_service(error: Error) -> Refusal {
         ESRCH => Refusal::new(ESRCH, c"no such virtual service"),
         other => no_family(other),
     }
+}
+
+fn needs_entries() -> Refusal {
+    Refusal::new(
+        EINVAL,
+        c"a service without connection entries has no persistence, no one-packet scheduling, and no \
+          real servers by NAT or with thresholds",
+    )
 }
 
 fn no_family(error: Error) -> Refusal {
@@ -208,6 +241,7 @@ fn no_family(error: Error) -> Refusal {
 fn no_destination(error: Error) -> Refusal {
     match error {
         ENOENT => Refusal::new(ENOENT, c"no such destination"),
+        EPERM => needs_entries(),
         other => no_service(other),
     }
 }
@@ -253,23 +287,23 @@ impl Dump for Listing {
         }
     }
 
-    fn is_done(&self) -> bool {
+    fn find(&mut self) -> Result<bool> {
         let len = match &self.items {
             Items::Services(services) => services.len(),
             Items::Destinations(servers) => servers.len(),
             Items::Nothing => 0,
         };
-        self.next >= len
+        Ok(self.next < len)
     }
 
     fn write(&self, writer: &mut Writer<'_>) -> Result<(), Full> {
         match &self.items {
             Items::Services(services) => match services.get(self.next) {
-                Some(service) => show::service(writer, service),
+                Some(service) => show::service(writer, &show::IPVS, service),
                 None => Ok(()),
             },
             Items::Destinations(servers) => match servers.get(self.next) {
-                Some(server) => show::destination(writer, server),
+                Some(server) => show::destination(writer, &show::IPVS, server),
                 None => Ok(()),
             },
             Items::Nothing => Ok(()),

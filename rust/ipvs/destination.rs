@@ -11,8 +11,14 @@ use kernel::{prelude::*, sync::Arc};
 use knet::{
     rcu::{self, Boxed, Cell},
     route::{Cookie, PreferredSource, RouteCache},
+    work,
 };
-use lvs_core::{scheduler::Server, tunnel::Tunnel, Endpoint};
+use lvs_core::{
+    delay::{Delay, Estimate},
+    scheduler::Server,
+    tunnel::Tunnel,
+    Endpoint,
+};
 
 /// How packets get to a real server ("Linux Virtual Server for Scalable Network Services",
 /// section 3). The numbers are those of `IP_VS_CONN_F_FWD_MASK`.
@@ -101,6 +107,8 @@ struct Load {
     upper_threshold: AtomicU32,
     lower_threshold: AtomicU32,
     last_weight: AtomicU32,
+    /// How long it takes to answer new connections, where that is measured.
+    delay: Estimate,
     /// Who is told of changes; empty for schedulers that do not care.
     place: Cell<Place>,
 }
@@ -142,6 +150,7 @@ impl Destination {
                 upper_threshold: AtomicU32::new(0),
                 lower_threshold: AtomicU32::new(0),
                 last_weight: AtomicU32::new(0),
+                delay: Estimate::new(),
                 place: Cell::empty(),
             },
         };
@@ -261,6 +270,21 @@ impl Destination {
         }
     }
 
+    /// A new connection that is measured goes to it. Any context.
+    pub fn asked(&self, now: u64) {
+        self.load.delay.ask(now);
+    }
+
+    /// It has refused one. Any context.
+    pub fn refused(&self) {
+        self.load.delay.wait_no_more();
+    }
+
+    /// It has answered a new connection, that began so many microseconds before `now`. Any context.
+    pub fn answered(&self, after: u32, now: u64) {
+        self.load.delay.observe(after, now);
+    }
+
     /// True when connections hold on to it. Any context.
     pub fn is_in_use(&self) -> bool {
         self.load.connections.load(Ordering::Relaxed) != 0 || self.templates() != 0
@@ -377,6 +401,10 @@ impl Server for Destination {
         }
         self.load.overloaded.load(Ordering::SeqCst)
     }
+
+    fn delay(&self) -> Delay {
+        self.load.delay.at(work::microseconds())
+    }
 }
 
 /// A destination as schedulers see it.
@@ -426,5 +454,9 @@ impl Server for RealServer {
     #[inline]
     fn overloaded(&self) -> bool {
         self.0.overloaded()
+    }
+
+    fn delay(&self) -> Delay {
+        self.0.delay()
     }
 }

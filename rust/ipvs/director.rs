@@ -4,6 +4,7 @@
 
 use crate::{
     counters::Traffic,
+    deleted::Room,
     destination::{self, Destination, RealServer},
     filter::Known,
     path::{Path, Switches, Way, SERVER_POINTS},
@@ -128,7 +129,7 @@ struct Files {
 pub(crate) struct Load {
     /// Connections.
     pub(crate) connections: usize,
-    /// New connections that were refused since there were too many.
+    /// New connections that were refused since there were too many, or no memory.
     pub(crate) refused: u64,
     /// New connections that were dropped in defence.
     pub(crate) dropped: u64,
@@ -179,14 +180,18 @@ impl Config {
     fn delete(&mut self, service: &Arc<Service>) -> Result {
         let servers = service.servers()?;
         let path = &self.working.as_ref().ok_or(ESRCH)?.path;
-        path.reserve_deleted(servers.len())?;
+        let mut room = Room::new(servers.len())?;
         path.services.remove(&service.key)?;
         self.past.add(&service.traffic().totals);
         service.retire();
         for server in &servers {
-            path.keep_deleted(service.key, server.clone());
+            path.deleted.keep(service.key, server.clone(), &mut room);
         }
-        self.services.retain(|other| !Arc::ptr_eq(other, service));
+        // From behind, for that is where a flush takes them from.
+        let same = |other: &Arc<Service>| Arc::ptr_eq(other, service);
+        if let Some(index) = self.services.iter().rposition(same) {
+            let _ = self.services.remove(index);
+        }
         Ok(())
     }
 }
@@ -274,13 +279,13 @@ impl Director {
     }
 
     /// Changes a service's settings and scheduler; `settings` makes the new ones of the present
-    /// ones. [`ESRCH`]: no such service; [`ENOENT`]: no such scheduler.
-    pub fn edit_service(
+    /// ones, or refuses. [`ESRCH`]: no such service; [`ENOENT`]: no such scheduler.
+    pub fn edit_service<E: From<Error>>(
         &self,
         key: &Key,
-        settings: impl FnOnce(service::Settings) -> service::Settings,
+        settings: impl FnOnce(service::Settings) -> Result<service::Settings, E>,
         scheduler: Name,
-    ) -> Result {
+    ) -> Result<(), E> {
         let present = self.config.lock().find(key)?.scheduler_name();
         // May load a module, hence without the lock.
         let bound = if present == Some(scheduler) {
@@ -292,9 +297,9 @@ impl Director {
         let service = config.find(key)?;
         if bound.is_none() && service.scheduler_name() != Some(scheduler) {
             // Another command was quicker.
-            return Err(EAGAIN);
+            return Err(EAGAIN.into());
         }
-        service.edit(&settings(service.settings()), bound)
+        Ok(service.edit(&settings(service.settings())?, bound)?)
     }
 
     /// The settings of a service. [`ESRCH`]: no such service.
@@ -309,12 +314,30 @@ impl Director {
         config.delete(&service)
     }
 
-    /// Deletes all services.
+    /// Deletes all services. Either all of it happens or nothing.
     pub fn flush(&self) -> Result {
         let mut config = self.config.lock();
-        while let Some(service) = config.services.last().cloned() {
-            config.delete(&service)?;
+        let config = &mut *config;
+        let Some(Working { path, .. }) = &config.working else {
+            return Ok(());
+        };
+        // All memory that it takes comes first.
+        let mut servers = KVVec::new();
+        for service in &config.services {
+            for server in &service.servers()? {
+                servers.push((service.key, server.clone()), GFP_KERNEL)?;
+            }
         }
+        let mut room = Room::new(servers.len())?;
+        path.services.clear();
+        for service in &config.services {
+            config.past.add(&service.traffic().totals);
+            service.retire();
+        }
+        for (key, server) in servers {
+            path.deleted.keep(key, server, &mut room);
+        }
+        config.services.clear();
         Ok(())
     }
 
@@ -356,8 +379,8 @@ impl Director {
             let way = config.way;
             config.move_hooks(way, true)?;
         }
-        path.reserve_deleted(1)?;
-        let server = match path.take_deleted(*key, endpoint) {
+        let mut room = Room::new(1)?;
+        let server = match path.deleted.take(*key, endpoint) {
             Some(server) => {
                 server.set(settings);
                 server.statistics.zero();
@@ -373,7 +396,7 @@ impl Director {
         };
         service
             .add(server.clone())
-            .inspect_err(|_| path.keep_deleted(*key, server))
+            .inspect_err(|_| path.deleted.keep(*key, server, &mut room))
     }
 
     /// Changes a destination's settings. [`ESRCH`]: no such service; [`ENOENT`]: no such
@@ -396,9 +419,9 @@ impl Director {
         let config = self.config.lock();
         let service = config.find(key)?;
         let path = &config.working.as_ref().ok_or(ESRCH)?.path;
-        path.reserve_deleted(1)?;
+        let mut room = Room::new(1)?;
         let server = service.remove(endpoint)?.ok_or(ENOENT)?;
-        path.keep_deleted(*key, server);
+        path.deleted.keep(*key, server, &mut room);
         Ok(())
     }
 

@@ -8,7 +8,7 @@
 use crate::{
     connection::Connection,
     destination::Forwarding,
-    forward::route_back,
+    forward::{route_back, Target},
     path::{pull, Path},
 };
 use knet::{
@@ -72,9 +72,8 @@ impl Path {
     ) -> Verdict {
         // A reply did not get to the client: the server has to know.
         if point == Point::LocalIn && error.destination == headers.destination.address {
-            let hash = self.hash(headers, headers.source);
-            if let Some(connection) = self.find_request(section, headers, hash) {
-                return self.error_to_server(section, packet, error, connection);
+            if let Some(target) = self.target(section, packet.mark(), headers) {
+                return self.error_to_server(section, packet, error, target);
             }
         }
         // A request did not get to the server: the client has to know.
@@ -91,20 +90,37 @@ impl Path {
         packet.accept()
     }
 
+    /// Where a packet with these headers from a client goes, if it is of a connection or of a service that
+    /// has none.
+    fn target<'a>(
+        &self,
+        section: &'a Section<'_>,
+        mark: u32,
+        headers: &packet::Packet,
+    ) -> Option<Target<'a>> {
+        let hash = self.hash(headers, headers.source);
+        match self.find_request(section, headers, hash) {
+            Some(connection) => Some(connection.target()),
+            None => self.stateless_target(section, mark, headers),
+        }
+    }
+
     /// Sends an error that quotes a reply to the server of the reply.
     fn error_to_server<V: Version>(
         &self,
         section: &Section<'_>,
         packet: Packet<'_, V>,
         error: &Error,
-        connection: &Connection,
+        target: Target<'_>,
     ) -> Verdict {
-        let destination = connection.destination();
+        let Target {
+            destination,
+            forwarding,
+            server,
+        } = target;
         if !destination.is_available() {
             return packet.discard();
         }
-        let forwarding = connection.forwarding();
-        let server = connection.server();
         let route = self.route_to(destination, forwarding, server.address);
         let translation = match forwarding {
             Forwarding::Masquerading => Some((Side::Destination, server)),
@@ -179,12 +195,10 @@ impl Path {
         let Some(headers) = asked(&inner) else {
             return packet.accept();
         };
-        let hash = self.hash(&headers, headers.source);
-        let Some(connection) = self.find_request(section, &headers, hash) else {
+        let Some(target) = self.target(section, packet.mark(), &headers) else {
             return packet.accept();
         };
-        if connection.forwarding() != Forwarding::Tunneling
-            || connection.server().address != quote.destination
+        if target.forwarding != Forwarding::Tunneling || target.server.address != quote.destination
         {
             return packet.accept();
         }

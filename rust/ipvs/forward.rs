@@ -28,6 +28,27 @@ const TCP_BYTES: u16 = 20;
 /// Bytes of a UDP header.
 const UDP_BYTES: u16 = 8;
 
+/// Where a client's packet goes, and how it gets there.
+#[derive(Clone, Copy)]
+pub(crate) struct Target<'a> {
+    pub(crate) destination: &'a Destination,
+    pub(crate) forwarding: Forwarding,
+    /// The real server's address and port.
+    pub(crate) server: Endpoint,
+}
+
+impl Connection {
+    /// Where packets of its client go.
+    #[inline(always)]
+    pub(crate) fn target(&self) -> Target<'_> {
+        Target {
+            destination: self.destination(),
+            forwarding: self.forwarding(),
+            server: self.server(),
+        }
+    }
+}
+
 impl Path {
     /// Notes a client's packet and sends it to the connection's server, from hook `point`.
     #[inline(always)]
@@ -44,7 +65,7 @@ impl Path {
         }
         let direction = direction(connection.forwarding());
         self.note(section, connection, direction, headers);
-        self.transmit(section, point, packet, headers, connection)
+        self.transmit(section, point, packet, headers, connection.target())
     }
 
     /// A client's packet to a server that was deleted, and may be gone. Its connections wait for
@@ -74,7 +95,7 @@ impl Path {
         }
     }
 
-    /// Sends a client's packet to the connection's server, from hook `point`.
+    /// Sends a client's packet to its server, from hook `point`.
     #[inline(always)]
     pub(crate) fn transmit<V: Version>(
         &self,
@@ -82,18 +103,20 @@ impl Path {
         point: Point,
         packet: Packet<'_, V>,
         headers: &packet::Packet,
-        connection: &Connection,
+        target: Target<'_>,
     ) -> Verdict {
-        let destination = connection.destination();
-        let forwarding = connection.forwarding();
-        let server = connection.server();
+        let Target {
+            destination,
+            forwarding,
+            server,
+        } = target;
         let route = self.route_to(destination, forwarding, server.address);
         let writable = rewritten_bytes(headers);
         let bytes = packet.len();
         let mut packet = match packet.prepare(section, self.net, &route, writable) {
             Ok(packet) => packet,
             Err(NotRouted::Local(packet)) => {
-                return self.deliver(point, packet, headers, connection);
+                return self.deliver(point, packet, headers, target);
             }
             Err(NotRouted::Over(verdict)) => return verdict,
         };
@@ -119,7 +142,7 @@ impl Path {
         }
     }
 
-    /// Lets a client's packet go on to the connection's server on this very host.
+    /// Lets a client's packet go on to its server on this very host.
     #[cold]
     #[inline(never)]
     fn deliver<V: Version>(
@@ -127,21 +150,19 @@ impl Path {
         point: Point,
         mut packet: Packet<'_, V>,
         headers: &packet::Packet,
-        connection: &Connection,
+        target: Target<'_>,
     ) -> Verdict {
         // Routing has to see where it was sent, since it was for this host in any case.
         if point != Point::LocalIn {
             return packet.accept();
         }
         let bytes = packet.len();
-        if connection.forwarding() == Forwarding::Masquerading
-            && rewrite_in_place(&mut packet, headers, Side::Destination, connection.server())
-                .is_none()
+        if target.forwarding == Forwarding::Masquerading
+            && rewrite_in_place(&mut packet, headers, Side::Destination, target.server).is_none()
         {
             return packet.discard();
         }
-        let destination = connection.destination();
-        destination.statistics.live.packet_in(bytes);
+        target.destination.statistics.live.packet_in(bytes);
         packet.deliver()
     }
 

@@ -15,7 +15,7 @@
 //!
 //! # Teardown
 //!
-//! The fields of [`Ipvs`] are dropped in order: first the netlink family, so that no command
+//! The fields of [`Ipvs`] are dropped in order: first the netlink families, so that no command
 //! arrives (until the namespaces are there, commands are answered with ENODEV); then the
 //! namespaces' instances, each of which retires its services and then drops its file, its hooks
 //! (which waits until no packet is inside), its ticker, and its connections; then, when other
@@ -28,17 +28,20 @@ pub mod connection;
 pub mod control;
 pub mod counters;
 pub mod defence;
+pub mod deleted;
 pub mod destination;
 pub mod director;
 mod error;
 pub mod filter;
 mod forward;
+mod listing;
 pub mod path;
 pub mod pool;
 mod procfs;
 mod schedule;
 pub mod scheduler;
 pub mod service;
+mod stateless;
 mod sysctl;
 mod uapi;
 
@@ -50,6 +53,7 @@ const __LOG_PREFIX: &[u8] = b"ipvs_rs\0";
 
 /// All of IPVS, alive as long as this value is.
 pub struct Ipvs {
+    _extension: netlink::Registration<control::Extension>,
     _family: netlink::Registration<control::Control>,
     _namespaces: namespace::Registration<director::Director>,
     _refusal: module::Refusal,
@@ -68,9 +72,11 @@ impl Ipvs {
                 pr_err!("cannot load: another module provides IPVS already (unload ip_vs first)\n");
             }
         })?;
+        let extension = netlink::Registration::new(module)?;
         let refusal = module::Refusal::new(c"ip_vs")?;
         let namespaces = namespace::Registration::new()?;
         Ok(Self {
+            _extension: extension,
             _family: family,
             _namespaces: namespaces,
             _refusal: refusal,

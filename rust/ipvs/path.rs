@@ -9,18 +9,14 @@
 use crate::{
     connection::{client_hash, Connection},
     defence::Defence,
-    destination::{Forwarding, RealServer},
+    deleted::Deleted,
+    destination::Forwarding,
     filter::{self, Filter},
     scheduler::Server,
-    service::{Index, Key},
+    service::Index,
 };
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use kernel::{
-    alloc::KVec,
-    new_mutex,
-    prelude::*,
-    sync::{Arc, Mutex},
-};
+use kernel::{prelude::*, sync::Arc};
 use knet::{
     hook::{Handler, Point},
     namespace::Net,
@@ -116,25 +112,6 @@ impl Way {
     }
 }
 
-/// A destination that was deleted while connections held on to it: it takes its place again when
-/// it is added anew to the same service.
-struct Deleted {
-    service: Key,
-    server: RealServer,
-    /// Second since boot in which it was deleted.
-    since: u32,
-}
-
-impl Deleted {
-    /// A packet that chose the server just before it was deleted makes its connection well within
-    /// this many seconds.
-    const GRACE: u32 = 2;
-
-    fn is_over(&self, now: u32) -> bool {
-        !self.server.is_in_use() && now.wrapping_sub(self.since) >= Self::GRACE
-    }
-}
-
 /// What the packets of one namespace meet.
 #[pin_data]
 pub struct Path {
@@ -147,7 +124,7 @@ pub struct Path {
     pub filter: Arc<Filter>,
     pub(crate) hash: HashKey,
     timeouts: Cell<Timeouts>,
-    /// New connections that were refused since there were too many.
+    /// New connections that were refused since there were too many, or no memory.
     pub(crate) refused: AtomicU64,
     /// New connections that were dropped in defence.
     pub(crate) dropped: AtomicU64,
@@ -155,8 +132,9 @@ pub struct Path {
     pub(crate) switches: Arc<Switches>,
     /// The second in which rates were last estimated.
     estimated: AtomicU32,
+    /// Destinations that were deleted and have connections.
     #[pin]
-    deleted: Mutex<KVec<Deleted>>,
+    pub(crate) deleted: Deleted,
 }
 
 impl Path {
@@ -179,7 +157,7 @@ impl Path {
                 dropped: AtomicU64::new(0),
                 switches,
                 estimated: AtomicU32::new(work::seconds()),
-                deleted <- new_mutex!(KVec::new(), "ipvs_rs_deleted"),
+                deleted <- Deleted::new(),
             }),
             GFP_KERNEL,
         )
@@ -192,30 +170,6 @@ impl Path {
         Ok(())
     }
 
-    /// Makes room to keep `more` deleted destinations. Configuration mutex held.
-    pub fn reserve_deleted(&self, more: usize) -> Result {
-        Ok(self.deleted.lock().reserve(more, GFP_KERNEL)?)
-    }
-
-    /// Keeps a destination that was deleted, as long as it has connections. Room for it must have
-    /// been reserved, else it is forgotten. Configuration mutex held.
-    pub fn keep_deleted(&self, service: Key, server: RealServer) {
-        let _ = self.deleted.lock().push_within_capacity(Deleted {
-            service,
-            server,
-            since: work::seconds(),
-        });
-    }
-
-    /// Takes back a destination that was deleted from `service`. Configuration mutex held.
-    pub fn take_deleted(&self, service: Key, endpoint: Endpoint) -> Option<RealServer> {
-        let mut deleted = self.deleted.lock();
-        let index = deleted
-            .iter()
-            .position(|d| d.service == service && d.server.endpoint == endpoint)?;
-        Some(deleted.remove(index).ok()?.server)
-    }
-
     /// Forgets the routes to all destinations: a route of IPv6 keeps its device. Process context.
     pub fn forget_routes(&self) {
         self.services.for_each(|service, section| {
@@ -223,9 +177,7 @@ impl Path {
                 server.forget_routes();
             }
         });
-        for deleted in self.deleted.lock().iter() {
-            deleted.server.forget_routes();
-        }
+        self.deleted.for_each(|server| server.forget_routes());
     }
 
     /// Estimates all rates. Process context.
@@ -237,7 +189,7 @@ impl Path {
         });
     }
 
-    /// New connections that were refused since there were too many. Any context.
+    /// New connections that were refused since there were too many, or no memory. Any context.
     pub fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
     }
@@ -515,7 +467,7 @@ impl Tick for Path {
         }
         self.switches.defence.update();
         self.drop_entries(now);
-        self.deleted.lock().retain(|deleted| !deleted.is_over(now));
+        self.deleted.expire(now);
         // When the next second begins, so that nobody waits longer than it takes to be due.
         Some(work::until_next_second())
     }

@@ -19,6 +19,10 @@ pub struct Pool {
     pub name: Name,
     /// The destinations, in the order in which they were added.
     pub servers: KVVec<RealServer>,
+    /// See [`Algorithm::MEASURES_DELAYS`](crate::scheduler::Algorithm::MEASURES_DELAYS).
+    pub measures_delays: bool,
+    /// See [`Algorithm::MAY_BE_STATELESS`](crate::scheduler::Algorithm::MAY_BE_STATELESS).
+    pub may_be_stateless: bool,
     scheduler: Arc<dyn Instance>,
     /// What the scheduler made of the list.
     memory: KVVec<AtomicU64>,
@@ -34,6 +38,8 @@ impl Pool {
         let pool = Self {
             name: bound.name,
             servers,
+            measures_delays: bound.instance.measures_delays(),
+            may_be_stateless: bound.instance.may_be_stateless(),
             scheduler: bound.instance.clone(),
             memory,
         };

@@ -3,17 +3,15 @@
 //! `/proc/net/ip_vs`, in the format that is parsed all over the world, and `/proc/net/ip_vs_status`.
 
 use crate::{
-    connection::Connection, counters::Traffic, director::Director, scheduler::Server, service::Key,
-    uapi,
+    counters::Traffic, director::Director, listing, scheduler::Server, service::Key, uapi,
 };
 use kernel::{prelude::*, seq_file::SeqFile, seq_print};
 use knet::{
     counters::{Cpu, Totals},
     procfs::{Content, List},
     rcu,
-    table::Entry,
-    work,
 };
+use lvs_core::{selection::Ends, Protocol};
 
 /// How full the director is, a line each, as a name and a number.
 pub(crate) struct Status;
@@ -116,38 +114,38 @@ impl List for IpVsConn {
 
     fn find(director: &Director, from: u32) -> Option<u32> {
         let path = director.path()?;
-        rcu::read(|section| path.connections.first_from(section, from, |_| {}))
+        listing::rows_from(&path, from, |_| {})
     }
 
     fn show(director: &Director, key: u32, file: &SeqFile) {
         let Some(path) = director.path() else {
             return;
         };
-        let now = work::seconds();
-        let write = |connection: &Entry<Connection>| {
+        listing::rows_from(&path, key, |row| {
             // Those with the key may have gone, and these are others behind it.
-            if connection.key() != key {
+            if row.key != key {
                 return;
             }
-            let (client, server) = (connection.client(), connection.server());
-            let service = connection.virtual_endpoint();
+            let Ends {
+                protocol,
+                client,
+                service,
+                server,
+            } = row.ends;
             seq_print!(
                 file,
                 "{:<3} {:X} {:04X} {:X} {:04X} {:X} {:04X} {:<11} {:7}\n",
-                connection
-                    .protocol()
-                    .map_or("IP", |protocol| protocol.name()),
+                Protocol::try_from(protocol).map_or("IP", |protocol| protocol.name()),
                 client.address,
                 client.port,
                 service.address,
                 service.port,
                 server.address,
                 server.port,
-                connection.state().name(),
-                connection.due().saturating_sub(now)
+                row.state.name(),
+                row.expires
             );
-        };
-        rcu::read(|section| path.connections.first_from(section, key, write));
+        });
     }
 }
 

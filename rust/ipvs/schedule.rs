@@ -5,7 +5,7 @@
 
 use crate::{
     connection::{template_hash, Connection, Template},
-    destination::RealServer,
+    destination::{Forwarding, RealServer},
     path::{is_beginning, Path},
     pool::Pool,
     scheduler::{Flow, Options, Server},
@@ -57,6 +57,9 @@ impl Path {
         let Some(service) = service else {
             return packet.accept();
         };
+        if let Some(pool) = service.stateless_pool(section) {
+            return self.dispatch(section, packet, headers, pool, &service.settings());
+        }
         // What is no beginning of a connection is answered by this host, which knows none (RST).
         if protocol == Protocol::Tcp && !is_beginning(headers.tcp_flags) && !self.takes(headers) {
             return packet.accept();
@@ -66,7 +69,8 @@ impl Path {
             return packet.discard();
         }
         let settings = service.settings();
-        let choice = match service.pool(section) {
+        let pool = service.pool(section);
+        let choice = match pool {
             Some(pool) if settings.flags & F_PERSISTENT != 0 => {
                 self.choose_again(section, service, pool, &settings, headers)
             }
@@ -85,7 +89,19 @@ impl Path {
 
         if settings.flags & F_ONE_PACKET != 0 && protocol == Protocol::Udp {
             server.statistics.live.connection();
-            return self.transmit(section, Point::LocalIn, packet, headers, &connection);
+            return self.transmit(
+                section,
+                Point::LocalIn,
+                packet,
+                headers,
+                connection.target(),
+            );
+        }
+        if pool.is_some_and(|pool| pool.measures_delays)
+            && is_beginning(headers.tcp_flags)
+            && connection.forwarding() == Forwarding::Masquerading
+        {
+            connection.measure();
         }
         let timeout = self.timeout(section, connection.state());
         let now = work::seconds();
@@ -126,7 +142,7 @@ impl Path {
     }
 
     fn count(&self, refused: Refused) {
-        if matches!(refused, Refused::Full) {
+        if matches!(refused, Refused::Full | Refused::NoMemory) {
             self.refused.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -209,7 +225,18 @@ fn choose<'a>(
     settings: &Settings,
     headers: &packet::Packet,
 ) -> Result<Choice<'a>, NoChoice> {
-    let flow = Flow {
+    match pool.select(&flow(settings, headers)) {
+        Some(server) => Ok(Choice {
+            server: server.clone(),
+            template: None,
+        }),
+        None => Err(NoChoice::Unavailable),
+    }
+}
+
+/// What a scheduler gets to see of a client's packet.
+pub(crate) fn flow(settings: &Settings, headers: &packet::Packet) -> Flow {
+    Flow {
         protocol: headers.protocol,
         client: headers.source,
         virtual_endpoint: headers.destination,
@@ -218,12 +245,5 @@ fn choose<'a>(
             fallback: settings.flags & F_FALLBACK != 0,
         },
         now: work::seconds(),
-    };
-    match pool.select(&flow) {
-        Some(server) => Ok(Choice {
-            server: server.clone(),
-            template: None,
-        }),
-        None => Err(NoChoice::Unavailable),
     }
 }

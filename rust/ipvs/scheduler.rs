@@ -3,7 +3,7 @@
 //! Schedulers: what one is, and how a module offers one.
 //!
 //! A scheduler module is one [`module_scheduler!`](crate::module_scheduler) line that names an
-//! algorithm of `lvs_core`; see `Documentation/schedulers.rst`.
+//! algorithm of `lvs_core`; see `Documentation/adding-a-scheduler.rst`.
 
 use crate::{destination::RealServer, uapi::service::SCHED_NAME_MAX};
 use core::sync::atomic::AtomicU64;
@@ -17,6 +17,10 @@ pub use lvs_core::scheduler::{Algorithm, Change, Flow, List, Options, Server};
 pub trait Instance: Send + Sync {
     /// See [`Algorithm::FOLLOWS_LOADS`]. Any context.
     fn follows_loads(&self) -> bool;
+    /// See [`Algorithm::MEASURES_DELAYS`]. Any context.
+    fn measures_delays(&self) -> bool;
+    /// See [`Algorithm::MAY_BE_STATELESS`]. Any context.
+    fn may_be_stateless(&self) -> bool;
     /// See [`Algorithm::words`]. Any context.
     fn words(&self, servers: usize, former: usize) -> usize;
     /// See [`Algorithm::changed`]. Process context.
@@ -30,6 +34,14 @@ pub trait Instance: Send + Sync {
 impl<A: Algorithm> Instance for A {
     fn follows_loads(&self) -> bool {
         A::FOLLOWS_LOADS
+    }
+
+    fn measures_delays(&self) -> bool {
+        A::MEASURES_DELAYS
+    }
+
+    fn may_be_stateless(&self) -> bool {
+        A::MAY_BE_STATELESS
     }
 
     fn words(&self, servers: usize, former: usize) -> usize {

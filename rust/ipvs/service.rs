@@ -8,6 +8,8 @@ use crate::{
     filter::Known,
     pool::{Pool, Prepared},
     scheduler::{Bound, Change, Name},
+    stateless,
+    uapi::service::F_STATELESS,
 };
 use core::sync::atomic::{AtomicU32, Ordering};
 use kernel::{
@@ -26,7 +28,7 @@ use lvs_core::{
 };
 
 /// What makes a packet belong to a service.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Key {
     /// Protocol, address and port; port 0 takes what no service on a port takes.
     Address {
@@ -94,8 +96,12 @@ pub struct Service {
 }
 
 impl Service {
-    /// A service without destinations. Process context.
+    /// A service without destinations. [`EPERM`]: it would have no connection entries, but these settings
+    /// need them. Process context.
     pub fn new(key: Key, settings: &Settings, scheduler: Bound, known: Known) -> Result<Arc<Self>> {
+        if stateless::is_stateless(settings, &scheduler) && !stateless::allows(settings) {
+            return Err(EPERM);
+        }
         let pool = Cell::new(Prepared::new(KVVec::new(), &scheduler, None)?.into_pool());
         Arc::pin_init(
             pin_init!(Self {
@@ -131,8 +137,27 @@ impl Service {
         self.pool.get(section).map(|pool| &**pool)
     }
 
-    /// Changes the settings, and the scheduler if there is a new one. Configuration mutex held.
+    /// The same of a service without connection entries. Any context.
+    #[inline]
+    pub(crate) fn stateless_pool<'a>(&self, section: &'a Section<'_>) -> Option<&'a Pool> {
+        if self.flags.load(Ordering::Relaxed) & F_STATELESS == 0 {
+            return None;
+        }
+        self.pool(section).filter(|pool| pool.may_be_stateless)
+    }
+
+    /// Changes the settings, and the scheduler if there is a new one. [`EPERM`]: it would have no
+    /// connection entries, but has what needs them. Configuration mutex held.
     pub fn edit(&self, settings: &Settings, scheduler: Option<Bound>) -> Result {
+        if self.would_be_stateless(settings, scheduler.as_ref()) {
+            let servers = self.servers()?;
+            let mut settings_of = servers.iter().map(|server| server.settings());
+            if !stateless::allows(settings)
+                || !settings_of.all(|s| stateless::allows_destination(&s))
+            {
+                return Err(EPERM);
+            }
+        }
         if let Some(new) = scheduler {
             let prepared = Prepared::new(self.servers()?, &new, None)?;
             prepared.put_in_force(&self.pool, Change::Reset);
@@ -142,6 +167,23 @@ impl Service {
         self.timeout.store(settings.timeout, Ordering::Relaxed);
         self.netmask.store(settings.netmask, Ordering::Relaxed);
         Ok(())
+    }
+
+    fn would_be_stateless(&self, settings: &Settings, scheduler: Option<&Bound>) -> bool {
+        match scheduler {
+            Some(new) => stateless::is_stateless(settings, new),
+            None => {
+                let present = self.scheduler.lock();
+                let present = present.as_ref();
+                present.is_some_and(|bound| stateless::is_stateless(settings, bound))
+            }
+        }
+    }
+
+    /// Whether a destination may have these settings.
+    fn allows(&self, settings: &destination::Settings) -> bool {
+        let stateless = knet::rcu::read(|section| self.stateless_pool(section).is_some());
+        !stateless || stateless::allows_destination(settings)
     }
 
     /// A copy of the list of destinations. Process context.
@@ -178,8 +220,12 @@ impl Service {
         })
     }
 
-    /// Adds a destination, which must not be there yet. Configuration mutex held.
+    /// Adds a destination, which must not be there yet. [`EPERM`]: it needs connection entries, which the
+    /// service does not have. Configuration mutex held.
     pub fn add(&self, server: RealServer) -> Result {
+        if !self.allows(&server.settings()) {
+            return Err(EPERM);
+        }
         let mut servers = self.copy(1)?;
         let index = servers.len();
         servers.push(server.clone(), GFP_KERNEL)?;
@@ -207,12 +253,16 @@ impl Service {
         Ok(Some(server))
     }
 
-    /// Changes the settings of one of its destinations. Configuration mutex held.
+    /// Changes the settings of one of its destinations. [`EPERM`]: as [`Self::add`]. Configuration mutex
+    /// held.
     pub fn edit_destination(
         &self,
         server: &RealServer,
         settings: &destination::Settings,
     ) -> Result {
+        if !self.allows(settings) {
+            return Err(EPERM);
+        }
         let servers = self.servers()?;
         let same = |other: &RealServer| Arc::ptr_eq(&other.0, &server.0);
         let index = servers.iter().position(same).ok_or(ENOENT)?;
@@ -392,6 +442,15 @@ impl Index {
         self.rebuild(key, None)?;
         self.counter(key).fetch_sub(1, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Removes all services.
+    pub fn clear(&self) {
+        for bucket in &self.buckets {
+            bucket.replace(None);
+        }
+        self.by_address.store(0, Ordering::Relaxed);
+        self.by_mark.store(0, Ordering::Relaxed);
     }
 
     /// Publishes the bucket of `key` anew, without what had the key, with `service`.

@@ -59,6 +59,8 @@ pub(crate) mod service {
     pub(crate) const F_ONE_PACKET: u32 = 0x4;
     /// `IP_VS_SVC_F_SCHED1`: `sh-fallback`, `mh-fallback`.
     pub(crate) const F_FALLBACK: u32 = 0x8;
+    /// `IP_VS_SVC_F_SCHED1` of a scheduler that remembers nothing: no connection entries.
+    pub(crate) const F_STATELESS: u32 = 0x8;
     /// `IP_VS_SVC_F_SCHED2`: `sh-port`, `mh-port`.
     pub(crate) const F_PORT: u32 = 0x10;
 

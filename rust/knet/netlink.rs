@@ -45,13 +45,13 @@ pub trait Dump: Send + 'static {
     /// The command number of its messages.
     fn command(&self) -> u8;
 
-    /// True when there is nothing left to tell.
-    fn is_done(&self) -> bool;
+    /// Finds the next item, if it has not been found yet; false when there is nothing left to tell.
+    fn find(&mut self) -> Result<bool>;
 
-    /// Writes the next item. The same item is asked for again after [`Full`].
+    /// Writes the item that was found. The same one is asked for again after [`Full`].
     fn write(&self, writer: &mut Writer<'_>) -> Result<(), Full>;
 
-    /// Goes on to the item after.
+    /// Goes on behind that item.
     fn advance(&mut self);
 }
 
@@ -364,24 +364,31 @@ unsafe extern "C" fn dump_continue<F: Family>(
         return EINVAL.to_errno();
     };
     let mut written = false;
-    while !dump.is_done() {
+    loop {
+        match dump.find() {
+            Ok(true) => {}
+            Ok(false) => break,
+            // What was written goes out first.
+            Err(_) if written => break,
+            Err(error) => return error.to_errno(),
+        }
         // SAFETY: both are valid during the call.
         let header = unsafe { bindings::knet_dump_header(skb, cb, dump.command()) };
-        if header.is_null() {
-            break;
-        }
-        if dump.write(&mut Writer(message, PhantomData)).is_err() {
-            // SAFETY: the header was started in this message.
-            unsafe { bindings::knet_dump_cancel(skb, header) };
+        let full = header.is_null() || dump.write(&mut Writer(message, PhantomData)).is_err();
+        if full {
+            if !header.is_null() {
+                // SAFETY: the header was started in this message.
+                unsafe { bindings::knet_dump_cancel(skb, header) };
+            }
+            if !written {
+                return EMSGSIZE.to_errno();
+            }
             break;
         }
         // SAFETY: as above.
         unsafe { bindings::knet_dump_end(skb, header) };
         dump.advance();
         written = true;
-    }
-    if !written && !dump.is_done() {
-        return EMSGSIZE.to_errno();
     }
     // SAFETY: valid during the call.
     unsafe { bindings::knet_dump_length(skb) as i32 }

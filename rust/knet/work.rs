@@ -88,3 +88,9 @@ pub fn seconds() -> u32 {
     // SAFETY: may be called anywhere.
     unsafe { bindings::knet_seconds() }
 }
+
+/// Microseconds since boot, by a clock that is worth tens of nanoseconds. Any context.
+pub fn microseconds() -> u64 {
+    // SAFETY: may be called anywhere.
+    unsafe { bindings::knet_microseconds() }
+}

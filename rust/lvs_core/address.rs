@@ -9,7 +9,7 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 ///
 /// IPv4 is held as an IPv4-mapped IPv6 address (RFC 4291, section 2.5.5.2), so that one comparison
 /// of two words serves both families. The bytes are in network order.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[repr(transparent)]
 pub struct Address([u64; 2]);
 
@@ -167,7 +167,7 @@ impl fmt::UpperHex for Address {
 }
 
 /// An address and a port.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 pub struct Endpoint {
     /// The address.
     pub address: Address,
@@ -210,13 +210,24 @@ impl fmt::UpperHex for Endpoint {
 pub struct Unsupported;
 
 /// An address family, numbered as `AF_INET` and `AF_INET6` (`linux/socket.h`).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 #[repr(u8)]
 pub enum Family {
     /// IPv4, `AF_INET`.
     V4 = 2,
     /// IPv6, `AF_INET6`.
     V6 = 10,
+}
+
+impl Family {
+    /// How many bits an address has.
+    #[inline]
+    pub const fn bits(self) -> u8 {
+        match self {
+            Self::V4 => 32,
+            Self::V6 => 128,
+        }
+    }
 }
 
 impl TryFrom<u16> for Family {
@@ -233,7 +244,7 @@ impl TryFrom<u16> for Family {
 }
 
 /// A transport protocol, numbered as in the IP header (`linux/in.h`, IANA protocol numbers).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 #[repr(u8)]
 pub enum Protocol {
     /// The Transmission Control Protocol, RFC 9293.

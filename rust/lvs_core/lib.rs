@@ -33,6 +33,8 @@
 pub mod address;
 pub mod checksum;
 pub mod defence;
+pub mod delay;
+pub mod extension;
 pub mod hash;
 pub mod icmp;
 pub mod netlink;
@@ -40,6 +42,7 @@ pub mod packet;
 pub mod rate;
 pub mod rewrite;
 pub mod scheduler;
+pub mod selection;
 pub mod split_order;
 pub mod state;
 pub mod timeout;

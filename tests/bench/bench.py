@@ -27,7 +27,10 @@ NAT_VIP6, DR_VIP6, TUN_VIP6 = (f"fd00:9::{n}" for n in range(1, 4))
 # One, since the few buckets of the kernel's table of neighbours would make a difference between several.
 SERVER6 = "fd00:1::11"
 CLIENT6 = "fd00:100::1"
-SCHEDULERS = ("rr", "wrr", "lc", "wlc", "sed", "nq", "fo", "ovf", "lblc", "lblcr", "dh", "sh", "mh", "twos", "oneip")
+SCHEDULERS = ("rr", "wrr", "lc", "wlc", "sed", "nq", "fo", "ovf", "lblc", "lblcr", "dh", "sh", "mh", "twos", "ewma", "oneip",
+              "oneip-stateless")
+# Those that the kernel's own director does not have.
+OURS = ("ewma", "oneip", "oneip-stateless")
 MODES = ("bare", "ip_vs", "ipvs_rs", "nftables")
 # Numbers of flows, and how many clients they come from. Clients and ports of each are coprime, so that counting
 # both up meets every pair.
@@ -159,6 +162,9 @@ class Bench:
     def service(self, vip, method, servers, scheduler="rr"):
         """Adds a service, for UDP and for TCP."""
         rules = []
+        if scheduler == "oneip-stateless":
+            # Which is not for NAT.
+            scheduler, method = "oneip -b flag-1", "-g"
         for option in ("-u", "-t"):
             rules.append(f"-A {option} {vip}:80 -s {scheduler}")
             rules += [f"-a {option} {vip}:80 -r {server}:80 {method} -w 1" for server in servers]
@@ -353,11 +359,11 @@ class Bench:
             self.cost(row, count, self.requests(count, NAT_VIP, Flows(number, random=True)), flows=number)
 
     def schedulers(self):
-        """New connections under each scheduler."""
+        """New connections under each scheduler; without entries every packet is like one."""
         for scheduler in SCHEDULERS:
             for servers in (4, 50, 200):
                 row = f"new-{scheduler}-{servers}"
-                if not self.wanted(row) or (scheduler == "oneip" and self.mode == "ip_vs"):
+                if not self.wanted(row) or (scheduler in OURS and self.mode == "ip_vs"):
                     continue
                 self.service(NEW_VIP, "-m", SERVERS[:servers], scheduler)
                 number = 100_000 if self.kernel == "uml" else 1000

@@ -28,6 +28,7 @@ export TIME_SCALE
 work=$(mktemp -d "${TMPDIR:-/tmp}/kselftest.XXXXXX")
 declare -A ask_in ask_out ask_pid
 servers_pid=
+drop_in_force=/run/modprobe.d/ipvs_rs.conf
 test_number=0
 failures=0
 finished=
@@ -118,6 +119,22 @@ check_soon() {
 	check_eq "$name" "$got" "$wanted"
 }
 
+# reported COMMAND…: its lines "pass NAME" and "fail NAME: WHY" as results.
+reported() {
+	local verdict name
+	"$@" 2>&1 | while read -r verdict name; do
+		case $verdict in
+		pass) report 0 "$name" ;;
+		fail)
+			note "${name#*: }"
+			report 1 "${name%%: *}"
+			;;
+		*) note "$verdict $name" ;;
+		esac
+	done
+	[ "${PIPESTATUS[0]}" -eq 0 ] || report 1 "$* ends well"
+}
+
 skip() {
 	test_number=$((test_number + 1))
 	printf 'ok %d - %s # SKIP %s\n' "$test_number" "$1" "$2"
@@ -160,7 +177,7 @@ clean_up() {
 	for pid in $(jobs -p); do kill "$pid" 2>/dev/null; done
 	wait 2>/dev/null
 	topology_down
-	rm -rf "$work"
+	rm -rf "$work" "$drop_in_force"
 	[ -n "$finished" ] || printf '# ended before its last line\n'
 }
 trap clean_up EXIT
@@ -245,6 +262,11 @@ unload_all() {
 		wait_for 20 rmmod "$name" || must rmmod "$name"
 	done
 	! loaded "$1" || wait_for 20 rmmod "$1" || must rmmod "$1"
+}
+
+# The names of the kernel's own director and its schedulers mean ours until the script ends, as after an installation.
+drop_in() {
+	[ "$IPVS_MODULE" != ipvs_rs ] || must install -D -m 644 /usr/share/ipvs_rs/ipvs_rs.conf "$drop_in_force"
 }
 
 module_path() {

@@ -113,7 +113,6 @@ cat >"$work/operations" <<'EOF'
 -C -n
 -Z -n
 -L -w 3
--L -c -t 10.1.0.1:80
 -L --timeout --stats
 --set 1 2
 --set -1 2 3

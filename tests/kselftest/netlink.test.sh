@@ -13,22 +13,6 @@ must module_load "$IPVS_MODULE"
 must ip netns add director
 must ip -n director link set lo up
 
-# reported COMMAND…: its lines "pass NAME" and "fail NAME: WHY" as results.
-reported() {
-	local verdict name
-	"$@" 2>&1 | while read -r verdict name; do
-		case $verdict in
-		pass) report 0 "$name" ;;
-		fail)
-			note "${name#*: }"
-			report 1 "${name%%: *}"
-			;;
-		*) note "$verdict $name" ;;
-		esac
-	done
-	[ "${PIPESTATUS[0]}" -eq 0 ] || report 1 "$* ends well"
-}
-
 # --- privileges ---------------------------------------------------------------------------------------------
 
 # Callers without privilege may not be able to read the place where the tests are.
@@ -60,5 +44,6 @@ flush
 
 reported on director python3 "$here/netlink_checks.py" bad
 reported on director python3 "$here/netlink_checks.py" dumps
+[ "$IPVS_MODULE" = ip_vs ] || reported on director python3 "$here/netlink_checks.py" apply
 check_eq 'nothing is left' "$(configuration)" ''
 finish

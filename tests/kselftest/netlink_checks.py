@@ -4,6 +4,9 @@
 
     bad        every command with bad input: the error, and that the table stays as it was
     dumps      listings while another process changes the table
+    filters    good and bad choices of connections: what is listed, or the error
+    apply      changes in one message, good and bad, and the table in one listing
+    walk       the list of connections while others come and go
     probe      the error of a listing and of adding a service, as whoever runs this
 
 The expected errors are those of the kernel's own director where it has a sensible one. With IPVS_MODULE=ip_vs
@@ -18,9 +21,11 @@ import struct
 import sys
 import time
 
-from nl import (ACK, DEL_DEST, DEL_SERVICE, DUMP, FLUSH, GET_CONFIG, GET_DEST, GET_INFO, GET_SERVICE, NESTED, NEW_DAEMON,
-                NEW_DEST, NEW_SERVICE, SERVICE, SET_CONFIG, SET_DEST, SET_INFO, SET_SERVICE, TIMEOUT_TCP, TIMEOUT_UDP,
-                ZERO, Family, address, attribute, be16, dst, key, parse, svc, u16, u32)
+from nl import (ACK, APPLY, CHANGE, CONN, CONNECTION, CONN_IDENTITY, DEL_DEST, DEL_SERVICE, DONE, DUMP, FLUSH,
+                GET_CONFIG, GET_CONNECTIONS, GET_DEST, GET_INFO, GET_MODULE, GET_SERVICE, GET_TABLE, MODULE_FEATURES,
+                MODULE_VERSION, NESTED, NEW_DAEMON, NEW_DEST, NEW_SERVICE, SERVICE, SET_CONFIG, SET_DEST, SET_INFO,
+                SET_SERVICE, TABLE_DEST, TABLE_SERVICE, TIMEOUT_TCP, TIMEOUT_UDP, ZERO, Family, Refused, address,
+                attribute, be16, change, conn, dst, key, nest, parse, svc, u16, u32, u8)
 
 THE_KERNELS_OWN = os.environ.get("IPVS_MODULE") == "ip_vs"
 # The kernel's own director takes this.
@@ -134,7 +139,7 @@ def other_cases():
     for command in (0, SET_INFO, FLUSH + 1, 99, 255):
         yield f"command {command}", command, b"", "EOPNOTSUPP"
     yield "a listing of destinations that is none", GET_DEST, key(), "EOPNOTSUPP"
-    yield "a synchronisation daemon without a state", NEW_DAEMON, b"", "EINVAL EOPNOTSUPP"
+    yield "a synchronisation daemon without a state", NEW_DAEMON, b"", "EINVAL EPROTONOSUPPORT"
     yield "zero an absent service", ZERO, key(**FREE), "ESRCH"
     yield "zero half a service", ZERO, key(port=None), "EINVAL"
     for kind in (TIMEOUT_TCP, TIMEOUT_UDP):
@@ -204,7 +209,7 @@ def check_tolerance(family):
     say(absent == [], "the destinations of an absent service are none", absent)
 
 
-def change(stop):
+def keep_changing(stop):
     """Adds and deletes services all over the table, and destinations of those that stay."""
     family = Family()
     while not stop.is_set():
@@ -230,7 +235,7 @@ def check_dumps(seconds=5.0):
     for port in servers:
         family.call(NEW_DEST, key(port=be16(1000)) + dst(port=port))
     stop = multiprocessing.Event()
-    process = multiprocessing.Process(target=change, args=(stop,), daemon=True)
+    process = multiprocessing.Process(target=keep_changing, args=(stop,), daemon=True)
     process.start()
     end = time.monotonic() + seconds * int(os.environ.get("TIME_SCALE", "1"))
     rounds, moving, wrong = 0, set(), []
@@ -256,6 +261,150 @@ def check_dumps(seconds=5.0):
     family.call(FLUSH)
 
 
+def filter_cases():
+    """Choices of connections that are refused: name, attributes, errors allowed."""
+    v4, v6 = socket.inet_aton("10.0.0.1"), socket.inet_pton(socket.AF_INET6, "fd00::1")
+    yield "half an attribute", b"\x08\x00\x03", "EINVAL"
+    yield "an attribute longer than its message", struct.pack("=HH", 64, CONNECTION) + bytes(8), "EINVAL"
+    yield "half an attribute in the nest", attribute(CONNECTION | NESTED, b"\x08\x00\x01"), "EINVAL"
+    yield "an attribute longer than its nest", \
+        attribute(CONNECTION | NESTED, struct.pack("=HH", 64, 1) + bytes(8)), "EINVAL"
+    yield "an attribute too short to be one", \
+        attribute(CONNECTION | NESTED, struct.pack("=HH", 2, 1) + bytes(8)), "EINVAL"
+    yield "an unknown attribute beside", attribute(60, b"later"), "EOPNOTSUPP"
+    for name in ("state", "expires", 0, 13, 60, 0x3FFF):
+        yield f"by {name}, which nobody can", nest(CONNECTION, CONN, {name: b"\1\0\0\0"}), "EOPNOTSUPP"
+    for size in (0, 2, 4):
+        yield f"a protocol of {size} octets", conn(protocol=bytes(size)), "EINVAL"
+    for end, right in (("client", v4), ("virtual", v6), ("server", v4)):
+        for size in (0, 1, 3, 5, 8, 15, 17, 64):
+            yield f"a {end} of {size} octets", conn(**{end: b"\1" * size}), "EINVAL"
+        for size in (0, 1, 3, 4):
+            yield f"a {end}'s port of {size} octets", conn(**{f"{end}_port": bytes(size)}), "EINVAL"
+        for size in (0, 2, 4):
+            yield f"a {end}'s prefix of {size} octets", conn(**{end: right, f"{end}_prefix": bytes(size)}), "EINVAL"
+        yield f"a {end}'s prefix that is too long", \
+            conn(**{end: right, f"{end}_prefix": u8(len(right) * 8 + 1)}), "EINVAL"
+        yield f"a {end}'s prefix of nothing", conn(**{f"{end}_prefix": u8(0)}), "EINVAL"
+    yield "an IPv4-mapped address", conn(client=bytes(10) + b"\xff\xff" + v4), "EINVAL"
+
+
+def check_filters():
+    """Bad choices are refused with a sentence, good ones choose; neither changes anything."""
+    table = Family()
+    before = table.table()
+    family = Family(name=b"ipvs_rs")
+    for name, data, wanted in filter_cases():
+        got = family.error(GET_CONNECTIONS, data, flags=DUMP)
+        say(got == wanted and family.sentence, name, f"{got} ({family.sentence!r}) instead of {wanted}")
+    for command in (0, 3, 99, 255):
+        got = family.error(command)
+        say(got == "EOPNOTSUPP", f"command {command} of the new family", got)
+    say(family.error(GET_CONNECTIONS) == "EOPNOTSUPP", "connections without a dump")
+    every = family.connections()
+    say(len(every) > 20, "all connections", len(every))
+
+    def chosen(name, which, condition):
+        got = {tuple(entry[kind] for kind in CONN_IDENTITY) for entry in family.connections(which)}
+        wanted = {tuple(entry[kind] for kind in CONN_IDENTITY) for entry in every if condition(entry)}
+        say(wanted and got == wanted, f"chosen: {name}", f"{len(got)} instead of {len(wanted)}")
+
+    for number in {entry[1] for entry in every}:
+        chosen(f"protocol {number[0]}", conn(protocol=number), lambda entry, number=number: entry[1] == number)
+    for name in ("client", "client_port", "virtual", "virtual_port", "server", "server_port"):
+        for value in sorted({entry[CONN[name]] for entry in every})[:5]:
+            chosen(f"{name} {value.hex()}", conn(**{name: value}),
+                   lambda entry, name=name, value=value: entry[CONN[name]] == value)
+    chosen("all IPv4 servers", conn(server=bytes(4), server_prefix=u8(0)), lambda entry: len(entry[8]) == 4)
+    chosen("all IPv6 servers", conn(server=bytes(16), server_prefix=u8(0)), lambda entry: len(entry[8]) == 16)
+    chosen("an empty nest", conn(), lambda entry: True)
+    chosen("an attribute twice, of which the last counts",
+           attribute(CONNECTION | NESTED, attribute(1, u8(99)) + attribute(1, u8(6))), lambda entry: entry[1] == u8(6))
+    say(family.connections(conn(protocol=u8(99))) == [], "a protocol that nobody has")
+    module = parse(family.call(GET_MODULE)[0][4:])
+    features = parse(module[MODULE_FEATURES])
+    say(module[MODULE_VERSION].endswith(b"\0") and b"connections\0" in features.values(), "version and features", module)
+    say(table.table() == before, "the table stays as it was")
+
+
+def check_apply():
+    """Changes in one message: up to the first that is refused; the table in one listing."""
+    table, family = Family(), Family(name=b"ipvs_rs")
+    table.call(FLUSH)
+
+    def applied(data):
+        """How many changes were carried out, and the error."""
+        try:
+            answers = family.call(APPLY, data)
+        except Refused as refused:
+            return refused.done, str(refused)
+        return struct.unpack("=I", parse(answers[0][4:])[DONE])[0], "0"
+
+    add = change(NEW_SERVICE, svc())
+    server = change(NEW_DEST, key() + dst())
+    say(applied(b"") == (0, "0"), "no change")
+    got = applied(add + server + change(NEW_SERVICE, svc(port=be16(81))))
+    say(got == (3, "0") and len(table.table()) == 2, "three changes", got)
+    before = table.table()
+    for name, data, wanted in (
+            ("half an attribute", b"\x08\x00\x06", (None, "EINVAL")),
+            ("something among them that is none", add + attribute(60, b"later"), (None, "EOPNOTSUPP")),
+            ("half an attribute in the last", change(FLUSH) + attribute(CHANGE | NESTED, b"\x08\x00\x01"), (None, "EINVAL")),
+            ("no command", attribute(CHANGE | NESTED, attribute(2, b"")), (0, "EINVAL")),
+            ("a command of no length", attribute(CHANGE | NESTED, attribute(1, b"")), (0, "EINVAL")),
+            ("a command that changes nothing", change(GET_INFO), (0, "EOPNOTSUPP")),
+            ("a listing", change(GET_SERVICE), (0, "EOPNOTSUPP")),
+            ("a command that nobody has", change(99), (0, "EOPNOTSUPP")),
+            ("half an attribute of its own", change(FLUSH, b"\x08\x00\x01"), (0, "EINVAL")),
+            ("a service twice, and what comes after", add + change(FLUSH), (0, "EEXIST"))):
+        got = applied(data)
+        say(got == wanted and family.sentence, f"changes: {name}", f"{got} ({family.sentence!r}) instead of {wanted}")
+        say(table.table() == before, f"changes: {name}: the table stays as it was")
+    got = applied(change(DEL_SERVICE, key(port=be16(81))) + server + change(FLUSH))
+    say(got == (1, "EEXIST") and len(table.table()) == 1, "changes up to the first that is refused", got)
+    for number in range(300):
+        table.call(NEW_SERVICE, svc(port=be16(1000 + number)))
+        table.call(NEW_DEST, key(port=be16(1000 + number)) + dst(port=be16(number)))
+    listed = [parse(body[4:]) for body in family.call(GET_TABLE, flags=DUMP)]
+    whole = [[parse(entry[TABLE_SERVICE]), []] if TABLE_SERVICE in entry else parse(entry[TABLE_DEST]) for entry in listed]
+    rows = []
+    for entry in whole:
+        if isinstance(entry, list):
+            rows.append(entry)
+        else:
+            rows[-1][1].append(entry)
+    # The 32-bit statistics are for old tools.
+    pieces = [[service, table.destinations(nest(SERVICE, {}, {kind: service[kind] for kind in (1, 2, 3, 4)}))]
+              for service in table.services()]
+    for row in pieces:
+        for entry in (row[0], *row[1]):
+            entry.pop(10)
+    say(rows == pieces and len(rows) == 301, "the table in one listing is that in pieces", f"{len(rows)} services")
+    say(applied(change(FLUSH)) == (1, "0") and table.table() == [], "flush among changes")
+
+
+def check_walk(seconds=15.0):
+    """The list of connections, read slowly while thousands come and go, has what stays once and nothing twice."""
+    family = Family(receive=8192, name=b"ipvs_rs")
+
+    def rows():
+        return collections.Counter(tuple(entry[kind] for kind in CONN_IDENTITY) for entry in family.connections())
+
+    stay = collections.Counter({row: 1 for row in rows() if row[0] == u8(socket.IPPROTO_TCP)})
+    end = time.monotonic() + seconds * int(os.environ.get("TIME_SCALE", "1"))
+    sizes, wrong = [], []
+    while time.monotonic() < end:
+        listed = rows()
+        sizes.append(len(listed))
+        twice = sum(number > 1 for number in listed.values())
+        missed = len(stay - listed)
+        if twice or missed:
+            wrong.append(f"{missed} missed, {twice} twice")
+    say(len(stay) > 60, "connections that stay", len(stay))
+    say(len(sizes) > 3 and max(sizes) > 2 * min(sizes), "the list was read while they came and went", sizes)
+    say(not wrong, "what stays is in every list once, nothing is twice", f"{len(wrong)} of {len(sizes)}: {wrong[:3]}")
+
+
 def probe():
     """What the caller may do: the error of a listing, of adding, of a flush."""
     try:
@@ -267,4 +416,4 @@ def probe():
 
 
 if __name__ == "__main__":
-    {"bad": check_bad, "dumps": check_dumps, "probe": probe}[sys.argv[1]]()
+    {"bad": check_bad, "dumps": check_dumps, "filters": check_filters, "apply": check_apply, "walk": check_walk, "probe": probe}[sys.argv[1]]()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The IPVS generic netlink family, octet by octet: so that messages can be wrong in every way.
+"""The generic netlink families IPVS and ipvs_rs, octet by octet: so that messages can be wrong in every way.
 
 Here belongs the wire format. Never here: what a director should answer; that is netlink_checks.py's.
 """
@@ -13,7 +13,9 @@ NETLINK_GENERIC = 16
 CONTROLLER, GET_FAMILY, FAMILY_ID, FAMILY_NAME = 16, 3, 1, 2
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 REQUEST, MULTI, ACK, DUMP_INTR, DUMP = 0x1, 0x2, 0x4, 0x10, 0x300
+ACK_TLVS = 0x200
 NESTED = 0x8000
+SOL_NETLINK, CAP_ACK, EXT_ACK = 270, 10, 11
 
 # Commands of the family.
 (NEW_SERVICE, SET_SERVICE, DEL_SERVICE, GET_SERVICE, NEW_DEST, SET_DEST, DEL_DEST, GET_DEST,
@@ -21,6 +23,14 @@ NESTED = 0x8000
 
 # Attributes of a command.
 SERVICE, DEST, DAEMON, TIMEOUT_TCP, TIMEOUT_TCP_FIN, TIMEOUT_UDP = range(1, 7)
+
+# The family "ipvs_rs": commands, attributes of a message, and of a connection.
+GET_MODULE, GET_CONNECTIONS, GET_TABLE, APPLY = 1, 2, 3, 4
+MODULE_VERSION, MODULE_FEATURES, CONNECTION, TABLE_SERVICE, TABLE_DEST, CHANGE, DONE = range(1, 8)
+CONN = {"protocol": 1, "state": 2, "expires": 3, "client": 4, "client_port": 5, "virtual": 6, "virtual_port": 7,
+        "server": 8, "server_port": 9, "client_prefix": 10, "virtual_prefix": 11, "server_prefix": 12}
+# What tells connections apart.
+CONN_IDENTITY = (1, 4, 5, 6, 7, 8, 9)
 
 # Attributes of a service and of a destination, by the names used in the checks.
 SVC = {"af": 1, "protocol": 2, "addr": 3, "port": 4, "fwmark": 5, "sched": 6, "flags": 7, "timeout": 8,
@@ -101,6 +111,16 @@ def key(**changes):
     return nest(SERVICE, SVC, service(**absent | changes))
 
 
+def conn(**fields):
+    """The attribute for a connection with these fields."""
+    return nest(CONNECTION, CONN, fields)
+
+
+def change(command, data=b""):
+    """The attribute for a command of the family IPVS among changes."""
+    return attribute(CHANGE | NESTED, attribute(1, u8(command)) + attribute(2 | NESTED, data))
+
+
 def parse(data):
     """The attributes in some octets, as a dictionary; raises ValueError when they are malformed."""
     found = {}
@@ -123,6 +143,8 @@ class Refused(Exception):
 
     def __init__(self, code):
         # This number has two names.
+        # How many changes were carried out before, where the answer said so.
+        self.done = None
         super().__init__("EOPNOTSUPP" if code == errno.EOPNOTSUPP else errno.errorcode.get(code, str(code)))
         self.code = code
 
@@ -130,17 +152,22 @@ class Refused(Exception):
 class Family:
     """A socket that speaks with the family."""
 
-    def __init__(self, receive=16384):
+    def __init__(self, receive=16384, name=b"IPVS"):
         self.sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_GENERIC)
         self.sock.settimeout(10 * int(os.environ.get("TIME_SCALE", "1")))
         self.sock.bind((0, 0))
+        # Errors come with the header of the request and with what the kernel says of them.
+        self.sock.setsockopt(SOL_NETLINK, CAP_ACK, 1)
+        self.sock.setsockopt(SOL_NETLINK, EXT_ACK, 1)
         self.receive = receive
         self.sequence = 0
+        # What the kernel said of the last error.
+        self.sentence = ""
         # From the list of all families: to ask for one by its name loads a module that has it.
         self.number = None
         for body in self.talk(CONTROLLER, struct.pack("=BBH", GET_FAMILY, 1, 0), DUMP):
             family = parse(body[4:])
-            if family[FAMILY_NAME] == b"IPVS\0":
+            if family[FAMILY_NAME] == name + b"\0":
                 self.number = struct.unpack("=H", family[FAMILY_ID])[0]
         if self.number is None:
             raise Refused(errno.ENOENT)
@@ -158,7 +185,7 @@ class Family:
         while True:
             data = self.sock.recv(self.receive)
             while data:
-                size, kind, _, sequence, _ = struct.unpack_from("=IHHII", data)
+                size, kind, flags, sequence, _ = struct.unpack_from("=IHHII", data)
                 if size < 16 or size > len(data):
                     raise ValueError("a message longer than its datagram")
                 body = data[16:size]
@@ -167,8 +194,13 @@ class Family:
                     continue
                 if kind == NLMSG_ERROR:
                     code = -struct.unpack_from("=i", body)[0]
+                    details = parse(body[20:]) if flags & ACK_TLVS else {}
+                    self.sentence = details.get(1, b"").rstrip(b"\0").decode()
                     if code:
-                        raise Refused(code)
+                        refused = Refused(code)
+                        if found and DONE in (answer := parse(found[0][4:])):
+                            refused.done = struct.unpack("=I", answer[DONE])[0]
+                        raise refused
                     return found
                 if kind == NLMSG_DONE:
                     code = -struct.unpack_from("=i", body)[0] if len(body) >= 4 else 0
@@ -196,6 +228,10 @@ class Family:
     def destinations(self, which):
         """All destinations of a service, given by its attribute, from a dump."""
         return [parse(parse(body[4:])[DEST]) for body in self.call(GET_DEST, which, flags=DUMP)]
+
+    def connections(self, which=b""):
+        """The connections that are chosen as dictionaries, from a dump."""
+        return [parse(parse(body[4:])[CONNECTION]) for body in self.call(GET_CONNECTIONS, which, flags=DUMP)]
 
     def table(self):
         """The whole configuration in a form that can be compared."""

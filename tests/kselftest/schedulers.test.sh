@@ -14,7 +14,7 @@ client_up client
 client_up load client 10.0.0.2
 servers_up A B C
 
-all='rr wrr lc wlc sed nq fo ovf lblc lblcr dh sh mh twos oneip'
+all='rr wrr lc wlc sed nq fo ovf lblc lblcr dh sh mh twos ewma oneip'
 # Connections outlive their service, and a destination that comes back takes them back: every service has a port of
 # its own.
 vip=10.1.0.100
@@ -166,6 +166,19 @@ begun() {
 }
 check_eq 'rr: in order, from anywhere' "$(begun rr 'A B C')" '12, from several'
 check_eq 'wrr: in order, from anywhere' "$(begun wrr 'A A B A B C')" '12, from several'
+
+# --- the example of the documentation ----------------------------------------------------------------------
+
+# Built by itself, against what ipvs_rs was built with.
+service -t 10.1.0.101:8080 first -- A:m:1:80 B:i:1 C:g:1
+check 'first: loaded by its name' loaded "${IPVS_MODULE}_first"
+check_eq 'first: the first server has all' "$(client get tcp 10.1.0.101 8080 4)" 'A A A A'
+must destination -e -t 10.1.0.101:8080 A:m:0:80
+check_eq 'first: the next one when it is quiesced' "$(client get tcp 10.1.0.101 8080 4)" 'B B B B'
+must destination -d -t 10.1.0.101:8080 B:i:1
+check_eq 'first: the next one when it is gone' "$(client get tcp 10.1.0.101 8080 4)" 'C C C C'
+must lvs -D -t 10.1.0.101:8080
+check 'first: its module goes' wait_for 10 rmmod "${IPVS_MODULE}_first"
 
 # --- changes under load ------------------------------------------------------------------------------------
 

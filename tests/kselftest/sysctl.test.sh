@@ -4,6 +4,8 @@
 # The settings in net.ipv4.vs: names, defaults and ranges, and what each does to connections.
 # timeout: 240
 
+# Functions are called through eval and wait_for.
+# shellcheck disable=SC2016,SC2086,SC2317
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -23,7 +25,7 @@ set_to() { on director bash -c "echo '$2' >$settings/$1"; }
 status() { on director sed -n "s/^$1:\t//p" /proc/net/ip_vs_status; }
 # states ADDRESS [PORT]: those of the address's connections.
 states() {
-	on director awk -v to="$(printf '%02X' ${1//./ })" -v port="$(printf '%04X' "${2:-80}")" \
+	on director awk -v to="$(printf '%02X%02X%02X%02X' ${1//./ })" -v port="$(printf '%04X' "${2:-80}")" \
 		'$4 == to && $5 == port { print $8 }' /proc/net/ip_vs_conn | sort | uniq -c | xargs
 }
 ours() { [ "$IPVS_MODULE" != ip_vs ]; }
@@ -31,7 +33,6 @@ ours() { [ "$IPVS_MODULE" != ip_vs ]; }
 # --- values ----------------------------------------------------------------------------------------------------
 
 # tries NAME VALUE…: what it was, then for each value what it is after setting that, with a ! where that was refused.
-# shellcheck disable=SC2016
 tries='read -r was <"$0"; printf %s "$was"
 	for value; do
 		refused=
@@ -44,11 +45,10 @@ while read -r name default good bad; do
 	# The kernel's own director takes any number in most places.
 	if ours; then
 		bad+=,x,4294967297
-		for value in ${bad//,/ }; do wanted+=" ${good##*,}!"; done
+		for _ in ${bad//,/ }; do wanted+=" ${good##*,}!"; done
 	else
 		bad=
 	fi
-	# shellcheck disable=SC2086
 	check_eq "$name: default, values, what is refused" \
 		"$(on director bash -c "$tries" "$settings/$name" ${good//,/ } ${bad//,/ })" "$wanted"
 done <<-'END'

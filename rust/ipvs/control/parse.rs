@@ -47,7 +47,8 @@ impl From<AttributeError> for Refusal {
     }
 }
 
-fn need<'a>(
+/// The attribute of this kind, which must be there.
+pub(super) fn need<'a>(
     attributes: &Attributes<'a>,
     kind: u16,
     message: &'static CStr,
@@ -109,47 +110,54 @@ pub(super) struct ServiceDetails {
 }
 
 impl ServiceDetails {
-    /// The settings that result from `present` ones.
-    pub(super) fn over(&self, present: service::Settings) -> service::Settings {
-        service::Settings {
-            flags: (present.flags & !self.mask | self.flags & self.mask) & !uapi::service::F_HASHED,
+    /// The settings that result from `present` ones. Whether they go together is seen here only, since a flag
+    /// may be one that stays.
+    pub(super) fn over(
+        &self,
+        present: service::Settings,
+        key: &Key,
+    ) -> Result<service::Settings, Refusal> {
+        use uapi::service::{F_HASHED, F_PERSISTENT};
+
+        let flags = (present.flags & !self.mask | self.flags & self.mask) & !F_HASHED;
+        if flags & F_PERSISTENT != 0 {
+            if self.timeout == 0 || self.timeout > MAX_SECONDS {
+                return Err(Refusal::new(
+                    EINVAL,
+                    c"the persistence timeout is out of range",
+                ));
+            }
+            let is_mask = match key.family() {
+                Family::V4 => {
+                    let mask = u32::from_be(self.netmask);
+                    mask.leading_ones() + mask.trailing_zeros() == u32::BITS
+                }
+                Family::V6 => (1..=128).contains(&self.netmask),
+            };
+            if !is_mask || self.netmask == 0 {
+                return Err(Refusal::new(
+                    EINVAL,
+                    c"the persistence granularity is no netmask or prefix length",
+                ));
+            }
+        }
+        Ok(service::Settings {
+            flags,
             timeout: self.timeout,
             netmask: self.netmask,
-        }
+        })
     }
 }
 
 /// The rest of a service's nest, for adding and editing.
 pub(super) fn service_details(nest: &Attributes<'_>, key: &Key) -> Result<ServiceDetails, Refusal> {
-    use uapi::service::{FLAGS, F_ONE_PACKET, F_PERSISTENT, NETMASK, PE_NAME, SCHED_NAME, TIMEOUT};
+    use uapi::service::{FLAGS, F_ONE_PACKET, NETMASK, PE_NAME, SCHED_NAME, TIMEOUT};
 
     let scheduler = need(nest, SCHED_NAME, c"no scheduler given")?.string()?;
     let (flags, mask) = need(nest, FLAGS, c"no flags given")?.flags_mask()?;
     let timeout = need(nest, TIMEOUT, c"no persistence timeout given")?.u32()?;
     let netmask = need(nest, NETMASK, c"no persistence netmask given")?.u32()?;
-    let set = flags & mask;
-    if set & F_PERSISTENT != 0 {
-        if timeout == 0 || timeout > MAX_SECONDS {
-            return Err(Refusal::new(
-                EINVAL,
-                c"the persistence timeout is out of range",
-            ));
-        }
-        let is_mask = match key.family() {
-            Family::V4 => {
-                let mask = u32::from_be(netmask);
-                mask.leading_ones() + mask.trailing_zeros() == u32::BITS
-            }
-            Family::V6 => (1..=128).contains(&netmask),
-        };
-        if !is_mask || netmask == 0 {
-            return Err(Refusal::new(
-                EINVAL,
-                c"the persistence granularity is no netmask or prefix length",
-            ));
-        }
-    }
-    if set & F_ONE_PACKET != 0
+    if flags & mask & F_ONE_PACKET != 0
         && matches!(
             key,
             Key::Address {

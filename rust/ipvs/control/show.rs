@@ -12,6 +12,23 @@ use crate::{
 use knet::netlink::{Full, Writer};
 use lvs_core::Address;
 
+/// What differs between the families.
+pub(super) struct Form {
+    /// The attribute that holds a service.
+    pub(super) service: u16,
+    /// The attribute that holds a destination.
+    pub(super) destination: u16,
+    /// Statistics are there in 32 bits too, as old tools read them.
+    pub(super) short_statistics: bool,
+}
+
+/// In the family "IPVS".
+pub(super) const IPVS: Form = Form {
+    service: uapi::message::SERVICE,
+    destination: uapi::message::DEST,
+    short_statistics: true,
+};
+
 /// Addresses travel in a field that has room for both families.
 fn address(address: Address) -> [u8; 16] {
     let mut field = [0; 16];
@@ -23,7 +40,7 @@ fn address(address: Address) -> [u8; 16] {
 }
 
 /// A service as the answer to GET_SERVICE tells it.
-pub(super) fn service(writer: &mut Writer<'_>, service: &Service) -> Result<(), Full> {
+pub(super) fn service(writer: &mut Writer<'_>, form: &Form, service: &Service) -> Result<(), Full> {
     use uapi::service::{
         ADDR, AF, FLAGS, FWMARK, NETMASK, PORT, PROTOCOL, SCHED_NAME, STATS, STATS64, TIMEOUT,
     };
@@ -31,7 +48,7 @@ pub(super) fn service(writer: &mut Writer<'_>, service: &Service) -> Result<(), 
     let settings = service.settings();
     let traffic = service.traffic();
     let name = service.scheduler_name();
-    writer.nest(uapi::message::SERVICE, |writer| {
+    writer.nest(form.service, |writer| {
         match service.key {
             Key::Address { protocol, endpoint } => {
                 writer.u16(AF, endpoint.address.family() as u16)?;
@@ -52,13 +69,19 @@ pub(super) fn service(writer: &mut Writer<'_>, service: &Service) -> Result<(), 
         writer.put(FLAGS, &[a, b, c, d, 0xff, 0xff, 0xff, 0xff])?;
         writer.u32(TIMEOUT, settings.timeout)?;
         writer.u32(NETMASK, settings.netmask)?;
-        statistics(writer, STATS, &traffic)?;
+        if form.short_statistics {
+            statistics(writer, STATS, &traffic)?;
+        }
         statistics64(writer, STATS64, &traffic)
     })
 }
 
 /// A destination as the answer to GET_DEST tells it.
-pub(super) fn destination(writer: &mut Writer<'_>, server: &RealServer) -> Result<(), Full> {
+pub(super) fn destination(
+    writer: &mut Writer<'_>,
+    form: &Form,
+    server: &RealServer,
+) -> Result<(), Full> {
     use uapi::destination::{
         ACTIVE_CONNS, ADDR, ADDR_FAMILY, FWD_METHOD, INACT_CONNS, L_THRESH, PERSIST_CONNS, PORT,
         STATS, STATS64, TUN_FLAGS, TUN_PORT, TUN_TYPE, U_THRESH, WEIGHT,
@@ -66,7 +89,7 @@ pub(super) fn destination(writer: &mut Writer<'_>, server: &RealServer) -> Resul
 
     let settings = server.settings();
     let traffic = server.statistics.traffic();
-    writer.nest(uapi::message::DEST, |writer| {
+    writer.nest(form.destination, |writer| {
         writer.put(ADDR, &address(server.endpoint.address))?;
         writer.u16_be(PORT, server.endpoint.port)?;
         writer.u32(FWD_METHOD, settings.forwarding as u32)?;
@@ -80,7 +103,9 @@ pub(super) fn destination(writer: &mut Writer<'_>, server: &RealServer) -> Resul
         writer.u32(INACT_CONNS, server.inactive())?;
         writer.u32(PERSIST_CONNS, server.templates())?;
         writer.u16(ADDR_FAMILY, server.endpoint.address.family() as u16)?;
-        statistics(writer, STATS, &traffic)?;
+        if form.short_statistics {
+            statistics(writer, STATS, &traffic)?;
+        }
         statistics64(writer, STATS64, &traffic)
     })
 }

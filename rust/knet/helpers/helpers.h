@@ -184,6 +184,7 @@ void knet_call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *));
 void knet_rcu_barrier(void);
 void knet_synchronize_rcu(void);
 u32 knet_seconds(void);
+u64 knet_microseconds(void);
 u32 knet_until_next_second(void);
 
 struct knet_work {

@@ -6,6 +6,7 @@
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/spinlock.h>
+#include <linux/timekeeping.h>
 
 #include "helpers.h"
 
@@ -66,6 +67,12 @@ void knet_synchronize_rcu(void)
 u32 knet_seconds(void)
 {
 	return (u32)((jiffies - INITIAL_JIFFIES) / HZ);
+}
+
+/* Microseconds since boot, finely; reads a clock. */
+u64 knet_microseconds(void)
+{
+	return ktime_to_us(ktime_get());
 }
 
 /* Milliseconds until knet_seconds() tells the next second, rounded up. */

@@ -14,6 +14,7 @@
 //! the old list may then count against the new one's sequence, by at most one place).
 
 mod dh;
+mod ewma;
 mod fo;
 mod lblc;
 mod lc;
@@ -27,11 +28,13 @@ mod rr;
 mod sed;
 mod sh;
 mod slots;
+mod two;
 mod twos;
 mod wlc;
 mod wrr;
 
 pub use dh::DestinationHashing;
+pub use ewma::{LeastPeakDelay, PeakEwma};
 pub use fo::{GreatestWeight, WeightedFailover};
 pub use lblc::{LocalityBasedLeastConnection, LocalityBasedWithReplication};
 pub use lc::{FewestConnections, LeastConnection};
@@ -43,11 +46,12 @@ pub use ranked::{Order, Ranked};
 pub use rr::RoundRobin;
 pub use sed::{ShortestDelay, ShortestExpectedDelay};
 pub use sh::SourceHashing;
+pub use two::BestOfTwo;
 pub use twos::PowerOfTwoChoices;
 pub use wlc::{FewestForWeight, WeightedLeastConnection};
 pub use wrr::WeightedRoundRobin;
 
-use crate::{Endpoint, Protocol};
+use crate::{delay::Delay, Endpoint, Protocol};
 use core::sync::atomic::AtomicU64;
 
 /// A scheduling algorithm. There is one value per virtual service, which keeps the service's place
@@ -55,6 +59,11 @@ use core::sync::atomic::AtomicU64;
 pub trait Algorithm: Send + Sync + 'static {
     /// Whether [`Self::load_changed`] is to be called.
     const FOLLOWS_LOADS: bool = false;
+    /// Whether it asks for [`Server::delay`], so that delays are to be measured.
+    const MEASURES_DELAYS: bool = false;
+    /// Whether each packet of a flow may be asked for instead of the first alone, so that nothing needs
+    /// to be remembered: the choice depends on nothing but the flow, the servers and their weights.
+    const MAY_BE_STATELESS: bool = false;
 
     /// A fresh one, for a new service. `seed` is random.
     fn new(seed: u64) -> Self;
@@ -131,6 +140,11 @@ pub trait Server {
     }
     /// The server has reached its upper threshold of connections and takes none.
     fn overloaded(&self) -> bool;
+    /// The delay of its answers to new connections, where that is measured.
+    #[inline]
+    fn delay(&self) -> Delay {
+        Delay::default()
+    }
 }
 
 /// How the list of servers changed.
@@ -161,7 +175,7 @@ impl Change {
 
 /// The weight of a server that can take a connection, or `None`.
 #[inline]
-fn capacity<S: Server>(server: &S) -> Option<u32> {
+pub fn capacity<S: Server>(server: &S) -> Option<u32> {
     match server.weight() {
         0 => None,
         _ if server.overloaded() => None,

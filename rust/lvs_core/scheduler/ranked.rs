@@ -7,6 +7,9 @@ use core::{cmp::Ordering, marker::PhantomData, sync::atomic::AtomicU64};
 
 /// An order of servers.
 pub trait Order: Send + Sync + 'static {
+    /// See [`Algorithm::MEASURES_DELAYS`].
+    const MEASURES_DELAYS: bool = false;
+
     /// The weight of a server that may be chosen, or `None`.
     #[inline]
     fn capacity<S: Server>(server: &S) -> Option<u32> {

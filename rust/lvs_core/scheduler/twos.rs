@@ -2,79 +2,10 @@
 
 //! The power of two choices.
 
-use super::{below, slots, Algorithm, Change, FewestForWeight, Flow, List, Order, Server};
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use super::{BestOfTwo, FewestForWeight};
 
 /// The power of two choices (M. Mitzenmacher, "The Power of Two Choices in Randomized Load
 /// Balancing", 1996): two servers are drawn at random, in proportion to their weights, and the one
 /// with fewer connections for its weight is taken, as
 /// [`WeightedLeastConnection`](super::WeightedLeastConnection) compares.
-#[derive(Debug)]
-pub struct PowerOfTwoChoices {
-    /// The state of SplitMix64 (G. Steele et al., "Fast Splittable Pseudorandom Number Generators",
-    /// 2014), a counter, so that each draw takes one atomic addition.
-    state: AtomicU64,
-}
-
-impl PowerOfTwoChoices {
-    #[inline]
-    fn random(&self) -> u64 {
-        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
-        let mut z = self.state.fetch_add(STEP, Relaxed).wrapping_add(STEP);
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-}
-
-impl Algorithm for PowerOfTwoChoices {
-    fn new(seed: u64) -> Self {
-        Self {
-            state: AtomicU64::new(seed),
-        }
-    }
-
-    /// For each server the sum of the weights up to its own.
-    fn words(servers: usize, _former: usize) -> usize {
-        servers
-    }
-
-    fn changed<S: Server>(&self, list: &List<'_, S>, _former: &[AtomicU64], _change: Change) {
-        let mut sum: u64 = 0;
-        for (server, word) in list.servers.iter().zip(list.memory) {
-            sum = sum.wrapping_add(u64::from(server.weight()));
-            word.store(sum, Relaxed);
-        }
-    }
-
-    #[inline]
-    fn select<S: Server>(&self, list: &List<'_, S>, _flow: &Flow) -> Option<usize> {
-        let sum_to = |index: usize| list.memory.get(index).map_or(0, |word| word.load(Relaxed));
-        let total = sum_to(list.servers.len().checked_sub(1)?);
-        let of = |number: u64| {
-            list.memory
-                .partition_point(|word| word.load(Relaxed) <= number)
-        };
-        let first = of(below(self.random(), total));
-        // The second is drawn from what the first one leaves.
-        let begin = first.checked_sub(1).map_or(0, sum_to);
-        let width = sum_to(first).wrapping_sub(begin);
-        let number = below(self.random(), total.wrapping_sub(width));
-        let second = of(match number < begin {
-            true => number,
-            false => number.wrapping_add(width),
-        });
-        let look = |index: usize| {
-            let server = list.servers.get(index)?;
-            Some((server, super::capacity(server)?))
-        };
-        match (look(first), look(second)) {
-            (Some(one), Some(other)) if FewestForWeight::compare(other, one).is_lt() => {
-                Some(second)
-            }
-            (Some(_), _) => Some(first),
-            (None, Some(_)) => Some(second),
-            (None, None) => slots::from(list.servers, first.min(list.servers.len())),
-        }
-    }
-}
+pub type PowerOfTwoChoices = BestOfTwo<FewestForWeight>;

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The kernel's connection listing, /proc/net/ip_vs_conn.
+//! Connections, and which of them are wanted.
 //!
-//! Belongs here: reading the file's lines. Never: how connections are shown.
+//! Belongs here: what a connection is, and reading the listing that every module offers,
+//! /proc/net/ip_vs_conn. Never: how connections are shown, nor netlink.
 
+use std::io::{self, BufRead};
 use std::net::{IpAddr, Ipv4Addr};
+
+use lvs_core::selection::{BadPrefix, Ends, Pattern};
+use lvs_core::{Address, Endpoint};
 
 use crate::model::Protocol;
 
@@ -34,26 +39,120 @@ impl Connection {
     /// The protocol, where it is one with port names.
     #[must_use]
     pub fn known_protocol(&self) -> Option<Protocol> {
-        [Protocol::Tcp, Protocol::Udp, Protocol::Sctp]
+        PROTOCOLS
             .into_iter()
             .find(|protocol| protocol.to_string() == self.protocol)
     }
 }
 
-/// Reads all lines after the heading.
+const PROTOCOLS: [Protocol; 3] = [Protocol::Tcp, Protocol::Udp, Protocol::Sctp];
+
+/// The name of a protocol's number in /proc/net/ip_vs_conn. 0 is that of a template for all of them.
+#[must_use]
+pub fn protocol_name(number: u8) -> String {
+    match Protocol::from(u16::from(number)) {
+        Protocol::Other(0) => "IP".to_owned(),
+        Protocol::Other(other) => other.to_string(),
+        known => known.to_string(),
+    }
+}
+
+/// What one end of a connection is to be; what is absent does not matter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct End {
+    /// The address.
+    pub address: Option<IpAddr>,
+    /// How many bits of it count; all when absent. Goes with an address only, and is not longer.
+    pub prefix: Option<u8>,
+    /// The port.
+    pub port: Option<u16>,
+}
+
+impl End {
+    fn pattern(&self) -> Result<Pattern, BadPrefix> {
+        Pattern::new(self.address.map(own), self.prefix, self.port)
+    }
+}
+
+/// Which connections are wanted: all, unless something is said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// The protocol.
+    pub protocol: Option<Protocol>,
+    /// The client.
+    pub client: End,
+    /// The virtual address and port.
+    pub service: End,
+    /// The real server.
+    pub server: End,
+}
+
+impl Selection {
+    /// For a module that tells all connections: whether this is one that is wanted.
+    #[must_use]
+    pub fn matches(&self, connection: &Connection) -> bool {
+        let end = |&(address, port): &(IpAddr, u16)| Endpoint::new(own(address), port);
+        let number = |protocol| u8::try_from(u16::from(protocol)).unwrap_or(u8::MAX);
+        let ends = Ends {
+            protocol: connection.known_protocol().map_or(0, number),
+            client: end(&connection.source),
+            service: end(&connection.service),
+            server: end(&connection.destination),
+        };
+        let (Ok(client), Ok(service), Ok(server)) = (
+            self.client.pattern(),
+            self.service.pattern(),
+            self.server.pattern(),
+        ) else {
+            return false;
+        };
+        lvs_core::selection::Selection {
+            protocol: self.protocol.map(number),
+            client,
+            service,
+            server,
+        }
+        .matches(&ends)
+    }
+}
+
+fn own(address: IpAddr) -> Address {
+    match address {
+        IpAddr::V4(address) => Address::from_v4(address.octets()),
+        IpAddr::V6(address) => Address::from_v6(address.octets()),
+    }
+}
+
+/// Why a listing was not read to its end.
+#[derive(Debug)]
+pub enum Broken {
+    /// It cannot be read on.
+    Input(io::Error),
+    /// A line is none of a connection.
+    Line(String),
+    /// Who got the connections wants no more.
+    Output(io::Error),
+}
+
+/// Reads all lines after the heading and gives each connection to `each`.
 ///
 /// # Errors
 ///
-/// The first line that is none of a connection.
-pub fn parse(text: &str) -> Result<Vec<Connection>, String> {
-    text.lines()
-        .skip(1)
-        .filter(|line| !line.trim().is_empty())
-        .map(|line| {
-            connection(line)
-                .ok_or_else(|| format!("{FILE} has a line that is no connection: {line:?}"))
-        })
-        .collect()
+/// The first line that is none of a connection, or what went wrong with reading or writing.
+pub fn read(
+    listing: impl BufRead,
+    each: &mut dyn FnMut(Connection) -> io::Result<()>,
+) -> Result<(), Broken> {
+    for line in listing.lines().skip(1) {
+        let line = line.map_err(Broken::Input)?;
+        if !line.trim().is_empty() {
+            let connection = connection(&line).ok_or_else(|| {
+                Broken::Line(format!("{FILE} has a line that is no connection: {line:?}"))
+            })?;
+            each(connection).map_err(Broken::Output)?;
+        }
+    }
+    Ok(())
 }
 
 fn connection(line: &str) -> Option<Connection> {
@@ -93,16 +192,27 @@ fn port(word: &str) -> Option<u16> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
 
-    const LISTING: &str = "\
+    /// Connections of both families, as /proc/net/ip_vs_conn has them.
+    pub const LISTING: &str = "\
 Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Expires PEName PEData
 TCP 0A010001 ACB0 0A010001 0050 2001:0db8:0000:0000:0000:0000:0000:0099 0050 SYN_RECV         56
 UDP C0000201 13C4 0A010002 13C4 0A000009 13C4 UDP             118 sip call-1@example.net
 ";
+
+    /// All connections of a listing.
+    pub fn parse(text: &str) -> Result<Vec<Connection>, Broken> {
+        let mut all = Vec::new();
+        read(text.as_bytes(), &mut |connection| {
+            all.push(connection);
+            Ok(())
+        })?;
+        Ok(all)
+    }
 
     #[test]
     fn both_families_and_engine_data() {
@@ -122,9 +232,53 @@ UDP C0000201 13C4 0A010002 13C4 0A000009 13C4 UDP             118 sip call-1@exa
     }
 
     #[test]
+    fn the_wanted_ones() {
+        let all = parse(LISTING).unwrap();
+        let wanted = |selection: Selection| -> Vec<bool> {
+            all.iter()
+                .map(|connection| selection.matches(connection))
+                .collect()
+        };
+        let end = |address: &str, prefix, port| End {
+            address: Some(address.parse().unwrap()),
+            prefix,
+            port,
+        };
+        assert_eq!(wanted(Selection::default()), [true, true]);
+        let udp = Selection {
+            protocol: Some(Protocol::Udp),
+            ..Selection::default()
+        };
+        assert_eq!(wanted(udp), [false, true]);
+        let server = Selection {
+            server: end("2001:db8::", Some(32), Some(80)),
+            ..Selection::default()
+        };
+        assert_eq!(wanted(server), [true, false]);
+        let client = Selection {
+            client: end("192.0.2.1", None, None),
+            ..Selection::default()
+        };
+        assert_eq!(wanted(client), [false, true]);
+    }
+
+    #[test]
     fn a_broken_line_is_named() {
-        let error = parse("heading\nTCP 0A010001 ACB0\n").unwrap_err();
-        assert!(error.contains("TCP 0A010001 ACB0"), "{error}");
+        match parse("heading\nTCP 0A010001 ACB0\n") {
+            Err(Broken::Line(line)) => assert!(line.contains("TCP 0A010001 ACB0"), "{line}"),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn who_wants_no_more_gets_no_more() {
+        let mut got = 0;
+        let broken = read(LISTING.as_bytes(), &mut |_| {
+            got += 1;
+            Err(io::ErrorKind::BrokenPipe.into())
+        });
+        assert!(matches!(broken, Err(Broken::Output(_))));
+        assert_eq!(got, 1);
     }
 
     proptest! {

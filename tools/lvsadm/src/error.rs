@@ -6,6 +6,7 @@
 //! wording of single options (that is `parse` and `cli`).
 
 use std::fmt;
+use std::io;
 use std::process::ExitCode;
 
 use crate::model::{
@@ -22,6 +23,8 @@ pub enum Error {
     Clap(Box<clap::Error>),
     /// The kernel refused, or something else failed. Exit code 1.
     Failed(String),
+    /// What was to be printed could not be. Exit code 1.
+    Output(io::Error),
 }
 
 impl Error {
@@ -29,7 +32,7 @@ impl Error {
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Failed(_) => ExitCode::from(1),
+            Self::Failed(_) | Self::Output(_) => ExitCode::from(1),
             Self::Usage(_) => ExitCode::from(2),
             Self::Clap(error) if error.exit_code() == 0 => ExitCode::SUCCESS,
             Self::Clap(_) => ExitCode::from(2),
@@ -40,7 +43,7 @@ impl Error {
     #[must_use]
     pub fn reworded(&self, words: String) -> Self {
         match self {
-            Self::Failed(_) => Self::Failed(words),
+            Self::Failed(_) | Self::Output(_) => Self::Failed(words),
             Self::Usage(_) | Self::Clap(_) => Self::Usage(words),
         }
     }
@@ -50,6 +53,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Usage(words) | Self::Failed(words) => f.write_str(words),
+            Self::Output(error) => write!(f, "cannot write to standard output: {error}"),
             Self::Clap(error) => {
                 // What is wrong and clap's advice on it, without usage and pointers to help.
                 let text = error.to_string();
@@ -93,6 +97,7 @@ pub fn plain(failure: &Failure) -> String {
         }
         Failure::Malformed(what) => format!("the kernel's answer cannot be read: {what}"),
         Failure::Socket(error) => format!("netlink socket: {error}"),
+        Failure::Output(error) => format!("the answer cannot be passed on: {error}"),
     }
 }
 

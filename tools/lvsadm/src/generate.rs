@@ -22,11 +22,12 @@ lvsadm -A -t 192.0.2.1:80 -s rr
 lvsadm -a -t 192.0.2.1:80 -r 10.0.0.2 -m
 lvsadm -a -t 192.0.2.1:80 -r 10.0.0.3 -m -w 2
 lvsadm -L -n --stats
+lvsadm connections -n -t 192.0.2.1:80 -r 10.0.0.2 --client 198.51.100.0/24
 lvsadm -S -n > rules
 lvsadm -R < rules";
 
 const FILES: &str = "\
-/proc/net/ip_vs_conn   the connections that -L -c lists
+/proc/net/ip_vs_conn   the connections, of a module that cannot be asked for them
 /etc/services          names of ports";
 
 /// A shell's completions.

@@ -6,7 +6,7 @@
 //! like.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv6Addr, ToSocketAddrs};
 use std::sync::OnceLock;
 
 /// Where port names stand.
@@ -16,6 +16,13 @@ const SERVICES: &str = "/etc/services";
 pub trait Names {
     /// The address of a host; IPv4 is preferred, as in ipvsadm.
     fn address_of(&self, host: &str) -> Option<IpAddr>;
+    /// The IPv6 address of a host.
+    fn ipv6_address_of(&self, host: &str) -> Option<Ipv6Addr> {
+        match self.address_of(host)? {
+            IpAddr::V6(address) => Some(address),
+            IpAddr::V4(_) => None,
+        }
+    }
     /// The port of a service name or alias.
     fn port_of(&self, service: &str, protocol: &str) -> Option<u16>;
     /// The name of a host.
@@ -42,18 +49,31 @@ impl System {
     }
 }
 
+/// All addresses of a host.
+fn addresses(host: &str) -> Vec<IpAddr> {
+    (host, 0).to_socket_addrs().map_or_else(
+        |_| Vec::new(),
+        |addresses| addresses.map(|address| address.ip()).collect(),
+    )
+}
+
 impl Names for System {
     fn address_of(&self, host: &str) -> Option<IpAddr> {
-        let addresses: Vec<IpAddr> = (host, 0)
-            .to_socket_addrs()
-            .ok()?
-            .map(|address| address.ip())
-            .collect();
+        let addresses = addresses(host);
         addresses
             .iter()
             .find(|address| address.is_ipv4())
             .or_else(|| addresses.first())
             .copied()
+    }
+
+    fn ipv6_address_of(&self, host: &str) -> Option<Ipv6Addr> {
+        addresses(host)
+            .into_iter()
+            .find_map(|address| match address {
+                IpAddr::V6(address) => Some(address),
+                IpAddr::V4(_) => None,
+            })
     }
 
     fn port_of(&self, service: &str, protocol: &str) -> Option<u16> {
@@ -127,6 +147,10 @@ pub struct Fixed;
 impl Names for Fixed {
     fn address_of(&self, host: &str) -> Option<IpAddr> {
         (host == "www.example.net").then(|| [192, 0, 2, 1].into())
+    }
+
+    fn ipv6_address_of(&self, host: &str) -> Option<Ipv6Addr> {
+        (host == "six.example.net").then(|| [0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x80].into())
     }
 
     fn port_of(&self, service: &str, protocol: &str) -> Option<u16> {

@@ -10,6 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
+use crate::connections::End;
 use crate::model::{Family, Netmask, Protocol, ServiceFlags, TunnelKind};
 use crate::names::Names;
 
@@ -24,7 +25,7 @@ pub struct Endpoint {
 
 const ENDPOINT_FORMS: &str = "address[:port], host[:port] or [IPv6 address]:port";
 
-/// `address[:port]`, `host[:port]`, `[v6][:port]` or a bare IPv6 address.
+/// `address[:port]`, `host[:port]`, `[v6][:port]` or a bare IPv6 address; a host's name may stand for a v6.
 ///
 /// # Errors
 ///
@@ -38,9 +39,11 @@ pub fn endpoint(
         let Some((inside, after)) = rest.split_once(']') else {
             return Err("the closing ] is missing".to_owned());
         };
-        let address: Ipv6Addr = inside
-            .parse()
-            .map_err(|_| format!("{inside:?} in [] is no IPv6 address"))?;
+        let address = inside
+            .parse::<Ipv6Addr>()
+            .ok()
+            .or_else(|| names.ipv6_address_of(inside))
+            .ok_or_else(|| format!("{inside:?} in [] is no IPv6 address"))?;
         let port = match after.strip_prefix(':') {
             Some(text) => Some(port(text, protocol, names)?),
             None if after.is_empty() => None,
@@ -71,6 +74,35 @@ pub fn endpoint(
         port: port_text
             .map(|text| port(text, protocol, names))
             .transpose()?,
+    })
+}
+
+/// `address/bits`, or what [`endpoint`] takes.
+///
+/// # Errors
+///
+/// What is wrong with the text.
+pub fn end(text: &str, protocol: Option<Protocol>, names: &dyn Names) -> Result<End, String> {
+    let Some((address, bits)) = text.split_once('/') else {
+        let Endpoint { address, port } = endpoint(text, protocol, names)?;
+        return Ok(End {
+            address: Some(address),
+            prefix: None,
+            port,
+        });
+    };
+    let address: IpAddr = address.parse().map_err(|_| {
+        format!("{address:?} before / is no address; a network is address/bits, without a port")
+    })?;
+    let most = match address {
+        IpAddr::V4(_) => 32,
+        IpAddr::V6(_) => 128,
+    };
+    let bits = number(bits, 0..=most).map_err(|why| format!("what follows the /: {why}"))?;
+    Ok(End {
+        address: Some(address),
+        prefix: Some(bits),
+        port: None,
     })
 }
 
@@ -172,10 +204,13 @@ pub fn scheduler_flags(text: &str, scheduler: &str) -> Result<ServiceFlags, Stri
             "sh-port" => (ServiceFlags::SCHEDULER_2, Some("sh")),
             "mh-fallback" => (ServiceFlags::SCHEDULER_1, Some("mh")),
             "mh-port" => (ServiceFlags::SCHEDULER_2, Some("mh")),
+            // Shown as flag-1 and flag-2, which is all that ipvsadm understands.
+            "oneip-stateless" => (ServiceFlags::SCHEDULER_1, Some("oneip")),
+            "oneip-port" => (ServiceFlags::SCHEDULER_2, Some("oneip")),
             _ => {
                 return Err(format!(
                     "there is no flag {name:?}; there are flag-1, flag-2, flag-3, sh-fallback, \
-                     sh-port, mh-fallback, mh-port"
+                     sh-port, mh-fallback, mh-port, oneip-stateless, oneip-port"
                 ));
             }
         };
@@ -214,6 +249,19 @@ pub fn name(text: &str, longest: usize) -> Result<String, String> {
         return Err("it must be a name without blanks".to_owned());
     }
     Ok(text.to_owned())
+}
+
+/// The name of a scheduler or a persistence engine: part of a module's name, and a word in rules.
+///
+/// # Errors
+///
+/// What it may consist of, and how long it may be.
+pub fn module_name(text: &str, longest: usize) -> Result<String, String> {
+    let plain = |character: char| character.is_ascii_alphanumeric() || "_-".contains(character);
+    if text.starts_with('-') || !text.chars().all(plain) {
+        return Err("it must be a name of letters, digits, - and _".to_owned());
+    }
+    name(text, longest)
 }
 
 /// A multicast group.
@@ -260,6 +308,11 @@ mod tests {
         );
         assert_eq!(parsed("[2001:db8::1]"), Ok(of("2001:db8::1", None)));
         assert_eq!(parsed("2001:db8::1"), Ok(of("2001:db8::1", None)));
+        // What ipvsadm and lvsadm list and save of an IPv6 host that has a name.
+        assert_eq!(
+            parsed("[six.example.net]:http"),
+            Ok(of("2001:db8::80", Some(80)))
+        );
     }
 
     #[test]
@@ -278,9 +331,29 @@ mod tests {
             ("[2001:db8::1:80", "closing ]"),
             ("[10.0.0.1]:80", "no IPv6 address"),
             ("[2001:db8::1]80", "no :port"),
+            ("[www.example.net]:80", "no IPv6 address"),
         ] {
             let error = parsed(text).unwrap_err();
             assert!(error.contains(words), "{text:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn names_are_words_in_rules() {
+        for text in ["wlc", "mh-2", "fo_3", "a"] {
+            assert_eq!(module_name(text, 15), Ok(text.to_owned()));
+        }
+        for text in [
+            "",
+            "-t",
+            "w#c",
+            "w/c",
+            "w c",
+            "w\n",
+            "é",
+            "sixteen-letters-",
+        ] {
+            assert!(module_name(text, 15).is_err(), "{text:?}");
         }
     }
 
@@ -307,6 +380,10 @@ mod tests {
         let both = ServiceFlags::SCHEDULER_1.with(ServiceFlags::SCHEDULER_2);
         assert_eq!(scheduler_flags("sh-fallback,sh-port", "sh"), Ok(both));
         assert_eq!(scheduler_flags("flag-1,flag-2", "wrr"), Ok(both));
+        assert_eq!(
+            scheduler_flags("oneip-port,oneip-stateless", "oneip"),
+            Ok(both)
+        );
         assert!(scheduler_flags("sh-port", "mh").is_err());
         assert!(scheduler_flags("", "sh").is_err());
     }

@@ -30,7 +30,15 @@ pub struct Rule {
 ///
 /// The first line that makes no sense.
 pub fn parse(text: &str, names: &dyn Names) -> Result<Vec<Rule>, Error> {
-    let mut parser = Parser::new(names);
+    parse_with(text, &mut Parser::of_lines(names))
+}
+
+/// Reads rules with a parser that there is already: see [`parse`].
+///
+/// # Errors
+///
+/// As [`parse`].
+pub fn parse_with(text: &str, parser: &mut Parser<'_>) -> Result<Vec<Rule>, Error> {
     let mut rules = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
         let words: Vec<&str> = line
@@ -68,7 +76,8 @@ pub fn parse(text: &str, names: &dyn Names) -> Result<Vec<Rule>, Error> {
             | Command::Save(_)
             | Command::Restore
             | Command::Completions(_)
-            | Command::Manual => {
+            | Command::Manual
+            | Command::Version { .. } => {
                 return Err(said("only commands that change something can be restored"));
             }
         }
@@ -82,19 +91,20 @@ pub fn parse(text: &str, names: &dyn Names) -> Result<Vec<Rule>, Error> {
 ///
 /// The line that was refused, and what that leaves behind.
 pub fn apply(rules: &[Rule], director: &mut dyn Director) -> Result<(), Error> {
-    for (done, rule) in rules.iter().enumerate() {
-        director.change(&rule.change).map_err(|error| {
-            let left = rules.len().saturating_sub(done).saturating_sub(1);
-            error.reworded(format!(
-                "line {}: {}: {error}; {} carried out before it, {} after it not",
-                rule.line,
-                rule.text,
-                counted(done),
-                counted(left)
-            ))
-        })?;
-    }
-    Ok(())
+    let changes: Vec<&Change> = rules.iter().map(|rule| &rule.change).collect();
+    director.change_all(&changes).map_err(|(done, error)| {
+        let Some(rule) = rules.get(done) else {
+            return error;
+        };
+        let left = rules.len().saturating_sub(done).saturating_sub(1);
+        error.reworded(format!(
+            "line {}: {}: {error}; {} carried out before it, {} after it not",
+            rule.line,
+            rule.text,
+            counted(done),
+            counted(left)
+        ))
+    })
 }
 
 fn counted(number: usize) -> String {

@@ -6,22 +6,25 @@
 //! listing looks like or an error says.
 
 use std::ffi::OsString;
-use std::io::{self, Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::process::ExitCode;
 
 use crate::cli::{self, Command, Listing, Subject, View};
 use crate::client::{Director, Kernel};
 use crate::error::Error;
+use crate::format::connections::Form;
 use crate::format::{self, Group, Labels, Table};
-use crate::model::ServiceEntry;
+use crate::model::{DestinationEntry, ServiceEntry};
 use crate::names::{Names, System};
-use crate::{connections, generate, restore};
+use crate::{client, generate, restore};
 
 /// The whole command: arguments in, exit code out.
 #[must_use]
 pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     match execute(arguments) {
         Ok(()) => ExitCode::SUCCESS,
+        // A reader that has seen enough (`lvsadm -L | head`) is no failure.
+        Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             match &error {
                 // Help and version, on standard output.
@@ -41,7 +44,19 @@ fn execute(arguments: impl Iterator<Item = OsString>) -> Result<(), Error> {
     let command = cli::parse(arguments, &names)?;
     let text = match command {
         Command::Completions(shell) => generate::completions(shell),
-        Command::Manual => generate::manual().map_err(|error| output(&error))?,
+        Command::Manual => generate::manual().map_err(Error::Output)?,
+        Command::Version { json } => {
+            let module = client::module();
+            if let Err(error) = &module {
+                note("", &[error.to_string()]);
+            }
+            let module = module.ok().flatten();
+            if json {
+                format::json::versions(module.as_ref()).into_bytes()
+            } else {
+                format::versions(module.as_ref()).into_bytes()
+            }
+        }
         Command::Restore => {
             let rules = restore::parse(&standard_input()?, &names)?;
             for rule in &rules {
@@ -55,13 +70,16 @@ fn execute(arguments: impl Iterator<Item = OsString>) -> Result<(), Error> {
             Kernel::open()?.change(&change)?;
             Vec::new()
         }
-        Command::List(listing) => list(&mut Kernel::open()?, &listing, &names)?.into_bytes(),
+        Command::List(listing) => {
+            let out = BufWriter::new(io::stdout().lock());
+            return list(&mut Kernel::open()?, &listing, &names, out);
+        }
         Command::Save(view) => {
             let table = collect(&mut Kernel::open()?, &Subject::Table(None), &view)?;
             format::save::rules(&table, &labels(&view, &names)).into_bytes()
         }
     };
-    print(&text)
+    write(&mut io::stdout().lock(), &text)
 }
 
 fn note(prefix: &str, notes: &[String]) {
@@ -80,17 +98,10 @@ fn standard_input() -> Result<String, Error> {
     Ok(text)
 }
 
-/// Prints all at once. A reader that has seen enough (`lvsadm -L | head`) is no failure.
-fn print(text: &[u8]) -> Result<(), Error> {
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(text).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(output(&error)),
-        _ => Ok(()),
-    }
-}
-
-fn output(error: &io::Error) -> Error {
-    Error::Failed(format!("cannot write to standard output: {error}"))
+fn write(out: &mut impl Write, text: &[u8]) -> Result<(), Error> {
+    out.write_all(text)
+        .and_then(|()| out.flush())
+        .map_err(Error::Output)
 }
 
 fn labels<'a>(view: &View, names: &'a dyn Names) -> Labels<'a> {
@@ -101,25 +112,25 @@ fn labels<'a>(view: &View, names: &'a dyn Names) -> Labels<'a> {
     }
 }
 
-/// The text of a listing.
+/// Writes a listing to `out`.
 ///
 /// # Errors
 ///
-/// When the director gives no answer.
+/// When the director gives no answer, or the listing cannot be written.
 pub fn list(
     director: &mut dyn Director,
     listing: &Listing,
     names: &dyn Names,
-) -> Result<String, Error> {
+    mut out: impl Write,
+) -> Result<(), Error> {
     let view = &listing.view;
-    let labels = labels(view, names);
-    Ok(match &listing.subject {
+    let text = match &listing.subject {
         Subject::Table(_) => {
             let table = collect(director, &listing.subject, view)?;
             if listing.json {
                 format::json::table(&table)
             } else {
-                format::table::table(&table, view, &labels)
+                format::table::table(&table, view, &labels(view, names))
             }
         }
         Subject::Timeouts => {
@@ -138,37 +149,32 @@ pub fn list(
                 format::daemons(&daemons)
             }
         }
-        Subject::Connections => {
-            let text = std::fs::read_to_string(connections::FILE).map_err(|error| {
-                Error::Failed(match error.kind() {
-                    io::ErrorKind::NotFound => format!(
-                        "cannot list the connections: the kernel module does not offer it (there \
-                         is no {})",
-                        connections::FILE
-                    ),
-                    _ => format!(
-                        "cannot list the connections: {}: {error}",
-                        connections::FILE
-                    ),
-                })
-            })?;
-            let list = connections::parse(&text).map_err(Error::Failed)?;
-            if listing.json {
-                format::json::connections(&list)
+        // There may be more than memory has room for, so each is written as it comes.
+        Subject::Connections(selection) => {
+            let form = if listing.json {
+                Form::Json
             } else {
-                format::connections::connections(&list, view.engine_data, &labels)
-            }
+                Form::Text {
+                    engine_data: view.engine_data,
+                    labels: labels(view, names),
+                }
+            };
+            let mut listing = format::connections::Listing::new(form, out);
+            director.connections(selection, &mut |connection| listing.add(&connection))?;
+            return listing.end().map_err(Error::Output);
         }
-    })
+    };
+    write(&mut out, text.as_bytes())
 }
 
 /// Asks for the table, or for one service of it.
 fn collect(director: &mut dyn Director, subject: &Subject, view: &View) -> Result<Table, Error> {
     if let Subject::Table(Some(id)) = subject {
         let service = director.service(id)?;
+        let destinations = director.destinations(id)?;
         return Ok(Table {
             info: None,
-            groups: vec![group(director, service, view)?],
+            groups: vec![group(service, destinations, view)],
         });
     }
     Ok(Table {
@@ -177,29 +183,31 @@ fn collect(director: &mut dyn Director, subject: &Subject, view: &View) -> Resul
     })
 }
 
-/// All services with their destinations: one dump for the former, one each for the latter.
+/// All services with their destinations.
 ///
 /// # Errors
 ///
 /// When the director gives no answer.
 pub fn groups(director: &mut dyn Director, view: &View) -> Result<Vec<Group>, Error> {
-    let mut services = director.services()?;
-    if view.sorted {
-        format::order::sort(&mut services, format::order::services);
-    }
-    services
+    let mut groups: Vec<Group> = director
+        .table()?
         .into_iter()
-        .map(|service| group(director, service, view))
-        .collect()
+        .map(|(service, destinations)| group(service, destinations, view))
+        .collect();
+    if view.sorted {
+        format::order::sort(&mut groups, |a, b| {
+            format::order::services(&a.service, &b.service)
+        });
+    }
+    Ok(groups)
 }
 
-fn group(director: &mut dyn Director, service: ServiceEntry, view: &View) -> Result<Group, Error> {
-    let mut destinations = director.destinations(&service.service.id)?;
+fn group(service: ServiceEntry, mut destinations: Vec<DestinationEntry>, view: &View) -> Group {
     if view.sorted {
         format::order::sort(&mut destinations, format::order::destinations);
     }
-    Ok(Group {
+    Group {
         service,
         destinations,
-    })
+    }
 }

@@ -3,6 +3,7 @@
 //! Round-robin and its weighted kind one selection at a time, against the definitions of the
 //! papers; and what tests of all schedulers use.
 
+use lvs_core::delay::Delay;
 use lvs_core::scheduler::{
     Algorithm, Change, Flow, List, Options, RoundRobin, Server, WeightedRoundRobin,
 };
@@ -22,6 +23,7 @@ pub struct Fake {
     pub host: u32,
     /// The weight before it was 0, if it is.
     pub former_weight: u32,
+    pub delay: Delay,
     pub looks: Cell<usize>,
 }
 
@@ -48,6 +50,9 @@ impl Server for Fake {
     }
     fn overloaded(&self) -> bool {
         self.overloaded
+    }
+    fn delay(&self) -> Delay {
+        self.delay
     }
 }
 

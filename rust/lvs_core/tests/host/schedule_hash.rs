@@ -112,17 +112,6 @@ fn maglev_table(servers: &[Fake], turns: &[usize]) -> Vec<usize> {
     }
 }
 
-/// The paper's code, word by word, in floating point.
-fn jump(mut key: u64, buckets: i64) -> i64 {
-    let (mut b, mut j) = (-1, 0);
-    while j < buckets {
-        b = j;
-        key = key.wrapping_mul(2862933555777941757).wrapping_add(1);
-        j = ((b + 1) as f64 * ((1u64 << 31) as f64 / ((key >> 33) + 1) as f64)) as i64;
-    }
-    b
-}
-
 #[test]
 fn choices_are_those_of_the_papers() {
     let cases: [(&[u32], &[usize]); 4] = [
@@ -150,11 +139,24 @@ fn choices_are_those_of_the_papers() {
                 source.select_for(&servers, &flow),
                 Some(round[slot % round.len()])
             );
-            let mut rounds = (0..).map(|round| jump(hash(round), servers.len() as i64) as usize);
-            assert_eq!(
-                one_ip.select_for(&servers, &flow),
-                rounds.find(|index| weights[*index] > 0)
-            );
+            // The highest random weight of those that take connections.
+            let weight = |server: &&Fake| {
+                let endpoint = server.endpoint();
+                let product = u128::from(hash(0))
+                    * u128::from(self::hash(endpoint.address, endpoint.port, 0));
+                (product / (1 << 64)) as u64 ^ (product % (1 << 64)) as u64
+            };
+            let best = servers
+                .iter()
+                .filter(|server| server.weight > 0)
+                .max_by_key(weight);
+            let best = best.map(|best| {
+                servers
+                    .iter()
+                    .position(|server| server.host == best.host)
+                    .unwrap()
+            });
+            assert_eq!(one_ip.select_for(&servers, &flow), best);
         }
     }
 }
@@ -254,10 +256,10 @@ fn dh_goes_by_the_address_that_was_asked_for() {
     assert_eq!(after, wanted);
 }
 
-/// Servers come and go: whoever can stays where it is, and who had to move comes back with its
-/// server's place.
+/// Directors that share the work: the same servers, in whatever order they came and whatever was there before, give
+/// a client the same one.
 #[test]
-fn oneip_fills_its_gaps() {
+fn oneip_depends_on_the_set_of_servers_alone() {
     let mut servers = weights(&[1; 6]);
     let scheduler = scheduled::<OneIp>(&servers);
     let before = hosts(&scheduler, &servers, 9999, FALLBACK);
@@ -266,32 +268,67 @@ fn oneip_fills_its_gaps() {
     let without = hosts(&scheduler, &servers, 9999, FALLBACK);
     let second = servers.remove(0);
     scheduler.changed(&servers, Change::Removed(0));
-    // The first gap is that of the second one that went; the other one is left.
     servers.push(second.clone());
     scheduler.changed(&servers, Change::Added(4));
     assert_eq!(hosts(&scheduler, &servers, 9999, FALLBACK), without);
     servers.push(out.clone());
     scheduler.changed(&servers, Change::Added(5));
     assert_eq!(hosts(&scheduler, &servers, 9999, FALLBACK), before);
-    // And only one of two servers that are left.
-    for server in &mut servers[..4] {
-        server.overloaded = true;
+    servers.reverse();
+    let other = scheduled::<OneIp>(&servers);
+    assert_eq!(hosts(&other, &servers, 9999, FALLBACK), before);
+}
+
+/// Whoever can stays where it is, however many fail, and those that cannot are spread over all that are left.
+#[test]
+fn oneip_moves_nobody_else() {
+    let mut servers = weights(&[1; 6]);
+    let scheduler = scheduled::<OneIp>(&servers);
+    let mut before = hosts(&scheduler, &servers, CLIENTS, FALLBACK);
+    for failed in [3, 0, 5, 1] {
+        servers[failed].overloaded = true;
+        let after = hosts(&scheduler, &servers, CLIENTS, FALLBACK);
+        let gone = Some(servers[failed].host);
+        let (moved, others): (Vec<_>, Vec<_>) = before
+            .iter()
+            .zip(&after)
+            .partition(|(before, _)| **before == gone);
+        assert!(others.iter().all(|(before, after)| before == after));
+        let moved: Vec<_> = moved.into_iter().map(|(_, after)| *after).collect();
+        let left: Vec<Fake> = servers
+            .iter()
+            .filter(|server| !server.overloaded)
+            .cloned()
+            .collect();
+        check_shares(
+            &shares(&moved, &left),
+            &vec![1.0 / left.len() as f64; left.len()],
+            0.05,
+        );
+        before = after;
     }
-    let after = hosts(&scheduler, &servers, 9999, FALLBACK);
-    let last = [Some(second.host), Some(out.host)];
-    assert!(after.iter().all(|host| last.contains(host)));
-    for (before, after) in before
-        .iter()
-        .zip(&after)
-        .filter(|(before, _)| last.contains(before))
-    {
-        assert_eq!(before, after);
-    }
-    check_shares(&shares(&after, &servers[4..]), &[0.5, 0.5], 0.05);
     servers
         .iter_mut()
         .for_each(|server| server.overloaded = true);
     assert_eq!(scheduler.select(&servers), None);
+}
+
+/// As even as chance, for neighbouring addresses of clients and of servers.
+#[test]
+fn oneip_is_even_whatever_the_number_of_servers() {
+    for number in [2, 3, 10, 50, 200] {
+        let servers = weights(&vec![1; number]);
+        let hosts = hosts(&scheduled::<OneIp>(&servers), &servers, CLIENTS, FALLBACK);
+        let expected = f64::from(CLIENTS) / number as f64;
+        let deviation = |share: &f64| (share * f64::from(CLIENTS) - expected).powi(2) / expected;
+        let chi_squared: f64 = shares(&hosts, &servers).iter().map(deviation).sum();
+        // Mean and variance of the distribution: n - 1 and 2 (n - 1).
+        let freedom = number as f64 - 1.0;
+        assert!(
+            chi_squared < freedom + 4.0 * (2.0 * freedom).sqrt(),
+            "{number} servers: {chi_squared}"
+        );
+    }
 }
 
 #[test]

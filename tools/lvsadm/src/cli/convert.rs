@@ -7,6 +7,7 @@ use clap::ArgMatches;
 use super::options::given;
 use super::rules::Verb;
 use super::{Columns, Command, Listing, Subject, View};
+use crate::connections::{End, Selection};
 use crate::error::Error;
 use crate::model::{
     Change, DEFAULT_SCHEDULER, DEFAULT_WEIGHT, Daemon, DaemonRole, Destination, DestinationId,
@@ -63,6 +64,10 @@ pub(super) fn command(
         Verb::Save => return Ok(Command::Save(options.view())),
         Verb::Restore => return Ok(Command::Restore),
         Verb::Manual => return Ok(Command::Manual),
+        Verb::Version => {
+            let json = options.given("json");
+            return Ok(Command::Version { json });
+        }
         Verb::Completions => {
             let shell = matches.get_one("completions").copied();
             return shell
@@ -138,11 +143,13 @@ impl Options<'_> {
         let id = self.needed_service_id()?;
         let family = id.family();
         let scheduler = self
-            .read("scheduler", |text| parse::name(text, SCHEDULER_NAME_MAX))?
+            .read("scheduler", |text| {
+                parse::module_name(text, SCHEDULER_NAME_MAX)
+            })?
             .unwrap_or_else(|| DEFAULT_SCHEDULER.to_owned());
         let timeout = self.read("persistent", |text| parse::number(text, 1..=TIMEOUT_MAX))?;
         let netmask = self.read("netmask", |text| parse::netmask(text, family))?;
-        let engine = self.read("pe", |text| parse::name(text, ENGINE_NAME_MAX))?;
+        let engine = self.read("pe", |text| parse::module_name(text, ENGINE_NAME_MAX))?;
         let mut flags = self
             .read("sched-flags", |text| {
                 parse::scheduler_flags(text, &scheduler)
@@ -341,9 +348,38 @@ impl Options<'_> {
         })
     }
 
+    /// The connections that are to be listed.
+    fn selection(&self) -> Result<Selection, Error> {
+        let service = self.service_id()?;
+        let protocol = service.as_ref().and_then(ServiceId::protocol);
+        let parser = |text: &str| parse::end(text, protocol, self.names);
+        let service = match service {
+            // As for services, port 0 is every port.
+            Some(ServiceId::Address { address, port, .. }) => End {
+                address: Some(address),
+                prefix: None,
+                port: Some(port).filter(|port| *port != 0),
+            },
+            Some(ServiceId::Mark { .. }) => {
+                return Err(Error::Usage(
+                    "--fwmark-service cannot stand beside --connection: a connection has no mark; \
+                     name its virtual address or its server"
+                        .to_owned(),
+                ));
+            }
+            None => End::default(),
+        };
+        Ok(Selection {
+            protocol,
+            client: self.read("client", parser)?.unwrap_or_default(),
+            service,
+            server: self.read("real-server", parser)?.unwrap_or_default(),
+        })
+    }
+
     fn listing(&self) -> Result<Listing, Error> {
         let subject = if self.given("connection") {
-            Subject::Connections
+            Subject::Connections(self.selection()?)
         } else if self.given("timeout") {
             Subject::Timeouts
         } else if self.given("daemon") {

@@ -11,6 +11,7 @@ mod rules;
 
 use std::ffi::OsString;
 
+use crate::connections::Selection;
 use crate::error::Error;
 use crate::model::{Change, ServiceId};
 use crate::names::Names;
@@ -35,6 +36,11 @@ pub enum Command {
     Completions(clap_complete::Shell),
     /// Print the manual page.
     Manual,
+    /// Print the versions of the command and of the module.
+    Version {
+        /// As JSON.
+        json: bool,
+    },
 }
 
 /// What to show, and how.
@@ -53,8 +59,8 @@ pub struct Listing {
 pub enum Subject {
     /// The table, or one service of it.
     Table(Option<ServiceId>),
-    /// The connections.
-    Connections,
+    /// Connections.
+    Connections(Selection),
     /// The timeouts.
     Timeouts,
     /// The synchronisation daemons.
@@ -122,6 +128,15 @@ impl<'a> Parser<'a> {
         }
     }
 
+    /// For many lines: quicker, but its errors know nothing of help.
+    #[must_use]
+    pub fn of_lines(names: &'a dyn Names) -> Self {
+        Self {
+            options: options::without_defaults(),
+            names,
+        }
+    }
+
     /// Reads an argument list, the program's name first. Without any argument the table is listed.
     ///
     /// # Errors
@@ -132,7 +147,11 @@ impl<'a> Parser<'a> {
         I: IntoIterator<Item = T>,
         T: Into<OsString> + Clone,
     {
-        let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+        let mut arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+        // A word for what is a combination of options.
+        if arguments.get(1).is_some_and(|word| word == "connections") {
+            arguments.splice(1..2, ["--list".into(), "--connection".into()]);
+        }
         if arguments.len() <= 1 {
             return Ok(Command::List(Listing {
                 subject: Subject::Table(None),

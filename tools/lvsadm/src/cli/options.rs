@@ -56,12 +56,20 @@ listing. Members are only ever added; null and absent mean that there is none.
     interface, sync_id, max_length, group (null or string), port, ttl
 
 -L -c --json
-  connections             list of:
+  connections             list, a connection a line, of:
     protocol              string as the kernel writes it
     state                 string
     expires               number, seconds
     source, virtual, destination   objects: address, port
-    engine, engine_data   null or string";
+    engine, engine_data   null or string
+
+--version --json
+  lvsadm                  string, this command's version
+  module                  null when nothing provides a virtual server, or:
+    name                  string
+    version               string; null of a module that cannot be asked
+    features              list of strings: what it offers beside what all modules do
+    missing               list of strings: what this command could use and it lacks";
 
 /// What the shell is told.
 pub const EXIT_STATUS: &str = "\
@@ -79,6 +87,7 @@ lvsadm -A|-E VIRTUAL-SERVICE [-s scheduler] [-p [timeout]] [-M netmask] [--pe en
        lvsadm -a|-e VIRTUAL-SERVICE -r server [-g|-i|-m] [-w weight] [-x n] [-y n] [tunnel options]
        lvsadm -d VIRTUAL-SERVICE -r server
        lvsadm -L|-l [VIRTUAL-SERVICE] [listing options]
+       lvsadm connections|-L -c [-t|-u|--sctp-service host[:port]] [-r server[/bits]] [--client host[/bits]]
        lvsadm -Z [VIRTUAL-SERVICE]
        lvsadm --set tcp tcpfin udp
        lvsadm --start-daemon master|backup [daemon options]
@@ -116,6 +125,18 @@ pub(super) fn given(matches: &ArgMatches, name: &str) -> bool {
 /// The command line, with the options that only packagers need.
 pub(super) fn command() -> Command {
     public().args(hidden())
+}
+
+/// The same for many lines. A flag that is absent costs half as much as one that is given, for each that there is,
+/// when it has to get its default value; only whether it was given is ever asked.
+pub(super) fn without_defaults() -> Command {
+    command().mut_args(|arg| match arg.get_action() {
+        ArgAction::SetTrue => arg
+            .action(ArgAction::Set)
+            .num_args(0)
+            .default_missing_value("true"),
+        _ => arg,
+    })
 }
 
 /// The command line that users know.
@@ -189,8 +210,8 @@ fn commands() -> Vec<Arg> {
         Arg::new("version")
             .long("version")
             .short('v')
-            .action(ArgAction::Version)
-            .help("Print the version")
+            .action(ArgAction::SetTrue)
+            .help("Print the versions of this command and of the module")
             .help_heading(COMMANDS),
     ]
 }
@@ -256,7 +277,7 @@ fn server_options() -> Vec<Arg> {
             "real-server",
             "HOST[:PORT]",
             SERVER,
-            "Real server [default port: the service's]",
+            "Real server [default port: the service's; with -c: any]",
         )
         .short('r'),
         flag("gatewaying", SERVER, "Direct routing (default)").short('g'),
@@ -307,7 +328,18 @@ fn server_options() -> Vec<Arg> {
 fn listing_options() -> Vec<Arg> {
     vec![
         flag("numeric", LISTING, "Addresses and ports as numbers").short('n'),
-        flag("connection", LISTING, "The connections").short('c'),
+        flag(
+            "connection",
+            LISTING,
+            "The connections, or those of a service, server, client",
+        )
+        .short('c'),
+        value(
+            "client",
+            "HOST[:PORT]",
+            LISTING,
+            "With -c: connections of this client, or of a network (ADDRESS/BITS)",
+        ),
         flag("timeout", LISTING, "The timeouts"),
         flag("daemon", LISTING, "The synchronisation daemons"),
         flag("stats", LISTING, "Counters"),

@@ -26,6 +26,7 @@ pub(super) enum Verb {
     StopDaemon,
     Completions,
     Manual,
+    Version,
 }
 
 /// Options that name a service; at most one of them.
@@ -40,15 +41,9 @@ pub(super) const FORWARDING: &[&str] = &["gatewaying", "ipip", "masquerading"];
 /// Checksums of an encapsulation; at most one of them.
 pub(super) const CHECKSUMS: &[&str] = &["tun-nocsum", "tun-csum", "tun-remcsum"];
 /// What a listing may be of; at most one of them.
-const SUBJECTS: &[&str] = &[
-    "connection",
-    "tcp-service",
-    "udp-service",
-    "sctp-service",
-    "fwmark-service",
-    "timeout",
-    "daemon",
-];
+const SUBJECTS: &[&str] = &["connection", "timeout", "daemon"];
+/// Which connections a listing is to have, beside a service.
+const ENDS: &[&str] = &["real-server", "client"];
 /// Columns of the table; at most one of them.
 const COLUMNS: &[&str] = &["stats", "rate", "thresholds", "persistent-conn", "tun-info"];
 
@@ -168,7 +163,14 @@ const RULES: &[Rule] = &[
     rule(
         Verb::List,
         "list",
-        &[SUBJECTS, &["ipv6"], COLUMNS, LISTING_OPTIONS],
+        &[
+            SUBJECTS,
+            SERVICES,
+            &["ipv6"],
+            ENDS,
+            COLUMNS,
+            LISTING_OPTIONS,
+        ],
     ),
     rule(Verb::Zero, "zero", &[SERVICES, &["ipv6"]]),
     rule(Verb::Set, "set", &[]),
@@ -176,6 +178,7 @@ const RULES: &[Rule] = &[
     rule(Verb::StopDaemon, "stop-daemon", &[&["syncid"]]),
     rule(Verb::Completions, "completions", &[]),
     rule(Verb::Manual, "manual", &[]),
+    rule(Verb::Version, "version", &[&["json"]]),
 ];
 
 /// The options of `group` that were given.
@@ -271,7 +274,21 @@ fn listing(matches: &ArgMatches) -> Result<(), Error> {
         at_most_one(matches, COLUMNS)?;
     }
     let columns = chosen(matches, COLUMNS);
-    for subject in chosen(matches, &["connection", "timeout", "daemon"]) {
+    if !given(matches, "connection") {
+        if let Some(end) = chosen(matches, ENDS).first() {
+            return Err(Error::Usage(format!(
+                "--{end} means nothing to --list without --connection: it chooses connections"
+            )));
+        }
+    }
+    for subject in chosen(matches, &["timeout", "daemon"]) {
+        if let Some(service) = chosen(matches, SERVICES).first() {
+            return Err(Error::Usage(format!(
+                "--{service} cannot stand beside --{subject}: give one of them"
+            )));
+        }
+    }
+    for subject in chosen(matches, SUBJECTS) {
         for column in &columns {
             if subject == "connection" && *column == "persistent-conn" {
                 continue;

@@ -5,6 +5,7 @@
 use std::net::IpAddr;
 
 use super::*;
+use crate::connections::{End, Selection};
 use crate::model::{
     DaemonRole, DestinationId, Family, Forwarding, Netmask, Protocol, Service, ServiceFlags,
     TunnelChecksum, TunnelKind,
@@ -238,7 +239,10 @@ fn listings() {
     for line in ["-Ln", "-ln", "-nL", "-L -n", "--list --numeric"] {
         assert!(listing(line).view.numeric, "{line}");
     }
-    assert_eq!(listing("-Lc").subject, Subject::Connections);
+    assert_eq!(
+        listing("-Lc").subject,
+        Subject::Connections(Selection::default())
+    );
     assert_eq!(listing("-L --timeout").subject, Subject::Timeouts);
     assert_eq!(listing("-L --daemon").subject, Subject::Daemons);
     assert_eq!(
@@ -251,6 +255,88 @@ fn listings() {
     assert!(listing("-L --stats --rate --json").json);
     assert!(matches!(parsed("-Sn"), Ok(Command::Save(view)) if view.numeric));
     assert!(matches!(parsed("-R"), Ok(Command::Restore)));
+}
+
+#[test]
+fn which_connections() {
+    let end = |address: &str, prefix, port| End {
+        address: Some(address.parse().unwrap()),
+        prefix,
+        port,
+    };
+    let all = Selection::default();
+    for (line, selection) in [
+        ("connections", all),
+        (
+            "connections -t 10.0.0.1:http",
+            Selection {
+                protocol: Some(Protocol::Tcp),
+                service: end("10.0.0.1", None, Some(80)),
+                ..all
+            },
+        ),
+        (
+            "-L -c -u [2001:db8::1]",
+            Selection {
+                protocol: Some(Protocol::Udp),
+                service: end("2001:db8::1", None, None),
+                ..all
+            },
+        ),
+        (
+            "connections -r 10.0.0.2 --client 192.0.2.1:4000",
+            Selection {
+                client: end("192.0.2.1", None, Some(4000)),
+                server: end("10.0.0.2", None, None),
+                ..all
+            },
+        ),
+        (
+            "connections -r 2001:db8::/32 --client 192.0.2.0/24",
+            Selection {
+                client: end("192.0.2.0", Some(24), None),
+                server: end("2001:db8::", Some(32), None),
+                ..all
+            },
+        ),
+    ] {
+        assert_eq!(
+            listing(line).subject,
+            Subject::Connections(selection),
+            "{line}"
+        );
+    }
+    assert!(listing("connections -n --json").json);
+    for (line, words) in [
+        ("connections --client 10.0.0.0/33", "from 0 to 32"),
+        ("connections --client ::/129", "from 0 to 128"),
+        ("connections --client 10.0.0.0:80/8", "no address"),
+        ("connections --client 10.0.0.0/8:80", "whole number"),
+        ("connections -r /8", "no address"),
+        ("connections -L", "cannot be used multiple times"),
+        ("-L connections", "unexpected argument"),
+    ] {
+        let said = refusal(line);
+        assert!(said.contains(words), "{line}: {said}");
+    }
+}
+
+#[test]
+fn versions() {
+    for line in ["-v", "--version"] {
+        assert_eq!(parsed(line).unwrap(), Command::Version { json: false });
+    }
+    assert_eq!(
+        parsed("-v --json").unwrap(),
+        Command::Version { json: true }
+    );
+}
+
+#[test]
+fn names_that_rules_cannot_hold_are_refused() {
+    for line in ["-A -f 1 -s=-t", "-A -f 1 -s r#r", "-A -f 1 -p --pe=-x"] {
+        assert!(refusal(line).contains("letters, digits, - and _"), "{line}");
+    }
 }
 
 #[test]
@@ -282,9 +368,26 @@ fn options_that_mean_nothing_to_a_command_are_refused() {
         ),
         ("-L --stats --rate", "--rate cannot stand beside --stats"),
         (
-            "-L -c -t 10.0.0.1:80",
-            "--tcp-service cannot stand beside --connection",
+            "-L -c -f 1",
+            "--fwmark-service cannot stand beside --connection",
         ),
+        (
+            "-L --timeout -t 10.0.0.1:80",
+            "--tcp-service cannot stand beside --timeout",
+        ),
+        (
+            "-L -c --timeout",
+            "--timeout cannot stand beside --connection",
+        ),
+        (
+            "-L -r 10.0.0.2",
+            "--real-server means nothing to --list without --connection",
+        ),
+        (
+            "-L --client 10.0.0.2",
+            "--client means nothing to --list without --connection",
+        ),
+        ("-v -n", "--numeric means nothing to --version"),
         (
             "-A -t 10.0.0.1:80 -u 10.0.0.1:80",
             "--udp-service cannot stand beside --tcp-service",

@@ -2,27 +2,83 @@
 
 //! The kernel's director, over generic netlink.
 
+use std::ffi::CStr;
+use std::fs::File;
+use std::io::{self, BufReader};
 use std::path::Path;
 use std::process::Command as Process;
 
-use super::Director;
+use lvs_core::extension::feature;
+
+use super::{Director, Groups};
+use crate::connections::{self, Broken, Selection};
 use crate::error::{self, Error};
 use crate::model::{
-    Change, Daemon, DestinationEntry, Info, Service, ServiceEntry, ServiceFlags, ServiceId,
-    Timeouts,
+    Change, Daemon, DestinationEntry, Family, Info, Module, Service, ServiceEntry, ServiceFlags,
+    ServiceId, Timeouts,
 };
+use crate::netlink::extension::{self, Item, Request};
 use crate::netlink::request::request as change_request;
 use crate::netlink::socket::{Lookup, Mode};
 use crate::netlink::{Attribute, Command, Connection, Failure, Message, convert};
 
+/// The family that all modules provide.
+const FAMILY: &str = "IPVS";
 /// The module that is loaded when nothing provides the family.
 const MODULE: &str = "ipvs_rs";
+/// Changes in a message: a few tens of kilobytes, of which a socket sends two hundred.
+const BATCH: usize = 200;
 /// There while the kernel's own module is.
 const C_MODULE: &str = "/sys/module/ip_vs";
+
+/// Which module provides a virtual server now, as far as it can be asked. Loads none.
+///
+/// # Errors
+///
+/// [`Error::Failed`].
+pub fn module() -> Result<Option<Module>, Error> {
+    let failed =
+        |failure: Failure| error::query("ask the kernel for the module's version", &failure);
+    if let Some(extension) = Extension::open().map_err(failed)? {
+        return Ok(Some(extension.module));
+    }
+    let present = Connection::open(FAMILY, Lookup::Present).map_err(failed)?;
+    Ok(present.map(|_| Module {
+        name: if Path::new(C_MODULE).exists() {
+            "ip_vs"
+        } else {
+            MODULE
+        },
+        version: None,
+        features: Vec::new(),
+    }))
+}
 
 /// The kernel's director.
 pub struct Kernel {
     connection: Connection,
+    /// The family of `ipvs_rs` and what it offers, where there is one, once it was looked for.
+    extension: Option<Option<Extension>>,
+}
+
+struct Extension {
+    connection: Connection,
+    module: Module,
+}
+
+impl Extension {
+    /// Looks for the family. Loads nothing.
+    fn open() -> Result<Option<Self>, Failure> {
+        let Some(mut connection) = Connection::open(extension::FAMILY, Lookup::Present)? else {
+            return Ok(None);
+        };
+        let mut module = None;
+        connection.stream(&Request::module(), Mode::One, &mut |part| {
+            module = Some(extension::read_module(part)?);
+            Ok(())
+        })?;
+        Ok(module.map(|module| Self { connection, module }))
+    }
 }
 
 impl Kernel {
@@ -34,7 +90,7 @@ impl Kernel {
     /// [`Error::Failed`] with what to do about it.
     pub fn open() -> Result<Self, Error> {
         let open = |lookup| {
-            Connection::open(lookup).map_err(|failure| {
+            Connection::open(FAMILY, lookup).map_err(|failure| {
                 Error::Failed(format!(
                     "cannot reach the kernel: {}",
                     error::plain(&failure)
@@ -42,16 +98,59 @@ impl Kernel {
             })
         };
         if let Some(connection) = open(Lookup::Present)? {
-            return Ok(Self { connection });
+            return Ok(Self {
+                connection,
+                extension: None,
+            });
         }
         let said = load_module();
         match open(Lookup::Autoload)? {
-            Some(connection) => Ok(Self { connection }),
+            Some(connection) => Ok(Self {
+                connection,
+                extension: None,
+            }),
             None => Err(Error::Failed(format!(
                 "this kernel has no virtual server: nothing provides the generic netlink family \
                  IPVS. Load a module that does: modprobe {MODULE}{said}"
             ))),
         }
+    }
+
+    /// The connection to the family of `ipvs_rs`, if it offers `feature`.
+    fn extension(&mut self, feature: &CStr) -> Result<Option<&mut Connection>, Failure> {
+        let extension = match &mut self.extension {
+            Some(known) => known,
+            unknown => unknown.insert(Extension::open()?),
+        };
+        let offers = |module: &Module| {
+            let offered = |name: &String| name.as_bytes() == feature.to_bytes();
+            module.features.iter().any(offered)
+        };
+        Ok(extension
+            .as_mut()
+            .filter(|extension| offers(&extension.module))
+            .map(|extension| &mut extension.connection))
+    }
+
+    /// All services with their destinations, in one answer; none where that cannot be asked for.
+    fn whole_table(&mut self) -> Result<Option<Groups>, Failure> {
+        let Some(connection) = self.extension(feature::TABLE)? else {
+            return Ok(None);
+        };
+        let mut groups: Groups = Vec::new();
+        connection.stream(&Request::table(), Mode::Dump, &mut |part| {
+            let family = groups.last().map(|(entry, _)| entry.service.id.family());
+            match extension::read_item(family.unwrap_or(Family::Inet), part)? {
+                Item::Service(entry) => groups.push((entry, Vec::new())),
+                Item::Destination(entry) => {
+                    if let Some((_, destinations)) = groups.last_mut() {
+                        destinations.push(entry);
+                    }
+                }
+            }
+            Ok(())
+        })?;
+        Ok(Some(groups))
     }
 
     fn one(&mut self, command: Command, attributes: Vec<Attribute>) -> Result<Message, Failure> {
@@ -143,6 +242,16 @@ impl Director for Kernel {
             .map_err(|failure| error::query(&format!("list the destinations of {id}"), &failure))
     }
 
+    fn table(&mut self) -> Result<Groups, Error> {
+        let whole = self
+            .whole_table()
+            .map_err(|failure| error::query("list the services", &failure))?;
+        match whole {
+            Some(groups) => Ok(groups),
+            None => super::table_in_pieces(self),
+        }
+    }
+
     fn timeouts(&mut self) -> Result<Timeouts, Error> {
         self.one(Command::GetConfig, Vec::new())
             .and_then(|answer| convert::read_timeouts(&answer))
@@ -160,6 +269,26 @@ impl Director for Kernel {
             .map_err(|failure| error::query("list the synchronisation daemons", &failure))
     }
 
+    fn connections(
+        &mut self,
+        selection: &Selection,
+        each: &mut dyn FnMut(connections::Connection) -> io::Result<()>,
+    ) -> Result<(), Error> {
+        let failed = |failure: Failure| match failure {
+            Failure::Output(error) => Error::Output(error),
+            other => error::query("list the connections", &other),
+        };
+        match self.extension(feature::CONNECTIONS).map_err(failed)? {
+            Some(connection) => connection
+                .stream(&Request::connections(selection), Mode::Dump, &mut |part| {
+                    each(extension::read_connection(part)?).map_err(Failure::Output)
+                })
+                .map_err(failed),
+            // A module that cannot be asked for them has the file.
+            None => listed_in_file(selection, each),
+        }
+    }
+
     fn change(&mut self, change: &Change) -> Result<(), Error> {
         if let Change::AddService(service) | Change::EditService(service) = change {
             refuse_idle_service(service)?;
@@ -169,4 +298,58 @@ impl Director for Kernel {
             Err(failure) => Err(error::change(change, &failure)),
         }
     }
+
+    fn change_all(&mut self, changes: &[&Change]) -> Result<(), (usize, Error)> {
+        let offered = self
+            .extension(feature::APPLY)
+            .map_err(|failure| (0, error::query("ask the kernel what it offers", &failure)))?;
+        let Some(connection) = offered else {
+            return super::change_one_by_one(self, changes);
+        };
+        for (number, batch) in changes.chunks(BATCH).enumerate() {
+            let mut done = 0;
+            let request = Request::apply(batch.iter().map(|change| change_request(change)));
+            let end = connection.stream(&request, Mode::One, &mut |part| {
+                done = usize::try_from(extension::read_done(part)?).unwrap_or(usize::MAX);
+                Ok(())
+            });
+            end.map_err(|failure| {
+                let error = match batch.get(done) {
+                    Some(change) => error::change(change, &failure),
+                    None => error::query("change anything", &failure),
+                };
+                (number.saturating_mul(BATCH).saturating_add(done), error)
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// The wanted ones among all connections, from the file that lists them.
+fn listed_in_file(
+    selection: &Selection,
+    each: &mut dyn FnMut(connections::Connection) -> io::Result<()>,
+) -> Result<(), Error> {
+    let failed = |error: &io::Error| {
+        let file = connections::FILE;
+        Error::Failed(match error.kind() {
+            io::ErrorKind::NotFound => format!(
+                "cannot list the connections: the kernel module does not offer it (there is no {file})"
+            ),
+            _ => format!("cannot list the connections: {file}: {error}"),
+        })
+    };
+    let file = File::open(connections::FILE).map_err(|error| failed(&error))?;
+    connections::read(BufReader::new(file), &mut |connection| {
+        if selection.matches(&connection) {
+            each(connection)
+        } else {
+            Ok(())
+        }
+    })
+    .map_err(|broken| match broken {
+        Broken::Input(error) => failed(&error),
+        Broken::Line(line) => Error::Failed(line),
+        Broken::Output(error) => Error::Output(error),
+    })
 }

@@ -2,7 +2,10 @@
 
 //! A director in memory, for tests: it refuses what the kernel refuses, with the same numbers.
 
+use std::io;
+
 use super::Director;
+use crate::connections::{Connection, Selection};
 use crate::error::{self, Error};
 use crate::model::{
     Change, Daemon, Destination, DestinationEntry, Info, Service, ServiceEntry, ServiceId, Stats,
@@ -15,6 +18,8 @@ use crate::netlink::{Failure, KernelError};
 pub struct Memory {
     /// Services with their destinations.
     pub groups: Vec<(ServiceEntry, Vec<DestinationEntry>)>,
+    /// Connections.
+    pub connections: Vec<Connection>,
     timeouts: Timeouts,
 }
 
@@ -22,6 +27,7 @@ impl Default for Memory {
     fn default() -> Self {
         Self {
             groups: Vec::new(),
+            connections: Vec::new(),
             timeouts: Timeouts {
                 tcp: 900,
                 tcp_fin: 120,
@@ -167,6 +173,18 @@ impl Director for Memory {
 
     fn daemons(&mut self) -> Result<Vec<Daemon>, Error> {
         Ok(Vec::new())
+    }
+
+    fn connections(
+        &mut self,
+        selection: &Selection,
+        each: &mut dyn FnMut(Connection) -> io::Result<()>,
+    ) -> Result<(), Error> {
+        self.connections
+            .iter()
+            .filter(|connection| selection.matches(connection))
+            .try_for_each(|connection| each(connection.clone()))
+            .map_err(Error::Output)
     }
 
     fn change(&mut self, change: &Change) -> Result<(), Error> {

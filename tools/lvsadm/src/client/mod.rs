@@ -9,10 +9,16 @@ mod kernel;
 #[cfg(test)]
 pub mod memory;
 
-pub use kernel::Kernel;
+pub use kernel::{Kernel, module};
 
+use std::io;
+
+use crate::connections::{Connection, Selection};
 use crate::error::Error;
 use crate::model::{Change, Daemon, DestinationEntry, Info, ServiceEntry, ServiceId, Timeouts};
+
+/// Services with their destinations.
+pub type Groups = Vec<(ServiceEntry, Vec<DestinationEntry>)>;
 
 /// Something that can be asked about virtual services and told to change them.
 pub trait Director {
@@ -44,6 +50,15 @@ pub trait Director {
     /// See [`Director::info`].
     fn destinations(&mut self, id: &ServiceId) -> Result<Vec<DestinationEntry>, Error>;
 
+    /// All services with their destinations, in the kernel's order.
+    ///
+    /// # Errors
+    ///
+    /// See [`Director::info`].
+    fn table(&mut self) -> Result<Groups, Error> {
+        table_in_pieces(self)
+    }
+
     /// The timeouts.
     ///
     /// # Errors
@@ -58,10 +73,53 @@ pub trait Director {
     /// See [`Director::info`].
     fn daemons(&mut self) -> Result<Vec<Daemon>, Error>;
 
+    /// Gives the connections that are wanted to `each`, in the kernel's order, as they come.
+    ///
+    /// # Errors
+    ///
+    /// See [`Director::info`]; and [`Error::Output`] with what `each` says.
+    fn connections(
+        &mut self,
+        selection: &Selection,
+        each: &mut dyn FnMut(Connection) -> io::Result<()>,
+    ) -> Result<(), Error>;
+
     /// Changes one thing.
     ///
     /// # Errors
     ///
     /// See [`Director::info`].
     fn change(&mut self, change: &Change) -> Result<(), Error>;
+
+    /// Changes things in order, up to the first that is refused.
+    ///
+    /// # Errors
+    ///
+    /// How many were changed before it, and see [`Director::info`].
+    fn change_all(&mut self, changes: &[&Change]) -> Result<(), (usize, Error)> {
+        change_one_by_one(self, changes)
+    }
+}
+
+/// The table by one question for the services and one for each of them.
+fn table_in_pieces<D: Director + ?Sized>(director: &mut D) -> Result<Groups, Error> {
+    director
+        .services()?
+        .into_iter()
+        .map(|service| {
+            let destinations = director.destinations(&service.service.id)?;
+            Ok((service, destinations))
+        })
+        .collect()
+}
+
+/// Each change by itself.
+fn change_one_by_one<D: Director + ?Sized>(
+    director: &mut D,
+    changes: &[&Change],
+) -> Result<(), (usize, Error)> {
+    for (done, change) in changes.iter().enumerate() {
+        director.change(change).map_err(|error| (done, error))?;
+    }
+    Ok(())
 }

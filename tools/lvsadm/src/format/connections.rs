@@ -1,76 +1,208 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Connections as text, as ipvsadm 1.31 prints them.
+//! Connections, written one by one as they come: as ipvsadm 1.31 prints them, or as JSON.
 
-use super::Labels;
+use std::io::{self, Write};
+
+use super::{Labels, json};
 use crate::connections::Connection;
 
-/// The whole listing, with persistence engine data when `engine_data` asks for it.
-#[must_use]
-pub fn connections(connections: &[Connection], engine_data: bool, labels: &Labels<'_>) -> String {
-    let mut text = "IPVS connection entries\n".to_owned();
-    text += &if engine_data {
-        format!(
-            "pro expire {:<11} {:<18} {:<18} {:<18} {:<16} {}\n",
-            "state", "source", "virtual", "destination", "pe name", "pe_data"
+/// What a listing looks like.
+pub enum Form<'a> {
+    /// Columns.
+    Text {
+        /// With persistence engine data.
+        engine_data: bool,
+        /// How addresses and ports are shown.
+        labels: Labels<'a>,
+    },
+    /// An object whose connections stand one a line.
+    Json,
+}
+
+/// A listing that is being written. Nothing is before the first connection or the end, so that an error
+/// stands alone.
+pub struct Listing<'a, W> {
+    form: Form<'a>,
+    out: W,
+    begun: bool,
+}
+
+impl<'a, W: Write> Listing<'a, W> {
+    /// Will be written to `out`.
+    pub fn new(form: Form<'a>, out: W) -> Self {
+        Self {
+            form,
+            out,
+            begun: false,
+        }
+    }
+
+    /// Writes a connection.
+    ///
+    /// # Errors
+    ///
+    /// Those of writing, here and below.
+    pub fn add(&mut self, connection: &Connection) -> io::Result<()> {
+        if self.begun && matches!(self.form, Form::Json) {
+            self.out.write_all(b",")?;
+        }
+        self.begin()?;
+        match &self.form {
+            Form::Text {
+                engine_data,
+                labels,
+            } => row(&mut self.out, connection, *engine_data, labels),
+            Form::Json => write!(self.out, "\n    {}", json::connection(connection)),
+        }
+    }
+
+    /// Writes what comes after the last connection.
+    ///
+    /// # Errors
+    ///
+    /// See [`Listing::add`].
+    pub fn end(mut self) -> io::Result<()> {
+        let any = self.begun;
+        self.begin()?;
+        if matches!(self.form, Form::Json) {
+            let end = if any { "\n  ]\n}\n" } else { "]\n}\n" };
+            self.out.write_all(end.as_bytes())?;
+        }
+        self.out.flush()
+    }
+
+    fn begin(&mut self) -> io::Result<()> {
+        if self.begun {
+            return Ok(());
+        }
+        self.begun = true;
+        match self.form {
+            Form::Json => self.out.write_all(b"{\n  \"connections\": ["),
+            Form::Text { engine_data, .. } => heading(&mut self.out, engine_data),
+        }
+    }
+}
+
+fn heading(out: &mut impl Write, engine_data: bool) -> io::Result<()> {
+    writeln!(out, "IPVS connection entries")?;
+    if engine_data {
+        writeln!(
+            out,
+            "pro expire {:<11} {:<18} {:<18} {:<18} {:<16} pe_data",
+            "state", "source", "virtual", "destination", "pe name"
         )
     } else {
-        format!(
-            "pro expire {:<11} {:<18} {:<18} {}\n",
-            "state", "source", "virtual", "destination"
+        writeln!(
+            out,
+            "pro expire {:<11} {:<18} {:<18} destination",
+            "state", "source", "virtual"
         )
-    };
-    for connection in connections {
-        let protocol = connection.known_protocol();
-        let endpoint = |(address, port): &_| labels.endpoint(address, *port, protocol);
-        let expires = format!(
-            "{:02}:{:02}",
-            connection.expires / 60,
-            connection.expires % 60
-        );
-        let start = format!(
-            "{:<3} {expires:<6} {:<11} {:<18} {:<18}",
-            connection.protocol,
-            connection.state,
-            endpoint(&connection.source),
-            endpoint(&connection.service),
-        );
-        let destination = endpoint(&connection.destination);
-        text += &match &connection.engine {
-            Some((name, data)) if engine_data => {
-                format!("{start} {destination:<16} {name:<18} {data}\n")
-            }
-            _ => format!("{start} {destination}\n"),
-        };
     }
-    text
+}
+
+fn row(
+    out: &mut impl Write,
+    connection: &Connection,
+    engine_data: bool,
+    labels: &Labels<'_>,
+) -> io::Result<()> {
+    let protocol = connection.known_protocol();
+    let endpoint = |(address, port): &_| labels.endpoint(address, *port, protocol);
+    let expires = format!(
+        "{:02}:{:02}",
+        connection.expires / 60,
+        connection.expires % 60
+    );
+    write!(
+        out,
+        "{:<3} {expires:<6} {:<11} {:<18} {:<18}",
+        connection.protocol,
+        connection.state,
+        endpoint(&connection.source),
+        endpoint(&connection.service),
+    )?;
+    let destination = endpoint(&connection.destination);
+    match &connection.engine {
+        Some((name, data)) if engine_data => {
+            writeln!(out, " {destination:<16} {name:<18} {data}")
+        }
+        _ => writeln!(out, " {destination}"),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::connections::tests::parse;
+
+    fn listed(form: Form<'_>, list: &[Connection]) -> String {
+        let mut text = Vec::new();
+        let mut listing = Listing::new(form, &mut text);
+        for connection in list {
+            listing.add(connection).unwrap();
+        }
+        listing.end().unwrap();
+        String::from_utf8(text).unwrap()
+    }
+
+    fn text(engine_data: bool) -> Form<'static> {
+        Form::Text {
+            engine_data,
+            labels: Labels::numeric(),
+        }
+    }
 
     #[test]
     fn columns_are_ipvsadms() {
-        let list = crate::connections::parse(
+        let list = parse(
             "heading\n\
              TCP 0A010001 ACB0 0A010001 0050 2001:0db8:0000:0000:0000:0000:0000:0099 0050 SYN_RECV         56\n\
              UDP C0000201 13C4 0A010002 13C4 0A000009 13C4 UDP             118 sip call-1\n",
         )
         .unwrap();
         assert_eq!(
-            connections(&list, false, &Labels::numeric()),
+            listed(text(false), &list),
             "IPVS connection entries\n\
              pro expire state       source             virtual            destination\n\
              TCP 00:56  SYN_RECV    10.1.0.1:44208     10.1.0.1:80        [2001:db8::99]:80\n\
              UDP 01:58  UDP         192.0.2.1:5060     10.1.0.2:5060      10.0.0.9:5060\n"
         );
         assert_eq!(
-            connections(&list, true, &Labels::numeric()),
+            listed(text(true), &list),
             "IPVS connection entries\n\
              pro expire state       source             virtual            destination        pe name          pe_data\n\
              TCP 00:56  SYN_RECV    10.1.0.1:44208     10.1.0.1:80        [2001:db8::99]:80\n\
              UDP 01:58  UDP         192.0.2.1:5060     10.1.0.2:5060      10.0.0.9:5060    sip                call-1\n"
         );
+    }
+
+    #[test]
+    fn json_is_one_object_whatever_there_is() {
+        let all = parse(crate::connections::tests::LISTING).unwrap();
+        for number in 0..=2 {
+            let text = listed(Form::Json, &all[..number]);
+            let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+            let list = value["connections"].as_array().unwrap();
+            assert_eq!(list.len(), number, "{text}");
+            assert!(text.ends_with("]\n}\n"), "{text}");
+        }
+        let text = listed(Form::Json, &all);
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(
+            value["connections"][1],
+            serde_json::json!({
+                "protocol": "UDP",
+                "state": "UDP",
+                "expires": 118,
+                "source": {"address": "192.0.2.1", "port": 5060},
+                "virtual": {"address": "10.1.0.2", "port": 5060},
+                "destination": {"address": "10.0.0.9", "port": 5060},
+                "engine": "sip",
+                "engine_data": "call-1@example.net",
+            })
+        );
+        // A line each.
+        assert_eq!(text.lines().count(), 2 + 2 + 2);
     }
 }

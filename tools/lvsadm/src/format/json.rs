@@ -120,27 +120,36 @@ struct Daemon {
 }
 
 #[derive(Serialize)]
-struct ConnectionListing {
-    connections: Vec<Connection>,
-}
-
-#[derive(Serialize)]
-struct Connection {
-    protocol: String,
-    state: String,
+struct Connection<'a> {
+    protocol: &'a str,
+    state: &'a str,
     expires: u32,
     source: Endpoint,
     #[serde(rename = "virtual")]
     service: Endpoint,
     destination: Endpoint,
-    engine: Option<String>,
-    engine_data: Option<String>,
+    engine: Option<&'a str>,
+    engine_data: Option<&'a str>,
 }
 
 #[derive(Serialize)]
 struct Endpoint {
     address: IpAddr,
     port: u16,
+}
+
+#[derive(Serialize)]
+struct Versions<'a> {
+    lvsadm: &'static str,
+    module: Option<Module<'a>>,
+}
+
+#[derive(Serialize)]
+struct Module<'a> {
+    name: &'a str,
+    version: Option<&'a str>,
+    features: Vec<&'a str>,
+    missing: Vec<&'a str>,
 }
 
 fn text(listing: &impl Serialize) -> String {
@@ -195,24 +204,40 @@ pub fn daemons(daemons: &[model::Daemon]) -> String {
     })
 }
 
-/// The connections.
+/// One of the connections, in a line.
 #[must_use]
-pub fn connections(list: &[connections::Connection]) -> String {
+pub fn connection(connection: &connections::Connection) -> String {
     let endpoint = |&(address, port): &(IpAddr, u16)| Endpoint { address, port };
-    text(&ConnectionListing {
-        connections: list
-            .iter()
-            .map(|connection| Connection {
-                protocol: connection.protocol.clone(),
-                state: connection.state.clone(),
-                expires: connection.expires,
-                source: endpoint(&connection.source),
-                service: endpoint(&connection.service),
-                destination: endpoint(&connection.destination),
-                engine: connection.engine.as_ref().map(|(name, _)| name.clone()),
-                engine_data: connection.engine.as_ref().map(|(_, data)| data.clone()),
-            })
-            .collect(),
+    let (engine, engine_data) = connection
+        .engine
+        .as_ref()
+        .map(|(name, data)| (name.as_str(), data.as_str()))
+        .unzip();
+    let connection = Connection {
+        protocol: &connection.protocol,
+        state: &connection.state,
+        expires: connection.expires,
+        source: endpoint(&connection.source),
+        service: endpoint(&connection.service),
+        destination: endpoint(&connection.destination),
+        engine,
+        engine_data,
+    };
+    // As above.
+    serde_json::to_string(&connection).unwrap_or_default()
+}
+
+/// This command's version and the module's, if one is loaded.
+#[must_use]
+pub fn versions(module: Option<&model::Module>) -> String {
+    text(&Versions {
+        lvsadm: env!("CARGO_PKG_VERSION"),
+        module: module.map(|module| Module {
+            name: module.name,
+            version: module.version.as_deref(),
+            features: module.features.iter().map(String::as_str).collect(),
+            missing: module.missing(),
+        }),
     })
 }
 

@@ -73,6 +73,27 @@ impl<'a> Labels<'a> {
     }
 }
 
+/// This command's version and the module's, if one is loaded.
+#[must_use]
+pub fn versions(module: Option<&model::Module>) -> String {
+    let mut text = format!("lvsadm {}\n", env!("CARGO_PKG_VERSION"));
+    let Some(module) = module else {
+        return text + "no module provides a virtual server now\n";
+    };
+    text += &match &module.version {
+        Some(version) => format!("module {} {version}\n", module.name),
+        None => format!("module {}, which has no version query\n", module.name),
+    };
+    if !module.features.is_empty() {
+        text += &format!("it offers: {}\n", module.features.join(", "));
+    }
+    let missing = module.missing();
+    if !missing.is_empty() {
+        text += &format!("it is too old for: {}\n", missing.join(", "));
+    }
+    text
+}
+
 /// The timeouts in a line.
 #[must_use]
 pub fn timeouts(timeouts: &Timeouts) -> String {

@@ -91,3 +91,43 @@ fn daemons_say_what_they_know() {
         "backup sync daemon (mcast=eth0, syncid=7)\n"
     );
 }
+
+#[test]
+fn versions_and_what_is_missing() {
+    let module = |version: Option<&str>, features: &[&str]| model::Module {
+        name: "ipvs_rs",
+        version: version.map(str::to_owned),
+        features: features.iter().map(|name| (*name).to_owned()).collect(),
+    };
+    let own = format!("lvsadm {}\n", env!("CARGO_PKG_VERSION"));
+    for (module, text) in [
+        (None, "no module provides a virtual server now\n"),
+        (
+            Some(module(
+                Some("9.8.7"),
+                &["connections", "table", "apply", "later"],
+            )),
+            "module ipvs_rs 9.8.7\nit offers: connections, table, apply, later\n",
+        ),
+        (
+            Some(module(None, &[])),
+            "module ipvs_rs, which has no version query\nit is too old for: connections, table, apply\n",
+        ),
+    ] {
+        assert_eq!(versions(module.as_ref()), format!("{own}{text}"));
+    }
+    let value: serde_json::Value =
+        serde_json::from_str(&json::versions(Some(&module(Some("1.0.0"), &["later"])))).unwrap();
+    assert_eq!(
+        value,
+        serde_json::json!({
+            "lvsadm": env!("CARGO_PKG_VERSION"),
+            "module": {
+                "name": "ipvs_rs", "version": "1.0.0", "features": ["later"],
+                "missing": ["connections", "table", "apply"],
+            },
+        })
+    );
+    let value: serde_json::Value = serde_json::from_str(&json::versions(None)).unwrap();
+    assert_eq!(value["module"], serde_json::Value::Null);
+}

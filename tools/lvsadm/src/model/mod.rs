@@ -176,6 +176,29 @@ impl Info {
     }
 }
 
+/// The kernel module, as it says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Module {
+    /// Its name.
+    pub name: &'static str,
+    /// Its version; absent where it cannot be asked for it.
+    pub version: Option<String>,
+    /// What it offers beside what all modules do, by names that this command may or may not know.
+    pub features: Vec<String>,
+}
+
+impl Module {
+    /// What this command could use and the module does not offer.
+    #[must_use]
+    pub fn missing(&self) -> Vec<&'static str> {
+        lvs_core::extension::feature::ALL
+            .iter()
+            .filter_map(|feature| feature.to_str().ok())
+            .filter(|feature| !self.features.iter().any(|offered| offered == feature))
+            .collect()
+    }
+}
+
 /// Timeouts in seconds. In a change, 0 leaves a timeout as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {

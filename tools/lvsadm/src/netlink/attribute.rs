@@ -13,10 +13,13 @@ pub(super) fn chain<T>(
     what: &'static str,
     mut read: impl FnMut(&Raw<'_>) -> Result<T, DecodeError>,
 ) -> Result<Vec<T>, DecodeError> {
-    NlasIterator::new(bytes)
-        .map(|attribute| attribute.and_then(|attribute| read(&attribute)))
-        .collect::<Result<Vec<T>, DecodeError>>()
-        .context(what)
+    // As many as the largest of the objects has: there may be hundreds of thousands of them.
+    let mut chain = Vec::with_capacity(16);
+    for attribute in NlasIterator::new(bytes) {
+        let attribute = attribute.and_then(|attribute| read(&attribute));
+        chain.push(attribute.context(what)?);
+    }
+    Ok(chain)
 }
 
 /// Text up to the first NUL. Names are ASCII; anything else is shown as well as it can be.

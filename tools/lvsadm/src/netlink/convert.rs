@@ -62,7 +62,7 @@ fn address(family: Family, octets: &[u8]) -> Result<IpAddr, Failure> {
     })
 }
 
-fn required<T>(value: Option<T>, what: &str) -> Result<T, Failure> {
+pub(super) fn required<T>(value: Option<T>, what: &str) -> Result<T, Failure> {
     value.ok_or_else(|| Failure::Malformed(format!("{what} is missing")))
 }
 
@@ -224,8 +224,13 @@ macro_rules! find {
 ///
 /// [`Failure::Malformed`] when something a service cannot be without is missing or out of range.
 pub fn read_service(message: &Message) -> Result<ServiceEntry, Failure> {
-    use ServiceAttribute as A;
     let attributes = required(find!(message.attributes, Attribute::Service), "the service")?;
+    service_entry(attributes)
+}
+
+/// The same from its attributes.
+pub(super) fn service_entry(attributes: &[ServiceAttribute]) -> Result<ServiceEntry, Failure> {
+    use ServiceAttribute as A;
     let family = family(*required(
         find!(attributes, A::Family),
         "a service's family",
@@ -276,11 +281,19 @@ pub fn read_service(message: &Message) -> Result<ServiceEntry, Failure> {
 ///
 /// [`Failure::Malformed`] when something a destination cannot be without is missing or out of range.
 pub fn read_destination(default: Family, message: &Message) -> Result<DestinationEntry, Failure> {
-    use DestinationAttribute as A;
     let attributes = required(
         find!(message.attributes, Attribute::Destination),
         "the destination",
     )?;
+    destination_entry(default, attributes)
+}
+
+/// The same from its attributes.
+pub(super) fn destination_entry(
+    default: Family,
+    attributes: &[DestinationAttribute],
+) -> Result<DestinationEntry, Failure> {
+    use DestinationAttribute as A;
     // Kernels before mixed families did not say it.
     let family = match find!(attributes, A::Family) {
         Some(number) => family(*number)?,

@@ -53,7 +53,12 @@ pub enum Failure {
     Malformed(String),
     /// No socket, or it failed.
     Socket(io::Error),
+    /// Who got the answer could not take all of it.
+    Output(io::Error),
 }
+
+/// Takes the parts of an answer, each from its generic netlink header on, as they come.
+pub type Sink<'a> = dyn FnMut(&[u8]) -> Result<(), Failure> + 'a;
 
 impl From<DecodeError> for Failure {
     fn from(error: DecodeError) -> Self {
@@ -76,11 +81,10 @@ pub enum Progress {
     Complete,
 }
 
-/// Collects the parts of one answer.
+/// Finds the parts of one answer.
 #[derive(Debug)]
 pub struct Collector {
     sequence: u32,
-    parts: Vec<Vec<u8>>,
     interrupted: bool,
 }
 
@@ -90,17 +94,17 @@ impl Collector {
     pub fn new(sequence: u32) -> Self {
         Self {
             sequence,
-            parts: Vec::new(),
             interrupted: false,
         }
     }
 
-    /// Takes one datagram in.
+    /// Takes one datagram in, and gives the parts in it to `sink`.
     ///
     /// # Errors
     ///
-    /// When the kernel refused, when the tables changed meanwhile, or when the bytes are no netlink.
-    pub fn feed(&mut self, datagram: &[u8]) -> Result<Progress, Failure> {
+    /// When the kernel refused, when the tables changed meanwhile, when the bytes are no netlink; or
+    /// `sink`'s.
+    pub fn feed(&mut self, datagram: &[u8], sink: &mut Sink<'_>) -> Result<Progress, Failure> {
         let mut rest = datagram;
         while !rest.is_empty() {
             let message = NetlinkBuffer::new_checked(rest)?;
@@ -112,7 +116,7 @@ impl Collector {
                 )));
             };
             if message.sequence_number() == self.sequence
-                && self.take(message.message_type(), message.flags(), payload)?
+                && self.take(message.message_type(), message.flags(), payload, sink)?
                     == Progress::Complete
             {
                 return Ok(Progress::Complete);
@@ -123,7 +127,13 @@ impl Collector {
         Ok(Progress::More)
     }
 
-    fn take(&mut self, kind: u16, flags: u16, payload: &[u8]) -> Result<Progress, Failure> {
+    fn take(
+        &mut self,
+        kind: u16,
+        flags: u16,
+        payload: &[u8],
+        sink: &mut Sink<'_>,
+    ) -> Result<Progress, Failure> {
         self.interrupted |= flags & NLM_F_DUMP_INTR != 0;
         match kind {
             NLMSG_NOOP => Ok(Progress::More),
@@ -148,7 +158,7 @@ impl Collector {
                 self.finish(done.code, details)
             }
             _ => {
-                self.parts.push(payload.to_vec());
+                sink(payload)?;
                 Ok(Progress::More)
             }
         }
@@ -162,12 +172,6 @@ impl Collector {
             return Err(Failure::Interrupted);
         }
         Ok(Progress::Complete)
-    }
-
-    /// The payloads of the answer, each from its generic netlink header on.
-    #[must_use]
-    pub fn into_parts(self) -> Vec<Vec<u8>> {
-        self.parts
     }
 }
 

@@ -6,7 +6,7 @@ use std::io;
 
 use netlink_packet_core::{
     Emitable, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
-    NetlinkSerializable, NlasIterator, ParseableParametrized, parse_u16,
+    NlasIterator, ParseableParametrized, parse_u16,
 };
 use netlink_packet_generic::ctrl::nlas::GenlCtrlAttrs;
 use netlink_packet_generic::ctrl::{GenlCtrl, GenlCtrlCmd};
@@ -14,14 +14,14 @@ use netlink_packet_generic::{GenlFamily, GenlHeader, GenlMessage};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_GENERIC};
 
 use super::message::Message;
-use super::reply::{Collector, Failure, Progress};
+use super::reply::{Collector, Failure, Progress, Sink};
 
 /// How often a listing that was cut short is asked for again.
 const ATTEMPTS: usize = 5;
 /// No answer comes in larger datagrams: the kernel stops at 32 KiB.
 const DATAGRAM: usize = 128 * 1024;
 /// Length of the generic netlink header.
-const GENERIC_HEADER: usize = 4;
+pub(super) const GENERIC_HEADER: usize = 4;
 /// Attribute of the family's number in the controller's answer.
 const CONTROL_FAMILY_ID: u16 = 1;
 /// Attribute of the family's name in the controller's answer.
@@ -53,12 +53,12 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Opens a socket and looks the family up. `Ok(None)` when the kernel has no such family.
+    /// Opens a socket and looks the family of this name up. `Ok(None)` when the kernel has no such family.
     ///
     /// # Errors
     ///
     /// When there is no generic netlink, or its controller cannot be understood.
-    pub fn open(lookup: Lookup) -> Result<Option<Self>, Failure> {
+    pub fn open(name: &str, lookup: Lookup) -> Result<Option<Self>, Failure> {
         let mut socket = Socket::new(NETLINK_GENERIC)?;
         socket.bind_auto()?;
         socket.connect(&SocketAddr::new(0, 0))?;
@@ -71,8 +71,8 @@ impl Connection {
             family: 0,
         };
         let found = match lookup {
-            Lookup::Present => connection.among_all(),
-            Lookup::Autoload => connection.by_name(),
+            Lookup::Present => connection.among_all(name),
+            Lookup::Autoload => connection.by_name(name),
         }?;
         Ok(found.map(|family| {
             connection.family = family;
@@ -81,17 +81,17 @@ impl Connection {
     }
 
     /// Looks through all families, which loads nothing.
-    fn among_all(&mut self) -> Result<Option<u16>, Failure> {
+    fn among_all(&mut self, wanted: &str) -> Result<Option<u16>, Failure> {
         let families = persist(|| {
             let request = GenlMessage::from_payload(GenlCtrl {
                 cmd: GenlCtrlCmd::GetFamily,
                 nlas: Vec::new(),
             });
-            self.attempt(request, Mode::Dump)
+            self.parts(request, Mode::Dump)
         })?;
         for part in families {
             let (name, number) = family(&part)?;
-            if name.as_deref() == Some(Message::family_name()) {
+            if name.as_deref() == Some(wanted) {
                 return Ok(number);
             }
         }
@@ -99,12 +99,12 @@ impl Connection {
     }
 
     /// Asks by name, upon which the kernel tries to load what it knows to provide the family.
-    fn by_name(&mut self) -> Result<Option<u16>, Failure> {
+    fn by_name(&mut self, name: &str) -> Result<Option<u16>, Failure> {
         let request = GenlMessage::from_payload(GenlCtrl {
             cmd: GenlCtrlCmd::GetFamily,
-            nlas: vec![GenlCtrlAttrs::FamilyName(Message::family_name().to_owned())],
+            nlas: vec![GenlCtrlAttrs::FamilyName(name.to_owned())],
         });
-        match self.attempt(request, Mode::One) {
+        match self.parts(request, Mode::One) {
             Ok(parts) => match parts.first() {
                 Some(part) => Ok(family(part)?.1),
                 None => Ok(None),
@@ -124,15 +124,46 @@ impl Connection {
         let parts = persist(|| {
             let mut request = GenlMessage::from_payload(message.clone());
             request.set_resolved_family_id(self.family);
-            self.attempt(request, mode)
+            self.parts(request, mode)
         })?;
         parts.iter().map(|part| decode(part)).collect()
     }
 
-    fn attempt<F>(&mut self, request: GenlMessage<F>, mode: Mode) -> Result<Vec<Vec<u8>>, Failure>
+    /// Sends a request and gives the parts of its answer to `sink` as they come, which takes no memory
+    /// for all of them; nor can a listing begin again.
+    ///
+    /// # Errors
+    ///
+    /// See [`Failure`]; and those of `sink`.
+    pub fn stream<F>(&mut self, message: &F, mode: Mode, sink: &mut Sink<'_>) -> Result<(), Failure>
+    where
+        F: GenlFamily + Emitable + std::fmt::Debug + Clone,
+    {
+        let mut request = GenlMessage::from_payload(message.clone());
+        request.set_resolved_family_id(self.family);
+        self.attempt(request, mode, sink)
+    }
+
+    fn parts<F>(&mut self, request: GenlMessage<F>, mode: Mode) -> Result<Vec<Vec<u8>>, Failure>
     where
         F: GenlFamily + Emitable + std::fmt::Debug,
-        GenlMessage<F>: NetlinkSerializable,
+    {
+        let mut parts = Vec::new();
+        self.attempt(request, mode, &mut |part| {
+            parts.push(part.to_vec());
+            Ok(())
+        })?;
+        Ok(parts)
+    }
+
+    fn attempt<F>(
+        &mut self,
+        request: GenlMessage<F>,
+        mode: Mode,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), Failure>
+    where
+        F: GenlFamily + Emitable + std::fmt::Debug,
     {
         self.sequence = self.sequence.wrapping_add(1);
         let mut header = NetlinkHeader::default();
@@ -160,8 +191,8 @@ impl Connection {
                 }
                 Err(error) => return Err(error.into()),
             }
-            if collector.feed(&buffer)? == Progress::Complete {
-                return Ok(collector.into_parts());
+            if collector.feed(&buffer, sink)? == Progress::Complete {
+                return Ok(());
             }
         }
     }

@@ -51,7 +51,9 @@ fn listed(line: &str) -> String {
     let Command::List(listing) = command(line) else {
         panic!("{line} lists nothing");
     };
-    lvsadm::run::list(&mut Replay::new(), &listing, &Guest).unwrap()
+    let mut text = Vec::new();
+    lvsadm::run::list(&mut Replay::new(), &listing, &Guest, &mut text).unwrap();
+    String::from_utf8(text).unwrap()
 }
 
 macro_rules! listing {

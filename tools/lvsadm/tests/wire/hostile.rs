@@ -5,21 +5,23 @@
 use crate::replay::captured;
 use lvsadm::model::Family;
 use lvsadm::netlink::reply::Collector;
-use lvsadm::netlink::{convert, socket};
+use lvsadm::netlink::{convert, extension, socket};
 use proptest::prelude::*;
 
 /// Everything that can be done with an answer.
 fn digest(sequence: u32, datagrams: &[Vec<u8>]) {
     let mut collector = Collector::new(sequence);
     for datagram in datagrams {
-        let _ = collector.feed(datagram);
-    }
-    for part in collector.into_parts() {
-        read(&part);
+        let _ = collector.feed(datagram, &mut |part| {
+            read(part);
+            Ok(())
+        });
     }
 }
 
 fn read(part: &[u8]) {
+    let _ = extension::read_module(part);
+    let _ = extension::read_connection(part);
     let Ok(message) = socket::decode(part) else {
         return;
     };

@@ -3,6 +3,7 @@
 //! What a kernel and ipvsadm really did (see fixtures/capture.sh), for the tests beside.
 
 use lvsadm::client::Director;
+use lvsadm::connections::{Connection, Selection};
 use lvsadm::error::{self, Error};
 use lvsadm::model::{Change, Daemon, DestinationEntry, Info, ServiceEntry, ServiceId, Timeouts};
 use lvsadm::netlink::reply::{Collector, Progress};
@@ -51,16 +52,17 @@ impl Answer {
     /// The answer as the socket would have given it.
     pub fn messages(&self) -> Result<Vec<Message>, Failure> {
         let mut collector = Collector::new(self.sequence);
+        let mut messages = Vec::new();
+        let mut sink = |part: &[u8]| {
+            messages.push(socket::decode(part)?);
+            Ok(())
+        };
         let (last, first) = self.datagrams.split_last().unwrap();
         for datagram in first {
-            assert_eq!(collector.feed(datagram)?, Progress::More);
+            assert_eq!(collector.feed(datagram, &mut sink)?, Progress::More);
         }
-        assert_eq!(collector.feed(last)?, Progress::Complete);
-        collector
-            .into_parts()
-            .iter()
-            .map(|part| socket::decode(part))
-            .collect()
+        assert_eq!(collector.feed(last, &mut sink)?, Progress::Complete);
+        Ok(messages)
     }
 }
 
@@ -142,6 +144,14 @@ impl Director for Replay {
             .iter()
             .filter_map(|message| convert::read_daemon(message).unwrap())
             .collect())
+    }
+
+    fn connections(
+        &mut self,
+        _: &Selection,
+        _: &mut dyn FnMut(Connection) -> std::io::Result<()>,
+    ) -> Result<(), Error> {
+        Ok(())
     }
 
     fn change(&mut self, change: &Change) -> Result<(), Error> {

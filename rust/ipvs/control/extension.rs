@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The generic netlink family "ipvs_rs": what the family "IPVS" has no words for.
+//!
+//! A family of its own, so that no old tool ever meets what it does not know. Here all that is asked for
+//! must be understood: what this module does not know is refused, for to list more than was asked for
+//! would be an answer to another question.
+
+use super::{
+    answer, does, dumps,
+    parse::{need, Refusal},
+    show,
+};
+use crate::{
+    destination::RealServer,
+    director::Director,
+    listing::{Row, Rows},
+    service::Service,
+};
+use kernel::{alloc::KVVec, prelude::*, sync::Arc};
+use knet::{
+    errno, namespace,
+    netlink::{Command, Dump, DumpRequest, Family, Full, Request, Source, Writer},
+    work,
+};
+use lvs_core::{
+    extension::{self, change, command, connection, feature, message},
+    netlink::{Attribute, AttributeError, Attributes},
+    selection::{Pattern, Selection},
+    Address,
+};
+
+/// The family.
+pub struct Extension;
+
+impl Family for Extension {
+    const NAME: &'static CStr = extension::NAME;
+    const VERSION: u32 = extension::FAMILY_VERSION as u32;
+    const COMMANDS: &'static [Command] = &[
+        does(command::GET_MODULE),
+        dumps(command::GET_CONNECTIONS),
+        dumps(command::GET_TABLE),
+        does(command::APPLY),
+    ];
+    type Dump = Listing;
+
+    fn act(request: &Request<'_>) -> Result {
+        if request.command() == command::GET_MODULE {
+            return request.reply(command::GET_MODULE, module);
+        }
+        let director = namespace::instance::<Director>(request).ok_or(ENODEV)?;
+        let changes = answer(request, Changes::new(request.attributes()))?;
+        let mut done = 0u32;
+        let end = changes.apply(director, &mut done);
+        request.reply(command::APPLY, |writer| writer.u32(message::DONE, done))?;
+        answer(request, end)
+    }
+
+    fn dump(request: &DumpRequest<'_>) -> Result<Listing> {
+        let director = namespace::instance::<Director>(request).ok_or(ENODEV)?;
+        if request.command() == command::GET_TABLE {
+            return Ok(Listing(Items::Table(Table::new(director.services()?))));
+        }
+        let selection = answer(request, selection(request.attributes()))?;
+        Ok(Listing(Items::Connections(Rows::new(director, selection))))
+    }
+}
+
+/// The changes of a request, in order.
+struct Changes<'a>(Attributes<'a>);
+
+impl<'a> Changes<'a> {
+    /// Reads them, but not yet what each asks for.
+    fn new(bytes: &'a [u8]) -> Result<Self, Refusal> {
+        let attributes = Attributes::new(bytes)?;
+        for attribute in &attributes {
+            if attribute.kind != message::CHANGE {
+                return Err(Refusal::new(
+                    errno::operation_not_supported(),
+                    c"something among the changes is none",
+                ));
+            }
+            attribute.nested()?;
+        }
+        Ok(Self(attributes))
+    }
+
+    /// Carries them out up to the first that is refused, and counts those before it.
+    fn apply(&self, director: &Director, done: &mut u32) -> Result<(), Refusal> {
+        for attribute in &self.0 {
+            let nest = attribute.nested()?;
+            let command = need(&nest, change::COMMAND, c"no command given")?.u8()?;
+            let attributes = match nest.find(change::ATTRIBUTES) {
+                Some(attributes) => attributes.nested()?,
+                None => Attributes::new(&[])?,
+            };
+            super::change(director, command, &attributes)?;
+            *done = done.wrapping_add(1);
+            work::yield_now();
+        }
+        Ok(())
+    }
+}
+
+/// What the module is.
+fn module(writer: &mut Writer<'_>) -> Result<(), Full> {
+    writer.string(message::VERSION, extension::VERSION)?;
+    writer.nest(message::FEATURES, |writer| {
+        for (kind, name) in (1..).zip(feature::ALL) {
+            writer.string(kind, name)?;
+        }
+        Ok(())
+    })
+}
+
+/// The connections that a request asks for.
+fn selection(bytes: &[u8]) -> Result<Selection, Refusal> {
+    let attributes = Attributes::new(bytes)?;
+    if attributes
+        .iter()
+        .any(|attribute| attribute.kind != message::CONNECTION)
+    {
+        return Err(unknown());
+    }
+    let Some(nest) = attributes.find(message::CONNECTION) else {
+        return Ok(Selection::default());
+    };
+    let nest = nest.nested()?;
+    for attribute in &nest {
+        match attribute.kind {
+            connection::PROTOCOL
+            | connection::CLIENT_ADDR..=connection::SERVER_PORT
+            | connection::CLIENT_PREFIX..=connection::SERVER_PREFIX => {}
+            _ => return Err(unknown()),
+        }
+    }
+    let protocol = nest.find(connection::PROTOCOL);
+    Ok(Selection {
+        protocol: protocol.map(|number| number.u8()).transpose()?,
+        client: pattern(
+            &nest,
+            connection::CLIENT_ADDR,
+            connection::CLIENT_PREFIX,
+            connection::CLIENT_PORT,
+        )?,
+        service: pattern(
+            &nest,
+            connection::VIRTUAL_ADDR,
+            connection::VIRTUAL_PREFIX,
+            connection::VIRTUAL_PORT,
+        )?,
+        server: pattern(
+            &nest,
+            connection::SERVER_ADDR,
+            connection::SERVER_PREFIX,
+            connection::SERVER_PORT,
+        )?,
+    })
+}
+
+fn unknown() -> Refusal {
+    Refusal::new(
+        errno::operation_not_supported(),
+        c"this module cannot choose connections by that",
+    )
+}
+
+/// What one end of a connection is to be.
+fn pattern(nest: &Attributes<'_>, addr: u16, prefix: u16, port: u16) -> Result<Pattern, Refusal> {
+    let prefix = nest.find(prefix);
+    if prefix.is_some() {
+        need(nest, addr, c"a prefix length is given without its address")?;
+    }
+    Pattern::new(
+        nest.find(addr).map(address).transpose()?,
+        prefix.map(|bits| bits.u8()).transpose()?,
+        nest.find(port).map(|port| port.u16_be()).transpose()?,
+    )
+    .map_err(|_| Refusal::new(EINVAL, c"the prefix is longer than the address"))
+}
+
+/// An address, whose length tells its family.
+fn address(attribute: Attribute<'_>) -> Result<Address, Refusal> {
+    let address = match *attribute.payload {
+        [a, b, c, d] => Address::from_v4([a, b, c, d]),
+        ref octets => {
+            let wrong = AttributeError::WrongLength {
+                kind: attribute.kind,
+            };
+            let address = Address::from_v6(octets.try_into().map_err(|_| wrong)?);
+            if address.is_v4() {
+                return Err(Refusal::new(
+                    EINVAL,
+                    c"an IPv4-mapped address is none of IPv6",
+                ));
+            }
+            address
+        }
+    };
+    Ok(address)
+}
+
+/// A listing.
+pub struct Listing(Items);
+
+enum Items {
+    /// Connections, written as they are found: it takes no more memory for a million.
+    Connections(Rows),
+    /// The services that there were when it began, and the destinations of each when its turn comes.
+    Table(Table),
+}
+
+impl Dump for Listing {
+    fn command(&self) -> u8 {
+        match &self.0 {
+            Items::Connections(_) => command::GET_CONNECTIONS,
+            Items::Table(_) => command::GET_TABLE,
+        }
+    }
+
+    fn find(&mut self) -> Result<bool> {
+        match &mut self.0 {
+            Items::Connections(rows) => rows.find(),
+            Items::Table(table) => table.find(),
+        }
+    }
+
+    fn write(&self, writer: &mut Writer<'_>) -> Result<(), Full> {
+        match &self.0 {
+            Items::Connections(rows) => match rows.row() {
+                Some(row) => writer.nest(message::CONNECTION, |writer| write(writer, row)),
+                None => Ok(()),
+            },
+            Items::Table(table) => table.write(writer),
+        }
+    }
+
+    fn advance(&mut self) {
+        match &mut self.0 {
+            Items::Connections(rows) => rows.advance(),
+            Items::Table(table) => table.advance(),
+        }
+    }
+}
+
+/// Services and destinations as this family tells them.
+const FORM: show::Form = show::Form {
+    service: message::SERVICE,
+    destination: message::DEST,
+    short_statistics: false,
+};
+
+/// All services, each followed by its destinations.
+struct Table {
+    services: KVVec<Arc<Service>>,
+    /// The service that is told now, and whether it has been.
+    at: usize,
+    service_told: bool,
+    /// Its destinations from then on, and how many of them have.
+    servers: Option<KVVec<RealServer>>,
+    told: usize,
+}
+
+impl Table {
+    fn new(services: KVVec<Arc<Service>>) -> Self {
+        Self {
+            services,
+            at: 0,
+            service_told: false,
+            servers: None,
+            told: 0,
+        }
+    }
+
+    fn find(&mut self) -> Result<bool> {
+        loop {
+            let Some(service) = self.services.get(self.at) else {
+                return Ok(false);
+            };
+            match &self.servers {
+                None if !self.service_told => return Ok(true),
+                None => match service.servers() {
+                    // Another command was quicker.
+                    Err(EAGAIN) => {}
+                    servers => self.servers = Some(servers?),
+                },
+                Some(servers) if self.told < servers.len() => return Ok(true),
+                Some(_) => {
+                    self.servers = None;
+                    self.told = 0;
+                    self.service_told = false;
+                    self.at = self.at.wrapping_add(1);
+                    work::yield_now();
+                }
+            }
+        }
+    }
+
+    fn advance(&mut self) {
+        match self.servers {
+            None => self.service_told = true,
+            Some(_) => self.told = self.told.wrapping_add(1),
+        }
+    }
+
+    fn write(&self, writer: &mut Writer<'_>) -> Result<(), Full> {
+        match (&self.servers, self.services.get(self.at)) {
+            (Some(servers), _) => match servers.get(self.told) {
+                Some(server) => show::destination(writer, &FORM, server),
+                None => Ok(()),
+            },
+            (None, Some(service)) => show::service(writer, &FORM, service),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+fn write(writer: &mut Writer<'_>, row: &Row) -> Result<(), Full> {
+    writer.u8(connection::PROTOCOL, row.ends.protocol)?;
+    writer.put(connection::STATE, row.state.name().as_bytes())?;
+    writer.u32(connection::EXPIRES, row.expires)?;
+    for (addr, port, end) in [
+        (
+            connection::CLIENT_ADDR,
+            connection::CLIENT_PORT,
+            row.ends.client,
+        ),
+        (
+            connection::VIRTUAL_ADDR,
+            connection::VIRTUAL_PORT,
+            row.ends.service,
+        ),
+        (
+            connection::SERVER_ADDR,
+            connection::SERVER_PORT,
+            row.ends.server,
+        ),
+    ] {
+        match end.address.v4() {
+            Some(octets) => writer.put(addr, &octets)?,
+            None => writer.put(addr, &end.address.octets16())?,
+        }
+        writer.u16_be(port, end.port)?;
+    }
+    Ok(())
+}

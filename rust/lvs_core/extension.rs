@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The numbers of the generic netlink family `ipvs_rs`, which the kernel module and its command share.
+//!
+//! What the family "IPVS" cannot say is said here, so that nothing there ever means something else.
+//! See `Documentation/netlink.rst`. Numbers are never given a second meaning.
+
+use core::ffi::CStr;
+
+/// The family's name.
+pub const NAME: &CStr = c"ipvs_rs";
+
+/// The version of the family's messages.
+pub const FAMILY_VERSION: u8 = 1;
+
+/// The version of the module and its command.
+pub const VERSION: &CStr = c"0.1.0";
+
+/// Commands. Answers have the number of their command.
+pub mod command {
+    /// Asks what the module is.
+    pub const GET_MODULE: u8 = 1;
+    /// Lists connections (a dump).
+    pub const GET_CONNECTIONS: u8 = 2;
+    /// Lists all services, each followed by its destinations (a dump).
+    pub const GET_TABLE: u8 = 3;
+    /// Carries out commands of the family "IPVS" that change something, up to the first that is refused.
+    pub const APPLY: u8 = 4;
+}
+
+/// Attributes of a message.
+pub mod message {
+    /// The module's version, a string.
+    pub const VERSION: u16 = 1;
+    /// What the module offers: attributes with the kinds 1, 2 and so on, each a string of [`super::feature`].
+    pub const FEATURES: u16 = 2;
+    /// A connection, or what connections are asked for have: attributes of [`super::connection`].
+    pub const CONNECTION: u16 = 3;
+    /// A service: attributes of `IPVS_SVC_ATTR_*`.
+    pub const SERVICE: u16 = 4;
+    /// A destination of the service told last: attributes of `IPVS_DEST_ATTR_*`.
+    pub const DEST: u16 = 5;
+    /// Something to change, as often as there is: attributes of [`super::change`].
+    pub const CHANGE: u16 = 6;
+    /// How many changes were carried out, 32 bits.
+    pub const DONE: u16 = 7;
+}
+
+/// Attributes of a change.
+pub mod change {
+    /// The command's number in the family "IPVS", 8 bits.
+    pub const COMMAND: u16 = 1;
+    /// The command's attributes in the family "IPVS".
+    pub const ATTRIBUTES: u16 = 2;
+}
+
+/// Attributes of a connection. An address is 4 octets of IPv4 or 16 of IPv6, a port 16 bits, both in
+/// network order.
+pub mod connection {
+    /// The protocol's number, 8 bits; 0 for the template of a firewall mark.
+    pub const PROTOCOL: u16 = 1;
+    /// The state's name, a string.
+    pub const STATE: u16 = 2;
+    /// Seconds until it expires when no packet comes, 32 bits.
+    pub const EXPIRES: u16 = 3;
+    /// The client's address.
+    pub const CLIENT_ADDR: u16 = 4;
+    /// The client's port.
+    pub const CLIENT_PORT: u16 = 5;
+    /// The virtual address.
+    pub const VIRTUAL_ADDR: u16 = 6;
+    /// The virtual port.
+    pub const VIRTUAL_PORT: u16 = 7;
+    /// The real server's address.
+    pub const SERVER_ADDR: u16 = 8;
+    /// The real server's port.
+    pub const SERVER_PORT: u16 = 9;
+    /// Of a request: how many bits of the client's address count, 8 bits.
+    pub const CLIENT_PREFIX: u16 = 10;
+    /// The same of the virtual address.
+    pub const VIRTUAL_PREFIX: u16 = 11;
+    /// The same of the real server's address.
+    pub const SERVER_PREFIX: u16 = 12;
+}
+
+/// What a module may offer, beside all that the first one did.
+pub mod feature {
+    use core::ffi::CStr;
+
+    /// [`super::command::GET_CONNECTIONS`], with all filters above.
+    pub const CONNECTIONS: &CStr = c"connections";
+
+    /// [`super::command::GET_TABLE`].
+    pub const TABLE: &CStr = c"table";
+    /// [`super::command::APPLY`].
+    pub const APPLY: &CStr = c"apply";
+
+    /// All that this version offers.
+    pub const ALL: &[&CStr] = &[CONNECTIONS, TABLE, APPLY];
+}

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The choice of two by measured delays, against its definition and in a model of servers at work.
+
+use crate::schedule::{weights, Fake, Scheduled};
+use lvs_core::delay::{Delay, Estimate};
+use lvs_core::scheduler::{Change, LeastPeakDelay, Order, PeakEwma, PowerOfTwoChoices};
+use proptest::prelude::*;
+use std::cmp::Ordering;
+
+fn scheduled(servers: &[Fake], seed: u64) -> Scheduled<PeakEwma> {
+    let scheduler = Scheduled::seeded(seed);
+    scheduler.changed(servers, Change::Reset);
+    scheduler
+}
+
+/// By definition, in floating point: which of two servers promises less.
+fn compare(one: &Fake, other: &Fake) -> Ordering {
+    let float = f64::from;
+    let loads = |server: &Fake| {
+        (
+            float(server.active) / float(server.weight),
+            float(server.inactive) / float(server.weight),
+        )
+    };
+    let by_loads = loads(one).partial_cmp(&loads(other)).unwrap();
+    let least = one.delay.measured.min(other.delay.measured);
+    if least == 0 {
+        return by_loads;
+    }
+    let cost = |server: &Fake| {
+        float(server.delay.present.max(least)) * (float(server.active) + 1.0) / float(server.weight)
+    };
+    cost(one).partial_cmp(&cost(other)).unwrap().then(by_loads)
+}
+
+fn server() -> impl Strategy<Value = Fake> {
+    let delay = prop_oneof![1 => Just((0, 0)), 4 => (1..400u32, 0..400u32)];
+    (1..9u32, 0..9u32, 0..9u32, delay).prop_map(
+        |(weight, active, inactive, (measured, present))| Fake {
+            weight,
+            active,
+            inactive,
+            delay: Delay {
+                measured,
+                present: present.min(measured),
+            },
+            ..Fake::default()
+        },
+    )
+}
+
+proptest! {
+    // Numbers so small that floating point rounds equal quotients alike or not at all.
+    #[test]
+    fn the_order_is_that_of_the_definition(one in server(), other in server()) {
+        let order = LeastPeakDelay::compare((&one, one.weight), (&other, other.weight));
+        prop_assert_eq!(order, compare(&one, &other));
+        let turned = LeastPeakDelay::compare((&other, other.weight), (&one, one.weight));
+        prop_assert_eq!(turned, order.reverse());
+    }
+}
+
+#[test]
+fn the_greatest_numbers_fit() {
+    let huge = |weight| Fake {
+        weight,
+        active: u32::MAX,
+        delay: Delay {
+            measured: u32::MAX,
+            present: u32::MAX,
+        },
+        ..Fake::default()
+    };
+    let compare = |w: u32, v: u32| LeastPeakDelay::compare((&huge(w), w), (&huge(v), v));
+    assert_eq!(compare(u32::MAX, u32::MAX), Ordering::Equal);
+    assert_eq!(compare(1, u32::MAX), Ordering::Greater);
+}
+
+/// Without measurements it is `twos`, to the last choice.
+#[test]
+fn without_measurements_loads_alone_decide() {
+    let mut servers = weights(&[5, 1, 3, 0, 1]);
+    let ewma = scheduled(&servers, 77);
+    let twos = Scheduled::<PowerOfTwoChoices>::seeded(77);
+    twos.changed(&servers, Change::Reset);
+    for _ in 0..9999 {
+        let choice = ewma.select(&servers);
+        assert_eq!(choice, twos.select(&servers));
+        servers[choice.unwrap()].active += 1;
+    }
+}
+
+#[test]
+fn with_two_servers_the_better_one_gets_all() {
+    let mut servers = weights(&[1, 1]);
+    servers[0].delay = Delay {
+        measured: 900,
+        present: 900,
+    };
+    servers[1].delay = Delay {
+        measured: 300,
+        present: 300,
+    };
+    let scheduler = scheduled(&servers, 1);
+    let of = |servers: &[Fake]| {
+        (0..100)
+            .filter(|_| scheduler.select(servers) == Some(1))
+            .count()
+    };
+    assert_eq!(of(&servers), 100);
+    // Two connections more: 3 times 300 are 900, and then connections decide.
+    servers[1].active = 2;
+    assert_eq!(of(&servers), 0);
+    servers[1].weight = 2;
+    assert_eq!(of(&servers), 100);
+    servers[1].weight = 0;
+    assert_eq!(of(&servers), 0);
+    servers[0].overloaded = true;
+    assert_eq!(scheduler.select(&servers), None);
+}
+
+/// What servers do in the model below.
+struct Model {
+    servers: Vec<Fake>,
+    estimates: Vec<Estimate>,
+    scheduler: Scheduled<PeakEwma>,
+    /// Handshakes under way: when they are answered, since when they wait, and at which server.
+    waiting: Vec<(u64, u64, usize)>,
+    now: u64,
+}
+
+impl Model {
+    fn new(weights: &[u32]) -> Self {
+        let servers = self::weights(weights);
+        Self {
+            estimates: weights.iter().map(|_| Estimate::new()).collect(),
+            scheduler: scheduled(&servers, 3),
+            servers,
+            waiting: vec![],
+            now: 0,
+        }
+    }
+
+    /// A thousand connections a second for so many seconds, which are closed once they are open: how many each
+    /// server gets. One with a delay of 0 never answers.
+    fn run(&mut self, seconds: u64, delays: &[u64]) -> Vec<usize> {
+        let mut counts = vec![0; delays.len()];
+        for _ in 0..seconds * 1000 {
+            self.now += 1000;
+            let now = self.now;
+            let (done, waiting) = self.waiting.iter().partition(|(due, ..)| *due <= now);
+            self.waiting = waiting;
+            for (due, since, index) in done {
+                self.servers[index].active -= 1;
+                self.estimates[index].observe((due - since) as u32, due);
+            }
+            for (server, estimate) in self.servers.iter_mut().zip(&self.estimates) {
+                server.delay = estimate.at(now);
+            }
+            let choice = self.scheduler.select(&self.servers).unwrap();
+            counts[choice] += 1;
+            self.servers[choice].active += 1;
+            self.estimates[choice].ask(now);
+            let due = match delays[choice] {
+                0 => u64::MAX,
+                delay => now + delay,
+            };
+            self.waiting.push((due, now, choice));
+        }
+        counts
+    }
+}
+
+#[test]
+fn a_slow_server_gets_little_until_it_is_quick_again() {
+    let mut model = Model::new(&[1, 1, 1, 1]);
+    let equal = |counts: &[usize]| counts.iter().all(|count| (4000..6000).contains(count));
+    let counts = model.run(20, &[3000; 4]);
+    assert!(equal(&counts), "{counts:?}");
+    let counts = model.run(20, &[3000, 3000, 60_000, 3000]);
+    assert!(counts[2] < 600, "{counts:?}");
+    assert!(counts[2] >= 3, "it is tried now and then: {counts:?}");
+    model.run(20, &[3000; 4]);
+    let counts = model.run(20, &[3000; 4]);
+    assert!(equal(&counts), "{counts:?}");
+}
+
+#[test]
+fn weights_count() {
+    let counts = Model::new(&[4, 1, 1]).run(30, &[20_000; 3]);
+    assert!(
+        counts[0] > counts[1] * 2 && counts[0] > counts[2] * 2,
+        "{counts:?}"
+    );
+}
+
+/// Being silent does not make a server the best of all, even if it was; and when it answers again it is found
+/// out.
+#[test]
+fn a_server_that_does_not_answer_gets_hardly_anything() {
+    let mut model = Model::new(&[1, 1, 1, 1]);
+    let before = model.run(20, &[60_000, 300, 60_000, 60_000]);
+    assert!(before[1] > 9000, "{before:?}");
+    let counts = model.run(100, &[60_000, 0, 60_000, 60_000]);
+    assert!(counts[1] < 500, "of 100,000: {counts:?}");
+    // The connections that were never answered end.
+    model.servers[1].active = 0;
+    model.waiting.retain(|(due, ..)| *due < u64::MAX);
+    model.run(40, &[60_000, 300, 60_000, 60_000]);
+    let after = model.run(20, &[60_000, 300, 60_000, 60_000]);
+    assert!(after[1] > 9000, "{after:?}");
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The scheduler of Documentation/adding-a-scheduler.rst.
+
+#[path = "../../../../Documentation/examples/scheduler/first.rs"]
+mod first;
+
+use crate::schedule::{letters, weights, Fake, Scheduled};
+use first::FirstAvailable;
+use lvs_core::scheduler::Change;
+
+#[test]
+fn first_takes_the_first_that_takes_connections() {
+    let mut servers = weights(&[1, 7, 2]);
+    let scheduler = Scheduled::<FirstAvailable>::new();
+    scheduler.changed(&servers, Change::Reset);
+    assert_eq!(letters(|| scheduler.select(&servers), 3), "AAA");
+    servers[0].overloaded = true;
+    assert_eq!(letters(|| scheduler.select(&servers), 3), "BBB");
+    servers[1].weight = 0;
+    assert_eq!(letters(|| scheduler.select(&servers), 3), "CCC");
+    servers.pop();
+    scheduler.changed(&servers, Change::Removed(2));
+    assert_eq!(scheduler.select(&servers), None);
+    assert_eq!(scheduler.select::<Fake>(&[]), None);
+}

@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Measures large configurations, in the guest: ten thousand services with ten servers each, and a million connections.
+
+Prints one JSON record a line: how long commands take, what memory they take, and whether packets notice ten thousand
+services whose rates are estimated behind them. `scripts/bench large` runs it.
+"""
+
+import os
+import subprocess
+import sys
+import time
+
+from bench import DIRECTOR, NAT_VIP, NEW_VIP, SERVERS, Bench, Flows, emit, enter, free_memory, run
+
+SERVICES, DESTINATIONS = 10_000, 10
+CONNECTIONS = 1_000_000
+# Seconds in which packets are watched: several rounds of the estimator.
+WATCH = 10
+
+
+def rules():
+    """The large configuration, as `lvsadm -R` takes it."""
+    for number in range(SERVICES):
+        service = f"-t 10.{10 + number // 60000}.{number // 250 % 240}.{number % 250 + 1}:80"
+        yield f"-A {service} -s wlc"
+        for server in range(DESTINATIONS):
+            yield f"-a {service} -r 10.1.{server + 1}.{number % 250 + 1}:80 -m -w 1"
+
+
+def command(name, *words, stdin=None, count=None):
+    """Runs a command in the director's namespace; reports how long it takes, and its memory at its peak."""
+    enter(DIRECTOR)
+    with open("/tmp/output", "wb") as output:
+        begun = time.monotonic()
+        pid = subprocess.Popen(words, stdin=subprocess.PIPE if stdin else None, stdout=output)
+        if stdin:
+            pid.stdin.write(stdin)
+            pid.stdin.close()
+        _, status, usage = os.wait4(pid.pid, 0)
+        took = time.monotonic() - begun
+    if status:
+        sys.exit(f"{name}: status {status}")
+    with open("/tmp/output", "rb") as output:
+        lines = sum(1 for _ in output)
+    if count is not None and lines != count:
+        sys.exit(f"{name}: {lines} lines instead of {count}")
+    emit("command", name=name, seconds=round(took, 3), kilobytes=usage.ru_maxrss, lines=lines)
+
+
+def calibrate():
+    """How long a fixed piece of work takes: what else the machine does shows here."""
+    begun = time.monotonic()
+    sum(range(20_000_000))
+    emit("calibration", seconds=round(time.monotonic() - begun, 3))
+
+
+def watch(bench, name):
+    """Packets of known flows, some milliseconds' worth at a time: does any portion take longer?"""
+    flows, portions = Flows(100), []
+    bench.requests(flows.number * 5, NAT_VIP, flows)
+    end = time.monotonic() + WATCH
+    while time.monotonic() < end:
+        portions.append(bench.requests(10_000, NAT_VIP, flows))
+    portions.sort()
+    emit("packets", name=name, portions=len(portions), median=round(portions[len(portions) // 2], 1),
+         p90=round(portions[len(portions) * 9 // 10], 1), most=round(portions[-1], 1), unit="ns")
+
+
+def large_table(bench):
+    """Ten thousand services."""
+    text = ("\n".join(rules()) + "\n").encode()
+    rows = SERVICES * (DESTINATIONS + 1)
+    watch(bench, "few services")
+    free = free_memory()
+    saved = run("lvsadm", "-S", "-n").count("\n")
+    command("load", "lvsadm", "-R", stdin=text, count=0)
+    calibrate()
+    emit("memory", name="services", bytes=free - free_memory())
+    command("list", "lvsadm", "-L", "-n", count=rows + saved + 3)
+    command("list as JSON", "lvsadm", "-L", "--json")
+    command("list by ipvsadm", "ipvsadm", "-L", "-n", count=rows + saved + 3)
+    command("save", "lvsadm", "-S", "-n", count=rows + saved)
+    command("/proc/net/ip_vs", "cat", "/proc/net/ip_vs", count=rows + saved + 3)
+    calibrate()
+    watch(bench, "ten thousand services")
+    command("clear", "lvsadm", "-C", count=0)
+    command("load again", "lvsadm", "-R", stdin=text, count=0)
+
+
+def many_connections(bench):
+    """A million connections."""
+    bench.restart()
+    bench.service(NEW_VIP, "-m", SERVERS[:4])
+    flows = Flows(CONNECTIONS)
+    bench.requests(flows.number, NEW_VIP, flows)
+    # A table that grows does so behind the packets.
+    time.sleep(2)
+    free = free_memory()
+    calibrate()
+    command("connections", "lvsadm", "connections", "-n", count=flows.number + 2)
+    command("connections as JSON", "lvsadm", "connections", "--json", count=flows.number + 4)
+    command("connections of a server", "lvsadm", "connections", "-n", "-r", SERVERS[0])
+    command("connections of a client", "lvsadm", "connections", "-n", "--client", "10.100.0.1:1000")
+    command("/proc/net/ip_vs_conn", "cat", "/proc/net/ip_vs_conn", count=flows.number + 1)
+    os.unlink("/tmp/output")
+    emit("memory", name="left by listing", bytes=free - free_memory())
+
+
+def main():
+    """All of it."""
+    run("modprobe", "-a", "pktgen")
+    subprocess.run(["modprobe", "-a", "veth", "ipip"], capture_output=True, check=False)
+    options = type("Options", (), {"kernel": os.environ.get("KERNEL_FLAVOUR", "uml"), "packets": 300_000, "rows": ".*"})
+    bench = Bench(options)
+    bench.mode = "ipvs_rs"
+    bench.hosts_up()
+    bench.director_up()
+    bench.requests(options.packets, NAT_VIP, Flows(100))
+    large_table(bench)
+    many_connections(bench)
+    bench.director_down()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,28 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Sends a datagram from each of many ports to ADDRESS PORT, in bursts, until it is killed: flows that come by the
+thousand and, in the pauses, go."""
+
+import os
+import socket
+import sys
+import time
+
+SCALE = int(os.environ.get("TIME_SCALE", "1"))
+FLOWS = 6000 // SCALE
+
+
+def burst(target):
+    """One datagram from each port."""
+    for port in range(20000, 20000 + FLOWS):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            try:
+                sock.bind(("", port))
+                sock.sendto(b"x", target)
+            except OSError:  # Some other socket has the port, or the queue is full.
+                pass
+
+
+while True:
+    burst((sys.argv[1], int(sys.argv[2])))
+    time.sleep(4 * SCALE)

@@ -1,0 +1,90 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The choice of two by measured delays (ewma): a server whose answers are late gets less, until they are not.
+# timeout: 300
+
+# shellcheck source=tests/kselftest/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+unload_all "$IPVS_MODULE"
+must module_load "$IPVS_MODULE"
+topology_up
+client_up client
+servers_up A B C
+modprobe sch_netem 2>/dev/null
+
+# late SERVER MILLISECONDS: its answers by NAT come that much later; 0: no more.
+late() {
+	on "$1" tc qdisc del dev eth1 root 2>/dev/null
+	[ "$2" = 0 ] || must on "$1" tc qdisc add dev eth1 root netem delay "$2ms"
+}
+# counts TEXT SERVER: how often that one answered, of "A=4 B=2".
+counts() {
+	local n
+	n=$(grep -o "$2=[0-9]*" <<<"$1")
+	echo "$((${n#*=} + 0))"
+}
+# between NAME GOT LEAST MOST
+between() {
+	local good=1
+	[ "$2" -lt "$3" ] || [ "$2" -gt "$4" ] || good=0
+	[ $good = 0 ] || note "got $2, wanted $3 to $4"
+	report $good "$1"
+}
+
+for vip in 10.1.0.100 fd00:0:0:1::100; do
+	at=$vip
+	[[ $vip != *:* ]] || at="[$vip]"
+	service -t "$at:80" ewma -- A:m:1 B:m:1 C:m:1
+	# One after the other, so that nothing but the delay speaks against a server. The first answers may be late ones.
+	# shellcheck disable=SC2317 # called through wait_for
+	all_have_shares() {
+		got=$(client bulk tcp "$vip" 80 30 1)
+		[ "$(counts "$got" A)" -ge 3 ] && [ "$(counts "$got" B)" -ge 3 ] && [ "$(counts "$got" C)" -ge 3 ]
+	}
+	check "$vip: alike, each has a share" wait_for 60 all_have_shares
+	# Longer than what a busy machine may add.
+	late B $((300 * TIME_SCALE))
+	client bulk tcp "$vip" 80 9 3 >/dev/null
+	got=$(client bulk tcp "$vip" 80 60 1)
+	note "$vip, B is late: $got"
+	between "$vip: B is late and gets little" "$(counts "$got" B)" 0 6
+	between "$vip: the others get the rest" "$(($(counts "$got" A) + $(counts "$got" C)))" 54 60
+	late B 0
+	# What is known of B is forgotten by halves, in two seconds each.
+	check "$vip: B is no longer late and has its share again" wait_for 60 all_have_shares
+	flush
+done
+
+service -t 10.1.0.101:80 ewma -- A:m:8 B:m:1 C:m:0
+got=$(client bulk tcp 10.1.0.101 80 60 3)
+note "weights 8, 1, 0: $got"
+between 'by weights: A' "$(counts "$got" A)" 31 60
+check_eq 'of weight 0: none' "$(counts "$got" C)" 0
+flush
+
+# Nothing is measured where answers go past the director, or where there is no handshake: loads decide.
+service -t 10.1.0.102:80 ewma -- A:g:1 B:i:1 C:g:1
+client hold kept tcp 10.1.0.102 80 30 >/dev/null
+check_match 'DR and TUN: by connections' "$(connections -t 10.1.0.102:80)" 'A ([89]|1[0-2])/0 B ([89]|1[0-2])/0 C ([89]|1[0-2])/0'
+client close kept >/dev/null
+service -u 10.1.0.102:80 ewma -- A:m:1 B:m:1 C:m:1
+client hold kept udp 10.1.0.102 80 30 >/dev/null
+check_match 'UDP: by connections' "$(connections -u 10.1.0.102:80)" 'A 0/([89]|1[0-2]) B 0/([89]|1[0-2]) C 0/([89]|1[0-2])'
+client close kept >/dev/null
+
+# A server that swallows what opens connections is as slow as it lets wait.
+service -t 10.1.0.103:80 ewma -- A:m:1 B:m:1 C:m:1
+client bulk tcp 10.1.0.103 80 30 3 >/dev/null
+must on B nft 'table ip silent { chain input { type filter hook input priority 0; tcp dport 80 drop; }; }'
+client patience 1 >/dev/null
+got=$(client bulk tcp 10.1.0.103 80 60 3)
+client patience 10 >/dev/null
+note "B is silent: $got"
+between 'B is silent: nearly all are answered by the others' "$(($(counts "$got" A) + $(counts "$got" C)))" 48 60
+must on B nft delete table ip silent
+# shellcheck disable=SC2317 # called through wait_for
+answers() { [ "$(counts "$(client bulk tcp 10.1.0.103 80 30 1)" B)" -ge 3 ]; }
+check 'B answers again and is found out' wait_for 120 answers
+finish

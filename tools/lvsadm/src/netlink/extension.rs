@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The family `ipvs_rs`: what the family IPVS has no words for. Its numbers are [`lvs_core`]'s, which the
+//! kernel module shares.
+
+use std::net::IpAddr;
+
+use lvs_core::extension::{change, command, connection, message};
+use netlink_packet_core::{
+    DefaultNla, Emitable, NLA_F_NESTED, NlasIterator, parse_u16_be, parse_u32,
+};
+use netlink_packet_generic::GenlFamily;
+
+use super::attribute;
+use super::convert::{self, required};
+use super::destination::DestinationAttribute;
+use super::message::Message;
+use super::reply::Failure;
+use super::service::ServiceAttribute;
+use super::socket::GENERIC_HEADER;
+use crate::connections::{Connection, End, Selection, protocol_name};
+use crate::model::{DestinationEntry, Family, Module, ServiceEntry};
+
+/// The family's name.
+pub const FAMILY: &str = "ipvs_rs";
+
+/// A request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    command: u8,
+    attributes: Vec<DefaultNla>,
+}
+
+impl Request {
+    /// Asks what the module is.
+    #[must_use]
+    pub fn module() -> Self {
+        Self {
+            command: command::GET_MODULE,
+            attributes: Vec::new(),
+        }
+    }
+
+    /// Asks for all services with their destinations.
+    #[must_use]
+    pub fn table() -> Self {
+        Self {
+            command: command::GET_TABLE,
+            attributes: Vec::new(),
+        }
+    }
+
+    /// Asks for changes, in order, up to the first that is refused.
+    pub fn apply(changes: impl Iterator<Item = Message>) -> Self {
+        let attributes = changes.map(|message| {
+            let nest = vec![
+                DefaultNla::new(change::COMMAND, vec![message.command.into()]),
+                nest(change::ATTRIBUTES, message.attributes.as_slice()),
+            ];
+            self::nest(message::CHANGE, nest.as_slice())
+        });
+        Self {
+            command: command::APPLY,
+            attributes: attributes.collect(),
+        }
+    }
+
+    /// Asks for connections.
+    #[must_use]
+    pub fn connections(selection: &Selection) -> Self {
+        let mut wanted = Vec::new();
+        if let Some(protocol) = selection.protocol {
+            // A number that no protocol has chooses none, as it should.
+            let number = u8::try_from(u16::from(protocol)).unwrap_or(u8::MAX);
+            wanted.push(DefaultNla::new(connection::PROTOCOL, vec![number]));
+        }
+        for (end, addr, prefix, port) in [
+            (
+                &selection.client,
+                connection::CLIENT_ADDR,
+                connection::CLIENT_PREFIX,
+                connection::CLIENT_PORT,
+            ),
+            (
+                &selection.service,
+                connection::VIRTUAL_ADDR,
+                connection::VIRTUAL_PREFIX,
+                connection::VIRTUAL_PORT,
+            ),
+            (
+                &selection.server,
+                connection::SERVER_ADDR,
+                connection::SERVER_PREFIX,
+                connection::SERVER_PORT,
+            ),
+        ] {
+            wanted.extend(attributes(end, addr, prefix, port));
+        }
+        let mut attributes = Vec::new();
+        if !wanted.is_empty() {
+            attributes.push(nest(message::CONNECTION, wanted.as_slice()));
+        }
+        Self {
+            command: command::GET_CONNECTIONS,
+            attributes,
+        }
+    }
+}
+
+/// What an item of [`Request::table`]'s answer is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Item {
+    /// A service.
+    Service(ServiceEntry),
+    /// A destination of the service told last.
+    Destination(DestinationEntry),
+}
+
+fn attributes(end: &End, addr: u16, prefix: u16, port: u16) -> Vec<DefaultNla> {
+    let mut attributes = Vec::new();
+    if let Some(address) = end.address {
+        let octets = match address {
+            IpAddr::V4(address) => address.octets().to_vec(),
+            IpAddr::V6(address) => address.octets().to_vec(),
+        };
+        attributes.push(DefaultNla::new(addr, octets));
+    }
+    if let Some(bits) = end.prefix {
+        attributes.push(DefaultNla::new(prefix, vec![bits]));
+    }
+    if let Some(number) = end.port {
+        attributes.push(DefaultNla::new(port, number.to_be_bytes().to_vec()));
+    }
+    attributes
+}
+
+impl GenlFamily for Request {
+    fn family_name() -> &'static str {
+        FAMILY
+    }
+
+    fn command(&self) -> u8 {
+        self.command
+    }
+
+    fn version(&self) -> u8 {
+        lvs_core::extension::FAMILY_VERSION
+    }
+}
+
+impl Emitable for Request {
+    fn buffer_len(&self) -> usize {
+        self.attributes.as_slice().buffer_len()
+    }
+
+    fn emit(&self, buffer: &mut [u8]) {
+        self.attributes.as_slice().emit(buffer);
+    }
+}
+
+/// An attribute that holds others.
+fn nest(kind: u16, attributes: impl Emitable) -> DefaultNla {
+    let mut nest = vec![0; attributes.buffer_len()];
+    attributes.emit(&mut nest);
+    DefaultNla::new(kind | NLA_F_NESTED, nest)
+}
+
+/// The attributes of an answer.
+fn answer(part: &[u8]) -> NlasIterator<&[u8]> {
+    NlasIterator::new(part.get(GENERIC_HEADER..).unwrap_or_default())
+}
+
+/// Reads what the module is from an answer.
+///
+/// # Errors
+///
+/// [`Failure::Malformed`] when its version is missing.
+pub fn read_module(part: &[u8]) -> Result<Module, Failure> {
+    let (mut version, mut features) = (None, Vec::new());
+    for attribute in answer(part) {
+        let attribute = attribute?;
+        match attribute.kind() {
+            message::VERSION => version = Some(attribute::text(attribute.value())),
+            message::FEATURES => {
+                for feature in NlasIterator::new(attribute.value()) {
+                    features.push(attribute::text(feature?.value()));
+                }
+            }
+            _ => (),
+        }
+    }
+    Ok(Module {
+        name: FAMILY,
+        version: Some(required(version, "the module's version")?),
+        features,
+    })
+}
+
+/// Reads how many changes were carried out from an answer.
+///
+/// # Errors
+///
+/// [`Failure::Malformed`].
+pub fn read_done(part: &[u8]) -> Result<u32, Failure> {
+    for attribute in answer(part) {
+        let attribute = attribute?;
+        if attribute.kind() == message::DONE {
+            return Ok(parse_u32(attribute.value())?);
+        }
+    }
+    required(None, "the number of changes")
+}
+
+/// Reads an item of the table from an answer. `family` is that of the service told last.
+///
+/// # Errors
+///
+/// [`Failure::Malformed`].
+pub fn read_item(family: Family, part: &[u8]) -> Result<Item, Failure> {
+    for attribute in answer(part) {
+        let attribute = attribute?;
+        match attribute.kind() {
+            message::SERVICE => {
+                let attributes = ServiceAttribute::read_all(attribute.value())?;
+                return convert::service_entry(&attributes).map(Item::Service);
+            }
+            message::DEST => {
+                let attributes = DestinationAttribute::read_all(attribute.value())?;
+                return convert::destination_entry(family, &attributes).map(Item::Destination);
+            }
+            _ => (),
+        }
+    }
+    required(None, "the service or destination")
+}
+
+/// Reads a connection from an answer.
+///
+/// # Errors
+///
+/// [`Failure::Malformed`] when something a connection cannot be without is missing or out of range.
+pub fn read_connection(part: &[u8]) -> Result<Connection, Failure> {
+    let mut nest = None;
+    for attribute in answer(part) {
+        let attribute = attribute?;
+        if attribute.kind() == message::CONNECTION {
+            nest = Some(attribute);
+        }
+    }
+    let nest = required(nest, "the connection")?;
+    let (mut protocol, mut state, mut expires) = (None, None, None);
+    let (mut addresses, mut ports) = ([None; 3], [None; 3]);
+    for attribute in NlasIterator::new(nest.value()) {
+        let attribute = attribute?;
+        let value = attribute.value();
+        match attribute.kind() {
+            connection::PROTOCOL => {
+                let [number] = attribute::octets(value, "a connection's protocol")?;
+                protocol = Some(number);
+            }
+            connection::STATE => state = Some(attribute::text(value)),
+            connection::EXPIRES => expires = Some(parse_u32(value)?),
+            connection::CLIENT_ADDR => addresses[0] = Some(address(value)?),
+            connection::VIRTUAL_ADDR => addresses[1] = Some(address(value)?),
+            connection::SERVER_ADDR => addresses[2] = Some(address(value)?),
+            connection::CLIENT_PORT => ports[0] = Some(parse_u16_be(value)?),
+            connection::VIRTUAL_PORT => ports[1] = Some(parse_u16_be(value)?),
+            connection::SERVER_PORT => ports[2] = Some(parse_u16_be(value)?),
+            _ => (),
+        }
+    }
+    let [source, service, destination] = addresses;
+    let [source_port, service_port, destination_port] = ports;
+    let end =
+        |address, port, what| Ok::<_, Failure>((required(address, what)?, required(port, what)?));
+    Ok(Connection {
+        protocol: protocol_name(required(protocol, "a connection's protocol")?),
+        source: end(source, source_port, "a connection's client")?,
+        service: end(service, service_port, "a connection's service")?,
+        destination: end(destination, destination_port, "a connection's server")?,
+        state: required(state, "a connection's state")?,
+        expires: required(expires, "a connection's time")?,
+        engine: None,
+    })
+}
+
+/// An address, whose length tells its family.
+fn address(value: &[u8]) -> Result<IpAddr, Failure> {
+    match value.len() {
+        4 => Ok(attribute::octets::<4>(value, "an address")?.into()),
+        _ => Ok(attribute::octets::<16>(value, "an address")?.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn emitted(selection: &Selection) -> Vec<u8> {
+        let request = Request::connections(selection);
+        let mut bytes = vec![0; request.buffer_len()];
+        request.emit(&mut bytes);
+        bytes
+    }
+
+    #[test]
+    fn all_connections_are_asked_for_by_nothing() {
+        assert!(emitted(&Selection::default()).is_empty());
+    }
+
+    #[test]
+    fn what_is_asked_for() {
+        let selection = Selection {
+            protocol: Some(crate::model::Protocol::Udp),
+            client: End {
+                address: Some([10, 0, 0, 0].into()),
+                prefix: Some(8),
+                port: None,
+            },
+            service: End {
+                port: Some(80),
+                ..End::default()
+            },
+            server: End::default(),
+        };
+        assert_eq!(
+            emitted(&selection),
+            [
+                36, 0, 3, 0x80, // connection
+                5, 0, 1, 0, 17, 0, 0, 0, // protocol
+                8, 0, 4, 0, 10, 0, 0, 0, // client's address
+                5, 0, 10, 0, 8, 0, 0, 0, // its prefix
+                6, 0, 7, 0, 0, 80, 0, 0, // virtual port
+            ]
+        );
+    }
+
+    #[test]
+    fn a_connection_and_what_is_newer() {
+        let mut part = vec![2, 1, 0, 0];
+        let nest: &[&[u8]] = &[
+            &[5, 0, 1, 0, 6, 0, 0, 0],
+            &[8, 0, 2, 0, b'N', b'O', b'N', b'E'],
+            &[8, 0, 3, 0, 7, 0, 0, 0],
+            &[8, 0, 4, 0, 192, 0, 2, 1],
+            &[6, 0, 5, 0, 0x10, 0, 0, 0],
+            &[8, 0, 6, 0, 10, 0, 0, 1],
+            &[6, 0, 7, 0, 0, 80, 0, 0],
+            &[
+                20, 0, 8, 0, 0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7,
+            ],
+            &[6, 0, 9, 0, 0, 81, 0, 0],
+            &[5, 0, 99, 0, 1, 0, 0, 0],
+        ];
+        let nest = nest.concat();
+        part.extend(u16::try_from(nest.len() + 4).unwrap().to_ne_bytes());
+        part.extend([3, 0]);
+        part.extend(&nest);
+        assert_eq!(
+            read_connection(&part).unwrap(),
+            Connection {
+                protocol: "TCP".to_owned(),
+                source: ([192, 0, 2, 1].into(), 4096),
+                service: ([10, 0, 0, 1].into(), 80),
+                destination: ("2001:db8::7".parse().unwrap(), 81),
+                state: "NONE".to_owned(),
+                expires: 7,
+                engine: None,
+            }
+        );
+        // Without any one of its attributes it is none.
+        for cut in [8, 16, 24, 32, 40, 48, 56, 76, 84] {
+            let mut part = vec![2, 1, 0, 0];
+            let short = &nest[cut..];
+            part.extend(u16::try_from(short.len() + 4).unwrap().to_ne_bytes());
+            part.extend([3, 0]);
+            part.extend(short);
+            assert!(read_connection(&part).is_err(), "{cut}");
+        }
+    }
+
+    #[test]
+    fn a_module() {
+        let part = [
+            1, 1, 0, 0, // header
+            10, 0, 1, 0, b'0', b'.', b'1', b'.', b'0', 0, 0, 0, // version
+            20, 0, 2, 0x80, 7, 0, 1, 0, b'o', b'n', 0, 0, 8, 0, 2, 0, b't', b'w', b'o',
+            0, // features
+            8, 0, 99, 0, 1, 2, 3, 4, // newer
+        ];
+        let module = read_module(&part).unwrap();
+        assert_eq!(module.version.as_deref(), Some("0.1.0"));
+        assert_eq!(module.features, ["on", "two"]);
+        assert!(read_module(&part[..4]).is_err());
+    }
+}
