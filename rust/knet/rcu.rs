@@ -83,13 +83,17 @@ struct Node<T> {
 pub struct Boxed<T>(KBox<Node<T>>);
 
 impl<T: Send + Sync + 'static> Boxed<T> {
-    /// Allocates room for `value`.
+    /// Allocates room for `value`, which is dropped when there is none.
     pub fn new(value: T, flags: Flags) -> Result<Self, AllocError> {
-        let node = Node {
-            head: bindings::callback_head::default(),
-            value: ManuallyDrop::new(value),
-        };
-        Ok(Self(KBox::new(node, flags)?))
+        // Room first: a node by itself does not drop its value.
+        let room = KBox::<Node<T>>::new_uninit(flags)?;
+        Ok(Self(KBox::write(
+            room,
+            Node {
+                head: bindings::callback_head::default(),
+                value: ManuallyDrop::new(value),
+            },
+        )))
     }
 
     fn into_raw(self) -> *mut Node<T> {

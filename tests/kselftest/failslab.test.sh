@@ -1,0 +1,113 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Memory runs out in every command, file, namespace and module, and in the packet path: whatever it is works, or
+# fails with a clean error and leaves everything as it was. Nothing is in the kernel's log (run.sh looks) and nothing
+# leaks (kmemleak looks at the end). FAILSLAB_SAMPLES says how many allocations of what has hundreds (40).
+# timeout: 120
+
+# Functions are called through check.
+# shellcheck disable=SC2016,SC2119,SC2317
+# shellcheck source=tests/kselftest/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+samples=${FAILSLAB_SAMPLES:-40}
+switches=/sys/kernel/debug/failslab
+
+if [ ! -e /proc/self/fail-nth ] || [ ! -d $switches ]; then
+	skip 'failing allocations' 'this kernel cannot inject failures'
+	finish
+fi
+if [ "$IPVS_MODULE" = ip_vs ]; then
+	skip 'failing allocations' 'the expectations are those of our documentation'
+	finish
+fi
+
+# Those that may sleep fail too; nothing is said about it in the log.
+quiet() {
+	echo 0 >$switches/probability
+	echo 0 >$switches/verbose
+	echo N >$switches/task-filter
+	echo N >$switches/ignore-gfp-wait
+	echo N >$switches/cache-filter
+}
+quiet
+
+# fails NAME ORDER…: lets allocations fail in turn.
+fails() {
+	local title=$1 out status start=$SECONDS
+	shift
+	out=$(on director python3 "$here/failslab.py" "$@" 2>&1)
+	status=$?
+	note "$out ($((SECONDS - start)) s)"
+	report $status "$title"
+}
+
+# held: how often the schedulers are in use; only services do that.
+held() {
+	awk -v prefix="${IPVS_MODULE}_" 'index($1, prefix) == 1 { held += $3 } END { print held + 0 }' /proc/modules
+}
+
+unload_all "$IPVS_MODULE"
+must ip netns add director
+must ip -n director link set lo up
+fails 'loading and unloading the director' module "$(module_path "$IPVS_MODULE")" "$samples"
+must module_load "$IPVS_MODULE"
+# One or two are the scheduler's, so all are tried.
+fails 'loading and unloading a scheduler' module "$(module_path "${IPVS_MODULE}_rr")" 1000
+for module in "$(dirname "$(module_path "$IPVS_MODULE")")/${IPVS_MODULE}"_*.ko*; do
+	module=$(basename "$module")
+	must module_load "${module%%.ko*}"
+done
+fails 'every command, with every scheduler' commands
+check_soon 'no scheduler is held any more' 0 held
+fails 'the first service of a namespace' first
+check_soon 'nor after the namespaces have gone' 0 held
+fails 'files' files
+fails 'new namespaces' namespaces $((samples * 3))
+must ip netns del director
+check_soon 'nor after all namespaces have gone' 0 held
+
+# --- in the packet path -----------------------------------------------------------------------------------------
+
+topology_up
+client_up
+servers_up A B C
+service -t 10.1.0.100:80 rr -- A:m:1 B:m:1 C:m:1
+service -u 10.1.0.100:80 rr -p 5 -- A:m:1 B:m:1 C:m:1
+# served PROTOCOL: requests, one after another, until one is answered.
+served() {
+	[[ $(client get "$1" 10.1.0.100 80 1) == [ABC] ]]
+}
+check 'good traffic flows' wait_for 10 served tcp
+cache=/sys/kernel/slab/ipvs_rs_connection
+# starved CACHE-FILTER PERCENT: traffic for some seconds while so many of the allocations that cannot wait fail.
+starved() {
+	local protocol
+	echo "$1" >$switches/cache-filter
+	echo Y >$switches/ignore-gfp-wait
+	echo -1 >$switches/times
+	echo "$2" >$switches/probability
+	for protocol in tcp udp; do client load $protocol $protocol 10.1.0.100 80 4 0.05 >/dev/null; done
+	sleep $((3 * TIME_SCALE))
+	quiet
+	note "$(client stop tcp) $(client stop udp)"
+}
+refused() {
+	on director awk -F'\t' '/^Conns refused/ { print $2 }' /proc/net/ip_vs_status
+}
+echo 1 >$cache/failslab
+before=$(refused)
+starved Y 50
+echo 0 >$cache/failslab
+after=$(refused)
+check "connections that find no memory are counted as refused ($before, $after)" test "$after" -gt "$before"
+check 'TCP is served after it' wait_for 10 served tcp
+check 'UDP is served after it' wait_for 10 served udp
+starved N 5
+check 'TCP is served when any allocation had failed' wait_for 10 served tcp
+check 'UDP is served when any allocation had failed' wait_for 10 served udp
+flush
+topology_down
+check 'the module can be unloaded' unload_all "$IPVS_MODULE"
+finish

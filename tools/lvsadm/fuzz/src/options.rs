@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+use super::{PARSER, survival};
+use lvsadm::cli::Command;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+
+/// A command line, an argument a line: it is refused in words, or means something that survives being sent
+/// and saved.
+pub fn run(data: &[u8]) {
+    let arguments = data.split(|octet| *octet == b'\n').map(OsStr::from_bytes);
+    let line: Vec<OsString> = std::iter::once(OsStr::new("lvsadm"))
+        .chain(arguments)
+        .map(OsStr::to_owned)
+        .collect();
+    match PARSER.with_borrow_mut(|parser| parser.parse(line)) {
+        Ok(Command::Change { change, notes }) => {
+            assert!(notes.iter().all(|note| !note.is_empty()));
+            survival::change(&change);
+        }
+        Ok(_) => (),
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+}
