@@ -199,10 +199,11 @@ flush
 
 # --- rates ------------------------------------------------------------------------------------------------------
 
-service -u 10.1.0.100:80 rr -- A:m:1
-rate() { lvs -L -n --rate -u 10.1.0.100:80 | awk '/^UDP/ { print $(NF - 4) + $(NF - 3) }'; }
+# A server that was deleted with connections would come back with its rates, so this is one that was not there before.
+service -u 10.1.0.103:80 rr -- A:m:1
+rate() { lvs -L -n --rate -u 10.1.0.103:80 | awk '/^UDP/ { print $(NF - 4) + $(NF - 3) }'; }
 must set_to run_estimation 0
-client load rated udp 10.1.0.100 80 1 0.01 >/dev/null
+client load rated udp 10.1.0.103 80 1 0.01 >/dev/null
 sleep 6
 check_eq 'run_estimation 0: no rates' "$(rate)" 0
 must set_to run_estimation 1
