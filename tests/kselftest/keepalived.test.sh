@@ -246,6 +246,9 @@ config() {
 	END
 }
 
+# orphans NAMESPACE: whose clients of removed servers shall learn of it at once, instead of waiting for them to return.
+orphans() { must on "$1" sysctl -qw net.ipv4.vs.expire_nodest_conn=1; }
+
 config 3 >"$work/director.conf"
 on director ip address add 10.1.0.104/32 dev eth0
 keepalived_up director --check
@@ -279,6 +282,7 @@ wanted="-A -f 1 -s lc
 -a -u 10.1.0.103:53 -r 10.3.0.11:53 -i -w 1 --tun-type gue --tun-port 6080 --tun-csum
 -a -u 10.1.0.103:53 -r 10.3.0.12:53 -i -w 1 --tun-type gre --tun-nocsum"
 check_soon 'services and servers, as it was told' "$wanted" rules
+orphans director
 [ "$IPVS_MODULE" = ip_vs ] || check_eq 'no part of the other director' "$(lsmod | grep -c '^ip_vs')" 0
 check_eq 'time-outs' "$(lvs -L --timeout | xargs)" 'Timeout (tcp tcpfin udp): 800 90 200'
 check_eq 'servers by their weights' "$(shares "$(client get tcp 10.1.0.100 80 12)")" 'A=6 B=4 C=2'
@@ -306,7 +310,8 @@ check_soon 'HTTP, IPv6: so is it' 'A 1' weights -t "[$vip6]:80"
 check_soon 'TCP: a failed server gets weight 0 (inhibit_on_failure)' 'A 1 B 0' weights -t 10.1.0.101:8000
 check_soon 'MISC: less than the quorum: the sorry server alone' 'C 1' weights -t 10.1.0.102:8080
 check_soon 'which a script is told' down tail -n 1 "$work/told"
-# What is under way to a server that is removed may be lost with it; and a server that refuses is seen to refuse.
+# What is under way to a server that is removed is lost with it; and a server that refuses is seen to refuse.
+more misc
 ended 'until the checkers have seen it, under load' http '([ABC]=[0-9]+ ?){3}( ?[a-z-]+=1)?'
 ended 'until the checkers have seen it, under load' http6 '([AB]=[0-9]+ ?){2}( ?[a-z-]+=1)?'
 ended 'until the checkers have seen it, under load' tcp '([AB]=[0-9]+ ?){2}( ?refused=[0-9]+)?'
@@ -464,6 +469,7 @@ keepalived_up director
 keepalived_up second
 check_soon 'VRRP: the one of higher priority has the addresses' 'director director director' holders
 check 'both have all servers' wait_for 10 eval 'full director && full second'
+orphans second
 serve director
 
 client load nat tcp 10.1.0.103 80 1 0.1 >/dev/null

@@ -102,16 +102,16 @@ check_match() {
 	report 0 "$1"
 }
 
-# check_soon NAME WANTED COMMAND…: the command's output becomes what is wanted within 10 s.
+# check_soon NAME WANTED COMMAND…: the command's output becomes what is wanted within 30 s.
 check_soon() {
 	local name=$1 wanted=$2 got='' end
 	shift 2
-	end=$((SECONDS + 10 * TIME_SCALE))
+	end=$((SECONDS + 30 * TIME_SCALE))
 	while :; do
 		got=$("$@" 2>&1)
 		[ "$got" = "$wanted" ] && break
 		if [ $SECONDS -ge $end ]; then
-			note "$* for $((10 * TIME_SCALE)) s"
+			note "$* for $((30 * TIME_SCALE)) s"
 			break
 		fi
 		sleep 0.1

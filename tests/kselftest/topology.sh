@@ -88,8 +88,9 @@ topology_up() {
 		done
 	} | batch
 	{
-		echo "link add front type bridge"
-		echo "link add back type bridge"
+		# By themselves they would take another link address as ports come, while neighbours remember the old one.
+		echo "link add front address 02:00:00:00:01:fe type bridge"
+		echo "link add back address 02:00:00:00:02:fe type bridge"
 		for host in director A B C; do
 			echo "link set ${host}0 up master front"
 			echo "link set ${host}1 up master back"
