@@ -102,16 +102,11 @@ pub struct Template {
     pub family: Family,
     /// The client, or what the service's netmask leaves of it.
     pub client: Address,
-    /// The service's protocol, and address and port or [`Self::of_mark`].
+    /// The service: [`Key::identity`](crate::service::Key::identity).
     pub service: (Option<Protocol>, Endpoint),
 }
 
 impl Template {
-    /// What stands in the place of an address where the service is on a firewall mark.
-    pub const fn of_mark(mark: u32) -> Endpoint {
-        Endpoint::new(Address::from_v4(mark.to_be_bytes()), 0)
-    }
-
     fn kind(&self) -> u8 {
         let (protocol, _) = self.service;
         TEMPLATE | protocol.map_or(0, |protocol| protocol as u8)
@@ -130,7 +125,7 @@ impl Connection {
         guarded: bool,
     ) -> Self {
         let forwarding = destination.forwarding();
-        let server = destination.endpoint;
+        let server = destination.reached_at(first.destination.port);
         let direction = direction(forwarding);
         let state = after(
             State::None,
@@ -150,12 +145,7 @@ impl Connection {
             virtual_port: first.destination.port,
             kind: first.protocol as u8,
             forwarding,
-            // A destination without a port is reached on the port that the client asked for.
-            server_port: if server.port == 0 {
-                first.destination.port
-            } else {
-                server.port
-            },
+            server_port: server.port,
             destination,
             server_address: server.address,
             state: AtomicU32::new(state as u32),

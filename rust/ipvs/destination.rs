@@ -191,6 +191,15 @@ impl Destination {
         }
     }
 
+    /// Where a client reaches it who asks for this port: there, if it has none of its own. Any context.
+    #[inline]
+    pub fn reached_at(&self, port: u16) -> Endpoint {
+        match self.endpoint.port {
+            0 => Endpoint::new(self.endpoint.address, port),
+            _ => self.endpoint,
+        }
+    }
+
     /// How packets of new connections get there. Any context.
     pub fn forwarding(&self) -> Forwarding {
         Forwarding::from_number(u32::from(self.forwarding.load(Ordering::Relaxed)))

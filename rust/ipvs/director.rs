@@ -7,14 +7,16 @@ use crate::{
     deleted::Room,
     destination::{self, Destination, RealServer},
     filter::Known,
-    path::{Path, Switches, Way, SERVER_POINTS},
+    hooks::{Hooks, Stand, Way},
+    path::Path,
     procfs::{IpVs, IpVsConn, Stats, StatsPerCpu, Status},
     scheduler::{Bound, Name},
     service::{self, Key, Service},
+    switches::Switches,
     sysctl,
 };
 use kernel::{
-    alloc::{KVVec, KVec},
+    alloc::KVVec,
     new_mutex,
     prelude::*,
     sync::{Arc, Mutex},
@@ -22,9 +24,7 @@ use kernel::{
 use knet::{
     counters::Totals,
     errno,
-    hook::{self, Point},
     namespace::{Instance, Net},
-    packet::{V4, V6},
     procfs, rcu,
     sysctl::Directory,
     work::Ticker,
@@ -53,61 +53,13 @@ struct Working {
     path: Arc<Path>,
 }
 
-/// Those of each IP version that a service or a destination was ever of.
-#[derive(Default)]
-struct Hooks {
-    v4: Option<hook::Registration<Path>>,
-    v6: Option<hook::Registration<Path>>,
-}
-
-impl Hooks {
-    /// Where packets meet a director.
-    fn points(way: Way, hosts_server: bool) -> Result<KVec<(Point, i32)>> {
-        let mut points = KVec::new();
-        points.extend_from_slice(way.points(), GFP_KERNEL)?;
-        if hosts_server {
-            points.extend_from_slice(SERVER_POINTS, GFP_KERNEL)?;
-        }
-        Ok(points)
-    }
-
-    /// Sees to it that there are hooks for this family.
-    fn cover(&mut self, family: Family, path: &Arc<Path>, points: &[(Point, i32)]) -> Result {
-        let net = path.net;
-        match (family, &self.v4, &self.v6) {
-            (Family::V4, None, _) => {
-                self.v4 = Some(hook::Registration::new::<V4>(net, path.clone(), points)?);
-            }
-            (Family::V6, _, None) => {
-                self.v6 = Some(hook::Registration::new::<V6>(net, path.clone(), points)?);
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// The same at other points.
-    fn moved(&self, path: &Arc<Path>, points: &[(Point, i32)]) -> Result<Self> {
-        let mut hooks = Self::default();
-        if self.v4.is_some() {
-            hooks.cover(Family::V4, path, points)?;
-        }
-        if self.v6.is_some() {
-            hooks.cover(Family::V6, path, points)?;
-        }
-        Ok(hooks)
-    }
-}
-
 struct Config {
     files: Option<Files>,
     working: Option<Working>,
     /// In the order in which they were added.
     services: KVVec<Arc<Service>>,
     timeouts: Timeouts,
-    way: Way,
-    /// A real server was ever one of this host's addresses.
-    hosts_server: bool,
+    stand: Stand,
     most_connections: u32,
     /// The traffic of services that are gone, or that were zeroed by themselves.
     past: Totals,
@@ -158,21 +110,21 @@ impl Config {
                 path,
             });
         }
-        let points = Hooks::points(self.way, self.hosts_server)?;
         let working = self.working.as_mut().ok_or(EINVAL)?;
-        working.hooks.cover(family, &working.path, &points)?;
+        working.hooks.cover(family, &working.path, self.stand)?;
         Ok(working)
     }
 
     /// Moves the hooks. The new ones come before the old ones go, so that no packet slips through;
     /// one that meets both is the first one's.
-    fn move_hooks(&mut self, way: Way, hosts_server: bool) -> Result {
-        if let Some(working) = &mut self.working {
-            let points = Hooks::points(way, hosts_server)?;
-            working.hooks = working.hooks.moved(&working.path, &points)?;
+    fn move_hooks(&mut self, stand: Stand) -> Result {
+        if stand == self.stand {
+            return Ok(());
         }
-        self.way = way;
-        self.hosts_server = hosts_server;
+        if let Some(working) = &mut self.working {
+            working.hooks = working.hooks.moved(&working.path, stand)?;
+        }
+        self.stand = stand;
         Ok(())
     }
 
@@ -210,8 +162,12 @@ impl Instance for Director {
                         working: None,
                         services: KVVec::new(),
                         timeouts: Timeouts::new(),
-                        way: Way::ShortCut,
-                        hosts_server: false,
+                        stand: Stand {
+                            way: Way::ShortCut,
+                            hosts_server: false,
+                            tells_servers: false,
+                            ignores_tunneled: false,
+                        },
                         switches: shared,
                         most_connections: Self::MOST_CONNECTIONS,
                         past: Totals::default(),
@@ -375,10 +331,12 @@ impl Director {
             .work(self.net, endpoint.address.family())?
             .path
             .clone();
-        if !config.hosts_server && self.net.is_local(endpoint.address) {
-            let way = config.way;
-            config.move_hooks(way, true)?;
-        }
+        let hosts_server = config.stand.hosts_server || self.net.is_local(endpoint.address);
+        let stand = Stand {
+            hosts_server,
+            ..config.stand
+        };
+        config.move_hooks(stand)?;
         let mut room = Room::new(1)?;
         let server = match path.deleted.take(*key, endpoint) {
             Some(server) => {
@@ -512,23 +470,16 @@ impl Director {
         }
     }
 
-    /// Whether packets of known connections are caught before routing. Process context.
-    pub(crate) fn short_cut(&self) -> bool {
-        self.config.lock().way == Way::ShortCut
+    /// What it has to see. Process context.
+    pub(crate) fn stand(&self) -> Stand {
+        self.config.lock().stand
     }
 
-    /// Says whether they are. Process context.
-    pub(crate) fn set_short_cut(&self, short_cut: bool) -> Result {
-        let way = if short_cut {
-            Way::ShortCut
-        } else {
-            Way::Firewall
-        };
+    /// Changes that. Process context.
+    pub(crate) fn change_stand(&self, change: impl FnOnce(&mut Stand)) -> Result {
         let mut config = self.config.lock();
-        if config.way == way {
-            return Ok(());
-        }
-        let hosts_server = config.hosts_server;
-        config.move_hooks(way, hosts_server)
+        let mut stand = config.stand;
+        change(&mut stand);
+        config.move_hooks(stand)
     }
 }

@@ -11,6 +11,7 @@ use crate::{
     forward::{route_back, Target},
     path::{pull, Path},
 };
+use core::sync::atomic::Ordering;
 use knet::{
     hook::Point,
     packet::{NotRouted, Packet, RelayedError, Verdict, Version},
@@ -72,7 +73,11 @@ impl Path {
     ) -> Verdict {
         // A reply did not get to the client: the server has to know.
         if point == Point::LocalIn && error.destination == headers.destination.address {
-            if let Some(target) = self.target(section, packet.mark(), headers) {
+            let mark = packet.mark();
+            let target = self
+                .target(section, mark, headers)
+                .or_else(|| self.presumed_target(section, mark, headers));
+            if let Some(target) = target {
                 return self.error_to_server(section, packet, error, target);
             }
         }
@@ -103,6 +108,21 @@ impl Path {
             Some(connection) => Some(connection.target()),
             None => self.stateless_target(section, mark, headers),
         }
+    }
+
+    /// Where an error about a packet that no connection is known of goes, if it is to go anywhere: to the
+    /// server that answered if another director with the same servers chose it.
+    fn presumed_target<'a>(
+        &self,
+        section: &'a Section<'_>,
+        mark: u32,
+        headers: &packet::Packet,
+    ) -> Option<Target<'a>> {
+        if !self.switches.schedule_icmp.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.probable_server(section, mark, headers)
+            .map(|server| Target::new(server, headers))
     }
 
     /// Sends an error that quotes a reply to the server of the reply.

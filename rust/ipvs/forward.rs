@@ -37,6 +37,17 @@ pub(crate) struct Target<'a> {
     pub(crate) server: Endpoint,
 }
 
+impl<'a> Target<'a> {
+    /// Where a client's packet with these headers goes, to this server.
+    pub(crate) fn new(destination: &'a Destination, headers: &packet::Packet) -> Self {
+        Self {
+            destination,
+            forwarding: destination.forwarding(),
+            server: destination.reached_at(headers.destination.port),
+        }
+    }
+}
+
 impl Connection {
     /// Where packets of its client go.
     #[inline(always)]

@@ -34,6 +34,8 @@ pub mod director;
 mod error;
 pub mod filter;
 mod forward;
+mod hooks;
+pub mod index;
 mod listing;
 pub mod path;
 pub mod pool;
@@ -42,6 +44,8 @@ mod schedule;
 pub mod scheduler;
 pub mod service;
 mod stateless;
+mod stray;
+pub mod switches;
 mod sysctl;
 mod uapi;
 

@@ -8,14 +8,15 @@
 
 use crate::{
     connection::{client_hash, Connection},
-    defence::Defence,
     deleted::Deleted,
     destination::Forwarding,
     filter::{self, Filter},
+    index::Index,
     scheduler::Server,
-    service::Index,
+    stray::RealServers,
+    switches::{Switches, REUSE_CLOSED, REUSE_CLOSING},
 };
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use kernel::{prelude::*, sync::Arc};
 use knet::{
     hook::{Handler, Point},
@@ -34,83 +35,6 @@ use lvs_core::{
     timeout::Timeouts,
     Endpoint, Family, Protocol,
 };
-
-/// Just before destination NAT, hence after conntrack (-200) and mangle (-150).
-const PRE_ROUTING_PRIORITY: i32 = -102;
-/// After filter (0), before source NAT (100).
-const LOCAL_IN_PRIORITY: i32 = 98;
-/// After filter (0), before source NAT (100).
-const FORWARD_PRIORITY: i32 = 98;
-/// Just after destination NAT (-100), hence after conntrack and mangle.
-const LOCAL_OUT_PRIORITY: i32 = -98;
-
-/// Where besides, when a real server is this host: its replies do not pass the others.
-pub(crate) const SERVER_POINTS: &[(Point, i32)] = &[(Point::LocalOut, LOCAL_OUT_PRIORITY)];
-
-/// Settings that are on or off. Any context.
-pub struct Switches {
-    /// Connections are tracked by conntrack.
-    pub conntrack: AtomicBool,
-    /// Connections to a server that was deleted end with their next packet.
-    pub expire_nodest_conn: AtomicBool,
-    /// A client's template ends when its server is quiesced.
-    pub expire_quiescent_template: AtomicBool,
-    /// A tunnel's packets are not cut up where their senders forbid it: these learn the path's MTU.
-    pub pmtu_disc: AtomicBool,
-    /// Rates are estimated.
-    pub run_estimation: AtomicBool,
-    /// Connections of TCP that the director has not seen from the beginning are balanced.
-    pub sloppy_tcp: AtomicBool,
-    /// When a client uses a port again its connection is scheduled anew: [`begins_anew`].
-    pub conn_reuse_mode: AtomicU32,
-    /// What is done against floods.
-    pub defence: Defence,
-}
-
-impl Default for Switches {
-    fn default() -> Self {
-        Self {
-            conntrack: AtomicBool::new(false),
-            expire_nodest_conn: AtomicBool::new(false),
-            expire_quiescent_template: AtomicBool::new(false),
-            pmtu_disc: AtomicBool::new(true),
-            run_estimation: AtomicBool::new(true),
-            sloppy_tcp: AtomicBool::new(false),
-            conn_reuse_mode: AtomicU32::new(REUSE_CLOSED),
-            defence: Defence::default(),
-        }
-    }
-}
-
-/// Of [`Switches::conn_reuse_mode`]: a connection that is over is scheduled anew.
-const REUSE_CLOSED: u32 = 1;
-/// And so is one of which only the client's end is seen, and that is closed.
-const REUSE_CLOSING: u32 = 2;
-
-/// The way that packets of known connections take.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Way {
-    /// They are caught before routing and leave at once.
-    ShortCut,
-    /// They take the way that a firewall expects: requests by LOCAL_IN, replies by FORWARD.
-    Firewall,
-}
-
-impl Way {
-    /// Where the director stands, with priorities.
-    pub(crate) fn points(self) -> &'static [(Point, i32)] {
-        match self {
-            Self::ShortCut => &[
-                (Point::PreRouting, PRE_ROUTING_PRIORITY),
-                (Point::LocalIn, LOCAL_IN_PRIORITY),
-            ],
-            Self::Firewall => &[
-                (Point::LocalIn, LOCAL_IN_PRIORITY),
-                (Point::Forward, FORWARD_PRIORITY),
-            ],
-        }
-    }
-}
 
 /// What the packets of one namespace meet.
 #[pin_data]
@@ -132,6 +56,8 @@ pub struct Path {
     pub(crate) switches: Arc<Switches>,
     /// The second in which rates were last estimated.
     estimated: AtomicU32,
+    /// Where real servers answer, as long as that matters.
+    pub(crate) real_servers: RealServers,
     /// Destinations that were deleted and have connections.
     #[pin]
     pub(crate) deleted: Deleted,
@@ -157,6 +83,7 @@ impl Path {
                 dropped: AtomicU64::new(0),
                 switches,
                 estimated: AtomicU32::new(work::seconds()),
+                real_servers: RealServers::none(),
                 deleted <- Deleted::new(),
             }),
             GFP_KERNEL,
@@ -316,6 +243,7 @@ impl Path {
         let hash = self.hash(headers, headers.destination);
         match self.find_reply(section, headers, hash) {
             Some(connection) => self.reply_in_passing(section, point, packet, headers, connection),
+            None if point == Point::Forward => self.stray(section, packet, headers),
             None => packet.accept(),
         }
     }
@@ -468,6 +396,7 @@ impl Tick for Path {
         self.switches.defence.update();
         self.drop_entries(now);
         self.deleted.expire(now);
+        self.list_real_servers();
         // When the next second begins, so that nobody waits longer than it takes to be due.
         Some(work::until_next_second())
     }

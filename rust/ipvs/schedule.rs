@@ -9,7 +9,7 @@ use crate::{
     path::{is_beginning, Path},
     pool::Pool,
     scheduler::{Flow, Options, Server},
-    service::{Key, Service, Settings},
+    service::{Service, Settings},
     uapi::service::{F_FALLBACK, F_ONE_PACKET, F_PERSISTENT, F_PORT},
 };
 use core::sync::atomic::Ordering;
@@ -157,14 +157,7 @@ impl Path {
         settings: &Settings,
         headers: &packet::Packet,
     ) -> Result<Choice<'a>, NoChoice> {
-        let template = Template {
-            family: headers.family,
-            client: headers.source.address.persistence_client(settings.netmask),
-            service: match service.key {
-                Key::Address { protocol, endpoint } => (Some(protocol), endpoint),
-                Key::Mark { mark, .. } => (None, Template::of_mark(mark)),
-            },
-        };
+        let template = template_of(service, settings, headers);
         let hash = template_hash(&self.hash, &template);
         let find = || {
             self.connections
@@ -212,10 +205,45 @@ impl Path {
         }
     }
 
+    /// The server that a connection would have which a packet with these headers would begin. Nothing is
+    /// begun.
+    pub(crate) fn probable_server<'a>(
+        &self,
+        section: &'a Section<'_>,
+        mark: u32,
+        headers: &packet::Packet,
+    ) -> Option<&'a RealServer> {
+        let (family, protocol) = (headers.family, headers.protocol);
+        let service =
+            self.services
+                .for_packet(section, mark, family, protocol, headers.destination)?;
+        let settings = service.settings();
+        if settings.flags & F_PERSISTENT != 0 {
+            let template = template_of(service, &settings, headers);
+            let hash = template_hash(&self.hash, &template);
+            let entry = self
+                .connections
+                .find(section, hash, |connection| connection.is(&template));
+            if let Some(entry) = entry {
+                return Some(entry.destination());
+            }
+        }
+        service.pool(section)?.select(&flow(&settings, headers))
+    }
+
     /// Whether a client that had this server before gets it again.
     fn may_come_back(&self, server: &RealServer) -> bool {
         let expires = &self.switches.expire_quiescent_template;
         server.is_available() && (server.weight() != 0 || !expires.load(Ordering::Relaxed))
+    }
+}
+
+/// The template that a client of a persistent service has.
+fn template_of(service: &Service, settings: &Settings, headers: &packet::Packet) -> Template {
+    Template {
+        family: headers.family,
+        client: headers.source.address.persistence_client(settings.netmask),
+        service: service.key.identity(),
     }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Virtual services, and the index that packets find them by.
+//! Virtual services.
 
 use crate::{
     counters::{Remembered, Traffic},
@@ -13,19 +13,16 @@ use crate::{
 };
 use core::sync::atomic::{AtomicU32, Ordering};
 use kernel::{
-    alloc::{KVVec, KVec},
+    alloc::KVVec,
     new_mutex,
     prelude::*,
     sync::{Arc, Mutex},
 };
 use knet::{
     counters::{Cpu, Totals},
-    rcu::{Boxed, Cell, Section},
+    rcu::{Cell, Section},
 };
-use lvs_core::{
-    hash::{flow_hash, HashKey},
-    Address, Endpoint, Family, Protocol,
-};
+use lvs_core::{Address, Endpoint, Family, Protocol};
 
 /// What makes a packet belong to a service.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -52,6 +49,17 @@ impl Key {
         match self {
             Self::Address { endpoint, .. } => endpoint.address.family(),
             Self::Mark { family, .. } => *family,
+        }
+    }
+
+    /// Its protocol, address and port. For a firewall mark: none, and the mark in network byte order in the
+    /// place of the address.
+    pub const fn identity(&self) -> (Option<Protocol>, Endpoint) {
+        match self {
+            Self::Address { protocol, endpoint } => (Some(*protocol), *endpoint),
+            Self::Mark { mark, .. } => {
+                (None, Endpoint::new(Address::from_v4(mark.to_be_bytes()), 0))
+            }
         }
     }
 
@@ -331,149 +339,5 @@ impl Service {
                 server.statistics.zero();
             }
         });
-    }
-}
-
-const BUCKETS: usize = 256;
-
-/// Finds services. Readers take no lock; changes are made with the configuration mutex held.
-pub struct Index {
-    buckets: KVec<Cell<KVec<Arc<Service>>>>,
-    by_address: AtomicU32,
-    by_mark: AtomicU32,
-    hash: HashKey,
-}
-
-impl Index {
-    /// An empty index. Process context.
-    pub fn new(hash: HashKey) -> Result<Self> {
-        let mut buckets = KVec::with_capacity(BUCKETS, GFP_KERNEL)?;
-        for _ in 0..BUCKETS {
-            buckets.push(Cell::empty(), GFP_KERNEL)?;
-        }
-        Ok(Self {
-            buckets,
-            by_address: AtomicU32::new(0),
-            by_mark: AtomicU32::new(0),
-            hash,
-        })
-    }
-
-    /// The service that a packet belongs to: that of its mark, else that of its destination and
-    /// port, else that of its destination alone. Any context.
-    pub fn for_packet<'a>(
-        &self,
-        section: &'a Section<'_>,
-        mark: u32,
-        family: Family,
-        protocol: Protocol,
-        endpoint: Endpoint,
-    ) -> Option<&'a Arc<Service>> {
-        if mark != 0 && self.by_mark.load(Ordering::Relaxed) != 0 {
-            if let Some(service) = self.find(section, &Key::Mark { mark, family }) {
-                return Some(service);
-            }
-        }
-        if self.by_address.load(Ordering::Relaxed) == 0 {
-            return None;
-        }
-        let on = |port| Key::Address {
-            protocol,
-            endpoint: Endpoint::new(endpoint.address, port),
-        };
-        self.find(section, &on(endpoint.port))
-            .or_else(|| self.find(section, &on(0)))
-    }
-
-    /// The service with exactly this key. Any context.
-    pub fn find<'a>(&self, section: &'a Section<'_>, key: &Key) -> Option<&'a Arc<Service>> {
-        self.bucket(key)?
-            .get(section)?
-            .iter()
-            .find(|service| service.key == *key)
-    }
-
-    fn bucket(&self, key: &Key) -> Option<&Cell<KVec<Arc<Service>>>> {
-        let hash = match key {
-            Key::Address { protocol, endpoint } => {
-                flow_hash(&self.hash, key.family(), *protocol as u8, *endpoint)
-            }
-            Key::Mark { mark, family } => flow_hash(
-                &self.hash,
-                *family,
-                0,
-                Endpoint::new(Address::from_v4(mark.to_ne_bytes()), 0),
-            ),
-        };
-        self.buckets.get(hash as usize % BUCKETS)
-    }
-
-    fn counter(&self, key: &Key) -> &AtomicU32 {
-        match key {
-            Key::Address { .. } => &self.by_address,
-            Key::Mark { .. } => &self.by_mark,
-        }
-    }
-
-    /// Calls `f` for each service. Process context; other work is let in between.
-    pub fn for_each(&self, f: impl Fn(&Service, &Section<'_>)) {
-        for bucket in &self.buckets {
-            if bucket.is_empty() {
-                continue;
-            }
-            knet::rcu::read(|section| {
-                for service in bucket.get(section).into_iter().flatten() {
-                    f(service, section);
-                }
-            });
-            knet::work::yield_now();
-        }
-    }
-
-    /// Adds `service`, whose key must not be there yet.
-    pub fn insert(&self, service: &Arc<Service>) -> Result {
-        self.rebuild(&service.key, Some(service))?;
-        self.counter(&service.key).fetch_add(1, Ordering::Relaxed);
-        Ok(())
-    }
-
-    /// Removes the service with this key.
-    pub fn remove(&self, key: &Key) -> Result {
-        self.rebuild(key, None)?;
-        self.counter(key).fetch_sub(1, Ordering::Relaxed);
-        Ok(())
-    }
-
-    /// Removes all services.
-    pub fn clear(&self) {
-        for bucket in &self.buckets {
-            bucket.replace(None);
-        }
-        self.by_address.store(0, Ordering::Relaxed);
-        self.by_mark.store(0, Ordering::Relaxed);
-    }
-
-    /// Publishes the bucket of `key` anew, without what had the key, with `service`.
-    fn rebuild(&self, key: &Key, service: Option<&Arc<Service>>) -> Result {
-        let cell = self.bucket(key).ok_or(EINVAL)?;
-        let len = knet::rcu::read(|section| cell.get(section).map_or(0, KVec::len));
-        let mut bucket = KVec::with_capacity(len.saturating_add(1), GFP_KERNEL_ACCOUNT)?;
-        knet::rcu::read(|section| {
-            let old = cell.get(section).map_or(&[][..], |services| services);
-            let others = old.iter().filter(|other| other.key != *key);
-            for other in Iterator::chain(others, service) {
-                bucket
-                    .push_within_capacity(other.clone())
-                    .map_err(|_| EAGAIN)?;
-            }
-            Ok::<(), Error>(())
-        })?;
-        let bucket = if bucket.is_empty() {
-            None
-        } else {
-            Some(Boxed::new(bucket, GFP_KERNEL)?)
-        };
-        cell.replace(bucket);
-        Ok(())
     }
 }

@@ -80,9 +80,5 @@ impl Path {
 
 fn choose<'a>(pool: &'a Pool, settings: &Settings, headers: &packet::Packet) -> Option<Target<'a>> {
     let server = pool.select(&flow(settings, headers))?;
-    Some(Target {
-        destination: server,
-        forwarding: server.forwarding(),
-        server: server.endpoint,
-    })
+    Some(Target::new(server, headers))
 }

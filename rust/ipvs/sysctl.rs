@@ -2,7 +2,7 @@
 
 //! Settings of a namespace's director, in `/proc/sys/net/ipv4/vs`.
 
-use crate::{director::Director, path::Switches};
+use crate::{director::Director, hooks::Way, switches::Switches};
 use core::{
     marker::PhantomData,
     ops::RangeInclusive,
@@ -15,7 +15,7 @@ use knet::sysctl::{Entry, Setting};
 pub(crate) const PATH: &CStr = c"net/ipv4/vs";
 
 /// All of them.
-pub(crate) static SETTINGS: [Entry<Director>; 14] = [
+pub(crate) static SETTINGS: [Entry<Director>; 17] = [
     Entry::of::<Number<AmDroprate>>(),
     Entry::of::<Number<Amemthresh>>(),
     Entry::of::<ConnMax>(),
@@ -25,8 +25,11 @@ pub(crate) static SETTINGS: [Entry<Director>; 14] = [
     Entry::of::<Number<DropPacket>>(),
     Entry::of::<OnOff<ExpireNodestConn>>(),
     Entry::of::<OnOff<ExpireQuiescentTemplate>>(),
+    Entry::of::<IgnoreTunneled>(),
+    Entry::of::<NatIcmpSend>(),
     Entry::of::<OnOff<PmtuDisc>>(),
     Entry::of::<OnOff<RunEstimation>>(),
+    Entry::of::<OnOff<ScheduleIcmp>>(),
     Entry::of::<Number<SecureTcp>>(),
     Entry::of::<ShortCut>(),
     Entry::of::<OnOff<SloppyTcp>>(),
@@ -60,11 +63,52 @@ impl Setting for ShortCut {
     const RANGE: RangeInclusive<u32> = 0..=1;
 
     fn get(director: &Director) -> u32 {
-        director.short_cut().into()
+        (director.stand().way == Way::ShortCut).into()
     }
 
     fn set(director: &Director, value: u32) -> Result {
-        director.set_short_cut(value != 0)
+        let way = match value {
+            0 => Way::Firewall,
+            _ => Way::ShortCut,
+        };
+        director.change_stand(|stand| stand.way = way)
+    }
+}
+
+/// Whether what comes out of a tunnel that ends here is left alone.
+struct IgnoreTunneled;
+
+impl Setting for IgnoreTunneled {
+    type Of = Director;
+    const NAME: &'static CStr = c"ignore_tunneled";
+    const RANGE: RangeInclusive<u32> = 0..=1;
+
+    fn get(director: &Director) -> u32 {
+        director.stand().ignores_tunneled.into()
+    }
+
+    fn set(director: &Director, value: u32) -> Result {
+        director.change_stand(|stand| stand.ignores_tunneled = value != 0)
+    }
+}
+
+/// Whether real servers by NAT are told when what they send is of no connection.
+struct NatIcmpSend;
+
+impl Setting for NatIcmpSend {
+    type Of = Director;
+    const NAME: &'static CStr = c"nat_icmp_send";
+    const RANGE: RangeInclusive<u32> = 0..=1;
+
+    fn get(director: &Director) -> u32 {
+        director.stand().tells_servers.into()
+    }
+
+    fn set(director: &Director, value: u32) -> Result {
+        director.change_stand(|stand| stand.tells_servers = value != 0)?;
+        let switch = &director.switches.nat_icmp_send;
+        switch.store(value != 0, Ordering::Relaxed);
+        Ok(())
     }
 }
 
@@ -119,6 +163,8 @@ switches! {
     PmtuDisc: c"pmtu_disc" => pmtu_disc,
     /// Whether rates are estimated.
     RunEstimation: c"run_estimation" => run_estimation,
+    /// Whether errors about packets of no connection are balanced as if they were of one.
+    ScheduleIcmp: c"schedule_icmp" => schedule_icmp,
     /// Whether connections are taken over in their midst.
     SloppyTcp: c"sloppy_tcp" => sloppy_tcp,
 }

@@ -207,6 +207,12 @@ impl<'a, V: Version> Packet<'a, V> {
             == bindings::PACKET_HOST
     }
 
+    /// Whether it came out of an IP tunnel that ends in this namespace. For a packet that was received.
+    pub fn is_from_tunnel(&self) -> bool {
+        // SAFETY: live and owned by the type invariant; while a hook has a packet, its device lives.
+        unsafe { bindings::knet_skb_from_tunnel(self.skb.as_ptr()) }
+    }
+
     /// Lets the packet go on as if we had not seen it.
     pub fn accept(self) -> Verdict {
         Verdict(bindings::NF_ACCEPT)

@@ -60,8 +60,11 @@ done <<-'END'
 	drop_packet 0 0,1,3 -1,4
 	expire_nodest_conn 0 0,1 -1,2
 	expire_quiescent_template 0 0,1 -1,2
+	ignore_tunneled 0 0,1 -1,2
+	nat_icmp_send 0 0,1 -1,2
 	pmtu_disc 1 0,1 -1,2
 	run_estimation 1 0,1 -1,2
+	schedule_icmp 0 0,1 -1,2
 	secure_tcp 0 0,1,3 -1,4
 	sloppy_tcp 0 0,1 -1,2
 END
@@ -133,6 +136,90 @@ check_eq 'pmtu_disc 0: a tunnel takes what may not be cut up' "$(ask errors lear
 must set_to pmtu_disc 1
 check_eq 'pmtu_disc 1: the sender learns' "$(ask errors learns 10.1.0.103 80 1472 1480)" '1480 A'
 on client ip route flush cache
+flush
+
+# What comes to the director through a tunnel is balanced, or stays with the director, where nobody listens.
+must ip -n director link set tunl0 up
+must ip -n client link add inner type ipip local 10.0.0.1 remote 10.1.0.1
+must ip -n client link set inner up
+must ip -n client route add 10.1.0.102/32 dev inner src 10.0.0.1
+sysctls director net.ipv4.conf.tunl0.rp_filter=0
+service -u 10.1.0.102:80 rr -- A:m:1
+check_eq 'ignore_tunneled 0: what a tunnel brings is balanced' "$(client get udp 10.1.0.102 80 2)" 'A A'
+must set_to ignore_tunneled 1
+check_eq 'ignore_tunneled 1: it is the host'"'s" "$(client get udp 10.1.0.102 80 2)" 'refused refused'
+must ip -n client link del inner
+check_eq 'ignore_tunneled 1: all else is balanced' "$(client get udp 10.1.0.102 80 2)" 'A A'
+must set_to ignore_tunneled 0
+must ip -n director link set tunl0 down
+flush
+
+# --- errors about packets of no connection ----------------------------------------------------------------------
+
+# The connections were another director's, which had the same servers.
+answering() {
+	service -u 10.1.0.100:80 sh -- A:m:1
+	service -u 10.1.0.101:80 mh -p 300 -- A:g:1
+}
+answering
+must ask errors open NAT udp 10.1.0.100 80
+must ask errors open DR udp 10.1.0.101 80
+flush
+unload_all "$IPVS_MODULE"
+must module_load "$IPVS_MODULE"
+answering
+too_big() {
+	ask errors from_client NAT 10.2.0.11 eth1 3 4 1400 8
+	ask errors from_client DR 10.1.0.101 eth0 3 4 1400 8
+}
+check_eq 'schedule_icmp 0: errors that nobody knows of stay here' "$(too_big)" $'nothing\nnothing'
+must set_to schedule_icmp 1
+check_eq 'schedule_icmp 1: they go where the scheduler says' "$(too_big)" \
+	$'3/4/1400 10.2.0.11:80>client\n3/4/1400 10.1.0.101:80>client'
+must set_to schedule_icmp 0
+flush
+
+# --- what real servers send by themselves -----------------------------------------------------------------------
+
+# unasked PROTOCOL PORT: what A's own packets from that port to the client come to, as its socket sees it.
+unasked() {
+	on A python3 - "$1" "$2" <<-'END'
+		import errno, socket, sys, time
+		protocol, port = sys.argv[1:]
+		sock = socket.socket(socket.AF_INET, {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}[protocol])
+		sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+		sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+		sock.bind(("10.2.0.11", int(port)))
+		sock.settimeout(0.7)
+		try:
+		    sock.connect(("10.0.0.1", 7777))
+		    sock.send(b"x")
+		    sock.recv(1)
+		except OSError as error:
+		    print(errno.errorcode.get(error.errno, "nothing"))
+	END
+}
+# The client is silent, so that what A hears is the director's.
+must on client nft "add table ip quiet; add chain ip quiet in { type filter hook input priority 0; };
+	add rule ip quiet in tcp dport 7777 drop; add rule ip quiet in udp dport 7777 drop"
+service -u 10.1.0.100:80 rr -- A:m:1:7000
+service -t 10.1.0.100:80 rr -- A:m:1:7001
+service -f 1 rr -- A:m:1:7002
+service -u 10.1.0.103:80 rr -- A:g:1:7003 B:m:1:7004
+service -u 10.1.0.102:80 rr -- A:m:1
+strays() {
+	local row
+	for row in 'udp 7000' 'tcp 7001' 'udp 7002' 'tcp 7002' 'tcp 7000' 'udp 7003' 'udp 7004'; do unasked $row; done | xargs
+}
+check_eq 'nat_icmp_send 0: nobody is told' "$(strays)" "$(yes nothing | head -n 7 | xargs)"
+must set_to nat_icmp_send 1
+# The list of real servers is made each second.
+sleep 2
+check_eq 'nat_icmp_send 1: a real server by NAT is told that nobody waits' "$(strays)" \
+	'ECONNREFUSED ECONNREFUSED ECONNREFUSED ECONNREFUSED nothing nothing nothing'
+check_eq 'nat_icmp_send 1: connections are left alone' "$(client get udp 10.1.0.102 80 2)" 'A A'
+must set_to nat_icmp_send 0
+must on client nft delete table ip quiet
 flush
 
 # --- defence ----------------------------------------------------------------------------------------------------

@@ -36,6 +36,7 @@ enum knet_skb_layout {
 int knet_skb_pull(struct sk_buff *skb, unsigned int len);
 int knet_skb_writable(struct sk_buff *skb, unsigned int len);
 void knet_skb_orphan(struct sk_buff *skb);
+bool knet_skb_from_tunnel(const struct sk_buff *skb);
 bool knet_skb_checksum_partial(const struct sk_buff *skb);
 
 /*

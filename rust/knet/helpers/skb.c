@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Access to a packet's bytes. */
 
+#include <linux/if_arp.h>
+#include <linux/netdevice.h>
 #include <linux/skbuff.h>
 
 #include "helpers.h"
@@ -28,6 +30,21 @@ int knet_skb_writable(struct sk_buff *skb, unsigned int len)
 void knet_skb_orphan(struct sk_buff *skb)
 {
 	skb_orphan(skb);
+}
+
+/* True when the packet came out of an IP tunnel that ends in this namespace. */
+bool knet_skb_from_tunnel(const struct sk_buff *skb)
+{
+	switch (skb->dev ? skb->dev->type : ARPHRD_VOID) {
+	case ARPHRD_TUNNEL:
+	case ARPHRD_TUNNEL6:
+	case ARPHRD_SIT:
+	case ARPHRD_IPGRE:
+	case ARPHRD_IP6GRE:
+		return true;
+	default:
+		return false;
+	}
 }
 
 /* True when the device fills in the transport checksum: the field then holds the pseudo-header sum. */
