@@ -44,6 +44,8 @@ pub mod message {
     pub const CHANGE: u16 = 6;
     /// How many changes were carried out, 32 bits.
     pub const DONE: u16 = 7;
+    /// Of a request for the table: nobody wants statistics. A flag, without a value.
+    pub const NO_STATISTICS: u16 = 8;
 }
 
 /// Attributes of a change.

@@ -23,13 +23,15 @@ import time
 
 from nl import (ACK, APPLY, CHANGE, CONN, CONNECTION, CONN_IDENTITY, DEL_DEST, DEL_SERVICE, DONE, DUMP, FLUSH,
                 GET_CONFIG, GET_CONNECTIONS, GET_DEST, GET_INFO, GET_MODULE, GET_SERVICE, GET_TABLE, MODULE_FEATURES,
-                MODULE_VERSION, NESTED, NEW_DAEMON, NEW_DEST, NEW_SERVICE, SERVICE, SET_CONFIG, SET_DEST, SET_INFO,
-                SET_SERVICE, TABLE_DEST, TABLE_SERVICE, TIMEOUT_TCP, TIMEOUT_UDP, ZERO, Family, Refused, address,
+                MODULE_VERSION, NESTED, NEW_DAEMON, NEW_DEST, NEW_SERVICE, NO_STATISTICS, SERVICE, SET_CONFIG, SET_DEST,
+                SET_INFO, SET_SERVICE, TABLE_DEST, TABLE_SERVICE, TIMEOUT_TCP, TIMEOUT_UDP, ZERO, Family, Refused, address,
                 attribute, be16, change, conn, dst, key, nest, parse, svc, u16, u32, u8)
 
 THE_KERNELS_OWN = os.environ.get("IPVS_MODULE") == "ip_vs"
 # The kernel's own director takes this.
 TAKEN = "taken"
+# Of services and of destinations.
+STATS64 = 12
 
 FREE = {"addr": address("10.1.0.101")}
 COMMANDS = {"add": (NEW_SERVICE, svc), "edit": (SET_SERVICE, svc), "delete": (DEL_SERVICE, key), "get": (GET_SERVICE, key)}
@@ -380,6 +382,12 @@ def check_apply():
         for entry in (row[0], *row[1]):
             entry.pop(10)
     say(rows == pieces and len(rows) == 301, "the table in one listing is that in pieces", f"{len(rows)} services")
+    brief = [parse(body[4:]) for body in family.call(GET_TABLE, attribute(NO_STATISTICS, b""), flags=DUMP)]
+    wanted = [(kind, {name: value for name, value in parse(nested).items() if name != STATS64})
+              for entry in listed for kind, nested in entry.items()]
+    say([(kind, parse(nested)) for entry in brief for kind, nested in entry.items()] == wanted, "the same without statistics")
+    for name, data in (("a choice that it does not know", attribute(99, b"")), ("a choice of connections", conn())):
+        say(family.error(GET_TABLE, data, flags=DUMP) == "EOPNOTSUPP" and family.sentence, f"the table by {name}")
     say(applied(change(FLUSH)) == (1, "0") and table.table() == [], "flush among changes")
 
 

@@ -9,7 +9,7 @@
 use super::{
     answer, does, dumps,
     parse::{need, Refusal},
-    show,
+    show::{self, Statistics},
 };
 use crate::{
     destination::RealServer,
@@ -59,7 +59,9 @@ impl Family for Extension {
     fn dump(request: &DumpRequest<'_>) -> Result<Listing> {
         let director = namespace::instance::<Director>(request).ok_or(ENODEV)?;
         if request.command() == command::GET_TABLE {
-            return Ok(Listing(Items::Table(Table::new(director.services()?))));
+            let form = answer(request, form(request.attributes()))?;
+            let table = Table::new(director.services()?, form);
+            return Ok(Listing(Items::Table(table)));
         }
         let selection = answer(request, selection(request.attributes()))?;
         Ok(Listing(Items::Connections(Rows::new(director, selection))))
@@ -243,15 +245,30 @@ impl Dump for Listing {
     }
 }
 
-/// Services and destinations as this family tells them.
-const FORM: show::Form = show::Form {
-    service: message::SERVICE,
-    destination: message::DEST,
-    short_statistics: false,
-};
+/// How services and destinations are to be told.
+fn form(bytes: &[u8]) -> Result<show::Form, Refusal> {
+    let mut statistics = Statistics::Long;
+    for attribute in &Attributes::new(bytes)? {
+        match attribute.kind {
+            message::NO_STATISTICS => statistics = Statistics::None,
+            _ => {
+                return Err(Refusal::new(
+                    errno::operation_not_supported(),
+                    c"this module cannot list services by that",
+                ))
+            }
+        }
+    }
+    Ok(show::Form {
+        service: message::SERVICE,
+        destination: message::DEST,
+        statistics,
+    })
+}
 
 /// All services, each followed by its destinations.
 struct Table {
+    form: show::Form,
     services: KVVec<Arc<Service>>,
     /// The service that is told now, and whether it has been.
     at: usize,
@@ -262,8 +279,9 @@ struct Table {
 }
 
 impl Table {
-    fn new(services: KVVec<Arc<Service>>) -> Self {
+    fn new(services: KVVec<Arc<Service>>, form: show::Form) -> Self {
         Self {
+            form,
             services,
             at: 0,
             service_told: false,
@@ -306,10 +324,10 @@ impl Table {
     fn write(&self, writer: &mut Writer<'_>) -> Result<(), Full> {
         match (&self.servers, self.services.get(self.at)) {
             (Some(servers), _) => match servers.get(self.told) {
-                Some(server) => show::destination(writer, &FORM, server),
+                Some(server) => show::destination(writer, &self.form, server),
                 None => Ok(()),
             },
-            (None, Some(service)) => show::service(writer, &FORM, service),
+            (None, Some(service)) => show::service(writer, &self.form, service),
             (None, None) => Ok(()),
         }
     }

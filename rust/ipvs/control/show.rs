@@ -18,15 +18,26 @@ pub(super) struct Form {
     pub(super) service: u16,
     /// The attribute that holds a destination.
     pub(super) destination: u16,
-    /// Statistics are there in 32 bits too, as old tools read them.
-    pub(super) short_statistics: bool,
+    /// The statistics that there are.
+    pub(super) statistics: Statistics,
+}
+
+/// How traffic is told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Statistics {
+    /// Not at all.
+    None,
+    /// In 64 bits.
+    Long,
+    /// In 32 bits too, as old tools read it.
+    Both,
 }
 
 /// In the family "IPVS".
 pub(super) const IPVS: Form = Form {
     service: uapi::message::SERVICE,
     destination: uapi::message::DEST,
-    short_statistics: true,
+    statistics: Statistics::Both,
 };
 
 /// Addresses travel in a field that has room for both families.
@@ -46,7 +57,6 @@ pub(super) fn service(writer: &mut Writer<'_>, form: &Form, service: &Service) -
     };
 
     let settings = service.settings();
-    let traffic = service.traffic();
     let name = service.scheduler_name();
     writer.nest(form.service, |writer| {
         match service.key {
@@ -69,10 +79,7 @@ pub(super) fn service(writer: &mut Writer<'_>, form: &Form, service: &Service) -
         writer.put(FLAGS, &[a, b, c, d, 0xff, 0xff, 0xff, 0xff])?;
         writer.u32(TIMEOUT, settings.timeout)?;
         writer.u32(NETMASK, settings.netmask)?;
-        if form.short_statistics {
-            statistics(writer, STATS, &traffic)?;
-        }
-        statistics64(writer, STATS64, &traffic)
+        traffic(writer, form, (STATS, STATS64), || service.traffic())
     })
 }
 
@@ -88,7 +95,6 @@ pub(super) fn destination(
     };
 
     let settings = server.settings();
-    let traffic = server.statistics.traffic();
     writer.nest(form.destination, |writer| {
         writer.put(ADDR, &address(server.endpoint.address))?;
         writer.u16_be(PORT, server.endpoint.port)?;
@@ -103,11 +109,27 @@ pub(super) fn destination(
         writer.u32(INACT_CONNS, server.inactive())?;
         writer.u32(PERSIST_CONNS, server.templates())?;
         writer.u16(ADDR_FAMILY, server.endpoint.address.family() as u16)?;
-        if form.short_statistics {
-            statistics(writer, STATS, &traffic)?;
-        }
-        statistics64(writer, STATS64, &traffic)
+        traffic(writer, form, (STATS, STATS64), || {
+            server.statistics.traffic()
+        })
     })
+}
+
+/// The traffic, which takes long to add up, in attributes of these kinds.
+fn traffic(
+    writer: &mut Writer<'_>,
+    form: &Form,
+    (short, long): (u16, u16),
+    traffic: impl FnOnce() -> Traffic,
+) -> Result<(), Full> {
+    if form.statistics == Statistics::None {
+        return Ok(());
+    }
+    let traffic = traffic();
+    if form.statistics == Statistics::Both {
+        statistics(writer, short, &traffic)?;
+    }
+    statistics64(writer, long, &traffic)
 }
 
 /// Statistics as old tools read them: counts in 32 bits, which wrap.

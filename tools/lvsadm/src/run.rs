@@ -71,11 +71,11 @@ fn execute(arguments: impl Iterator<Item = OsString>) -> Result<(), Error> {
             Vec::new()
         }
         Command::List(listing) => {
-            let out = BufWriter::new(io::stdout().lock());
+            let out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
             return list(&mut Kernel::open()?, &listing, &names, out);
         }
         Command::Save(view) => {
-            let table = collect(&mut Kernel::open()?, &Subject::Table(None), &view)?;
+            let table = collect(&mut Kernel::open()?, &Subject::Table(None), &view, false)?;
             format::save::rules(&table, &labels(&view, &names)).into_bytes()
         }
     };
@@ -125,13 +125,16 @@ pub fn list(
 ) -> Result<(), Error> {
     let view = &listing.view;
     let text = match &listing.subject {
+        // There may be a hundred thousand lines.
         Subject::Table(_) => {
-            let table = collect(director, &listing.subject, view)?;
-            if listing.json {
-                format::json::table(&table)
+            let statistics = listing.json || view.columns.has_statistics();
+            let table = collect(director, &listing.subject, view, statistics)?;
+            let written = if listing.json {
+                format::json::table(&table, &mut out)
             } else {
-                format::table::table(&table, view, &labels(view, names))
-            }
+                format::table::table(&table, view, &labels(view, names), &mut out)
+            };
+            return written.and_then(|()| out.flush()).map_err(Error::Output);
         }
         Subject::Timeouts => {
             let timeouts = director.timeouts()?;
@@ -167,8 +170,13 @@ pub fn list(
     write(&mut out, text.as_bytes())
 }
 
-/// Asks for the table, or for one service of it.
-fn collect(director: &mut dyn Director, subject: &Subject, view: &View) -> Result<Table, Error> {
+/// Asks for the table, or for one service of it, and for statistics if they are wanted.
+fn collect(
+    director: &mut dyn Director,
+    subject: &Subject,
+    view: &View,
+    statistics: bool,
+) -> Result<Table, Error> {
     if let Subject::Table(Some(id)) = subject {
         let service = director.service(id)?;
         let destinations = director.destinations(id)?;
@@ -179,18 +187,22 @@ fn collect(director: &mut dyn Director, subject: &Subject, view: &View) -> Resul
     }
     Ok(Table {
         info: Some(director.info()?),
-        groups: groups(director, view)?,
+        groups: groups(director, view, statistics)?,
     })
 }
 
-/// All services with their destinations.
+/// All services with their destinations, and statistics if they are wanted.
 ///
 /// # Errors
 ///
 /// When the director gives no answer.
-pub fn groups(director: &mut dyn Director, view: &View) -> Result<Vec<Group>, Error> {
+pub fn groups(
+    director: &mut dyn Director,
+    view: &View,
+    statistics: bool,
+) -> Result<Vec<Group>, Error> {
     let mut groups: Vec<Group> = director
-        .table()?
+        .table(statistics)?
         .into_iter()
         .map(|(service, destinations)| group(service, destinations, view))
         .collect();

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+use std::io;
+
 use super::{Fixed, connections};
 use lvsadm::cli::{Columns, View};
 use lvsadm::error;
@@ -99,12 +101,19 @@ fn table(messages: &[Message]) {
                 exact,
                 ..View::default()
             };
-            let _ = format::table::table(&table, &view, &Labels::numeric());
+            let _ = format::table::table(&table, &view, &Labels::numeric(), &mut io::sink());
         }
     }
-    let _ = format::table::table(&table, &View::default(), &Labels::named(&Fixed));
+    let _ = format::table::table(
+        &table,
+        &View::default(),
+        &Labels::named(&Fixed),
+        &mut io::sink(),
+    );
     let _ = format::save::rules(&table, &Labels::named(&Fixed));
-    object(&format::json::table(&table));
+    let mut text = Vec::new();
+    format::json::table(&table, &mut text).unwrap();
+    object(std::str::from_utf8(&text).unwrap());
 }
 
 fn object(text: &str) {

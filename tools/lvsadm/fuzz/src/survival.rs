@@ -5,7 +5,7 @@
 use super::{Fixed, rules_in};
 use lvsadm::format::{Group, Labels, Table, save};
 use lvsadm::model::{
-    Change, Destination, DestinationEntry, Service, ServiceEntry, ServiceFlags, ServiceId, Stats,
+    Change, Destination, DestinationEntry, Service, ServiceEntry, ServiceFlags, ServiceId, Traffic,
 };
 use lvsadm::netlink::{Attribute, Command as Order, Message, convert, socket};
 use netlink_packet_core::Emitable;
@@ -102,7 +102,7 @@ fn destination_by_rule(id: &ServiceId, destination: &Destination) {
             active: 0,
             inactive: 0,
             persistent: 0,
-            stats: Stats::default(),
+            stats: Traffic::default(),
         }],
     };
     let wanted = [
@@ -115,7 +115,7 @@ fn destination_by_rule(id: &ServiceId, destination: &Destination) {
 fn entry(service: &Service) -> ServiceEntry {
     ServiceEntry {
         service: service.clone(),
-        stats: Stats::default(),
+        stats: Traffic::default(),
     }
 }
 

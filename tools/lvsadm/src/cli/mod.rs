@@ -85,6 +85,14 @@ pub enum Columns {
     Tunnel,
 }
 
+impl Columns {
+    /// Whether they are about what services have done.
+    #[must_use]
+    pub fn has_statistics(self) -> bool {
+        matches!(self, Self::Stats | Self::Rate)
+    }
+}
+
 /// How to show the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct View {

@@ -133,15 +133,21 @@ impl Kernel {
     }
 
     /// All services with their destinations, in one answer; none where that cannot be asked for.
-    fn whole_table(&mut self) -> Result<Option<Groups>, Failure> {
+    fn whole_table(&mut self, statistics: bool) -> Result<Option<Groups>, Failure> {
         let Some(connection) = self.extension(feature::TABLE)? else {
             return Ok(None);
         };
         let mut groups: Groups = Vec::new();
-        connection.stream(&Request::table(), Mode::Dump, &mut |part| {
+        connection.stream(&Request::table(statistics), Mode::Dump, &mut |part| {
             let family = groups.last().map(|(entry, _)| entry.service.id.family());
             match extension::read_item(family.unwrap_or(Family::Inet), part)? {
-                Item::Service(entry) => groups.push((entry, Vec::new())),
+                Item::Service(entry) => {
+                    if let Some((_, destinations)) = groups.last_mut() {
+                        // There may be a hundred thousand of them.
+                        destinations.shrink_to_fit();
+                    }
+                    groups.push((entry, Vec::new()));
+                }
                 Item::Destination(entry) => {
                     if let Some((_, destinations)) = groups.last_mut() {
                         destinations.push(entry);
@@ -242,9 +248,9 @@ impl Director for Kernel {
             .map_err(|failure| error::query(&format!("list the destinations of {id}"), &failure))
     }
 
-    fn table(&mut self) -> Result<Groups, Error> {
+    fn table(&mut self, statistics: bool) -> Result<Groups, Error> {
         let whole = self
-            .whole_table()
+            .whole_table(statistics)
             .map_err(|failure| error::query("list the services", &failure))?;
         match whole {
             Some(groups) => Ok(groups),

@@ -8,8 +8,8 @@ use super::Director;
 use crate::connections::{Connection, Selection};
 use crate::error::{self, Error};
 use crate::model::{
-    Change, Daemon, Destination, DestinationEntry, Info, Service, ServiceEntry, ServiceId, Stats,
-    Timeouts,
+    Change, Daemon, Destination, DestinationEntry, Info, Service, ServiceEntry, ServiceId,
+    Timeouts, Traffic,
 };
 use crate::netlink::{Failure, KernelError};
 
@@ -66,7 +66,7 @@ impl Memory {
             active: 0,
             inactive: 0,
             persistent: 0,
-            stats: Stats::default(),
+            stats: Traffic::default(),
         }
     }
 
@@ -80,7 +80,7 @@ impl Memory {
                 self.groups.push((
                     ServiceEntry {
                         service: service.clone(),
-                        stats: Stats::default(),
+                        stats: Traffic::default(),
                     },
                     Vec::new(),
                 ));
@@ -97,11 +97,11 @@ impl Memory {
             Change::Clear => self.groups.clear(),
             Change::Zero(Some(id)) => {
                 let position = self.position(id)?;
-                self.groups[position].0.stats = Stats::default();
+                self.groups[position].0.stats = Traffic::default();
             }
             Change::Zero(None) => {
                 for (entry, _) in &mut self.groups {
-                    entry.stats = Stats::default();
+                    entry.stats = Traffic::default();
                 }
             }
             Change::AddDestination(id, destination) => {

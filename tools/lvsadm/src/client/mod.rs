@@ -50,12 +50,13 @@ pub trait Director {
     /// See [`Director::info`].
     fn destinations(&mut self, id: &ServiceId) -> Result<Vec<DestinationEntry>, Error>;
 
-    /// All services with their destinations, in the kernel's order.
+    /// All services with their destinations, in the kernel's order; without statistics, if they are not
+    /// wanted and can be left out.
     ///
     /// # Errors
     ///
     /// See [`Director::info`].
-    fn table(&mut self) -> Result<Groups, Error> {
+    fn table(&mut self, _statistics: bool) -> Result<Groups, Error> {
         table_in_pieces(self)
     }
 

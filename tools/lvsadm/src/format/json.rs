@@ -3,11 +3,12 @@
 //! Listings as JSON. The schema is a promise: members are only ever added. It is told to users under
 //! `--help` and in the manual page; the structures here are its source.
 
+use std::io::{self, Write};
 use std::net::IpAddr;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use super::Table;
+use super::{Group, Table};
 use crate::connections;
 use crate::model::{
     self, DestinationEntry, Family, Forwarding, Netmask, Protocol, ServiceEntry, ServiceFlags,
@@ -15,12 +16,26 @@ use crate::model::{
 };
 
 #[derive(Serialize)]
-struct Listing {
+struct Listing<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     connection_table_size: Option<u32>,
-    services: Vec<Service>,
+    services: Services<'a>,
+}
+
+/// Made one after the other as they are written, since there may be ten thousand.
+struct Services<'a>(&'a [Group]);
+
+impl Serialize for Services<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(groups) = self;
+        serializer.collect_seq(
+            groups
+                .iter()
+                .map(|group| service(&group.service, &group.destinations)),
+        )
+    }
 }
 
 #[derive(Serialize)]
@@ -159,18 +174,19 @@ fn text(listing: &impl Serialize) -> String {
     text
 }
 
-/// The table.
-#[must_use]
-pub fn table(table: &Table) -> String {
-    text(&Listing {
+/// Writes the table.
+///
+/// # Errors
+///
+/// Those of `out`.
+pub fn table(table: &Table, out: &mut impl Write) -> io::Result<()> {
+    let listing = Listing {
         version: table.info.as_ref().map(model::Info::version),
         connection_table_size: table.info.as_ref().map(|info| info.table_size),
-        services: table
-            .groups
-            .iter()
-            .map(|group| service(&group.service, &group.destinations))
-            .collect(),
-    })
+        services: Services(&table.groups),
+    };
+    serde_json::to_writer_pretty(&mut *out, &listing)?;
+    out.write_all(b"\n")
 }
 
 /// The timeouts.

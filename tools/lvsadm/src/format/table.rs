@@ -2,6 +2,8 @@
 
 //! The table as text, as ipvsadm 1.31 prints it.
 
+use std::io::{self, Write};
+
 use super::{Group, Labels, Table};
 use crate::cli::{Columns, View};
 use crate::model::{
@@ -14,26 +16,35 @@ const SERVICE_WIDTH: usize = 33;
 /// Where a destination's IPv4 name is cut off.
 const DESTINATION_WIDTH: usize = 28;
 
-/// The whole listing.
-#[must_use]
-pub fn table(table: &Table, view: &View, labels: &Labels<'_>) -> String {
-    let mut text = String::new();
+/// Writes the whole listing, line by line.
+///
+/// # Errors
+///
+/// Those of `out`.
+pub fn table(
+    table: &Table,
+    view: &View,
+    labels: &Labels<'_>,
+    out: &mut impl Write,
+) -> io::Result<()> {
     if let Some(info) = &table.info {
         // A size beyond the signed range is ipvsadm's to print as it does; none exists.
-        text += &format!(
-            "IP Virtual Server version {} (size={})\n",
+        writeln!(
+            out,
+            "IP Virtual Server version {} (size={})",
             info.version(),
             info.table_size
-        );
+        )?;
     }
-    text += &title(view.columns);
+    out.write_all(title(view.columns).as_bytes())?;
     for group in &table.groups {
-        text += &service(group, view, labels);
+        out.write_all(service(group, view, labels).as_bytes())?;
         for entry in &group.destinations {
-            text += &destination(&group.service.service.id, entry, view, labels);
+            let line = destination(&group.service.service.id, entry, view, labels);
+            out.write_all(line.as_bytes())?;
         }
     }
-    text
+    Ok(())
 }
 
 fn title(columns: Columns) -> String {

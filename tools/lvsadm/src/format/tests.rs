@@ -38,7 +38,7 @@ fn order_is_by_the_sign_of_the_difference() {
         active: 0,
         inactive: 0,
         persistent: 0,
-        stats: model::Stats::default(),
+        stats: model::Traffic::default(),
     };
     let mut entries = vec![
         entry("10.0.0.2", 80),

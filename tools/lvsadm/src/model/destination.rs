@@ -5,7 +5,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use super::{Stats, endpoint};
+use super::{Traffic, endpoint};
 
 /// How packets reach a destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,5 +186,5 @@ pub struct DestinationEntry {
     /// Persistence templates.
     pub persistent: u32,
     /// Its statistics.
-    pub stats: Stats,
+    pub stats: Traffic,
 }

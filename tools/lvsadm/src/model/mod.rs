@@ -13,6 +13,7 @@ pub use service::*;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
+use std::ops::Deref;
 
 /// The scheduler of a service that names none.
 pub const DEFAULT_SCHEDULER: &str = "wlc";
@@ -156,6 +157,37 @@ pub struct Stats {
     pub byte_rate_in: u64,
     /// Bytes to clients per second.
     pub byte_rate_out: u64,
+}
+
+/// What a service or a destination has done. Where that is nothing it takes no room: there may be a
+/// hundred thousand of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Traffic(Option<Box<Stats>>);
+
+impl From<Stats> for Traffic {
+    fn from(stats: Stats) -> Self {
+        Self((stats != Stats::default()).then(|| Box::new(stats)))
+    }
+}
+
+impl Deref for Traffic {
+    type Target = Stats;
+
+    fn deref(&self) -> &Stats {
+        const NONE: &Stats = &Stats {
+            connections: 0,
+            packets_in: 0,
+            packets_out: 0,
+            bytes_in: 0,
+            bytes_out: 0,
+            connection_rate: 0,
+            packet_rate_in: 0,
+            packet_rate_out: 0,
+            byte_rate_in: 0,
+            byte_rate_out: 0,
+        };
+        self.0.as_deref().unwrap_or(NONE)
+    }
 }
 
 /// What the kernel says of itself.

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::{Family, Protocol, Stats, endpoint};
+use super::{Family, Protocol, Traffic, endpoint};
 
 /// What makes a virtual service itself and no other.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -201,5 +201,5 @@ pub struct ServiceEntry {
     /// The service.
     pub service: Service,
     /// Its statistics.
-    pub stats: Stats,
+    pub stats: Traffic,
 }

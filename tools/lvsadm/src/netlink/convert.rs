@@ -271,7 +271,7 @@ pub(super) fn service_entry(attributes: &[ServiceAttribute]) -> Result<ServiceEn
     };
     Ok(ServiceEntry {
         service,
-        stats: stats(find!(attributes, A::Stats64), find!(attributes, A::Stats)),
+        stats: stats(find!(attributes, A::Stats64), find!(attributes, A::Stats)).into(),
     })
 }
 
@@ -331,7 +331,7 @@ pub(super) fn destination_entry(
         active: count(find!(attributes, A::Active)),
         inactive: count(find!(attributes, A::Inactive)),
         persistent: count(find!(attributes, A::Persistent)),
-        stats: stats(find!(attributes, A::Stats64), find!(attributes, A::Stats)),
+        stats: stats(find!(attributes, A::Stats64), find!(attributes, A::Stats)).into(),
     })
 }
 

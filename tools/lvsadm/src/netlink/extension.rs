@@ -41,12 +41,16 @@ impl Request {
         }
     }
 
-    /// Asks for all services with their destinations.
+    /// Asks for all services with their destinations, and what they have done if that is wanted.
     #[must_use]
-    pub fn table() -> Self {
+    pub fn table(statistics: bool) -> Self {
+        let attributes = match statistics {
+            true => Vec::new(),
+            false => vec![DefaultNla::new(message::NO_STATISTICS, Vec::new())],
+        };
         Self {
             command: command::GET_TABLE,
-            attributes: Vec::new(),
+            attributes,
         }
     }
 

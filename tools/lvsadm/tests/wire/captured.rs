@@ -89,7 +89,7 @@ fn rules_are_ipvsadms_and_thresholds() {
     let mut replay = Replay::new();
     let table = Table {
         info: None,
-        groups: lvsadm::run::groups(&mut replay, &Default::default()).unwrap(),
+        groups: lvsadm::run::groups(&mut replay, &Default::default(), true).unwrap(),
     };
     let ours = format::save::rules(&table, &Labels::numeric());
     assert!(
