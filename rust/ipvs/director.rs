@@ -7,7 +7,7 @@ use crate::{
     deleted::Room,
     destination::{self, Destination, RealServer},
     filter::Known,
-    hooks::{Hooks, Stand, Way},
+    hooks::{Hooks, Stand},
     path::Path,
     procfs::{IpVs, IpVsConn, Stats, StatsPerCpu, Status},
     scheduler::{Bound, Name},
@@ -15,6 +15,7 @@ use crate::{
     switches::Switches,
     sysctl,
 };
+use core::sync::atomic::Ordering;
 use kernel::{
     alloc::KVVec,
     new_mutex,
@@ -163,7 +164,7 @@ impl Instance for Director {
                         services: KVVec::new(),
                         timeouts: Timeouts::new(),
                         stand: Stand {
-                            way: Way::ShortCut,
+                            short_cut: true,
                             hosts_server: false,
                             tells_servers: false,
                             ignores_tunneled: false,
@@ -480,6 +481,9 @@ impl Director {
         let mut config = self.config.lock();
         let mut stand = config.stand;
         change(&mut stand);
-        config.move_hooks(stand)
+        config.move_hooks(stand)?;
+        let told = &self.switches.nat_icmp_send;
+        told.store(stand.tells_servers, Ordering::Relaxed);
+        Ok(())
     }
 }

@@ -20,20 +20,12 @@ const FORWARD_PRIORITY: i32 = 98;
 /// Just after destination NAT (-100), hence after conntrack and mangle.
 const LOCAL_OUT_PRIORITY: i32 = -98;
 
-/// The way that packets of known connections take.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Way {
-    /// They are caught before routing and leave at once.
-    ShortCut,
-    /// They take the way that a firewall expects: requests by LOCAL_IN, replies by FORWARD.
-    Firewall,
-}
-
 /// What a director has to see.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stand {
-    /// How packets of known connections go.
-    pub(crate) way: Way,
+    /// Packets of known connections are caught before routing and leave at once. Else they take the way
+    /// that a firewall expects: requests by LOCAL_IN, replies by FORWARD.
+    pub(crate) short_cut: bool,
     /// A real server is this host: its replies pass where nobody else's do.
     pub(crate) hosts_server: bool,
     /// Real servers are told of packets that belong to no connection.
@@ -47,10 +39,10 @@ impl Stand {
     fn points(self) -> Result<KVec<(Point, i32)>> {
         let mut points = KVec::new();
         points.push((Point::LocalIn, LOCAL_IN_PRIORITY), GFP_KERNEL)?;
-        if self.way == Way::ShortCut {
+        if self.short_cut {
             points.push((Point::PreRouting, PRE_ROUTING_PRIORITY), GFP_KERNEL)?;
         }
-        if self.way == Way::Firewall || self.tells_servers {
+        if !self.short_cut || self.tells_servers {
             points.push((Point::Forward, FORWARD_PRIORITY), GFP_KERNEL)?;
         }
         if self.hosts_server {

@@ -2,7 +2,7 @@
 
 //! Settings of a namespace's director, in `/proc/sys/net/ipv4/vs`.
 
-use crate::{director::Director, hooks::Way, switches::Switches};
+use crate::{director::Director, hooks::Stand, switches::Switches};
 use core::{
     marker::PhantomData,
     ops::RangeInclusive,
@@ -25,13 +25,13 @@ pub(crate) static SETTINGS: [Entry<Director>; 17] = [
     Entry::of::<Number<DropPacket>>(),
     Entry::of::<OnOff<ExpireNodestConn>>(),
     Entry::of::<OnOff<ExpireQuiescentTemplate>>(),
-    Entry::of::<IgnoreTunneled>(),
-    Entry::of::<NatIcmpSend>(),
+    Entry::of::<Seen<IgnoreTunneled>>(),
+    Entry::of::<Seen<NatIcmpSend>>(),
     Entry::of::<OnOff<PmtuDisc>>(),
     Entry::of::<OnOff<RunEstimation>>(),
     Entry::of::<OnOff<ScheduleIcmp>>(),
     Entry::of::<Number<SecureTcp>>(),
-    Entry::of::<ShortCut>(),
+    Entry::of::<Seen<ShortCut>>(),
     Entry::of::<OnOff<SloppyTcp>>(),
 ];
 
@@ -53,63 +53,53 @@ impl Setting for ConnMax {
     }
 }
 
-/// Whether packets of known connections are caught before routing, or take the way that firewalls
-/// expect.
-struct ShortCut;
+/// A setting that changes what a director gets to see.
+trait Sight: Send + Sync + 'static {
+    const NAME: &'static CStr;
 
-impl Setting for ShortCut {
+    fn of(stand: &mut Stand) -> &mut bool;
+}
+
+/// A [`Sight`] as a setting.
+struct Seen<S>(PhantomData<S>);
+
+impl<S: Sight> Setting for Seen<S> {
     type Of = Director;
-    const NAME: &'static CStr = c"short_cut";
+    const NAME: &'static CStr = S::NAME;
     const RANGE: RangeInclusive<u32> = 0..=1;
 
     fn get(director: &Director) -> u32 {
-        (director.stand().way == Way::ShortCut).into()
+        (*S::of(&mut director.stand())).into()
     }
 
     fn set(director: &Director, value: u32) -> Result {
-        let way = match value {
-            0 => Way::Firewall,
-            _ => Way::ShortCut,
-        };
-        director.change_stand(|stand| stand.way = way)
+        director.change_stand(|stand| *S::of(stand) = value != 0)
     }
 }
 
-/// Whether what comes out of a tunnel that ends here is left alone.
-struct IgnoreTunneled;
+macro_rules! sights {
+    ($($(#[$doc:meta])* $name:ident: $file:literal => $field:ident,)*) => { $(
+        $(#[$doc])*
+        struct $name;
 
-impl Setting for IgnoreTunneled {
-    type Of = Director;
-    const NAME: &'static CStr = c"ignore_tunneled";
-    const RANGE: RangeInclusive<u32> = 0..=1;
+        impl Sight for $name {
+            const NAME: &'static CStr = $file;
 
-    fn get(director: &Director) -> u32 {
-        director.stand().ignores_tunneled.into()
-    }
-
-    fn set(director: &Director, value: u32) -> Result {
-        director.change_stand(|stand| stand.ignores_tunneled = value != 0)
-    }
+            fn of(stand: &mut Stand) -> &mut bool {
+                &mut stand.$field
+            }
+        }
+    )* };
 }
 
-/// Whether real servers by NAT are told when what they send is of no connection.
-struct NatIcmpSend;
-
-impl Setting for NatIcmpSend {
-    type Of = Director;
-    const NAME: &'static CStr = c"nat_icmp_send";
-    const RANGE: RangeInclusive<u32> = 0..=1;
-
-    fn get(director: &Director) -> u32 {
-        director.stand().tells_servers.into()
-    }
-
-    fn set(director: &Director, value: u32) -> Result {
-        director.change_stand(|stand| stand.tells_servers = value != 0)?;
-        let switch = &director.switches.nat_icmp_send;
-        switch.store(value != 0, Ordering::Relaxed);
-        Ok(())
-    }
+sights! {
+    /// Whether what comes out of a tunnel that ends here is left alone.
+    IgnoreTunneled: c"ignore_tunneled" => ignores_tunneled,
+    /// Whether real servers by NAT are told when what they send is of no connection.
+    NatIcmpSend: c"nat_icmp_send" => tells_servers,
+    /// Whether packets of known connections are caught before routing, or take the way that firewalls
+    /// expect.
+    ShortCut: c"short_cut" => short_cut,
 }
 
 /// A setting that is on or off.
