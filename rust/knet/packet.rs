@@ -224,7 +224,7 @@ impl<'a, V: Version> Packet<'a, V> {
     }
 
     /// Discards the packet and tells its sender that nobody listens here (ICMP port unreachable).
-    /// Only for a packet that has been routed to this host.
+    /// Only for a packet that has been routed.
     pub fn refuse(self) -> Verdict {
         let skb = self.skb.as_ptr();
         // SAFETY: live, owned and of this version by the type invariant.

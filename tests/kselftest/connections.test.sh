@@ -141,7 +141,8 @@ print(versions["lvsadm"] == module["version"], module["name"], module["features"
 reported on director python3 "$here/netlink_checks.py" filters
 
 # Flows that come and go in thousands, so that the table grows and shrinks, beside those that stay.
-must lvs --set 0 0 2
+# Long enough for a burst to be there at once, on a slow machine, too.
+must lvs --set 0 0 $((3 * TIME_SCALE))
 service -u 10.1.0.102:9 rr -- A:m:1
 service -t 10.1.0.103:80 rr -- A:m:1 B:m:1 C:m:1
 client hold f tcp 10.1.0.103 80 60 >/dev/null

@@ -13,7 +13,7 @@ unload_all "$IPVS_MODULE"
 must module_load "$IPVS_MODULE"
 topology_up
 for host in client router director A; do
-	sysctls $host net.ipv4.icmp_ratelimit=0 net.ipv4.icmp_msgs_per_sec=100000
+	sysctls $host net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0 net.ipv4.icmp_msgs_per_sec=100000
 done
 client_up client
 takes_orders errors client errors.py 10.0.0.1 fd00::1
@@ -181,45 +181,49 @@ flush
 
 # --- what real servers send by themselves -----------------------------------------------------------------------
 
-# unasked PROTOCOL PORT: what A's own packets from that port to the client come to, as its socket sees it.
+# unasked FROM TO PROTOCOL:PORT…: what A's own packets from each port to the client come to, as its socket sees it.
 unasked() {
-	on A python3 - "$1" "$2" <<-'END'
-		import errno, socket, sys, time
-		protocol, port = sys.argv[1:]
-		sock = socket.socket(socket.AF_INET, {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}[protocol])
-		sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-		sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-		sock.bind(("10.2.0.11", int(port)))
-		sock.settimeout(0.7)
-		try:
-		    sock.connect(("10.0.0.1", 7777))
-		    sock.send(b"x")
-		    sock.recv(1)
-		except OSError as error:
-		    print(errno.errorcode.get(error.errno, "nothing"))
+	on A python3 - "$@" <<-'END' | xargs
+		import errno, socket, sys
+		source, client, *ends = sys.argv[1:]
+		for end in ends:
+		    protocol, port = end.split(":")
+		    kind = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}[protocol]
+		    with socket.socket(socket.AF_INET6 if ":" in source else socket.AF_INET, kind) as sock:
+		        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+		        sock.bind((source, int(port)))
+		        sock.settimeout(0.7)
+		        try:
+		            sock.connect((client, 7777))
+		            sock.send(b"x")
+		            sock.recv(1)
+		        except OSError as error:
+		            print(errno.errorcode.get(error.errno, "nothing"))
 	END
 }
 # The client is silent, so that what A hears is the director's.
-must on client nft "add table ip quiet; add chain ip quiet in { type filter hook input priority 0; };
-	add rule ip quiet in tcp dport 7777 drop; add rule ip quiet in udp dport 7777 drop"
+must on client nft "add table inet quiet; add chain inet quiet in { type filter hook input priority 0; };
+	add rule inet quiet in meta l4proto { tcp, udp } th dport 7777 drop"
 service -u 10.1.0.100:80 rr -- A:m:1:7000
 service -t 10.1.0.100:80 rr -- A:m:1:7001
 service -f 1 rr -- A:m:1:7002
 service -u 10.1.0.103:80 rr -- A:g:1:7003 B:m:1:7004
 service -u 10.1.0.102:80 rr -- A:m:1
+service -u "[$(six 10.1.0.100)]:80" rr -- A:m:1:7005
 strays() {
-	local row
-	for row in 'udp 7000' 'tcp 7001' 'udp 7002' 'tcp 7002' 'tcp 7000' 'udp 7003' 'udp 7004'; do unasked $row; done | xargs
+	unasked 10.2.0.11 10.0.0.1 udp:7000 tcp:7001 udp:7002 tcp:7002 tcp:7000 udp:7003 udp:7004
+	unasked fd00:0:0:2::11 fd00::1 udp:7005 tcp:7005
 }
-check_eq 'nat_icmp_send 0: nobody is told' "$(strays)" "$(yes nothing | head -n 7 | xargs)"
+silence=$'nothing nothing nothing nothing nothing nothing nothing\nnothing nothing'
+check_eq 'nat_icmp_send 0: nobody is told' "$(strays)" "$silence"
 must set_to nat_icmp_send 1
 # The list of real servers is made each second.
 sleep 2
 check_eq 'nat_icmp_send 1: a real server by NAT is told that nobody waits' "$(strays)" \
-	'ECONNREFUSED ECONNREFUSED ECONNREFUSED ECONNREFUSED nothing nothing nothing'
+	$'ECONNREFUSED ECONNREFUSED ECONNREFUSED ECONNREFUSED nothing nothing nothing\nECONNREFUSED nothing'
 check_eq 'nat_icmp_send 1: connections are left alone' "$(client get udp 10.1.0.102 80 2)" 'A A'
 must set_to nat_icmp_send 0
-must on client nft delete table ip quiet
+must on client nft delete table inet quiet
 flush
 
 # --- defence ----------------------------------------------------------------------------------------------------
