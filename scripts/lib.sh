@@ -8,7 +8,7 @@ set -euo pipefail
 SCRIPTS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck disable=SC2034 # for the scripts that read this
 TOP=$(dirname "$SCRIPTS")
-CACHE=${IPVS_RS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/ipvs_rs}
+CACHE=${IPVS_RS_CACHE:-${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/ipvs_rs}
 KERNEL_SERIES=${KERNEL_SERIES:-7.2}
 # shellcheck disable=SC2034 # likewise
 SUITE=trixie
@@ -16,6 +16,10 @@ export LC_ALL=C
 
 msg() { printf '%s\n' "$*" >&2; }
 die() { msg "error: $*"; exit 1; }
+
+# Every script may be the first one to run on a machine, so every script makes the cache.
+mkdir -p "$CACHE/logs" 2>/dev/null && [ -w "$CACHE" ] ||
+	die "cannot write to the cache directory $CACHE: set IPVS_RS_CACHE to a directory that you can write to (it needs 5 GB)"
 
 # key: twelve characters that stand for everything on standard input.
 key() { sha256sum | cut -c1-12; }
