@@ -59,7 +59,7 @@ pub fn protocol_name(number: u8) -> String {
 
 /// What one end of a connection is to be; what is absent does not matter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct End {
+pub struct EndpointFilter {
     /// The address.
     pub address: Option<IpAddr>,
     /// How many bits of it count; all when absent. Goes with an address only, and is not longer.
@@ -68,7 +68,7 @@ pub struct End {
     pub port: Option<u16>,
 }
 
-impl End {
+impl EndpointFilter {
     fn pattern(&self) -> Result<Pattern, BadPrefix> {
         Pattern::new(self.address.map(own), self.prefix, self.port)
     }
@@ -76,18 +76,18 @@ impl End {
 
 /// Which connections are wanted: all, unless something is said.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Selection {
+pub struct ConnectionFilter {
     /// The protocol.
     pub protocol: Option<Protocol>,
     /// The client.
-    pub client: End,
+    pub client: EndpointFilter,
     /// The virtual address and port.
-    pub service: End,
+    pub service: EndpointFilter,
     /// The real server.
-    pub server: End,
+    pub server: EndpointFilter,
 }
 
-impl Selection {
+impl ConnectionFilter {
     /// For a module that tells all connections: whether this is one that is wanted.
     #[must_use]
     pub fn matches(&self, connection: &Connection) -> bool {
@@ -234,30 +234,30 @@ UDP C0000201 13C4 0A010002 13C4 0A000009 13C4 UDP             118 sip call-1@exa
     #[test]
     fn the_wanted_ones() {
         let all = parse(LISTING).unwrap();
-        let wanted = |selection: Selection| -> Vec<bool> {
+        let wanted = |filter: ConnectionFilter| -> Vec<bool> {
             all.iter()
-                .map(|connection| selection.matches(connection))
+                .map(|connection| filter.matches(connection))
                 .collect()
         };
-        let end = |address: &str, prefix, port| End {
+        let end = |address: &str, prefix, port| EndpointFilter {
             address: Some(address.parse().unwrap()),
             prefix,
             port,
         };
-        assert_eq!(wanted(Selection::default()), [true, true]);
-        let udp = Selection {
+        assert_eq!(wanted(ConnectionFilter::default()), [true, true]);
+        let udp = ConnectionFilter {
             protocol: Some(Protocol::Udp),
-            ..Selection::default()
+            ..ConnectionFilter::default()
         };
         assert_eq!(wanted(udp), [false, true]);
-        let server = Selection {
+        let server = ConnectionFilter {
             server: end("2001:db8::", Some(32), Some(80)),
-            ..Selection::default()
+            ..ConnectionFilter::default()
         };
         assert_eq!(wanted(server), [true, false]);
-        let client = Selection {
+        let client = ConnectionFilter {
             client: end("192.0.2.1", None, None),
-            ..Selection::default()
+            ..ConnectionFilter::default()
         };
         assert_eq!(wanted(client), [false, true]);
     }

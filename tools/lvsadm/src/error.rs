@@ -150,9 +150,9 @@ fn subject(change: &Change) -> String {
         }
         Change::SetTimeouts(_) => "set the timeouts".to_owned(),
         Change::StartDaemon(daemon) => {
-            format!("start the {} synchronisation daemon", daemon.role.name())
+            format!("start the {} synchronization daemon", daemon.role.name())
         }
-        Change::StopDaemon(role) => format!("stop the {} synchronisation daemon", role.name()),
+        Change::StopDaemon(role) => format!("stop the {} synchronization daemon", role.name()),
     }
 }
 

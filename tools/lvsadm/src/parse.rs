@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use crate::connections::End;
+use crate::connections::EndpointFilter;
 use crate::model::{Family, Netmask, Protocol, ServiceFlags, TunnelKind};
 use crate::names::Names;
 
@@ -82,10 +82,14 @@ pub fn endpoint(
 /// # Errors
 ///
 /// What is wrong with the text.
-pub fn end(text: &str, protocol: Option<Protocol>, names: &dyn Names) -> Result<End, String> {
+pub fn end(
+    text: &str,
+    protocol: Option<Protocol>,
+    names: &dyn Names,
+) -> Result<EndpointFilter, String> {
     let Some((address, bits)) = text.split_once('/') else {
         let Endpoint { address, port } = endpoint(text, protocol, names)?;
-        return Ok(End {
+        return Ok(EndpointFilter {
             address: Some(address),
             prefix: None,
             port,
@@ -99,7 +103,7 @@ pub fn end(text: &str, protocol: Option<Protocol>, names: &dyn Names) -> Result<
         IpAddr::V6(_) => 128,
     };
     let bits = number(bits, 0..=most).map_err(|why| format!("what follows the /: {why}"))?;
-    Ok(End {
+    Ok(EndpointFilter {
         address: Some(address),
         prefix: Some(bits),
         port: None,

@@ -13,8 +13,8 @@ use crate::cli::{self, Command, Listing, Subject, View};
 use crate::client::{Director, Kernel};
 use crate::error::Error;
 use crate::format::connections::Form;
-use crate::format::{self, Group, Labels, Table};
-use crate::model::{DestinationEntry, ServiceEntry};
+use crate::format::{self, Labels};
+use crate::model::{DestinationEntry, Group, ServiceEntry, Table};
 use crate::names::{Names, System};
 use crate::{client, generate, restore};
 
@@ -153,7 +153,7 @@ pub fn list(
             }
         }
         // There may be more than memory has room for, so each is written as it comes.
-        Subject::Connections(selection) => {
+        Subject::Connections(filter) => {
             let form = if listing.json {
                 Form::Json
             } else {
@@ -163,7 +163,7 @@ pub fn list(
                 }
             };
             let mut listing = format::connections::Listing::new(form, out);
-            director.connections(selection, &mut |connection| listing.add(&connection))?;
+            director.connections(filter, &mut |connection| listing.add(&connection))?;
             return listing.end().map_err(Error::Output);
         }
     };
@@ -204,7 +204,7 @@ pub fn groups(
     let mut groups: Vec<Group> = director
         .table(statistics)?
         .into_iter()
-        .map(|(service, destinations)| group(service, destinations, view))
+        .map(|found| group(found.service, found.destinations, view))
         .collect();
     if view.sorted {
         format::order::sort(&mut groups, |a, b| {

@@ -5,10 +5,10 @@ use std::io;
 use super::{Fixed, connections};
 use lvsadm::cli::{Columns, View};
 use lvsadm::error;
-use lvsadm::format::{self, Group, Labels, Table};
-use lvsadm::model::{Family, ServiceId};
+use lvsadm::format::{self, Labels};
+use lvsadm::model::{Family, Group, ServiceId, Table};
 use lvsadm::netlink::reply::{Collector, Progress};
-use lvsadm::netlink::{Message, convert, extension, socket};
+use lvsadm::netlink::{Message, convert, native, socket};
 
 /// The sequence number of the question.
 const SEQUENCE: u32 = 1;
@@ -48,8 +48,8 @@ pub fn run(data: &[u8]) {
         }
     }
     for part in &parts {
-        let _ = extension::read_module(part).map(|module| format::versions(Some(&module)));
-        if let Ok(connection) = extension::read_connection(part) {
+        let _ = native::read_module(part).map(|module| format::versions(Some(&module)));
+        if let Ok(connection) = native::read_connection(part) {
             connections::list(&[connection]);
         }
     }

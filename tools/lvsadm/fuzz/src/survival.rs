@@ -3,9 +3,10 @@
 //! What must come back as it was: a change as a message, and what was added as a rule.
 
 use super::{Fixed, rules_in};
-use lvsadm::format::{Group, Labels, Table, save};
+use lvsadm::format::{Labels, save};
 use lvsadm::model::{
-    Change, Destination, DestinationEntry, Service, ServiceEntry, ServiceFlags, ServiceId, Traffic,
+    Change, Destination, DestinationEntry, Group, Netmask, Service, ServiceEntry, ServiceFlags,
+    ServiceId, Table, Traffic,
 };
 use lvsadm::netlink::{Attribute, Command as Order, Message, convert, socket};
 use netlink_packet_core::Emitable;
@@ -84,7 +85,7 @@ fn service_by_rule(service: &Service) {
     let mut wanted = service.clone();
     if !service.flags.contains(ServiceFlags::PERSISTENT) {
         // What only persistence uses is not saved without it.
-        wanted.netmask = wanted.id.family().host_mask();
+        wanted.netmask = Netmask::host(wanted.id.family());
     }
     let group = Group {
         service: entry(service),
@@ -126,7 +127,7 @@ fn service_of(id: &ServiceId) -> Service {
         scheduler: "rr".to_owned(),
         flags: ServiceFlags::default(),
         timeout: 0,
-        netmask: id.family().host_mask(),
+        netmask: Netmask::host(id.family()),
         engine: None,
     }
 }

@@ -4,15 +4,15 @@
 
 use clap::ArgMatches;
 
+use super::command::{Columns, Command, Listing, Subject, View};
 use super::options::given;
 use super::rules::Verb;
-use super::{Columns, Command, Listing, Subject, View};
-use crate::connections::{End, Selection};
+use crate::connections::{ConnectionFilter, EndpointFilter};
 use crate::error::Error;
 use crate::model::{
     Change, DEFAULT_SCHEDULER, DEFAULT_WEIGHT, Daemon, DaemonRole, Destination, DestinationId,
-    ENGINE_NAME_MAX, Family, Forwarding, INTERFACE_NAME_MAX, Protocol, SCHEDULER_NAME_MAX, Service,
-    ServiceFlags, ServiceId, Timeouts, Tunnel, TunnelChecksum, TunnelKind,
+    ENGINE_NAME_MAX, Family, Forwarding, INTERFACE_NAME_MAX, Netmask, Protocol, SCHEDULER_NAME_MAX,
+    Service, ServiceFlags, ServiceId, Timeouts, Tunnel, TunnelChecksum, TunnelKind,
 };
 use crate::names::Names;
 use crate::parse;
@@ -179,7 +179,7 @@ impl Options<'_> {
             scheduler,
             flags,
             timeout: timeout.unwrap_or(0),
-            netmask: netmask.unwrap_or_else(|| family.host_mask()),
+            netmask: netmask.unwrap_or_else(|| Netmask::host(family)),
             engine,
             id,
         })
@@ -349,13 +349,13 @@ impl Options<'_> {
     }
 
     /// The connections that are to be listed.
-    fn selection(&self) -> Result<Selection, Error> {
+    fn filter(&self) -> Result<ConnectionFilter, Error> {
         let service = self.service_id()?;
         let protocol = service.as_ref().and_then(ServiceId::protocol);
         let parser = |text: &str| parse::end(text, protocol, self.names);
         let service = match service {
             // As for services, port 0 is every port.
-            Some(ServiceId::Address { address, port, .. }) => End {
+            Some(ServiceId::Address { address, port, .. }) => EndpointFilter {
                 address: Some(address),
                 prefix: None,
                 port: Some(port).filter(|port| *port != 0),
@@ -367,9 +367,9 @@ impl Options<'_> {
                         .to_owned(),
                 ));
             }
-            None => End::default(),
+            None => EndpointFilter::default(),
         };
-        Ok(Selection {
+        Ok(ConnectionFilter {
             protocol,
             client: self.read("client", parser)?.unwrap_or_default(),
             service,
@@ -379,7 +379,7 @@ impl Options<'_> {
 
     fn listing(&self) -> Result<Listing, Error> {
         let subject = if self.given("connection") {
-            Subject::Connections(self.selection()?)
+            Subject::Connections(self.filter()?)
         } else if self.given("timeout") {
             Subject::Timeouts
         } else if self.given("daemon") {

@@ -197,14 +197,14 @@ fn commands() -> Vec<Arg> {
             "start-daemon",
             "ROLE",
             COMMANDS,
-            "Start a synchronisation daemon",
+            "Start a synchronization daemon",
         )
         .value_name("master|backup"),
         value(
             "stop-daemon",
             "ROLE",
             COMMANDS,
-            "Stop a synchronisation daemon",
+            "Stop a synchronization daemon",
         )
         .value_name("master|backup"),
         Arg::new("version")
@@ -341,7 +341,7 @@ fn listing_options() -> Vec<Arg> {
             "With -c: connections of this client, or of a network (ADDRESS/BITS)",
         ),
         flag("timeout", LISTING, "The timeouts"),
-        flag("daemon", LISTING, "The synchronisation daemons"),
+        flag("daemon", LISTING, "The synchronization daemons"),
         flag("stats", LISTING, "Counters"),
         flag("rate", LISTING, "Rates per second"),
         flag("exact", LISTING, "Large figures in full").short('X'),
@@ -364,7 +364,7 @@ fn daemon_options() -> Vec<Arg> {
             "syncid",
             "ID",
             DAEMON,
-            "Synchronisation identifier [default: 0]",
+            "Synchronization identifier [default: 0]",
         ),
         value(
             "sync-maxlen",

@@ -5,10 +5,11 @@
 use std::net::IpAddr;
 
 use super::*;
-use crate::connections::{End, Selection};
+use crate::connections::{ConnectionFilter, EndpointFilter};
+use crate::error::Error;
 use crate::model::{
-    DaemonRole, DestinationId, Family, Forwarding, Netmask, Protocol, Service, ServiceFlags,
-    TunnelChecksum, TunnelKind,
+    Change, DaemonRole, DestinationId, Family, Forwarding, Netmask, Protocol, Service,
+    ServiceFlags, ServiceId, TunnelChecksum, TunnelKind,
 };
 use crate::names::Fixed;
 
@@ -241,7 +242,7 @@ fn listings() {
     }
     assert_eq!(
         listing("-Lc").subject,
-        Subject::Connections(Selection::default())
+        Subject::Connections(ConnectionFilter::default())
     );
     assert_eq!(listing("-L --timeout").subject, Subject::Timeouts);
     assert_eq!(listing("-L --daemon").subject, Subject::Daemons);
@@ -259,17 +260,17 @@ fn listings() {
 
 #[test]
 fn which_connections() {
-    let end = |address: &str, prefix, port| End {
+    let end = |address: &str, prefix, port| EndpointFilter {
         address: Some(address.parse().unwrap()),
         prefix,
         port,
     };
-    let all = Selection::default();
-    for (line, selection) in [
+    let all = ConnectionFilter::default();
+    for (line, filter) in [
         ("connections", all),
         (
             "connections -t 10.0.0.1:http",
-            Selection {
+            ConnectionFilter {
                 protocol: Some(Protocol::Tcp),
                 service: end("10.0.0.1", None, Some(80)),
                 ..all
@@ -277,7 +278,7 @@ fn which_connections() {
         ),
         (
             "-L -c -u [2001:db8::1]",
-            Selection {
+            ConnectionFilter {
                 protocol: Some(Protocol::Udp),
                 service: end("2001:db8::1", None, None),
                 ..all
@@ -285,7 +286,7 @@ fn which_connections() {
         ),
         (
             "connections -r 10.0.0.2 --client 192.0.2.1:4000",
-            Selection {
+            ConnectionFilter {
                 client: end("192.0.2.1", None, Some(4000)),
                 server: end("10.0.0.2", None, None),
                 ..all
@@ -293,7 +294,7 @@ fn which_connections() {
         ),
         (
             "connections -r 2001:db8::/32 --client 192.0.2.0/24",
-            Selection {
+            ConnectionFilter {
                 client: end("192.0.2.0", Some(24), None),
                 server: end("2001:db8::", Some(32), None),
                 ..all
@@ -302,7 +303,7 @@ fn which_connections() {
     ] {
         assert_eq!(
             listing(line).subject,
-            Subject::Connections(selection),
+            Subject::Connections(filter),
             "{line}"
         );
     }

@@ -10,14 +10,14 @@ use std::process::Command as Process;
 
 use lvs_core::extension::feature;
 
-use super::{Director, Groups};
-use crate::connections::{self, Broken, Selection};
+use super::director::{self, Director};
+use crate::connections::{self, Broken, ConnectionFilter};
 use crate::error::{self, Error};
 use crate::model::{
-    Change, Daemon, DestinationEntry, Family, Info, Module, Service, ServiceEntry, ServiceFlags,
-    ServiceId, Timeouts,
+    Change, Daemon, DestinationEntry, Family, Group, Info, Module, Service, ServiceEntry,
+    ServiceFlags, ServiceId, Timeouts,
 };
-use crate::netlink::extension::{self, Item, Request};
+use crate::netlink::native::{self, Item, Request};
 use crate::netlink::request::request as change_request;
 use crate::netlink::socket::{Lookup, Mode};
 use crate::netlink::{Attribute, Command, Connection, Failure, Message, convert};
@@ -69,12 +69,12 @@ struct Extension {
 impl Extension {
     /// Looks for the family. Loads nothing.
     fn open() -> Result<Option<Self>, Failure> {
-        let Some(mut connection) = Connection::open(extension::FAMILY, Lookup::Present)? else {
+        let Some(mut connection) = Connection::open(native::FAMILY, Lookup::Present)? else {
             return Ok(None);
         };
         let mut module = None;
         connection.stream(&Request::module(), Mode::One, &mut |part| {
-            module = Some(extension::read_module(part)?);
+            module = Some(native::read_module(part)?);
             Ok(())
         })?;
         Ok(module.map(|module| Self { connection, module }))
@@ -133,24 +133,27 @@ impl Kernel {
     }
 
     /// All services with their destinations, in one answer; none where that cannot be asked for.
-    fn whole_table(&mut self, statistics: bool) -> Result<Option<Groups>, Failure> {
+    fn whole_table(&mut self, statistics: bool) -> Result<Option<Vec<Group>>, Failure> {
         let Some(connection) = self.extension(feature::TABLE)? else {
             return Ok(None);
         };
-        let mut groups: Groups = Vec::new();
+        let mut groups: Vec<Group> = Vec::new();
         connection.stream(&Request::table(statistics), Mode::Dump, &mut |part| {
-            let family = groups.last().map(|(entry, _)| entry.service.id.family());
-            match extension::read_item(family.unwrap_or(Family::Inet), part)? {
+            let family = groups.last().map(|group| group.service.service.id.family());
+            match native::read_item(family.unwrap_or(Family::Inet), part)? {
                 Item::Service(entry) => {
-                    if let Some((_, destinations)) = groups.last_mut() {
-                        // There may be a hundred thousand of them.
-                        destinations.shrink_to_fit();
+                    if let Some(group) = groups.last_mut() {
+                        // A table may hold a hundred thousand destinations.
+                        group.destinations.shrink_to_fit();
                     }
-                    groups.push((entry, Vec::new()));
+                    groups.push(Group {
+                        service: entry,
+                        destinations: Vec::new(),
+                    });
                 }
                 Item::Destination(entry) => {
-                    if let Some((_, destinations)) = groups.last_mut() {
-                        destinations.push(entry);
+                    if let Some(group) = groups.last_mut() {
+                        group.destinations.push(entry);
                     }
                 }
             }
@@ -248,13 +251,13 @@ impl Director for Kernel {
             .map_err(|failure| error::query(&format!("list the destinations of {id}"), &failure))
     }
 
-    fn table(&mut self, statistics: bool) -> Result<Groups, Error> {
+    fn table(&mut self, statistics: bool) -> Result<Vec<Group>, Error> {
         let whole = self
             .whole_table(statistics)
             .map_err(|failure| error::query("list the services", &failure))?;
         match whole {
             Some(groups) => Ok(groups),
-            None => super::table_in_pieces(self),
+            None => director::table_in_pieces(self),
         }
     }
 
@@ -272,12 +275,12 @@ impl Director for Kernel {
                     .filter_map(|answer| convert::read_daemon(answer).transpose())
                     .collect()
             })
-            .map_err(|failure| error::query("list the synchronisation daemons", &failure))
+            .map_err(|failure| error::query("list the synchronization daemons", &failure))
     }
 
     fn connections(
         &mut self,
-        selection: &Selection,
+        filter: &ConnectionFilter,
         each: &mut dyn FnMut(connections::Connection) -> io::Result<()>,
     ) -> Result<(), Error> {
         let failed = |failure: Failure| match failure {
@@ -286,12 +289,12 @@ impl Director for Kernel {
         };
         match self.extension(feature::CONNECTIONS).map_err(failed)? {
             Some(connection) => connection
-                .stream(&Request::connections(selection), Mode::Dump, &mut |part| {
-                    each(extension::read_connection(part)?).map_err(Failure::Output)
+                .stream(&Request::connections(filter), Mode::Dump, &mut |part| {
+                    each(native::read_connection(part)?).map_err(Failure::Output)
                 })
                 .map_err(failed),
             // A module that cannot be asked for them has the file.
-            None => listed_in_file(selection, each),
+            None => listed_in_file(filter, each),
         }
     }
 
@@ -310,13 +313,13 @@ impl Director for Kernel {
             .extension(feature::APPLY)
             .map_err(|failure| (0, error::query("ask the kernel what it offers", &failure)))?;
         let Some(connection) = offered else {
-            return super::change_one_by_one(self, changes);
+            return director::change_one_by_one(self, changes);
         };
         for (number, batch) in changes.chunks(BATCH).enumerate() {
             let mut done = 0;
             let request = Request::apply(batch.iter().map(|change| change_request(change)));
             let end = connection.stream(&request, Mode::One, &mut |part| {
-                done = usize::try_from(extension::read_done(part)?).unwrap_or(usize::MAX);
+                done = usize::try_from(native::read_done(part)?).unwrap_or(usize::MAX);
                 Ok(())
             });
             end.map_err(|failure| {
@@ -333,7 +336,7 @@ impl Director for Kernel {
 
 /// The wanted ones among all connections, from the file that lists them.
 fn listed_in_file(
-    selection: &Selection,
+    filter: &ConnectionFilter,
     each: &mut dyn FnMut(connections::Connection) -> io::Result<()>,
 ) -> Result<(), Error> {
     let failed = |error: &io::Error| {
@@ -347,7 +350,7 @@ fn listed_in_file(
     };
     let file = File::open(connections::FILE).map_err(|error| failed(&error))?;
     connections::read(BufReader::new(file), &mut |connection| {
-        if selection.matches(&connection) {
+        if filter.matches(&connection) {
             each(connection)
         } else {
             Ok(())

@@ -4,11 +4,11 @@
 
 use std::io;
 
-use super::Director;
-use crate::connections::{Connection, Selection};
+use super::director::Director;
+use crate::connections::{Connection, ConnectionFilter};
 use crate::error::{self, Error};
 use crate::model::{
-    Change, Daemon, Destination, DestinationEntry, Info, Service, ServiceEntry, ServiceId,
+    Change, Daemon, Destination, DestinationEntry, Group, Info, Service, ServiceEntry, ServiceId,
     Timeouts, Traffic,
 };
 use crate::netlink::{Failure, KernelError};
@@ -17,7 +17,7 @@ use crate::netlink::{Failure, KernelError};
 #[derive(Debug)]
 pub struct Memory {
     /// Services with their destinations.
-    pub groups: Vec<(ServiceEntry, Vec<DestinationEntry>)>,
+    pub groups: Vec<Group>,
     /// Connections.
     pub connections: Vec<Connection>,
     timeouts: Timeouts,
@@ -48,7 +48,7 @@ impl Memory {
     fn position(&self, id: &ServiceId) -> Result<usize, Failure> {
         self.groups
             .iter()
-            .position(|(entry, _)| entry.service.id == *id)
+            .position(|group| group.service.service.id == *id)
             .map_or_else(|| refused(libc::ESRCH), Ok)
     }
 
@@ -77,18 +77,18 @@ impl Memory {
                     return refused(libc::EEXIST);
                 }
                 Self::check(service)?;
-                self.groups.push((
-                    ServiceEntry {
+                self.groups.push(Group {
+                    service: ServiceEntry {
                         service: service.clone(),
                         stats: Traffic::default(),
                     },
-                    Vec::new(),
-                ));
+                    destinations: Vec::new(),
+                });
             }
             Change::EditService(service) => {
                 let position = self.position(&service.id)?;
                 Self::check(service)?;
-                self.groups[position].0.service = service.clone();
+                self.groups[position].service.service = service.clone();
             }
             Change::DeleteService(id) => {
                 let position = self.position(id)?;
@@ -97,16 +97,16 @@ impl Memory {
             Change::Clear => self.groups.clear(),
             Change::Zero(Some(id)) => {
                 let position = self.position(id)?;
-                self.groups[position].0.stats = Traffic::default();
+                self.groups[position].service.stats = Traffic::default();
             }
             Change::Zero(None) => {
-                for (entry, _) in &mut self.groups {
-                    entry.stats = Traffic::default();
+                for group in &mut self.groups {
+                    group.service.stats = Traffic::default();
                 }
             }
             Change::AddDestination(id, destination) => {
                 let position = self.position(id)?;
-                let list = &mut self.groups[position].1;
+                let list = &mut self.groups[position].destinations;
                 if list
                     .iter()
                     .any(|entry| entry.destination.id == destination.id)
@@ -117,7 +117,7 @@ impl Memory {
             }
             Change::EditDestination(id, destination) => {
                 let position = self.position(id)?;
-                let list = &mut self.groups[position].1;
+                let list = &mut self.groups[position].destinations;
                 match list
                     .iter_mut()
                     .find(|entry| entry.destination.id == destination.id)
@@ -128,7 +128,7 @@ impl Memory {
             }
             Change::DeleteDestination(id, destination) => {
                 let position = self.position(id)?;
-                let list = &mut self.groups[position].1;
+                let list = &mut self.groups[position].destinations;
                 let before = list.len();
                 list.retain(|entry| entry.destination.id != *destination);
                 if list.len() == before {
@@ -151,20 +151,25 @@ impl Director for Memory {
     }
 
     fn services(&mut self) -> Result<Vec<ServiceEntry>, Error> {
-        Ok(self.groups.iter().map(|(entry, _)| entry.clone()).collect())
+        Ok(self
+            .groups
+            .iter()
+            .map(|group| group.service.clone())
+            .collect())
     }
 
     fn service(&mut self, id: &ServiceId) -> Result<ServiceEntry, Error> {
         let position = self
             .position(id)
             .map_err(|failure| error::service_query(id, &failure))?;
-        Ok(self.groups[position].0.clone())
+        Ok(self.groups[position].service.clone())
     }
 
     fn destinations(&mut self, id: &ServiceId) -> Result<Vec<DestinationEntry>, Error> {
-        Ok(self
-            .position(id)
-            .map_or_else(|_| Vec::new(), |position| self.groups[position].1.clone()))
+        Ok(self.position(id).map_or_else(
+            |_| Vec::new(),
+            |position| self.groups[position].destinations.clone(),
+        ))
     }
 
     fn timeouts(&mut self) -> Result<Timeouts, Error> {
@@ -177,12 +182,12 @@ impl Director for Memory {
 
     fn connections(
         &mut self,
-        selection: &Selection,
+        filter: &ConnectionFilter,
         each: &mut dyn FnMut(Connection) -> io::Result<()>,
     ) -> Result<(), Error> {
         self.connections
             .iter()
-            .filter(|connection| selection.matches(connection))
+            .filter(|connection| filter.matches(connection))
             .try_for_each(|connection| each(connection.clone()))
             .map_err(Error::Output)
     }

@@ -4,7 +4,8 @@
 
 use std::io::{self, Write};
 
-use super::{Labels, json};
+use super::json;
+use super::labels::Labels;
 use crate::connections::Connection;
 
 /// What a listing looks like.

@@ -8,11 +8,10 @@ use std::net::IpAddr;
 
 use serde::{Serialize, Serializer};
 
-use super::{Group, Table};
 use crate::connections;
 use crate::model::{
-    self, DestinationEntry, Family, Forwarding, Netmask, Protocol, ServiceEntry, ServiceFlags,
-    ServiceId, TunnelChecksum, TunnelKind,
+    self, DestinationEntry, Family, Forwarding, Group, Netmask, Protocol, ServiceEntry,
+    ServiceFlags, ServiceId, Table, TunnelChecksum, TunnelKind,
 };
 
 #[derive(Serialize)]
@@ -201,7 +200,7 @@ pub fn timeouts(timeouts: &model::Timeouts) -> String {
     })
 }
 
-/// The synchronisation daemons.
+/// The synchronization daemons.
 #[must_use]
 pub fn daemons(daemons: &[model::Daemon]) -> String {
     text(&DaemonListing {

@@ -4,10 +4,10 @@
 //!
 //! Thresholds are saved too: ipvsadm reads them though it saves none.
 
-use super::{Labels, Table};
+use super::labels::Labels;
 use crate::model::{
-    Destination, Family, Forwarding, Protocol, Service, ServiceFlags, ServiceId, TunnelChecksum,
-    TunnelKind,
+    Destination, Family, Forwarding, Protocol, Service, ServiceFlags, ServiceId, Table,
+    TunnelChecksum, TunnelKind,
 };
 
 /// All rules, a service before its destinations.

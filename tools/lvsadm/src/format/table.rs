@@ -4,11 +4,11 @@
 
 use std::io::{self, Write};
 
-use super::{Group, Labels, Table};
+use super::labels::Labels;
 use crate::cli::{Columns, View};
 use crate::model::{
-    DestinationEntry, Family, Forwarding, Service, ServiceFlags, ServiceId, Stats, TunnelChecksum,
-    TunnelKind,
+    DestinationEntry, Family, Forwarding, Group, Service, ServiceFlags, ServiceId, Stats, Table,
+    TunnelChecksum, TunnelKind,
 };
 
 /// Where a service's IPv4 name is cut off.

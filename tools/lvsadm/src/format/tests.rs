@@ -3,7 +3,9 @@
 //! What the captured listings do not show: names, order, daemons.
 
 use super::*;
-use crate::model::{Daemon, DaemonRole};
+use std::net::IpAddr;
+
+use crate::model::{self, Daemon, DaemonRole, DestinationEntry, Protocol};
 use crate::names::Fixed;
 
 #[test]

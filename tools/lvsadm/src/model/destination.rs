@@ -5,7 +5,11 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use super::{Traffic, endpoint};
+use super::address::endpoint;
+use super::stats::Traffic;
+
+/// Weight of a destination when none is given.
+pub const DEFAULT_WEIGHT: u32 = 1;
 
 /// How packets reach a destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,17 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::{Family, Protocol, Traffic, endpoint};
+use super::address::{Family, Protocol, endpoint};
+use super::stats::Traffic;
+
+/// Scheduler of a service when none is given.
+pub const DEFAULT_SCHEDULER: &str = "wlc";
+/// Persistence timeout in seconds when `-p` has no value.
+pub const DEFAULT_PERSISTENCE: u32 = 360;
+/// Longest name of a scheduler that the kernel accepts, in bytes.
+pub const SCHEDULER_NAME_MAX: usize = 15;
+/// Longest name of a persistence engine that the kernel accepts, in bytes.
+pub const ENGINE_NAME_MAX: usize = 15;
 
 /// What makes a virtual service itself and no other.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -86,6 +96,15 @@ pub enum Netmask {
 }
 
 impl Netmask {
+    /// The mask that keeps all clients of `family` apart.
+    #[must_use]
+    pub fn host(family: Family) -> Self {
+        match family {
+            Family::Inet => Self::Inet(Ipv4Addr::BROADCAST),
+            Family::Inet6 => Self::Inet6(128),
+        }
+    }
+
     /// The mask as the wire has it: four octets as they stand.
     #[must_use]
     pub fn to_octets(self) -> [u8; 4] {

@@ -368,7 +368,7 @@ pub fn read_info(message: &Message) -> Result<Info, Failure> {
     })
 }
 
-/// Reads a synchronisation daemon from an answer; `None` for one that does not run.
+/// Reads a synchronization daemon from an answer; `None` for one that does not run.
 ///
 /// # Errors
 ///

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Synchronisation daemon attributes (`IPVS_DAEMON_ATTR_*`).
+//! Synchronization daemon attributes (`IPVS_DAEMON_ATTR_*`).
 
 use netlink_packet_core::{
     DecodeError, DefaultNla, ErrorContext, Nla, Parseable, parse_u8, parse_u16, parse_u32,
@@ -17,7 +17,7 @@ const GROUP_6: u16 = 6;
 const PORT: u16 = 7;
 const TTL: u16 = 8;
 
-/// One attribute of a synchronisation daemon.
+/// One attribute of a synchronization daemon.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DaemonAttribute {
@@ -25,7 +25,7 @@ pub enum DaemonAttribute {
     State(u32),
     /// Network interface of the multicast.
     Interface(String),
-    /// Synchronisation identifier.
+    /// Synchronization identifier.
     SyncId(u32),
     /// Longest message.
     MaxLength(u16),
@@ -43,7 +43,7 @@ pub enum DaemonAttribute {
 
 impl DaemonAttribute {
     pub(super) fn read_all(bytes: &[u8]) -> Result<Vec<Self>, DecodeError> {
-        attribute::chain(bytes, "synchronisation daemon", Self::read)
+        attribute::chain(bytes, "synchronization daemon", Self::read)
     }
 
     fn read(raw: &Raw<'_>) -> Result<Self, DecodeError> {

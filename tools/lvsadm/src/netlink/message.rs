@@ -117,7 +117,7 @@ pub enum Attribute {
     Service(Vec<ServiceAttribute>),
     /// A destination.
     Destination(Vec<DestinationAttribute>),
-    /// A synchronisation daemon.
+    /// A synchronization daemon.
     Daemon(Vec<DaemonAttribute>),
     /// Timeout of established TCP, seconds.
     TimeoutTcp(u32),

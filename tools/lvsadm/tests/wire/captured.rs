@@ -6,8 +6,8 @@ use std::net::IpAddr;
 
 use crate::replay::{Replay, answers, bytes, captured};
 use lvsadm::cli::{self, Command};
-use lvsadm::format::{self, Labels, Table};
-use lvsadm::model::{Change, ServiceId};
+use lvsadm::format::{self, Labels};
+use lvsadm::model::{Change, ServiceId, Table};
 use lvsadm::names::Names;
 use lvsadm::netlink::{Failure, Message, convert, request};
 use netlink_packet_core::Emitable;

@@ -5,7 +5,7 @@
 use crate::replay::captured;
 use lvsadm::model::Family;
 use lvsadm::netlink::reply::Collector;
-use lvsadm::netlink::{convert, extension, socket};
+use lvsadm::netlink::{convert, native, socket};
 use proptest::prelude::*;
 
 /// Everything that can be done with an answer.
@@ -20,8 +20,8 @@ fn digest(sequence: u32, datagrams: &[Vec<u8>]) {
 }
 
 fn read(part: &[u8]) {
-    let _ = extension::read_module(part);
-    let _ = extension::read_connection(part);
+    let _ = native::read_module(part);
+    let _ = native::read_connection(part);
     let Ok(message) = socket::decode(part) else {
         return;
     };

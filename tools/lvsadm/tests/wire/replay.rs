@@ -3,7 +3,7 @@
 //! What a kernel and ipvsadm really did (see fixtures/capture.sh), for the tests beside.
 
 use lvsadm::client::Director;
-use lvsadm::connections::{Connection, Selection};
+use lvsadm::connections::{Connection, ConnectionFilter};
 use lvsadm::error::{self, Error};
 use lvsadm::model::{Change, Daemon, DestinationEntry, Info, ServiceEntry, ServiceId, Timeouts};
 use lvsadm::netlink::reply::{Collector, Progress};
@@ -148,7 +148,7 @@ impl Director for Replay {
 
     fn connections(
         &mut self,
-        _: &Selection,
+        _: &ConnectionFilter,
         _: &mut dyn FnMut(Connection) -> std::io::Result<()>,
     ) -> Result<(), Error> {
         Ok(())

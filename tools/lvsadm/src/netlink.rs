@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 //! The wire: generic netlink family `IPVS`, version 1, byte for byte as
-//! `include/uapi/linux/ip_vs.h` has it, and the family `ipvs_rs` beside it ([`extension`]).
+//! `include/uapi/linux/ip_vs.h` has it, and the family `ipvs_rs` beside it ([`native`]).
 //!
 //! Belongs here: message and attribute types, one file an object, each with the bytes a kernel
 //! really sent as its test; the socket; how an exchange ends. Never: what a service is (that is
@@ -14,8 +14,8 @@ mod attribute;
 pub mod convert;
 pub mod daemon;
 pub mod destination;
-pub mod extension;
 pub mod message;
+pub mod native;
 pub mod reply;
 pub mod request;
 pub mod service;

@@ -1,24 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 //! The director as the command sees it.
-//!
-//! Belongs here: the trait, its netlink implementation, and a director in memory for tests. Never:
-//! bytes, text, options.
-
-mod kernel;
-#[cfg(test)]
-pub mod memory;
-
-pub use kernel::{Kernel, module};
 
 use std::io;
 
-use crate::connections::{Connection, Selection};
+use crate::connections::{Connection, ConnectionFilter};
 use crate::error::Error;
-use crate::model::{Change, Daemon, DestinationEntry, Info, ServiceEntry, ServiceId, Timeouts};
-
-/// Services with their destinations.
-pub type Groups = Vec<(ServiceEntry, Vec<DestinationEntry>)>;
+use crate::model::{
+    Change, Daemon, DestinationEntry, Group, Info, ServiceEntry, ServiceId, Timeouts,
+};
 
 /// Something that can be asked about virtual services and told to change them.
 pub trait Director {
@@ -56,7 +46,7 @@ pub trait Director {
     /// # Errors
     ///
     /// See [`Director::info`].
-    fn table(&mut self, _statistics: bool) -> Result<Groups, Error> {
+    fn table(&mut self, _statistics: bool) -> Result<Vec<Group>, Error> {
         table_in_pieces(self)
     }
 
@@ -67,7 +57,7 @@ pub trait Director {
     /// See [`Director::info`].
     fn timeouts(&mut self) -> Result<Timeouts, Error>;
 
-    /// The synchronisation daemons that run.
+    /// The synchronization daemons that run.
     ///
     /// # Errors
     ///
@@ -81,7 +71,7 @@ pub trait Director {
     /// See [`Director::info`]; and [`Error::Output`] with what `each` says.
     fn connections(
         &mut self,
-        selection: &Selection,
+        filter: &ConnectionFilter,
         each: &mut dyn FnMut(Connection) -> io::Result<()>,
     ) -> Result<(), Error>;
 
@@ -103,19 +93,22 @@ pub trait Director {
 }
 
 /// The table by one question for the services and one for each of them.
-fn table_in_pieces<D: Director + ?Sized>(director: &mut D) -> Result<Groups, Error> {
+pub(super) fn table_in_pieces<D: Director + ?Sized>(director: &mut D) -> Result<Vec<Group>, Error> {
     director
         .services()?
         .into_iter()
         .map(|service| {
             let destinations = director.destinations(&service.service.id)?;
-            Ok((service, destinations))
+            Ok(Group {
+                service,
+                destinations,
+            })
         })
         .collect()
 }
 
 /// Each change by itself.
-fn change_one_by_one<D: Director + ?Sized>(
+pub(super) fn change_one_by_one<D: Director + ?Sized>(
     director: &mut D,
     changes: &[&Change],
 ) -> Result<(), (usize, Error)> {

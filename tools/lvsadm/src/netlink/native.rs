@@ -18,7 +18,7 @@ use super::message::Message;
 use super::reply::Failure;
 use super::service::ServiceAttribute;
 use super::socket::GENERIC_HEADER;
-use crate::connections::{Connection, End, Selection, protocol_name};
+use crate::connections::{Connection, ConnectionFilter, EndpointFilter, protocol_name};
 use crate::model::{DestinationEntry, Family, Module, ServiceEntry};
 
 /// The family's name.
@@ -71,28 +71,28 @@ impl Request {
 
     /// Asks for connections.
     #[must_use]
-    pub fn connections(selection: &Selection) -> Self {
+    pub fn connections(filter: &ConnectionFilter) -> Self {
         let mut wanted = Vec::new();
-        if let Some(protocol) = selection.protocol {
+        if let Some(protocol) = filter.protocol {
             // A number that no protocol has chooses none, as it should.
             let number = u8::try_from(u16::from(protocol)).unwrap_or(u8::MAX);
             wanted.push(DefaultNla::new(connection::PROTOCOL, vec![number]));
         }
         for (end, addr, prefix, port) in [
             (
-                &selection.client,
+                &filter.client,
                 connection::CLIENT_ADDR,
                 connection::CLIENT_PREFIX,
                 connection::CLIENT_PORT,
             ),
             (
-                &selection.service,
+                &filter.service,
                 connection::VIRTUAL_ADDR,
                 connection::VIRTUAL_PREFIX,
                 connection::VIRTUAL_PORT,
             ),
             (
-                &selection.server,
+                &filter.server,
                 connection::SERVER_ADDR,
                 connection::SERVER_PREFIX,
                 connection::SERVER_PORT,
@@ -120,7 +120,7 @@ pub enum Item {
     Destination(DestinationEntry),
 }
 
-fn attributes(end: &End, addr: u16, prefix: u16, port: u16) -> Vec<DefaultNla> {
+fn attributes(end: &EndpointFilter, addr: u16, prefix: u16, port: u16) -> Vec<DefaultNla> {
     let mut attributes = Vec::new();
     if let Some(address) = end.address {
         let octets = match address {
@@ -300,8 +300,8 @@ fn address(value: &[u8]) -> Result<IpAddr, Failure> {
 mod tests {
     use super::*;
 
-    fn emitted(selection: &Selection) -> Vec<u8> {
-        let request = Request::connections(selection);
+    fn emitted(filter: &ConnectionFilter) -> Vec<u8> {
+        let request = Request::connections(filter);
         let mut bytes = vec![0; request.buffer_len()];
         request.emit(&mut bytes);
         bytes
@@ -309,26 +309,26 @@ mod tests {
 
     #[test]
     fn all_connections_are_asked_for_by_nothing() {
-        assert!(emitted(&Selection::default()).is_empty());
+        assert!(emitted(&ConnectionFilter::default()).is_empty());
     }
 
     #[test]
     fn what_is_asked_for() {
-        let selection = Selection {
+        let filter = ConnectionFilter {
             protocol: Some(crate::model::Protocol::Udp),
-            client: End {
+            client: EndpointFilter {
                 address: Some([10, 0, 0, 0].into()),
                 prefix: Some(8),
                 port: None,
             },
-            service: End {
+            service: EndpointFilter {
                 port: Some(80),
-                ..End::default()
+                ..EndpointFilter::default()
             },
-            server: End::default(),
+            server: EndpointFilter::default(),
         };
         assert_eq!(
-            emitted(&selection),
+            emitted(&filter),
             [
                 36, 0, 3, 0x80, // connection
                 5, 0, 1, 0, 17, 0, 0, 0, // protocol

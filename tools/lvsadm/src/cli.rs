@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Argument lists → [`Command`].
+//!
+//! Belongs here: the options (`options`), which of them go together (`rules`), and the typed command
+//! (`command`) that `convert` builds from them. Never: carrying a command out.
+
+mod command;
+mod convert;
+pub mod options;
+mod parser;
+mod rules;
+
+pub use command::{Columns, Command, Listing, Subject, View};
+pub use parser::{Parser, parse};
+
+#[cfg(test)]
+mod tests;
