@@ -14,9 +14,8 @@ mod show;
 pub use extension::Extension;
 
 use crate::{
-    destination::RealServer,
     director::Director,
-    service::Service,
+    services::{destination::RealServer, service::Service},
     uapi::{self, command, message},
 };
 use kernel::{alloc::KVVec, prelude::*, sync::Arc};

@@ -3,17 +3,23 @@
 //! The director of a network namespace: its configuration, and the parts that work.
 
 use crate::{
-    counters::Traffic,
-    deleted::Room,
-    destination::{self, Destination, RealServer},
-    filter::Known,
-    hooks::{Hooks, Stand},
-    path::Path,
-    procfs::{IpVs, IpVsConn, Stats, StatsPerCpu, Status},
-    scheduler::{Bound, Name},
-    service::{self, Key, Service},
-    switches::Switches,
-    sysctl,
+    path::{
+        hooks::{Hooks, Stand},
+        Path,
+    },
+    proc::{
+        files::{IpVs, IpVsConn, Stats, StatsPerCpu, Status},
+        sysctl,
+    },
+    services::{
+        deleted::Room,
+        destination::{self, Destination, RealServer},
+        filter::Known,
+        scheduler::{Bound, Name},
+        service::{self, Key, Service},
+        statistics::Traffic,
+    },
+    state::settings::Settings,
 };
 use core::sync::atomic::Ordering;
 use kernel::{
@@ -42,7 +48,7 @@ const FIRST_TICK: u32 = 1000;
 pub struct Director {
     net: Net,
     /// Settings that are on or off.
-    pub switches: Arc<Switches>,
+    pub settings: Arc<Settings>,
     #[pin]
     config: Mutex<Config>,
 }
@@ -65,7 +71,7 @@ struct Config {
     /// The traffic of services that are gone, or that were zeroed by themselves.
     past: Totals,
     /// The same as the director's.
-    switches: Arc<Switches>,
+    settings: Arc<Settings>,
 }
 
 /// What administrators see below `/proc`.
@@ -102,7 +108,7 @@ impl Config {
             return Err(errno::family_not_supported());
         }
         if self.working.is_none() {
-            let path = Path::new(net, self.timeouts, self.switches.clone())?;
+            let path = Path::new(net, self.timeouts, self.settings.clone())?;
             let ticker = Ticker::start(path.clone(), FIRST_TICK)?;
             path.connections.set_limit(self.most_connections as usize);
             self.working = Some(Working {
@@ -151,12 +157,12 @@ impl Config {
 
 impl Instance for Director {
     fn start(net: Net) -> Result<Arc<Self>> {
-        let switches = Arc::new(Switches::default(), GFP_KERNEL)?;
-        let shared = switches.clone();
+        let settings = Arc::new(Settings::default(), GFP_KERNEL)?;
+        let shared = settings.clone();
         let director = Arc::pin_init(
             pin_init!(Self {
                 net,
-                switches,
+                settings,
                 config <- new_mutex!(
                     Config {
                         files: None,
@@ -169,7 +175,7 @@ impl Instance for Director {
                             tells_servers: false,
                             ignores_tunneled: false,
                         },
-                        switches: shared,
+                        settings: shared,
                         most_connections: Self::MOST_CONNECTIONS,
                         past: Totals::default(),
                     },
@@ -482,7 +488,7 @@ impl Director {
         let mut stand = config.stand;
         change(&mut stand);
         config.move_hooks(stand)?;
-        let told = &self.switches.nat_icmp_send;
+        let told = &self.settings.nat_icmp_send;
         told.store(stand.tells_servers, Ordering::Relaxed);
         Ok(())
     }

@@ -24,29 +24,12 @@
 #![deny(unsafe_code)]
 #![deny(missing_docs)]
 
-pub mod connection;
 pub mod control;
-pub mod counters;
-pub mod defence;
-pub mod deleted;
-pub mod destination;
 pub mod director;
-mod error;
-pub mod filter;
-mod forward;
-mod hooks;
-pub mod index;
-mod listing;
 pub mod path;
-pub mod pool;
-mod procfs;
-mod schedule;
-pub mod scheduler;
-pub mod service;
-mod stateless;
-mod stray;
-pub mod switches;
-mod sysctl;
+mod proc;
+pub mod services;
+pub mod state;
 mod uapi;
 
 use kernel::{prelude::*, ThisModule};

@@ -6,15 +6,26 @@
 //! Packets of a known connection, in both directions, are caught at PRE_ROUTING, after conntrack
 //! and mangle, and leave from there: see `Documentation/packet-path.rst`.
 
+mod forward;
+pub(crate) mod hooks;
+mod icmp;
+mod schedule;
+pub(crate) mod stateless;
+mod stray;
+
 use crate::{
-    connection::{client_hash, Connection},
-    deleted::Deleted,
-    destination::Forwarding,
-    filter::{self, Filter},
-    index::Index,
-    scheduler::Server,
-    stray::RealServers,
-    switches::{Switches, REUSE_CLOSED, REUSE_CLOSING},
+    path::stray::RealServers,
+    services::{
+        deleted::Deleted,
+        destination::Forwarding,
+        filter::{self, Filter},
+        index::Index,
+        scheduler::Server,
+    },
+    state::{
+        connection::{client_hash, Connection},
+        settings::{Settings, REUSE_CLOSED, REUSE_CLOSING},
+    },
 };
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use kernel::{prelude::*, sync::Arc};
@@ -53,7 +64,7 @@ pub struct Path {
     /// New connections that were dropped in defence.
     pub(crate) dropped: AtomicU64,
     /// The settings that packets look at.
-    pub(crate) switches: Arc<Switches>,
+    pub(crate) settings: Arc<Settings>,
     /// The second in which rates were last estimated.
     estimated: AtomicU32,
     /// Where real servers answer, as long as that matters.
@@ -65,7 +76,7 @@ pub struct Path {
 
 impl Path {
     /// Nothing yet. Process context.
-    pub fn new(net: Net, timeouts: Timeouts, switches: Arc<Switches>) -> Result<Arc<Self>> {
+    pub fn new(net: Net, timeouts: Timeouts, settings: Arc<Settings>) -> Result<Arc<Self>> {
         let hash = HashKey::new(random::number(), random::number());
         let services = Index::new(hash)?;
         let filter = Filter::new()?;
@@ -81,7 +92,7 @@ impl Path {
                 timeouts,
                 refused: AtomicU64::new(0),
                 dropped: AtomicU64::new(0),
-                switches,
+                settings,
                 estimated: AtomicU32::new(work::seconds()),
                 real_servers: RealServers::none(),
                 deleted <- Deleted::new(),
@@ -134,7 +145,7 @@ impl Path {
     }
 
     #[inline(always)]
-    pub(crate) fn hash(&self, packet: &packet::Packet, client: Endpoint) -> u32 {
+    pub(crate) fn hash(&self, packet: &packet::Headers, client: Endpoint) -> u32 {
         client_hash(&self.hash, packet.family, packet.protocol, client)
     }
 
@@ -143,7 +154,7 @@ impl Path {
     pub(crate) fn find_request<'a>(
         &self,
         section: &'a Section<'_>,
-        packet: &packet::Packet,
+        packet: &packet::Headers,
         hash: u32,
     ) -> Option<&'a Entry<Connection>> {
         self.connections
@@ -155,7 +166,7 @@ impl Path {
     pub(crate) fn find_reply<'a>(
         &self,
         section: &'a Section<'_>,
-        packet: &packet::Packet,
+        packet: &packet::Headers,
         hash: u32,
     ) -> Option<&'a Entry<Connection>> {
         self.connections
@@ -190,7 +201,7 @@ impl Path {
         &self,
         section: &Section<'_>,
         packet: Packet<'_, V>,
-        headers: &packet::Packet,
+        headers: &packet::Headers,
     ) -> Verdict {
         let (source, destination) = words(&packet);
         if self.filter.may_be_request(destination) {
@@ -238,7 +249,7 @@ impl Path {
         section: &Section<'_>,
         point: Point,
         packet: Packet<'_, V>,
-        headers: &packet::Packet,
+        headers: &packet::Headers,
     ) -> Verdict {
         let hash = self.hash(headers, headers.destination);
         match self.find_reply(section, headers, hash) {
@@ -262,7 +273,7 @@ impl Path {
         &self,
         section: &Section<'_>,
         packet: Packet<'_, V>,
-        headers: &packet::Packet,
+        headers: &packet::Headers,
     ) -> Verdict {
         let (source, destination) = words(&packet);
         if !packet.is_to_host() {
@@ -292,7 +303,7 @@ impl Path {
     /// (RFC 9293 section 3.6.1), as far as the director sees that, or where the server is quiesced and
     /// clients shall leave it.
     #[inline(always)]
-    fn begins_anew(&self, connection: &Connection, headers: &packet::Packet) -> bool {
+    fn begins_anew(&self, connection: &Connection, headers: &packet::Headers) -> bool {
         is_beginning(headers.tcp_flags)
             && connection.protocol() == Some(Protocol::Tcp)
             && self.lets_begin_anew(connection)
@@ -300,11 +311,11 @@ impl Path {
 
     #[cold]
     fn lets_begin_anew(&self, connection: &Connection) -> bool {
-        let mode = self.switches.conn_reuse_mode.load(Ordering::Relaxed);
+        let mode = self.settings.conn_reuse_mode.load(Ordering::Relaxed);
         if mode & (REUSE_CLOSED | REUSE_CLOSING) == 0 {
             return false;
         }
-        let expires = self.switches.expire_nodest_conn.load(Ordering::Relaxed);
+        let expires = self.settings.expire_nodest_conn.load(Ordering::Relaxed);
         match connection.state() {
             State::TimeWait | State::Close => true,
             State::FinWait => {
@@ -389,11 +400,11 @@ impl Tick for Path {
         let last = self.estimated.load(Ordering::Relaxed);
         if now.wrapping_sub(last) >= PERIOD {
             self.estimated.store(now, Ordering::Relaxed);
-            if self.switches.run_estimation.load(Ordering::Relaxed) {
+            if self.settings.run_estimation.load(Ordering::Relaxed) {
                 self.estimate();
             }
         }
-        self.switches.defence.update();
+        self.settings.defence.update();
         self.drop_entries(now);
         self.deleted.expire(now);
         self.list_real_servers();
@@ -424,7 +435,7 @@ enum Unusual {
 
 /// The headers of a whole packet of TCP or UDP, made linear where they are not.
 #[inline(always)]
-fn read<V: Version>(packet: &mut Packet<'_, V>) -> Result<packet::Packet, Unusual> {
+fn read<V: Version>(packet: &mut Packet<'_, V>) -> Result<packet::Headers, Unusual> {
     // The length of one header is known only after the one before; each turn pulls more.
     loop {
         match packet::parse(V::FAMILY, packet.head()) {
@@ -452,7 +463,7 @@ pub(crate) fn pull<V: Version>(packet: &mut Packet<'_, V>, need: usize) -> Optio
 
 /// Whether there is nothing between the fixed IP header and the transport header.
 #[inline(always)]
-fn is_plain<V: Version>(headers: &packet::Packet) -> bool {
+fn is_plain<V: Version>(headers: &packet::Headers) -> bool {
     let plain = match V::FAMILY {
         Family::V4 => IPV4_HEADER,
         Family::V6 => IPV6_HEADER,

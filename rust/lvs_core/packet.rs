@@ -74,7 +74,7 @@ impl BitOr for TcpFlags {
 
 /// What the headers of a TCP or UDP packet say.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Packet {
+pub struct Headers {
     /// The IP version.
     pub family: Family,
     /// The transport protocol.
@@ -92,7 +92,7 @@ pub struct Packet {
     pub more_fragments: bool,
 }
 
-/// Why there is no [`Packet`].
+/// Why there is no [`Headers`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ParseError {
     /// The slice ends too early.
@@ -118,7 +118,7 @@ pub enum ParseError {
 /// [`ParseError::Truncated`] says how much of the packet must be at hand to try again; the rest is
 /// final. A first fragment too short for the transport header is malformed (RFC 1858, RFC 7112).
 #[inline(always)]
-pub fn parse(family: Family, ip: &[u8]) -> Result<Packet, ParseError> {
+pub fn parse(family: Family, ip: &[u8]) -> Result<Headers, ParseError> {
     match family {
         Family::V4 => parse_v4(ip),
         Family::V6 => parse_v6(ip),
@@ -126,7 +126,7 @@ pub fn parse(family: Family, ip: &[u8]) -> Result<Packet, ParseError> {
 }
 
 #[inline(always)]
-fn parse_v4(ip: &[u8]) -> Result<Packet, ParseError> {
+fn parse_v4(ip: &[u8]) -> Result<Headers, ParseError> {
     let header = ipv4::Header::read(ip)?;
     let protocol = Protocol::try_from(header.protocol).map_err(|_| ParseError::NotOurs)?;
     let payload_len = header.payload_len(protocol)?;
@@ -135,7 +135,7 @@ fn parse_v4(ip: &[u8]) -> Result<Packet, ParseError> {
     }
     let more_fragments = header.has_more_fragments();
     let transport = Transport::read(ip, header.len, payload_len, protocol, more_fragments)?;
-    Ok(Packet {
+    Ok(Headers {
         family: Family::V4,
         protocol,
         source: Endpoint::new(Address::from_v4(header.source), transport.source),
@@ -148,7 +148,7 @@ fn parse_v4(ip: &[u8]) -> Result<Packet, ParseError> {
 }
 
 #[inline(always)]
-fn parse_v6(ip: &[u8]) -> Result<Packet, ParseError> {
+fn parse_v6(ip: &[u8]) -> Result<Headers, ParseError> {
     let header = ipv6::Header::read(ip)?;
     let upper = match Protocol::try_from(header.next) {
         Ok(_) => ipv6::Upper::after_no_extension(header.next),
@@ -165,7 +165,7 @@ fn parse_v6(ip: &[u8]) -> Result<Packet, ParseError> {
     };
     let payload_len = header.payload_len(upper.at, protocol)?;
     let transport = Transport::read(ip, upper.at, payload_len, protocol, upper.more_fragments)?;
-    Ok(Packet {
+    Ok(Headers {
         family: Family::V6,
         protocol,
         source: Endpoint::new(header.source, transport.source),

@@ -4,7 +4,7 @@
 //! NAT" in the papers) and the hop count. Checksums are updated incrementally (RFC 1624).
 
 use crate::checksum::{self, Difference};
-use crate::packet::{Packet, ParseError, IPV4_HEADER, IPV6_HEADER, TCP_HEADER, UDP_HEADER};
+use crate::packet::{Headers, ParseError, IPV4_HEADER, IPV6_HEADER, TCP_HEADER, UDP_HEADER};
 use crate::{Address, Endpoint, Family, Protocol};
 
 /// What the checksum field of a TCP or UDP header holds.
@@ -40,7 +40,7 @@ pub enum Side {
 #[inline(always)]
 pub fn rewrite(
     ip: &mut [u8],
-    packet: &Packet,
+    packet: &Headers,
     side: Side,
     to: Endpoint,
     mode: TransportChecksum,

@@ -12,10 +12,9 @@ use super::{
     show::{self, Statistics},
 };
 use crate::{
-    destination::RealServer,
     director::Director,
-    listing::{Row, Rows},
-    service::Service,
+    services::{destination::RealServer, service::Service},
+    state::listing::{Row, Rows},
 };
 use kernel::{alloc::KVVec, prelude::*, sync::Arc};
 use knet::{

@@ -3,9 +3,11 @@
 //! From attributes to what they mean, or a refusal.
 
 use crate::{
-    destination::{self, Forwarding},
-    scheduler::Name,
-    service::{self, Key},
+    services::{
+        destination::{self, Forwarding},
+        scheduler::Name,
+        service::{self, Key},
+    },
     uapi,
 };
 use kernel::prelude::*;

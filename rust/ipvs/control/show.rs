@@ -3,10 +3,12 @@
 //! From services and destinations to attributes.
 
 use crate::{
-    counters::Traffic,
-    destination::RealServer,
-    scheduler::Server,
-    service::{Key, Service},
+    services::{
+        destination::RealServer,
+        scheduler::Server,
+        service::{Key, Service},
+        statistics::Traffic,
+    },
     uapi,
 };
 use knet::netlink::{Full, Writer};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 use super::{ip_checksum, octets, same_but, same_checksums, verify, Orders};
-use lvs_core::packet::{self, Packet, ParseError, TcpFlags};
+use lvs_core::packet::{self, Headers, ParseError, TcpFlags};
 use lvs_core::rewrite::{self, Side, TransportChecksum};
 use lvs_core::{Endpoint, Family, Protocol};
 
@@ -109,7 +109,7 @@ fn rewrite_by_foreign_headers(
     let Some(network_header_len) = orders.number() else {
         return;
     };
-    let headers = Packet {
+    let headers = Headers {
         family,
         protocol,
         source: to,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 use crate::wire::{to, wire, Wire};
-use lvs_core::packet::{addresses_v4, addresses_v6, is_icmp, parse, Packet, ParseError, TcpFlags};
+use lvs_core::packet::{addresses_v4, addresses_v6, is_icmp, parse, Headers, ParseError, TcpFlags};
 use lvs_core::{Address, Family, Protocol};
 use proptest::prelude::*;
 
@@ -17,7 +17,7 @@ const SYN: [u8; 60] = [
 ];
 
 /// What a change of one 16-bit field makes of a good packet.
-fn parse_with(wire: &Wire, at: usize, field: u16) -> Result<Packet, ParseError> {
+fn parse_with(wire: &Wire, at: usize, field: u16) -> Result<Headers, ParseError> {
     let mut packet = wire.build();
     packet[at..at + 2].copy_from_slice(&field.to_be_bytes());
     parse(Family::V4, &packet)
@@ -27,7 +27,7 @@ fn parse_with(wire: &Wire, at: usize, field: u16) -> Result<Packet, ParseError> 
 fn a_syn_octet_by_octet() {
     assert_eq!(
         parse(Family::V4, &SYN),
-        Ok(Packet {
+        Ok(Headers {
             family: Family::V4,
             protocol: Protocol::Tcp,
             source: to(([172, 16, 10, 99].into(), 40002)),
@@ -226,7 +226,7 @@ proptest! {
     fn what_is_built_is_read(wire in wire()) {
         let bytes = wire.build();
         let packet = parse(wire.family(), &bytes).unwrap();
-        prop_assert_eq!(packet, Packet {
+        prop_assert_eq!(packet, Headers {
             family: wire.family(),
             protocol: if wire.tcp { Protocol::Tcp } else { Protocol::Udp },
             source: to(wire.source),

@@ -3,10 +3,10 @@
 //! IPv6: the fixed header and the chain of extension headers.
 
 use crate::wire::Wire;
-use lvs_core::packet::{is_icmp, parse, Packet, ParseError};
+use lvs_core::packet::{is_icmp, parse, Headers, ParseError};
 use lvs_core::Family;
 
-fn parsed(bytes: &[u8]) -> Result<Packet, ParseError> {
+fn parsed(bytes: &[u8]) -> Result<Headers, ParseError> {
     parse(Family::V6, bytes)
 }
 

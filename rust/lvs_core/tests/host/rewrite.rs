@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 use crate::wire::{naive_sum, to, wire, wire_and_end, End, Wire};
-use lvs_core::packet::{parse, Packet, ParseError, TcpFlags};
+use lvs_core::packet::{parse, Headers, ParseError, TcpFlags};
 use lvs_core::rewrite::{decrement_ttl, rewrite, Side, TransportChecksum, TtlExpired};
 use lvs_core::{Family, Protocol};
 use proptest::prelude::*;
@@ -35,7 +35,7 @@ fn with(wire: &Wire, side: Side, end: End) -> Wire {
 }
 
 /// The headers of this packet.
-fn headers(wire: &Wire) -> Packet {
+fn headers(wire: &Wire) -> Headers {
     parse(wire.family(), &wire.build()).unwrap()
 }
 
@@ -241,11 +241,11 @@ fn ttl_of_what_is_no_header() {
 }
 
 /// What a parser may have said of another packet.
-fn any_packet() -> impl Strategy<Value = Packet> {
+fn any_packet() -> impl Strategy<Value = Headers> {
     let family = prop_oneof![Just(Family::V4), Just(Family::V6)];
     let protocol = prop_oneof![Just(Protocol::Tcp), Just(Protocol::Udp)];
     let len = prop_oneof![0..100_u16, any::<u16>()];
-    (family, protocol, len).prop_map(|(family, protocol, network_header_len)| Packet {
+    (family, protocol, len).prop_map(|(family, protocol, network_header_len)| Headers {
         family,
         protocol,
         source: to(server(family)),

@@ -3,7 +3,7 @@
 //! Defence against floods of new connections: strategies that administrators turn on, or leave on
 //! watch for scarce memory.
 
-use crate::{connection::Connection, path::Path};
+use crate::{path::Path, state::connection::Connection};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use knet::{memory, random, rcu, table::Entry, work};
 use lvs_core::{
@@ -89,7 +89,7 @@ impl Path {
     /// Removes what can go from the part of the table whose turn it is in second `now`. Process
     /// context.
     pub(crate) fn drop_entries(&self, now: u32) {
-        let mode = self.switches.defence.drop_entry.load(Ordering::Relaxed);
+        let mode = self.settings.defence.drop_entry.load(Ordering::Relaxed);
         if !Mode::from_number(mode).is_some_and(Mode::acts) {
             return;
         }

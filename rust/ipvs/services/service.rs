@@ -3,12 +3,14 @@
 //! Virtual services.
 
 use crate::{
-    counters::{Remembered, Traffic},
-    destination::{self, RealServer},
-    filter::Known,
-    pool::{Pool, Prepared},
-    scheduler::{Bound, Change, Name},
-    stateless,
+    path::stateless,
+    services::{
+        destination::{self, RealServer},
+        filter::Known,
+        pool::{Pool, Prepared},
+        scheduler::{Bound, Change, Name},
+        statistics::{Remembered, Traffic},
+    },
     uapi::service::F_STATELESS,
 };
 use core::sync::atomic::{AtomicU32, Ordering};

@@ -3,7 +3,7 @@
 //! Destinations that were deleted while connections hold on to them: each takes its place again when it is
 //! added anew to the same service.
 
-use crate::{destination::RealServer, service::Key};
+use crate::services::{destination::RealServer, service::Key};
 use kernel::{
     alloc::KVVec,
     new_mutex,

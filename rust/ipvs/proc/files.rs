@@ -3,7 +3,10 @@
 //! `/proc/net/ip_vs`, in the format that is parsed all over the world, and `/proc/net/ip_vs_status`.
 
 use crate::{
-    counters::Traffic, director::Director, listing, scheduler::Server, service::Key, uapi,
+    director::Director,
+    services::{scheduler::Server, service::Key, statistics::Traffic},
+    state::listing,
+    uapi,
 };
 use kernel::{prelude::*, seq_file::SeqFile, seq_print};
 use knet::{

@@ -3,9 +3,9 @@
 //! Transmitters: how a packet of a known connection leaves the director.
 
 use crate::{
-    connection::{direction, Connection},
-    destination::{Destination, Forwarding},
     path::Path,
+    services::destination::{Destination, Forwarding},
+    state::connection::{direction, Connection},
 };
 use core::sync::atomic::Ordering;
 use knet::{
@@ -39,7 +39,7 @@ pub(crate) struct Target<'a> {
 
 impl<'a> Target<'a> {
     /// Where a client's packet with these headers goes, to this server.
-    pub(crate) fn new(destination: &'a Destination, headers: &packet::Packet) -> Self {
+    pub(crate) fn new(destination: &'a Destination, headers: &packet::Headers) -> Self {
         Self {
             destination,
             forwarding: destination.forwarding(),
@@ -68,7 +68,7 @@ impl Path {
         section: &Section<'_>,
         point: Point,
         packet: Packet<'_, V>,
-        headers: &packet::Packet,
+        headers: &packet::Headers,
         connection: &Entry<Connection>,
     ) -> Verdict {
         if !connection.destination().is_available() {
@@ -89,10 +89,10 @@ impl Path {
         section: &Section<'_>,
         point: Point,
         packet: Packet<'_, V>,
-        headers: &packet::Packet,
+        headers: &packet::Headers,
         connection: &Entry<Connection>,
     ) -> Verdict {
-        if !self.switches.expire_nodest_conn.load(Ordering::Relaxed) {
+        if !self.settings.expire_nodest_conn.load(Ordering::Relaxed) {
             return packet.discard();
         }
         self.connections.remove(connection);
@@ -113,7 +113,7 @@ impl Path {
         section: &Section<'_>,
         point: Point,
         packet: Packet<'_, V>,
-        headers: &packet::Packet,
+        headers: &packet::Headers,
         target: Target<'_>,
     ) -> Verdict {
         let Target {
@@ -160,7 +160,7 @@ impl Path {
         &self,
         point: Point,
         mut packet: Packet<'_, V>,
-        headers: &packet::Packet,
+        headers: &packet::Headers,
         target: Target<'_>,
     ) -> Verdict {
         // Routing has to see where it was sent, since it was for this host in any case.
@@ -185,7 +185,7 @@ impl Path {
         section: &Section<'_>,
         point: Point,
         packet: Packet<'_, V>,
-        headers: &packet::Packet,
+        headers: &packet::Headers,
         connection: &Entry<Connection>,
     ) -> Verdict {
         self.note(section, connection, Direction::Output, headers);
@@ -233,7 +233,7 @@ impl Path {
             Forwarding::Masquerading => route,
             Forwarding::Tunneling => Route {
                 overhead: destination.tunnel().overhead(server.family()),
-                cut: !self.switches.pmtu_disc.load(Ordering::Relaxed),
+                cut: !self.settings.pmtu_disc.load(Ordering::Relaxed),
                 ..route
             },
             Forwarding::DirectRouting => Route {
@@ -249,7 +249,7 @@ impl Path {
     /// Whether connections are tracked.
     #[inline(always)]
     pub(crate) fn tracking(&self) -> Tracking {
-        Tracking(self.switches.conntrack.load(Ordering::Relaxed))
+        Tracking(self.settings.conntrack.load(Ordering::Relaxed))
     }
 
     /// Makes a reply that goes its way over this host look as if from the virtual server, and lets
@@ -259,7 +259,7 @@ impl Path {
         section: &Section<'_>,
         point: Point,
         mut packet: Packet<'_, V>,
-        headers: &packet::Packet,
+        headers: &packet::Headers,
         connection: &Entry<Connection>,
     ) -> Verdict {
         self.note(section, connection, Direction::Output, headers);
@@ -283,10 +283,10 @@ impl Path {
         section: &Section<'_>,
         connection: &Entry<Connection>,
         direction: Direction,
-        headers: &packet::Packet,
+        headers: &packet::Headers,
     ) {
         connection.touch(work::seconds());
-        let guarded = &self.switches.defence.guarded;
+        let guarded = &self.settings.defence.guarded;
         let state = connection.advance(direction, headers.tcp_flags, guarded);
         let timeout = self.timeout(section, state);
         if connection.timeout() != timeout {
@@ -313,7 +313,7 @@ pub(crate) fn route_back(connection: &Connection) -> Route<'_> {
 
 /// Bytes of a packet that are rewritten at most: up to the end of its transport header.
 #[inline(always)]
-fn rewritten_bytes(headers: &packet::Packet) -> u16 {
+fn rewritten_bytes(headers: &packet::Headers) -> u16 {
     headers
         .network_header_len
         .saturating_add(match headers.protocol {
@@ -335,14 +335,14 @@ fn transport_checksum(partial: bool) -> TransportChecksum {
 #[inline(always)]
 fn rewrite_side<V: Version>(
     packet: &mut RoutedPacket<'_, V>,
-    headers: &packet::Packet,
+    headers: &packet::Headers,
     side: Side,
     to: Endpoint,
 ) -> Option<()> {
     let checksum = transport_checksum(packet.checksum_is_partial());
     let bytes = packet.writable();
     // The same, but so that the compiler knows the family.
-    let headers = packet::Packet {
+    let headers = packet::Headers {
         family: V::FAMILY,
         ..*headers
     };
@@ -353,7 +353,7 @@ fn rewrite_side<V: Version>(
 /// Rewrites one side's address and port of a packet that stays on its way.
 fn rewrite_in_place<V: Version>(
     packet: &mut Packet<'_, V>,
-    headers: &packet::Packet,
+    headers: &packet::Headers,
     side: Side,
     to: Endpoint,
 ) -> Option<()> {

@@ -7,13 +7,13 @@
 //! remembered, nothing is counted as a connection, so there are neither thresholds nor persistence.
 
 use crate::{
-    destination::{self, Forwarding},
-    forward::Target,
-    path::{is_beginning, Path},
-    pool::Pool,
-    schedule::flow,
-    scheduler::Bound,
-    service::Settings,
+    path::{forward::Target, is_beginning, schedule::flow, Path},
+    services::{
+        destination::{self, Forwarding},
+        pool::Pool,
+        scheduler::Bound,
+        service::Settings,
+    },
     uapi::service::{F_ONE_PACKET, F_PERSISTENT, F_STATELESS},
 };
 use knet::{
@@ -45,7 +45,7 @@ impl Path {
         &self,
         section: &Section<'_>,
         packet: Packet<'_, V>,
-        headers: &packet::Packet,
+        headers: &packet::Headers,
         pool: &Pool,
         settings: &Settings,
     ) -> Verdict {
@@ -64,7 +64,7 @@ impl Path {
         &self,
         section: &'a Section<'_>,
         mark: u32,
-        headers: &packet::Packet,
+        headers: &packet::Headers,
     ) -> Option<Target<'a>> {
         let (family, protocol) = (headers.family, headers.protocol);
         let service =
@@ -78,7 +78,11 @@ impl Path {
     }
 }
 
-fn choose<'a>(pool: &'a Pool, settings: &Settings, headers: &packet::Packet) -> Option<Target<'a>> {
+fn choose<'a>(
+    pool: &'a Pool,
+    settings: &Settings,
+    headers: &packet::Headers,
+) -> Option<Target<'a>> {
     let server = pool.select(&flow(settings, headers))?;
     Some(Target::new(server, headers))
 }

@@ -2,7 +2,7 @@
 
 //! Settings of a namespace's director, in `/proc/sys/net/ipv4/vs`.
 
-use crate::{director::Director, hooks::Stand, switches::Switches};
+use crate::{director::Director, path::hooks::Stand, state::settings::Settings};
 use core::{
     marker::PhantomData,
     ops::RangeInclusive,
@@ -106,7 +106,7 @@ sights! {
 trait Switch: Send + Sync + 'static {
     const NAME: &'static CStr;
 
-    fn of(switches: &Switches) -> &AtomicBool;
+    fn of(settings: &Settings) -> &AtomicBool;
 }
 
 /// A [`Switch`] as a setting.
@@ -118,16 +118,16 @@ impl<S: Switch> Setting for OnOff<S> {
     const RANGE: RangeInclusive<u32> = 0..=1;
 
     fn get(director: &Director) -> u32 {
-        S::of(&director.switches).load(Ordering::Relaxed).into()
+        S::of(&director.settings).load(Ordering::Relaxed).into()
     }
 
     fn set(director: &Director, value: u32) -> Result {
-        S::of(&director.switches).store(value != 0, Ordering::Relaxed);
+        S::of(&director.settings).store(value != 0, Ordering::Relaxed);
         Ok(())
     }
 }
 
-macro_rules! switches {
+macro_rules! settings {
     ($($(#[$doc:meta])* $name:ident: $file:literal => $field:ident,)*) => { $(
         $(#[$doc])*
         struct $name;
@@ -135,14 +135,14 @@ macro_rules! switches {
         impl Switch for $name {
             const NAME: &'static CStr = $file;
 
-            fn of(switches: &Switches) -> &AtomicBool {
-                &switches.$field
+            fn of(settings: &Settings) -> &AtomicBool {
+                &settings.$field
             }
         }
     )* };
 }
 
-switches! {
+settings! {
     /// Whether connections are tracked by conntrack.
     Conntrack: c"conntrack" => conntrack,
     /// Whether connections to a server that was deleted end with their next packet.
@@ -164,7 +164,7 @@ trait Quantity: Send + Sync + 'static {
     const NAME: &'static CStr;
     const RANGE: RangeInclusive<u32>;
 
-    fn of(switches: &Switches) -> &AtomicU32;
+    fn of(settings: &Settings) -> &AtomicU32;
 }
 
 /// A [`Quantity`] as a setting.
@@ -176,13 +176,13 @@ impl<Q: Quantity> Setting for Number<Q> {
     const RANGE: RangeInclusive<u32> = Q::RANGE;
 
     fn get(director: &Director) -> u32 {
-        Q::of(&director.switches).load(Ordering::Relaxed)
+        Q::of(&director.settings).load(Ordering::Relaxed)
     }
 
     fn set(director: &Director, value: u32) -> Result {
-        Q::of(&director.switches).store(value, Ordering::Relaxed);
+        Q::of(&director.settings).store(value, Ordering::Relaxed);
         // In force at once, not with the next tick.
-        director.switches.defence.update();
+        director.settings.defence.update();
         Ok(())
     }
 }
@@ -201,8 +201,8 @@ macro_rules! numbers {
             const NAME: &'static CStr = $file;
             const RANGE: RangeInclusive<u32> = $range;
 
-            fn of(switches: &Switches) -> &AtomicU32 {
-                &switches.$($field).+
+            fn of(settings: &Settings) -> &AtomicU32 {
+                &settings.$($field).+
             }
         }
     )* };

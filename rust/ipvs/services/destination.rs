@@ -2,7 +2,7 @@
 
 //! Destinations: the real servers of a virtual service.
 
-use crate::{counters::Statistics, filter::Known, pool::Pool};
+use crate::services::{filter::Known, pool::Pool, statistics::Statistics};
 use core::{
     ops::Deref,
     sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicU8, Ordering},

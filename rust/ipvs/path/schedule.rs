@@ -4,12 +4,14 @@
 //! server that it had before.
 
 use crate::{
-    connection::{template_hash, Connection, Template},
-    destination::{Forwarding, RealServer},
     path::{is_beginning, Path},
-    pool::Pool,
-    scheduler::{Flow, Options, Server},
-    service::{Service, Settings},
+    services::{
+        destination::{Forwarding, RealServer},
+        pool::Pool,
+        scheduler::{Flow, Options, Server},
+        service::{Service, Settings},
+    },
+    state::connection::{template_hash, Connection, Template},
     uapi::service::{F_FALLBACK, F_ONE_PACKET, F_PERSISTENT, F_PORT},
 };
 use core::sync::atomic::Ordering;
@@ -46,7 +48,7 @@ impl Path {
         &self,
         section: &Section<'_>,
         packet: Packet<'_, V>,
-        headers: &packet::Packet,
+        headers: &packet::Headers,
         hash: u32,
     ) -> Verdict {
         let protocol = headers.protocol;
@@ -64,7 +66,7 @@ impl Path {
         if protocol == Protocol::Tcp && !is_beginning(headers.tcp_flags) && !self.takes(headers) {
             return packet.accept();
         }
-        if self.switches.defence.drops() {
+        if self.settings.defence.drops() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
             return packet.discard();
         }
@@ -83,7 +85,7 @@ impl Path {
             Err(NoChoice::Refused) => return packet.discard(),
         };
         let lease = choice.template.and_then(|template| template.lease());
-        let guarded = self.switches.defence.guarded.load(Ordering::Relaxed);
+        let guarded = self.settings.defence.guarded.load(Ordering::Relaxed);
         let connection = Connection::new(headers, choice.server.clone(), lease, guarded);
         let server = choice.server;
 
@@ -136,8 +138,8 @@ impl Path {
     /// Whether a connection may begin with this segment, which is no beginning: the director that
     /// saw that may have been another.
     #[cold]
-    fn takes(&self, headers: &packet::Packet) -> bool {
-        self.switches.sloppy_tcp.load(Ordering::Relaxed)
+    fn takes(&self, headers: &packet::Headers) -> bool {
+        self.settings.sloppy_tcp.load(Ordering::Relaxed)
             && !headers.tcp_flags.contains(TcpFlags::RST)
     }
 
@@ -155,7 +157,7 @@ impl Path {
         service: &Service,
         pool: &Pool,
         settings: &Settings,
-        headers: &packet::Packet,
+        headers: &packet::Headers,
     ) -> Result<Choice<'a>, NoChoice> {
         let template = template_of(service, settings, headers);
         let hash = template_hash(&self.hash, &template);
@@ -211,7 +213,7 @@ impl Path {
         &self,
         section: &'a Section<'_>,
         mark: u32,
-        headers: &packet::Packet,
+        headers: &packet::Headers,
     ) -> Option<&'a RealServer> {
         let (family, protocol) = (headers.family, headers.protocol);
         let service =
@@ -233,13 +235,13 @@ impl Path {
 
     /// Whether a client that had this server before gets it again.
     fn may_come_back(&self, server: &RealServer) -> bool {
-        let expires = &self.switches.expire_quiescent_template;
+        let expires = &self.settings.expire_quiescent_template;
         server.is_available() && (server.weight() != 0 || !expires.load(Ordering::Relaxed))
     }
 }
 
 /// The template that a client of a persistent service has.
-fn template_of(service: &Service, settings: &Settings, headers: &packet::Packet) -> Template {
+fn template_of(service: &Service, settings: &Settings, headers: &packet::Headers) -> Template {
     Template {
         family: headers.family,
         client: headers.source.address.persistence_client(settings.netmask),
@@ -251,7 +253,7 @@ fn template_of(service: &Service, settings: &Settings, headers: &packet::Packet)
 fn choose<'a>(
     pool: &Pool,
     settings: &Settings,
-    headers: &packet::Packet,
+    headers: &packet::Headers,
 ) -> Result<Choice<'a>, NoChoice> {
     match pool.select(&flow(settings, headers)) {
         Some(server) => Ok(Choice {
@@ -263,7 +265,7 @@ fn choose<'a>(
 }
 
 /// What a scheduler gets to see of a client's packet.
-pub(crate) fn flow(settings: &Settings, headers: &packet::Packet) -> Flow {
+pub(crate) fn flow(settings: &Settings, headers: &packet::Headers) -> Flow {
     Flow {
         protocol: headers.protocol,
         client: headers.source,

@@ -5,7 +5,7 @@
 //! A scheduler module is one [`module_scheduler!`](crate::module_scheduler) line that names an
 //! algorithm of `lvs_core`; see `Documentation/adding-a-scheduler.rst`.
 
-use crate::{destination::RealServer, uapi::service::SCHED_NAME_MAX};
+use crate::{services::destination::RealServer, uapi::service::SCHED_NAME_MAX};
 use core::sync::atomic::AtomicU64;
 use kernel::{alloc::KVec, prelude::*, sync::Arc, ThisModule};
 use knet::{lock::Global, module, random, rcu};
@@ -194,7 +194,7 @@ macro_rules! module_scheduler {
         description: $description:literal $(,)?
     ) => {
         struct Module {
-            _registration: $crate::scheduler::Registration,
+            _registration: $crate::services::scheduler::Registration,
         }
 
         kernel::prelude::module! {
@@ -208,7 +208,7 @@ macro_rules! module_scheduler {
         impl kernel::Module for Module {
             fn init(module: &'static kernel::ThisModule) -> kernel::error::Result<Self> {
                 Ok(Self {
-                    _registration: $crate::scheduler::Registration::new::<$algorithm>(
+                    _registration: $crate::services::scheduler::Registration::new::<$algorithm>(
                         module, $scheduler,
                     )?,
                 })

@@ -6,9 +6,11 @@
 //! kept as long as the setting is on, which the slow timer makes anew.
 
 use crate::{
-    destination::{Forwarding, RealServer},
     path::Path,
-    service::Key,
+    services::{
+        destination::{Forwarding, RealServer},
+        service::Key,
+    },
 };
 use core::sync::atomic::Ordering;
 use kernel::{alloc::KVVec, prelude::*};
@@ -52,7 +54,7 @@ impl Path {
     /// Makes the list of real servers anew; without memory it stays as it is. Process context.
     pub(crate) fn list_real_servers(&self) {
         let list = &self.real_servers.0;
-        if !self.switches.nat_icmp_send.load(Ordering::Relaxed) {
+        if !self.settings.nat_icmp_send.load(Ordering::Relaxed) {
             if !list.is_empty() {
                 list.replace(None);
             }
@@ -93,9 +95,9 @@ impl Path {
         &self,
         section: &Section<'_>,
         packet: Packet<'_, V>,
-        headers: &packet::Packet,
+        headers: &packet::Headers,
     ) -> Verdict {
-        let told = self.switches.nat_icmp_send.load(Ordering::Relaxed)
+        let told = self.settings.nat_icmp_send.load(Ordering::Relaxed)
             && !headers.tcp_flags.contains(TcpFlags::RST)
             && self
                 .real_servers

@@ -5,7 +5,7 @@
 //! Every change makes another pool. All that can fail happens while it is prepared; then it is put
 //! in force as a whole.
 
-use crate::{
+use crate::services::{
     destination::{Place, RealServer},
     scheduler::{Bound, Change, Flow, Instance, List, Name},
 };
@@ -19,9 +19,9 @@ pub struct Pool {
     pub name: Name,
     /// The destinations, in the order in which they were added.
     pub servers: KVVec<RealServer>,
-    /// See [`Algorithm::MEASURES_DELAYS`](crate::scheduler::Algorithm::MEASURES_DELAYS).
+    /// See [`Algorithm::MEASURES_DELAYS`](crate::services::scheduler::Algorithm::MEASURES_DELAYS).
     pub measures_delays: bool,
-    /// See [`Algorithm::MAY_BE_STATELESS`](crate::scheduler::Algorithm::MAY_BE_STATELESS).
+    /// See [`Algorithm::MAY_BE_STATELESS`](crate::services::scheduler::Algorithm::MAY_BE_STATELESS).
     pub may_be_stateless: bool,
     scheduler: Arc<dyn Instance>,
     /// What the scheduler made of the list.

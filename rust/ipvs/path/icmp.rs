@@ -6,10 +6,12 @@
 //! come from the other side, and finds the connection as such a packet does.
 
 use crate::{
-    connection::Connection,
-    destination::Forwarding,
-    forward::{route_back, Target},
-    path::{pull, Path},
+    path::{
+        forward::{route_back, Target},
+        pull, Path,
+    },
+    services::destination::Forwarding,
+    state::connection::Connection,
 };
 use core::sync::atomic::Ordering;
 use knet::{
@@ -69,7 +71,7 @@ impl Path {
         point: Point,
         packet: Packet<'_, V>,
         error: &Error,
-        headers: &packet::Packet,
+        headers: &packet::Headers,
     ) -> Verdict {
         // A reply did not get to the client: the server has to know.
         if point == Point::LocalIn && error.destination == headers.destination.address {
@@ -101,7 +103,7 @@ impl Path {
         &self,
         section: &'a Section<'_>,
         mark: u32,
-        headers: &packet::Packet,
+        headers: &packet::Headers,
     ) -> Option<Target<'a>> {
         let hash = self.hash(headers, headers.source);
         match self.find_request(section, headers, hash) {
@@ -116,9 +118,9 @@ impl Path {
         &self,
         section: &'a Section<'_>,
         mark: u32,
-        headers: &packet::Packet,
+        headers: &packet::Headers,
     ) -> Option<Target<'a>> {
-        if !self.switches.schedule_icmp.load(Ordering::Relaxed) {
+        if !self.settings.schedule_icmp.load(Ordering::Relaxed) {
             return None;
         }
         self.probable_server(section, mark, headers)
@@ -197,7 +199,7 @@ impl Path {
         };
         if !self
             .filter
-            .may_be_reply(crate::filter::word_of(quote.destination))
+            .may_be_reply(crate::services::filter::word_of(quote.destination))
         {
             return packet.accept();
         }
@@ -292,9 +294,9 @@ fn translate(bytes: &mut [u8], error: &Error, (side, to): (Side, Endpoint)) -> O
 }
 
 /// The headers of the quoted packet, as far as they tell the connection.
-fn asked(quote: &Quote) -> Option<packet::Packet> {
+fn asked(quote: &Quote) -> Option<packet::Headers> {
     let (source, destination) = quote.ports?;
-    Some(packet::Packet {
+    Some(packet::Headers {
         family: quote.family,
         protocol: Protocol::try_from(quote.protocol).ok()?,
         source: Endpoint::new(quote.source, source),
@@ -306,9 +308,9 @@ fn asked(quote: &Quote) -> Option<packet::Packet> {
 }
 
 /// The headers of an answer to the quoted packet.
-fn answered(quote: &Quote) -> Option<packet::Packet> {
+fn answered(quote: &Quote) -> Option<packet::Headers> {
     let asked = asked(quote)?;
-    Some(packet::Packet {
+    Some(packet::Headers {
         source: asked.destination,
         destination: asked.source,
         ..asked

@@ -2,7 +2,7 @@
 
 //! The index by which packets find their virtual service.
 
-use crate::service::{Key, Service};
+use crate::services::service::{Key, Service};
 use core::sync::atomic::{AtomicU32, Ordering};
 use kernel::{alloc::KVec, prelude::*, sync::Arc};
 use knet::rcu::{Boxed, Cell, Section};

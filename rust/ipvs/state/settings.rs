@@ -3,11 +3,11 @@
 //! The settings that packets look at. What they mean to administrators is said in
 //! `Documentation/proc.rst`; their files are those of `sysctl`.
 
-use crate::defence::Defence;
+use crate::state::defence::Defence;
 use core::sync::atomic::{AtomicBool, AtomicU32};
 
 /// Settings that are on or off. Any context.
-pub struct Switches {
+pub struct Settings {
     /// Connections are tracked by conntrack.
     pub conntrack: AtomicBool,
     /// Connections to a server that was deleted end with their next packet.
@@ -30,7 +30,7 @@ pub struct Switches {
     pub defence: Defence,
 }
 
-impl Default for Switches {
+impl Default for Settings {
     fn default() -> Self {
         Self {
             conntrack: AtomicBool::new(false),
@@ -47,7 +47,7 @@ impl Default for Switches {
     }
 }
 
-/// Of [`Switches::conn_reuse_mode`]: a connection that is over is scheduled anew.
+/// Of [`Settings::conn_reuse_mode`]: a connection that is over is scheduled anew.
 pub(crate) const REUSE_CLOSED: u32 = 1;
 /// And so is one of which only the client's end is seen, and that is closed.
 pub(crate) const REUSE_CLOSING: u32 = 2;

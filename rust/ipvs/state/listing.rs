@@ -3,7 +3,7 @@
 //! Listing connections: what `/proc/net/ip_vs_conn` and netlink tell of each, and the walk over all of
 //! them that both are read by.
 
-use crate::{connection::Connection, director::Director, path::Path};
+use crate::{director::Director, path::Path, state::connection::Connection};
 use kernel::{alloc::KVVec, prelude::*, sync::Arc};
 use knet::{rcu, table::Entry, work};
 use lvs_core::{

@@ -32,7 +32,7 @@
 //! table under a key that no packet has. The template and the connections that it controls share a
 //! [`Lease`]; as long as that counts a connection, the template does not expire.
 
-use crate::destination::{Forwarding, RealServer};
+use crate::services::destination::{Forwarding, RealServer};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use kernel::{prelude::*, sync::Arc};
 use knet::{
@@ -42,7 +42,7 @@ use knet::{
 };
 use lvs_core::{
     hash::{flow_hash, HashKey},
-    packet::{Packet, TcpFlags},
+    packet::{Headers, TcpFlags},
     state::{Direction, State},
     Address, Endpoint, Family, Protocol,
 };
@@ -102,7 +102,7 @@ pub struct Template {
     pub family: Family,
     /// The client, or what the service's netmask leaves of it.
     pub client: Address,
-    /// The service: [`Key::identity`](crate::service::Key::identity).
+    /// The service: [`Key::identity`](crate::services::service::Key::identity).
     pub service: (Option<Protocol>, Endpoint),
 }
 
@@ -119,7 +119,7 @@ impl Connection {
     /// The connection that `first`, its first packet, begins with `destination`, under the `lease` of
     /// the template that controls it; `guarded` as in [`Self::advance`]. Any context.
     pub fn new(
-        first: &Packet,
+        first: &Headers,
         destination: RealServer,
         lease: Option<Arc<Lease>>,
         guarded: bool,
@@ -207,7 +207,7 @@ impl Connection {
 
     /// True when `packet` came from this connection's client. Its hash is that of the source.
     #[inline]
-    pub fn is_request(&self, packet: &Packet) -> bool {
+    pub fn is_request(&self, packet: &Headers) -> bool {
         self.client_port == packet.source.port
             && self.client_address == packet.source.address
             && self.virtual_port == packet.destination.port
@@ -218,7 +218,7 @@ impl Connection {
     /// True when `packet` came from this connection's server and must be rewritten. Its hash is
     /// that of the destination.
     #[inline]
-    pub fn is_reply(&self, packet: &Packet) -> bool {
+    pub fn is_reply(&self, packet: &Headers) -> bool {
         self.client_port == packet.destination.port
             && self.client_address == packet.destination.address
             && self.server_port == packet.source.port
