@@ -62,6 +62,7 @@ impl Ipvs {
         let extension = netlink::Registration::new(module)?;
         let refusal = module::Refusal::new(c"ip_vs")?;
         let namespaces = namespace::Registration::new()?;
+        pr_info!("version {} loaded\n", env!("CARGO_PKG_VERSION"));
         Ok(Self {
             _extension: extension,
             _family: family,

@@ -13,8 +13,13 @@ pub const NAME: &CStr = c"ipvs_rs";
 /// The version of the family's messages.
 pub const FAMILY_VERSION: u8 = 1;
 
-/// The version of the module and its command.
-pub const VERSION: &CStr = c"0.1.0";
+/// The version of the module and the command, from `Cargo.toml` at the top of the tree. Cargo sets
+/// the variable for the command, Kbuild for the module.
+pub const VERSION: &CStr =
+    match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
+        Ok(version) => version,
+        Err(_) => c"unknown",
+    };
 
 /// Commands. Answers have the number of their command.
 pub mod command {

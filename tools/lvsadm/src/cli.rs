@@ -12,7 +12,7 @@ mod parser;
 mod rules;
 
 pub use command::{Columns, Command, Listing, Subject, View};
-pub use parser::{Parser, parse};
+pub use parser::{parse, Parser};
 
 #[cfg(test)]
 mod tests;

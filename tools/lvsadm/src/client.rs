@@ -11,4 +11,4 @@ mod kernel;
 pub mod memory;
 
 pub use director::Director;
-pub use kernel::{Kernel, module};
+pub use kernel::{module, Kernel};

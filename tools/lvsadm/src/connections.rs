@@ -198,14 +198,14 @@ pub(crate) mod tests {
     use super::*;
 
     /// Connections of both families, as /proc/net/ip_vs_conn has them.
-    pub const LISTING: &str = "\
+    pub(crate) const LISTING: &str = "\
 Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Expires PEName PEData
 TCP 0A010001 ACB0 0A010001 0050 2001:0db8:0000:0000:0000:0000:0000:0099 0050 SYN_RECV         56
 UDP C0000201 13C4 0A010002 13C4 0A000009 13C4 UDP             118 sip call-1@example.net
 ";
 
     /// All connections of a listing.
-    pub fn parse(text: &str) -> Result<Vec<Connection>, Broken> {
+    pub(crate) fn parse(text: &str) -> Result<Vec<Connection>, Broken> {
         let mut all = Vec::new();
         read(text.as_bytes(), &mut |connection| {
             all.push(connection);

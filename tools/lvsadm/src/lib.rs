@@ -12,7 +12,7 @@
 //! | [`netlink`] | the wire: generic netlink family IPVS, byte for byte |
 //! | [`client`] | the [`client::Director`] trait and its netlink implementation |
 //! | [`connections`] | the kernel's connection listing in /proc |
-//! | [`format`] | listings: text, rules, JSON |
+//! | [`mod@format`] | listings: text, rules, JSON |
 //! | [`error`] | what went wrong, in sentences; exit codes |
 //! | [`run`] | carries a command out |
 //! | [`generate`] | shell completions and the manual page |

@@ -14,17 +14,17 @@ mod service;
 mod stats;
 mod table;
 
-pub use address::{Family, Protocol, endpoint};
+pub use address::{endpoint, Family, Protocol};
 pub use change::{Change, Timeouts};
 pub use daemon::{Daemon, DaemonRole, INTERFACE_NAME_MAX};
 pub use destination::{
-    DEFAULT_WEIGHT, Destination, DestinationEntry, DestinationId, Forwarding, Tunnel,
-    TunnelChecksum, TunnelKind,
+    Destination, DestinationEntry, DestinationId, Forwarding, Tunnel, TunnelChecksum, TunnelKind,
+    DEFAULT_WEIGHT,
 };
 pub use module::{Info, Module};
 pub use service::{
-    DEFAULT_PERSISTENCE, DEFAULT_SCHEDULER, ENGINE_NAME_MAX, Netmask, SCHEDULER_NAME_MAX, Service,
-    ServiceEntry, ServiceFlags, ServiceId,
+    Netmask, Service, ServiceEntry, ServiceFlags, ServiceId, DEFAULT_PERSISTENCE,
+    DEFAULT_SCHEDULER, ENGINE_NAME_MAX, SCHEDULER_NAME_MAX,
 };
 pub use stats::{Stats, Traffic};
 pub use table::{Group, Table};

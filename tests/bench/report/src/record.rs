@@ -270,10 +270,8 @@ mod tests {
         assert!(
             error(&format!("{memory},\"bytes\":-1,\"connections\":1}}")).contains("bytes is -1")
         );
-        assert!(
-            error(&format!("{memory},\"bytes\":1,\"connections\":0}}"))
-                .contains("connections is 0")
-        );
+        assert!(error(&format!("{memory},\"bytes\":1,\"connections\":0}}"))
+            .contains("connections is 0"));
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 //! The rounds of each row and mode; medians, and comparisons of modes within a row.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 

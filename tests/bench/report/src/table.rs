@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{presets, CellAlignment, Table};
 use serde_json::Value;
 
 use crate::number::{grouped, signed};

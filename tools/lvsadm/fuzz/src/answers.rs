@@ -2,13 +2,13 @@
 
 use std::io;
 
-use super::{Fixed, connections};
+use super::{connections, Fixed};
 use lvsadm::cli::{Columns, View};
 use lvsadm::error;
 use lvsadm::format::{self, Labels};
 use lvsadm::model::{Family, Group, ServiceId, Table};
 use lvsadm::netlink::reply::{Collector, Progress};
-use lvsadm::netlink::{Message, convert, native, socket};
+use lvsadm::netlink::{convert, native, socket, Message};
 
 /// The sequence number of the question.
 const SEQUENCE: u32 = 1;

@@ -2,8 +2,8 @@
 
 use super::Fixed;
 use lvsadm::connections::{self, Connection};
-use lvsadm::format::Labels;
 use lvsadm::format::connections::{Form, Listing};
+use lvsadm::format::Labels;
 
 /// The kernel's file of connections: a line that is none is told, all before it can be listed in every form.
 pub fn run(data: &[u8]) {

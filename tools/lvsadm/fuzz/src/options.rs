@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-use super::{PARSER, survival};
+use super::{survival, PARSER};
 use lvsadm::cli::Command;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;

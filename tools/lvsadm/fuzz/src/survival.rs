@@ -2,13 +2,13 @@
 
 //! What must come back as it was: a change as a message, and what was added as a rule.
 
-use super::{Fixed, rules_in};
-use lvsadm::format::{Labels, save};
+use super::{rules_in, Fixed};
+use lvsadm::format::{save, Labels};
 use lvsadm::model::{
     Change, Destination, DestinationEntry, Group, Netmask, Service, ServiceEntry, ServiceFlags,
     ServiceId, Table, Traffic,
 };
-use lvsadm::netlink::{Attribute, Command as Order, Message, convert, socket};
+use lvsadm::netlink::{convert, socket, Attribute, Command as Order, Message};
 use netlink_packet_core::Emitable;
 
 /// The change can be sent and read back, and saved and restored, without becoming another.

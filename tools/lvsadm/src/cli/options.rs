@@ -4,7 +4,7 @@
 //!
 //! An option's identifier is its long name, so that messages can name it.
 
-use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use clap::{value_parser, Arg, ArgAction, ArgMatches, Command};
 
 const COMMANDS: &str = "Commands";
 const SERVICES: &str = "Virtual service";

@@ -20,7 +20,7 @@ use crate::model::{
 use crate::netlink::native::{self, Item, Request};
 use crate::netlink::request::request as change_request;
 use crate::netlink::socket::{Lookup, Mode};
-use crate::netlink::{Attribute, Command, Connection, Failure, Message, convert};
+use crate::netlink::{convert, Attribute, Command, Connection, Failure, Message};
 
 /// The family that all modules provide.
 const FAMILY: &str = "IPVS";

@@ -83,7 +83,7 @@ pub fn destinations(left: &DestinationEntry, right: &DestinationEntry) -> Orderi
     addresses(&left.address, &right.address).then_with(|| left.port.cmp(&right.port))
 }
 
-/// Sorts by [`merge_sort`], which moves nothing but numbers: ten thousand services are large.
+/// Sorts by `merge_sort`, which moves only indexes: moving thousands of services would be slow.
 pub fn sort<T>(items: &mut [T], compare: fn(&T, &T) -> Ordering) {
     let mut order: Vec<usize> = (0..items.len()).collect();
     merge_sort(

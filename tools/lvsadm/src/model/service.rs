@@ -5,7 +5,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::address::{Family, Protocol, endpoint};
+use super::address::{endpoint, Family, Protocol};
 use super::stats::Traffic;
 
 /// Scheduler of a service when none is given.

@@ -3,7 +3,7 @@
 //! Synchronization daemon attributes (`IPVS_DAEMON_ATTR_*`).
 
 use netlink_packet_core::{
-    DecodeError, DefaultNla, ErrorContext, Nla, Parseable, parse_u8, parse_u16, parse_u32,
+    parse_u16, parse_u32, parse_u8, DecodeError, DefaultNla, ErrorContext, Nla, Parseable,
 };
 
 use super::attribute::{self, Raw};

@@ -3,8 +3,8 @@
 //! Destination attributes (`IPVS_DEST_ATTR_*`).
 
 use netlink_packet_core::{
-    DecodeError, DefaultNla, Emitable, ErrorContext, NLA_F_NESTED, Nla, Parseable, parse_u8,
-    parse_u16, parse_u16_be, parse_u32,
+    parse_u16, parse_u16_be, parse_u32, parse_u8, DecodeError, DefaultNla, Emitable, ErrorContext,
+    Nla, Parseable, NLA_F_NESTED,
 };
 
 use super::attribute::{self, Raw};

@@ -3,8 +3,8 @@
 //! Messages of the family: a command and its first level of attributes.
 
 use netlink_packet_core::{
-    DecodeError, DefaultNla, Emitable, ErrorContext, NLA_F_NESTED, Nla, Parseable,
-    ParseableParametrized, parse_u32,
+    parse_u32, DecodeError, DefaultNla, Emitable, ErrorContext, Nla, Parseable,
+    ParseableParametrized, NLA_F_NESTED,
 };
 use netlink_packet_generic::{GenlFamily, GenlHeader};
 

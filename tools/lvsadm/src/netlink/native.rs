@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use lvs_core::extension::{change, command, connection, message};
 use netlink_packet_core::{
-    DefaultNla, Emitable, NLA_F_NESTED, NlasIterator, parse_u16_be, parse_u32,
+    parse_u16_be, parse_u32, DefaultNla, Emitable, NlasIterator, NLA_F_NESTED,
 };
 use netlink_packet_generic::GenlFamily;
 
@@ -18,7 +18,7 @@ use super::message::Message;
 use super::reply::Failure;
 use super::service::ServiceAttribute;
 use super::socket::GENERIC_HEADER;
-use crate::connections::{Connection, ConnectionFilter, EndpointFilter, protocol_name};
+use crate::connections::{protocol_name, Connection, ConnectionFilter, EndpointFilter};
 use crate::model::{DestinationEntry, Family, Module, ServiceEntry};
 
 /// The family's name.

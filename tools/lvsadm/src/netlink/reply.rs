@@ -7,9 +7,9 @@ use std::fmt;
 use std::io;
 
 use netlink_packet_core::{
-    DecodeError, DoneBuffer, DoneMessage, ErrorBuffer, ErrorMessage, NLM_F_ACK_TLVS, NLM_F_CAPPED,
-    NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, NLMSG_NOOP, NLMSG_OVERRUN, NetlinkBuffer,
-    NlasIterator, Parseable, parse_u32,
+    parse_u32, DecodeError, DoneBuffer, DoneMessage, ErrorBuffer, ErrorMessage, NetlinkBuffer,
+    NlasIterator, Parseable, NLMSG_DONE, NLMSG_ERROR, NLMSG_NOOP, NLMSG_OVERRUN, NLM_F_ACK_TLVS,
+    NLM_F_CAPPED, NLM_F_DUMP_INTR,
 };
 
 use super::attribute;

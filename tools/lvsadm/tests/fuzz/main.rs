@@ -3,6 +3,9 @@
 //! The fuzz targets' bodies, run on what fuzzing has found to be of interest: see
 //! `Documentation/fuzzing.rst`.
 
+// Helpers are `pub` for the other modules of the test.
+#![allow(unreachable_pub)]
+
 #[path = "../../fuzz/src/lib.rs"]
 mod fuzz;
 

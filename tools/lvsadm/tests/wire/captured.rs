@@ -4,12 +4,12 @@
 
 use std::net::IpAddr;
 
-use crate::replay::{Replay, answers, bytes, captured};
+use crate::replay::{answers, bytes, captured, Replay};
 use lvsadm::cli::{self, Command};
 use lvsadm::format::{self, Labels};
 use lvsadm::model::{Change, ServiceId, Table};
 use lvsadm::names::Names;
-use lvsadm::netlink::{Failure, Message, convert, request};
+use lvsadm::netlink::{convert, request, Failure, Message};
 use netlink_packet_core::Emitable;
 
 /// The names of the machine that made the captures.

@@ -7,7 +7,7 @@ use lvsadm::connections::{Connection, ConnectionFilter};
 use lvsadm::error::{self, Error};
 use lvsadm::model::{Change, Daemon, DestinationEntry, Info, ServiceEntry, ServiceId, Timeouts};
 use lvsadm::netlink::reply::{Collector, Progress};
-use lvsadm::netlink::{Failure, Message, convert, socket};
+use lvsadm::netlink::{convert, socket, Failure, Message};
 
 /// One answer: the question's name, its sequence number, its datagrams.
 pub struct Answer {

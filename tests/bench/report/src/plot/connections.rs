@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use plotters::prelude::*;
 
-use super::canvas::{self, AXIS, DrawError, FONT, GAP, LABEL};
+use super::canvas::{self, DrawError, AXIS, FONT, GAP, LABEL};
 use crate::number::grouped;
 use crate::record::{Kernel, Mode};
 use crate::results::Costs;

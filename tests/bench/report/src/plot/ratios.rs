@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::canvas::{self, AXIS, DrawError, FONT, GAP, LABEL};
+use super::canvas::{self, DrawError, AXIS, FONT, GAP, LABEL};
 use crate::record::{Kernel, Mode};
 use crate::results::Costs;
 use crate::row_name::RowName;
