@@ -51,6 +51,10 @@ uninstall: ## remove what install put there
 load: ## build for the running kernel and insert the modules into it
 	@scripts/load
 
+.PHONY: htmldocs
+htmldocs: ## build Documentation/ as web pages and print where they are
+	@scripts/htmldocs
+
 .PHONY: update
 update: ## look for a newer kernel of the series at the next build
 	@scripts/cache forget-kernel
