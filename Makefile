@@ -3,7 +3,7 @@
 # Belongs here: a target, its one-line help, the script it calls. Never: logic.
 
 # Given on the command line, these reach the scripts.
-export OUT ROUNDS ROWS KERNEL SCRIPT ADD TIMEOUT SMP MEM MODULES KDIR DESTDIR PREFIX KERNEL_SERIES IPVS_RS_CACHE VM_LOG VM_APPEND
+export TESTS GUESTS OUT ROUNDS ROWS KERNEL SCRIPT ADD TIMEOUT SMP MEM MODULES KDIR DESTDIR PREFIX KERNEL_SERIES IPVS_RS_CACHE VM_LOG VM_APPEND
 # The scripts run in parallel where it pays; make itself must not reorder them.
 .NOTPARALLEL:
 
@@ -22,6 +22,10 @@ check: ## pass every test: host tests, lints, guest tests on the stock and the d
 .PHONY: check-quick
 check-quick: ## host tests, lints and the guest tests on the stock kernel only
 	@scripts/check quick
+
+.PHONY: check-guests
+check-guests: ## the guest tests only [TESTS='forwarding icmp'] [KERNEL=stock|debug] [GUESTS=n]
+	@scripts/check guests
 
 .PHONY: bench
 bench: ## measure against plain forwarding, the kernel's own director and nftables (about 25 minutes) [OUT=dir] [ROUNDS=5] [ROWS=regex]

@@ -8,7 +8,7 @@ set -euo pipefail
 SCRIPTS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck disable=SC2034 # for the scripts that read this
 TOP=$(dirname "$SCRIPTS")
-CACHE=${IPVS_RS_CACHE:-${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/ipvs_rs}
+CACHE=${IPVS_RS_CACHE:-${XDG_CACHE_HOME:-${HOME-}/.cache}/ipvs_rs}
 KERNEL_SERIES=${KERNEL_SERIES:-7.2}
 # shellcheck disable=SC2034 # likewise
 SUITE=trixie
@@ -18,8 +18,15 @@ msg() { printf '%s\n' "$*" >&2; }
 die() { msg "error: $*"; exit 1; }
 
 # Every script may be the first one to run on a machine, so every script makes the cache.
-mkdir -p "$CACHE/logs" 2>/dev/null && [ -w "$CACHE" ] ||
-	die "cannot write to the cache directory $CACHE: set IPVS_RS_CACHE to a directory that you can write to (it needs 5 GB)"
+advice='set IPVS_RS_CACHE to a directory that you can write to and that has 5 GB free'
+if [ -z "${IPVS_RS_CACHE-}${XDG_CACHE_HOME-}" ] && [ ! -d "${HOME-}" ]; then
+	die "the home directory '${HOME-}' does not exist, so there is no place for the cache: $advice"
+fi
+mkdir -p "$CACHE/logs" 2>/dev/null || die "cannot make the cache directory $CACHE: $advice"
+if [ ! -w "$CACHE" ] || [ ! -w "$CACHE/logs" ]; then die "cannot write to the cache directory $CACHE: $advice"; fi
+
+# All scripts that one command starts are one run.
+export IPVS_RS_RUN=${IPVS_RS_RUN:-$$}
 
 # key: twelve characters that stand for everything on standard input.
 key() { sha256sum | cut -c1-12; }
@@ -36,17 +43,20 @@ spawn() {
 	trap 'kill -TERM -- "${SPAWNED[@]/#/-}" 2>/dev/null; exit 130' INT TERM
 }
 
-# with_lock FILE CMD...: one at a time across processes; says so when it has to wait.
+# with_lock FILE CMD...: one at a time across processes. The file names the run that holds the lock: a message tells
+# that this run waits for another one, but not that its own parts wait for each other.
+# shellcheck disable=SC2094 # the file is read while it is open
 with_lock() {
 	local lock=$1
 	shift
 	(
 		if ! flock -n 9; then
-			msg "waiting for another run that holds $lock"
+			[ "$(cat "$lock")" = "$IPVS_RS_RUN" ] || msg "waiting for another run of make (lock: $lock)"
 			flock 9
 		fi
+		echo "$IPVS_RS_RUN" >"$lock"
 		"$@" 9>&-
-	) 9>"$lock"
+	) 9>>"$lock"
 }
 
 # product PATH CMD...: makes PATH once. CMD gets a temporary name to build under, which is

@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # A director at work: one client, one director, three real servers with an HTTP server each, and a virtual
-# service for every forwarding method. Sends real requests and shows who answered. Fails when a request failed
-# or when the answers are not shared out as the weights promise.
+# service for every forwarding method. Sends real requests and shows which server answered. Fails when a request
+# failed or when the answers are not shared out as the weights promise.
+#
+# `demo.sh --stay` builds the same hosts, servers and services, sends nothing, and leaves them for `make shell`.
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -66,6 +68,12 @@ for row in '-m 10.1.0.100 10.2.0.1' '-i 10.1.0.101 10.3.0.1' '-g 10.1.0.102 10.1
 	show "$LVSADM" -a -t "$vip:80" -r "${server}3" "$method" -w 2
 done
 servers_up A B C
+
+if [ "${1-}" = --stay ]; then
+	trap - EXIT
+	disown -a
+	exit
+fi
 
 title "$requests requests to each"
 services='NAT:10.1.0.100 TUN:10.1.0.101 DR:10.1.0.102'

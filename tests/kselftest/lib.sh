@@ -19,9 +19,10 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 IPVS_MODULE=${IPVS_MODULE:-ipvs_rs}
 LVSADM=${LVSADM:-lvsadm}
 
-# Everything that waits waits this much longer; debug kernels under emulation are slow.
+# Everything that waits waits this much longer: debug kernels under emulation are slow, unless the clock counts their
+# instructions (VM_CLOCK=jumps).
 if [ -z "${TIME_SCALE:-}" ]; then
-	if [ -e /proc/lockdep ]; then TIME_SCALE=5; else TIME_SCALE=1; fi
+	if [ -e /proc/lockdep ] && [ "${VM_CLOCK-}" != jumps ]; then TIME_SCALE=5; else TIME_SCALE=1; fi
 fi
 export TIME_SCALE
 
@@ -102,9 +103,15 @@ check_match() {
 	report 0 "$1"
 }
 
+# pause N: waits before look number N. The waits grow, since a look costs an emulated processor more than a wait.
+pause() {
+	local seconds=(0.05 0.1 0.2 0.3 0.5)
+	sleep "${seconds[$1]:-0.5}"
+}
+
 # check_soon NAME WANTED COMMAND…: the command's output becomes what is wanted within 30 s.
 check_soon() {
-	local name=$1 wanted=$2 got='' end
+	local name=$1 wanted=$2 got='' end look=0
 	shift 2
 	end=$((SECONDS + 30 * TIME_SCALE))
 	while :; do
@@ -114,7 +121,7 @@ check_soon() {
 			note "$* for $((30 * TIME_SCALE)) s"
 			break
 		fi
-		sleep 0.1
+		pause $((look++))
 	done
 	check_eq "$name" "$got" "$wanted"
 }
@@ -142,11 +149,11 @@ skip() {
 
 # wait_for SECONDS COMMAND…: until the command succeeds, at most that long (scaled).
 wait_for() {
-	local end=$((SECONDS + $1 * TIME_SCALE))
+	local end=$((SECONDS + $1 * TIME_SCALE)) look=0
 	shift
 	until "$@" >/dev/null 2>&1; do
 		[ $SECONDS -lt $end ] || return 1
-		sleep 0.1
+		pause $((look++))
 	done
 }
 

@@ -1,10 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Runs test scripts (those named, or all beside this file) and streams their results as one TAP report. Each
-# script has its own time limit (its line "# timeout: SECONDS", 180 without; nine times that on the debug kernel). A script that
-# dies, that reports nothing, that does not end with its plan or leaves a complaint in the kernel log counts as
-# a failure. The last line is "# totals: pass:N fail:N skip:N"; the exit status tells whether all is well.
+# Runs test scripts (those named, or all beside this file) and streams their results as one TAP report. With the
+# argument "-", it asks for one script after another: it prints "# next" and reads a name from standard input, until
+# it reads an empty line.
+#
+# Each script has its own time limit (its line "# timeout: SECONDS", 180 without; nine times that on the debug
+# kernel). A script that dies, reports nothing, does not end with its plan, or leaves a complaint in the kernel log
+# counts as a failure. The last line is "# totals: pass:N fail:N skip:N". The exit status is 0 when all passed.
 
 set -u
 # The loop at the end of a pipe counts in this shell.
@@ -12,7 +15,7 @@ shopt -s lastpipe
 here=$(cd "$(dirname "$0")" && pwd)
 
 if [ -z "${TIME_SCALE:-}" ]; then
-	if [ -e /proc/lockdep ]; then TIME_SCALE=5; else TIME_SCALE=1; fi
+	if [ -e /proc/lockdep ] && [ "${VM_CLOCK-}" != jumps ]; then TIME_SCALE=5; else TIME_SCALE=1; fi
 fi
 export TIME_SCALE
 
@@ -34,6 +37,8 @@ complaints() {
 
 run() {
 	local script=$1 name limit reported=0 plan='' failed=$fail line status before after number start=$SECONDS
+	[ -e "$script" ] || script=$here/$script
+	[ -e "$script" ] || script=$script.test.sh
 	name=$(basename "$script" .sh)
 	name=${name%.test}
 	limit=$(sed -n 's/^# timeout: *\([0-9]*\).*/\1/p' "$script")
@@ -72,16 +77,16 @@ run() {
 		dmesg | tail -40 | sed 's/^/# /'
 		result 'not ok' "$name: nothing in the kernel log"
 	fi
-	printf '# %s took %d s\n' "$name" $((SECONDS - start))
+	printf '# %s: %d checks in %d s\n' "$name" "$reported" $((SECONDS - start))
 }
 
 [ $# -gt 0 ] || set -- "$here"/*.test.sh
 printf 'TAP version 13\n'
-for script; do
-	[ -e "$script" ] || script=$here/$script
-	[ -e "$script" ] || script=$script.test.sh
-	run "$script"
-done
+if [ "$*" = - ]; then
+	while printf '# next\n' && IFS= read -r script && [ -n "$script" ]; do run "$script"; done
+else
+	for script; do run "$script"; done
+fi
 printf '1..%d\n' $((pass + fail + skip))
 printf '# totals: pass:%d fail:%d skip:%d\n' $pass $fail $skip
 [ $fail -eq 0 ] && [ $pass -gt 0 ]
