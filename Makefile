@@ -23,6 +23,10 @@ check: ## pass every test: host tests, lints, guest tests on the stock and the d
 check-quick: ## host tests, lints and the guest tests on the stock kernel only
 	@scripts/check quick
 
+.PHONY: check-long
+check-long: ## the soak forms of the guest tests on the debug kernel, for hours: a million hostile packets and messages, ...
+	@scripts/check long
+
 .PHONY: check-guests
 check-guests: ## the guest tests only [TESTS='forwarding icmp'] [KERNEL=stock|debug] [GUESTS=n]
 	@scripts/check guests

@@ -4,6 +4,7 @@
 # Active and inactive connections per destination and the statistics of services and destinations: exact after
 # every kind of end, after a time-out, after -Z, and after a load from several processes.
 # timeout: 120
+# kernel: stock, since it tests sums; forwarding and stress count on the debug kernel
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -4,6 +4,7 @@
 # Debian's prometheus-node-exporter with its ipvs collector: what it tells is what ipvsadm lists, for services of all
 # kinds, while traffic comes.
 # timeout: 180
+# kernel: stock, since it compares what an exporter prints with what ipvsadm prints
 
 # Functions are called by name.
 # shellcheck disable=SC2317

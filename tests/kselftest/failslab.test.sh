@@ -5,6 +5,7 @@
 # fails with a clean error and leaves everything as it was. Nothing is in the kernel's log (run.sh looks) and nothing
 # leaks (kmemleak looks at the end). FAILSLAB_SAMPLES says how many allocations of what has hundreds (40).
 # timeout: 120
+# kernel: debug, since the stock kernel cannot inject failures
 
 # Functions are called through check.
 # shellcheck disable=SC2016,SC2119,SC2317

@@ -5,6 +5,7 @@
 # same output, to the letter. What is meant to differ stands at the end, in words. Rules and listings go between
 # ipvsadm and lvsadm both ways.
 # timeout: 240
+# kernel: stock, since it compares texts that two programs print; the kernel does what netlink and edit do there
 
 # Functions are called by name.
 # shellcheck disable=SC2317

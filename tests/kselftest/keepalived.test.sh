@@ -5,6 +5,7 @@
 # bring them back under load, by removal, by weight, by a sorry server; VRRP that moves the addresses between two
 # directors, and clients that go on.
 # timeout: 300
+# kernel: stock, since it tests that a daemon is content; the kernel does what netlink and edit do there
 
 # Functions are called by name.
 # shellcheck disable=SC2317

@@ -3,6 +3,7 @@
 #
 # The choice of two by measured delays (ewma): a server whose answers are late gets less, until they are not.
 # timeout: 300
+# kernel: stock, since it tests arithmetic on delays; schedulers runs ewma on the debug kernel
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"

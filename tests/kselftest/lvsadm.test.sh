@@ -4,6 +4,7 @@
 # server, and compares outcomes and listings. What the module does not offer, both must be refused.
 # Needs root, ipvsadm, lvsadm, iproute2, python3. Output: TAP.
 # timeout: 150
+# kernel: stock, since it compares texts that two programs print; the kernel does what netlink and edit do there
 
 set -u
 export LC_ALL=C

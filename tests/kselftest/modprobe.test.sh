@@ -4,6 +4,7 @@
 # The file for modprobe.d that an installation brings: who asks for the kernel's own director or for one of its
 # schedulers, by modprobe or by the netlink family, gets ours.
 # timeout: 60
+# kernel: stock, since it tests a configuration file of modprobe
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -3,6 +3,7 @@
 #
 # /proc/net/ip_vs, ip_vs_conn, ip_vs_stats and ip_vs_stats_percpu to the letter, as exporters and scripts read them.
 # timeout: 90
+# kernel: stock, since it tests the text of files; connections and failslab read them on the debug kernel
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Runs test scripts (those named, or all beside this file) and streams their results as one TAP report. With the
-# argument "-", it asks for one script after another: it prints "# next" and reads a name from standard input, until
-# it reads an empty line.
+# argument "-", it asks for one script after another: it prints "# next" and reads a line, a name and perhaps
+# variables for the script (VARIABLE=VALUE), from standard input, until it reads an empty line.
 #
-# Each script has its own time limit (its line "# timeout: SECONDS", 180 without; nine times that on the debug
-# kernel). A script that dies, reports nothing, does not end with its plan, or leaves a complaint in the kernel log
+# Each script has its own time limit (LIMIT, or its line "# timeout: SECONDS", or 180; nine times that on the debug
+# kernel unless the clock jumps). A script that dies, reports nothing, does not end with its plan, or leaves a complaint in the kernel log
 # counts as a failure. The last line is "# totals: pass:N fail:N skip:N". The exit status is 0 when all passed.
 
 set -u
@@ -41,7 +41,7 @@ run() {
 	[ -e "$script" ] || script=$script.test.sh
 	name=$(basename "$script" .sh)
 	name=${name%.test}
-	limit=$(sed -n 's/^# timeout: *\([0-9]*\).*/\1/p' "$script")
+	limit=${LIMIT:-$(sed -n 's/^# timeout: *\([0-9]*\).*/\1/p' "$script")}
 	# On a slow kernel the limit is for what hangs, not for what takes its time.
 	limit=$((${limit:-180} * (2 * TIME_SCALE - 1)))
 	printf '# %s\n' "$name"
@@ -83,7 +83,12 @@ run() {
 [ $# -gt 0 ] || set -- "$here"/*.test.sh
 printf 'TAP version 13\n'
 if [ "$*" = - ]; then
-	while printf '# next\n' && IFS= read -r script && [ -n "$script" ]; do run "$script"; done
+	while printf '# next\n' && read -r script variables && [ -n "$script" ]; do
+		# shellcheck disable=SC2163 # their names
+		for variable in $variables; do export "$variable"; done
+		run "$script"
+		for variable in $variables; do unset "${variable%%=*}"; done
+	done
 else
 	for script; do run "$script"; done
 fi

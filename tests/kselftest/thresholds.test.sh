@@ -4,6 +4,7 @@
 # Upper and lower thresholds: a server at its upper one is overloaded and gets nothing new until it has fallen
 # below the lower one, or three quarters of the upper one if there is none.
 # timeout: 90
+# kernel: stock, since it tests when a number is reached; hostile_netlink sets thresholds on the debug kernel
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -4,6 +4,7 @@
 # The time-outs: shown and set by --set, bounds, and connections that go when their time has come and not before:
 # UDP, TCP without traffic, TCP closed by one side, TCP reset.
 # timeout: 150
+# kernel: stock, since it tests lengths of time; stress lets connections expire on the debug kernel
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"

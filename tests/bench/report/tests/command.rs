@@ -147,6 +147,21 @@ fn the_json_file_has_medians_and_comparisons() {
 }
 
 #[test]
+fn rows_without_plots_are_no_error() {
+    let folder = TempDir::new().unwrap();
+    let rows: String = fs::read_to_string(ICOUNT)
+        .unwrap()
+        .lines()
+        .filter(|line| line.contains(r#""meta""#) || line.contains(r#""forwarding""#))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let raw = file(&folder, "raw.jsonl", &rows);
+    let (code, text, notice) = run(&["plot", utf8(&raw), "-o", utf8(folder.path())]);
+    assert_eq!((code, text.as_str()), (0, ""));
+    assert!(notice.starts_with("no plots: "), "{notice}");
+}
+
+#[test]
 fn plots_go_to_a_folder_that_need_not_exist() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("a/b");
