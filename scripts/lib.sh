@@ -20,7 +20,7 @@ die() { msg "error: $*"; exit 1; }
 # Every script may be the first one to run on a machine, so every script makes the cache.
 advice='set IPVS_RS_CACHE to a directory that you can write to and that has 5 GB free'
 if [ -z "${IPVS_RS_CACHE-}${XDG_CACHE_HOME-}" ] && [ ! -d "${HOME-}" ]; then
-	die "the home directory '${HOME-}' does not exist, so there is no place for the cache: $advice"
+	die "HOME='${HOME-}' is not a directory, so there is no place for the cache: $advice"
 fi
 mkdir -p "$CACHE/logs" 2>/dev/null || die "cannot make the cache directory $CACHE: $advice"
 if [ ! -w "$CACHE" ] || [ ! -w "$CACHE/logs" ]; then die "cannot write to the cache directory $CACHE: $advice"; fi
