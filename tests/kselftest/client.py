@@ -9,9 +9,7 @@ methods `do_…` below; PROTOCOL is tcp or udp.
 """
 
 import collections
-import concurrent.futures
 import errno
-import hashlib
 import itertools
 import os
 import socket
@@ -21,7 +19,7 @@ import threading
 import time
 
 from orders import SCALE, Orders, Wrong, family, outcome
-from servers import endpoint, pattern
+from servers import checksum, endpoint, pattern
 
 SO_NO_CHECK = 11
 TCP_REPAIR = 19
@@ -110,9 +108,9 @@ class Connection:
         head = f"POST / HTTP/1.1\r\nHost: service\r\nContent-Length: {size}\r\n\r\n"
         # The server reads all before it answers, so this cannot block both.
         self.sock.sendall(head.encode() + body)
-        line, digest, back = self.http_answer().split(b"\n", 2)
+        line, came, back = self.http_answer().split(b"\n", 2)
         name = self.identify(line)
-        if digest.decode() != hashlib.sha256(body).hexdigest():
+        if came != checksum(body):
             raise Wrong(f"{size}-octets-mangled-on-the-way-in")
         if back != pattern(size):
             raise Wrong(f"{size}-octets-mangled-on-the-way-out")
@@ -401,6 +399,9 @@ class Client(Orders):
 
     def do_bulk(self, protocol, address, port, count, workers="8"):
         """bulk PROTOCOL ADDRESS PORT COUNT [WORKERS]: many connections at once; how often who answered."""
+        # Only here, since every test script starts a client, and this import is the longest.
+        import concurrent.futures  # pylint: disable=import-outside-toplevel
+
         with concurrent.futures.ThreadPoolExecutor(int(workers)) as pool:
             words = pool.map(lambda _: outcome(once, self, protocol, address, port), range(int(count)))
             return show(collections.Counter(words))

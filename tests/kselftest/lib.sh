@@ -198,7 +198,7 @@ trap 'exit 143' TERM INT
 
 # servers_start NAMESPACE…: an HTTP and a UDP server in each; they take a while.
 servers_start() {
-	python3 "$here/servers.py" --ready "$work/servers" "$@" &
+	python3 "$here/servers.py" "$work/servers" "$@" &
 	servers_pid=$!
 }
 

@@ -2,80 +2,42 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Real servers: an HTTP and a UDP server in each of the network namespaces named, for IPv4 and IPv6.
 
-Both answer with their namespace's name, the client's address and their own address, as they see them.
-An HTTP POST is answered with the digest of what came and as many octets of our own; a datagram's payload
-comes back after the answer. One process serves all namespaces, for it is started in every test script.
+    servers.py READY NAMESPACE...       makes the file READY when all of them listen
+
+Both answer with the namespace's name, the client's address and their own address, as they see them. The answer
+to an HTTP POST has the checksum of its body and as many octets of our own; the answer to a datagram ends with
+its payload. One process serves all namespaces, and it imports little: every test script starts it, and an
+emulated processor takes long to start it. Library servers wake up twice a second; these wait until there is work.
 """
 
-import argparse
-import hashlib
-import http.server
+import _thread
+import functools
 import os
-import pathlib
 import signal
 import socket
-import socketserver
 import struct
-import threading
+import sys
+import time
+import zlib
 
 PORTS = (80, 8000, 8080)
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
-    """One client's HTTP connection."""
-
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    wbufsize = -1
-
-    def identity(self):
-        """Who we are, who the client is, and where it reached us."""
-        client, local = self.client_address, self.connection.getsockname()
-        return f"{self.server.name} {endpoint(*client)} {endpoint(*local)}\n".encode()
-
-    def answer(self, body):
-        """Sends a whole answer."""
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def do_GET(self):
-        """Says who we are."""
-        self.answer(self.identity())
-
-    def do_POST(self):
-        """Says who we are and what came, followed by as many octets of our own."""
-        size = int(self.headers["Content-Length"])
-        body = self.rfile.read(size)
-        digest = hashlib.sha256(body).hexdigest().encode()
-        self.answer(self.identity() + digest + b"\n" + pattern(size))
-
-    def log_message(self, *_):
-        """Says nothing."""
-
-
-class Server(socketserver.ThreadingTCPServer):
-    """The HTTP server of one namespace and port."""
-
-    address_family = socket.AF_INET6
-    allow_reuse_address = True
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 1024
-
-    def __init__(self, name, port):
-        self.name = name
-        super().__init__(("", port), Handler)
-
-    def handle_error(self, *_):
-        """A client that goes away is no error."""
-
-
 def pattern(size):
     """That many octets in which a lost, doubled or swapped piece shows."""
-    words = b"".join(struct.pack(">I", number * 2654435761 & 0xFFFFFFFF) for number in range(4099))
+    words = pattern_words()
     return (words * (size // len(words) + 1))[:size]
+
+
+@functools.cache
+def pattern_words():
+    """The octets that a pattern repeats."""
+    return b"".join(struct.pack(">I", number * 2654435761 & 0xFFFFFFFF) for number in range(4099))
+
+
+def checksum(body):
+    """What tells one body from another."""
+    return b"%08x" % zlib.crc32(body)
 
 
 def endpoint(address, port, *_):
@@ -84,8 +46,59 @@ def endpoint(address, port, *_):
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
+def receive(sock):
+    """Some octets; the end of the stream is an error."""
+    data = sock.recv(1 << 16)
+    if not data:
+        raise ConnectionError
+    return data
+
+
+def serve_connection(name, sock, client):
+    """Answers the requests of one HTTP connection until its client ends it."""
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        identity = f"{name} {endpoint(*client)} {endpoint(*sock.getsockname())}\n".encode()
+        data = b""
+        last = False
+        while not last:
+            while b"\r\n\r\n" not in data:
+                data += receive(sock)
+            head, data = data.split(b"\r\n\r\n", 1)
+            request, *lines = head.lower().split(b"\r\n")
+            fields = dict(line.split(b": ", 1) for line in lines)
+            answer = identity
+            if request.startswith(b"post "):
+                size = int(fields[b"content-length"])
+                pieces = [data]
+                left = size - len(data)
+                while left > 0:
+                    pieces.append(receive(sock))
+                    left -= len(pieces[-1])
+                body = b"".join(pieces)
+                body, data = body[:size], body[size:]
+                answer += checksum(body) + b"\n" + pattern(size)
+            sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(answer), answer))
+            last = request.endswith(b" http/1.0") or fields.get(b"connection") == b"close"
+    except (OSError, ValueError, KeyError):
+        # A client may go away, and what is no request has no answer.
+        pass
+    finally:
+        sock.close()
+
+
+def serve_http(name, listener):
+    """Accepts connections for ever; each has a thread of its own, since any of them may stand still."""
+    while True:
+        try:
+            _thread.start_new_thread(serve_connection, (name, *listener.accept()))
+        except OSError:
+            # A client was gone before it was accepted, or there are too many: a little later, then.
+            time.sleep(0.05)
+
+
 def serve_udp(name, port, sock):
-    """Answers datagrams, from the address to which each was sent."""
+    """Answers datagrams for ever, from the address to which each was sent."""
     while True:
         data, ancillary, _, peer = sock.recvmsg(65535, 64)
         info = next(item for _, kind, item in ancillary if kind == socket.IPV6_PKTINFO)
@@ -104,27 +117,26 @@ def serve(namespace):
     with open(f"/run/netns/{namespace}", encoding="ascii") as handle:
         os.setns(handle.fileno(), os.CLONE_NEWNET)
     for port in PORTS:
-        server = Server(namespace, port)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        listener = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("", port))
+        listener.listen(1024)
+        _thread.start_new_thread(serve_http, (namespace, listener))
         sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
         sock.bind(("", port))
-        threading.Thread(target=serve_udp, args=(namespace, port, sock), daemon=True).start()
+        _thread.start_new_thread(serve_udp, (namespace, port, sock))
 
 
-def main():
+def main(ready, *namespaces):
     """Serves until killed."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--ready", type=pathlib.Path, help="file to make when all servers listen")
-    parser.add_argument("namespaces", nargs="+")
-    options = parser.parse_args()
-    for namespace in options.namespaces:
+    for namespace in namespaces:
         serve(namespace)
-    if options.ready:
-        options.ready.touch()
+    with open(ready, "x", encoding="ascii"):
+        pass
     signal.pause()
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])
