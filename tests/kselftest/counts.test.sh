@@ -18,27 +18,27 @@ servers_up A B C
 for row in 'm NAT 10.1.0.100' 'i TUN 10.1.0.101' 'g DR 10.1.0.102'; do
 	read -r method title vip <<<"$row"
 	service -t "$vip:80" rr -- A:"$method":1 B:"$method":1 C:"$method":1
-	check_eq "$title: nothing at first" "$(connections -t "$vip:80")" 'A 0/0 B 0/0 C 0/0'
+	check_eq "$title: a new service has no connections" "$(connections -t "$vip:80")" 'A 0/0 B 0/0 C 0/0'
 	client hold "$title" tcp "$vip" 80 7 >/dev/null
 	check_soon "$title: open connections are active" 'A 3/0 B 2/0 C 2/0' connections -t "$vip:80"
 	client close "$title" B >/dev/null
-	check_soon "$title: closed ones are inactive" 'A 3/0 B 0/2 C 2/0' connections -t "$vip:80"
+	check_soon "$title: closed connections are inactive" 'A 3/0 B 0/2 C 2/0' connections -t "$vip:80"
 	client reset "$title" C >/dev/null
-	check_soon "$title: reset ones are inactive" 'A 3/0 B 0/2 C 0/2' connections -t "$vip:80"
-	check_eq "$title: the others are well" "$(client again "$title")" 'A A A'
-	check_eq "$title: asking again opens none" "$(connections -t "$vip:80")" 'A 3/0 B 0/2 C 0/2'
+	check_soon "$title: reset connections are inactive" 'A 3/0 B 0/2 C 0/2' connections -t "$vip:80"
+	check_eq "$title: the other connections continue" "$(client again "$title")" 'A A A'
+	check_eq "$title: a second request opens no connection" "$(connections -t "$vip:80")" 'A 3/0 B 0/2 C 0/2'
 	client close "$title" >/dev/null
-	check_soon "$title: all are closed" 'A 0/3 B 0/2 C 0/2' connections -t "$vip:80"
-	check_soon "$title: connections in the statistics" '7 3 2 2' scheduled -t "$vip:80"
+	check_soon "$title: all connections become inactive" 'A 0/3 B 0/2 C 0/2' connections -t "$vip:80"
+	check_soon "$title: the statistics count every connection" '7 3 2 2' scheduled -t "$vip:80"
 done
 
 # UDP ends by its time-out only; the last packet counts.
 must lvs --set 900 120 3
 service -u 10.1.0.103:80 rr -- A:m:1 B:i:1 C:g:1
 client hold flows udp 10.1.0.103 80 6 >/dev/null
-check_eq 'UDP is inactive' "$(connections -u 10.1.0.103:80)" 'A 0/2 B 0/2 C 0/2'
-check_soon 'UDP: gone after the time-out' 'A 0/0 B 0/0 C 0/0' connections -u 10.1.0.103:80
-check_soon 'UDP: gone from the counts, not from the statistics' '6 2 2 2' scheduled -u 10.1.0.103:80
+check_eq 'UDP connections are inactive' "$(connections -u 10.1.0.103:80)" 'A 0/2 B 0/2 C 0/2'
+check_soon 'UDP connections leave the counts after the timeout' 'A 0/0 B 0/0 C 0/0' connections -u 10.1.0.103:80
+check_soon 'expired UDP connections stay in the statistics' '6 2 2 2' scheduled -u 10.1.0.103:80
 must lvs --set 900 120 300
 flush
 
@@ -48,19 +48,19 @@ service -u 10.1.0.101:8000 rr -- A:g:1
 client datagrams 10.1.0.100 8000 0 1 100 1400 >/dev/null
 client datagrams 10.1.0.101 8000 500 >/dev/null
 wanted="1 4 4 $((4 * 28 + 1501)) $((4 * 28 + 1501 + 4 * 32))"
-check_soon 'UDP statistics of the service' "$wanted" statistics -u 10.1.0.100:8000
-check_eq 'UDP statistics of the destination' "$(dest_statistics -u 10.1.0.100:8000 A)" "$wanted"
-check_soon 'UDP statistics with DR' '1 1 0 528 0' statistics -u 10.1.0.101:8000
+check_soon 'UDP: the service counts packets and bytes' "$wanted" statistics -u 10.1.0.100:8000
+check_eq 'UDP: the destination counts packets and bytes' "$(dest_statistics -u 10.1.0.100:8000 A)" "$wanted"
+check_soon 'UDP with DR: only incoming packets are counted' '1 1 0 528 0' statistics -u 10.1.0.101:8000
 must lvs -Z -u 10.1.0.100:8000
-check_eq '-Z of a service zeroes it' "$(statistics -u 10.1.0.100:8000)" '0 0 0 0 0'
-check_eq '-Z of a service zeroes its destinations' "$(dest_statistics -u 10.1.0.100:8000 A)" '0 0 0 0 0'
-check_eq '-Z of a service leaves the others' "$(statistics -u 10.1.0.101:8000)" '1 1 0 528 0'
-check_eq '-Z leaves the connections' "$(connections -u 10.1.0.100:8000)" 'A 0/1'
+check_eq '-Z of a service zeroes its statistics' "$(statistics -u 10.1.0.100:8000)" '0 0 0 0 0'
+check_eq '-Z of a service zeroes the statistics of its destinations' "$(dest_statistics -u 10.1.0.100:8000 A)" '0 0 0 0 0'
+check_eq '-Z of a service leaves other services alone' "$(statistics -u 10.1.0.101:8000)" '1 1 0 528 0'
+check_eq '-Z leaves the connection counts alone' "$(connections -u 10.1.0.100:8000)" 'A 0/1'
 client datagrams 10.1.0.100 8000 10 >/dev/null
-check_soon 'statistics go on after -Z' "1 1 1 38 $((38 + 32))" statistics -u 10.1.0.100:8000
+check_soon 'statistics count again after -Z' "1 1 1 38 $((38 + 32))" statistics -u 10.1.0.100:8000
 must lvs -Z
-check_eq '-Z zeroes all: one service' "$(statistics -u 10.1.0.100:8000)" '0 0 0 0 0'
-check_eq '-Z zeroes all: the other' "$(statistics -u 10.1.0.101:8000)" '0 0 0 0 0'
+check_eq '-Z without a service zeroes the first service' "$(statistics -u 10.1.0.100:8000)" '0 0 0 0 0'
+check_eq '-Z without a service zeroes the second service' "$(statistics -u 10.1.0.101:8000)" '0 0 0 0 0'
 flush
 
 # Load from three processes on every CPU. Nothing may be lost or counted twice.
@@ -76,10 +76,10 @@ for n in '' 2 3; do
 	pids+=($!)
 done
 wait "${pids[@]}"
-check_eq 'load: who answered' "$(cat "$work"/bulk* | tr ' ' '\n' | awk -F= '{ sum[$1] += $2 } END { for (n in sum) print n, sum[n] }' | sort | xargs)" \
+check_eq 'load: each server answers its share' "$(cat "$work"/bulk* | tr ' ' '\n' | awk -F= '{ sum[$1] += $2 } END { for (n in sum) print n, sum[n] }' | sort | xargs)" \
 	"A $((2 * each)) B $((2 * each)) C $((2 * each))"
-check_soon 'load: TCP connections are all inactive' "A 0/$each B 0/$each C 0/$each" connections -t 10.1.0.103:8080
-check_eq 'load: UDP connections' "$(connections -u 10.1.0.103:8080)" "A 0/$each B 0/$each C 0/$each"
-check_soon 'load: TCP statistics' "$((3 * each)) $each $each $each" scheduled -t 10.1.0.103:8080
-check_soon 'load: UDP statistics' "$((3 * each)) $each $each $each" scheduled -u 10.1.0.103:8080
+check_soon 'load: all TCP connections become inactive' "A 0/$each B 0/$each C 0/$each" connections -t 10.1.0.103:8080
+check_eq 'load: the destinations count every UDP connection' "$(connections -u 10.1.0.103:8080)" "A 0/$each B 0/$each C 0/$each"
+check_soon 'load: the TCP statistics are exact' "$((3 * each)) $each $each $each" scheduled -t 10.1.0.103:8080
+check_soon 'load: the UDP statistics are exact' "$((3 * each)) $each $each $each" scheduled -u 10.1.0.103:8080
 finish

@@ -51,37 +51,37 @@ reschedule lc
 more
 check_match 'edits under load: every connection is answered' "$(ask load stop x)" 'A=[0-9]+ B=[0-9]+ C=[0-9]+'
 must lvs -E -t 10.1.0.100:80 -s lc
-check_eq 'edits under load: what is left' "$(configuration | sort)" "$(printf '%s\n' \
+check_eq 'edits under load: the configuration is as edited' "$(configuration | sort)" "$(printf '%s\n' \
 	'-A -t 10.1.0.100:80 -s lc' \
 	'-a -t 10.1.0.100:80 -r 10.2.0.11:80 -m -w 7' \
 	'-a -t 10.1.0.100:80 -r 10.3.0.12:80 -i -w 1' | sort)"
 flush
-check_eq 'flushed: nothing is left' "$(configuration)" ''
+check_eq 'a flush removes every service' "$(configuration)" ''
 
 # Weight 0.
 service -t 10.1.0.102:80 rr -- A:m:1 B:m:1
 client hold q tcp 10.1.0.102 80 2 >/dev/null
 must destination -e -t 10.1.0.102:80 A:m:0
-check_eq 'quiesced: no new connections' "$(client get tcp 10.1.0.102 80 3)" 'B B B'
-check_eq 'quiesced: the old go on' "$(client again q)" 'A B'
+check_eq 'a quiesced destination gets no new connections' "$(client get tcp 10.1.0.102 80 3)" 'B B B'
+check_eq 'connections to a quiesced destination continue' "$(client again q)" 'A B'
 must destination -e -t 10.1.0.102:80 A:m:1
-check_eq 'weight restored: new connections' "$(client get tcp 10.1.0.102 80 4 | xargs -n 1 | sort -u | xargs)" 'A B'
+check_eq 'a destination with its weight restored gets new connections' "$(client get tcp 10.1.0.102 80 4 | xargs -n 1 | sort -u | xargs)" 'A B'
 must destination -e -t 10.1.0.102:80 A:m:0
 must destination -e -t 10.1.0.102:80 B:m:0
 for scheduler in rr wrr lc wlc; do
 	must lvs -E -t 10.1.0.102:80 -s $scheduler
-	check_eq "all weights 0: $scheduler refuses" "$(client get tcp 10.1.0.102 80)" refused
+	check_eq "$scheduler refuses new connections when all weights are 0" "$(client get tcp 10.1.0.102 80)" refused
 done
-check_eq 'all weights 0: the old go on' "$(client again q)" 'A B'
+check_eq 'open connections continue when all weights are 0' "$(client again q)" 'A B'
 client close q >/dev/null
 flush
 
 # Nobody at all.
 service -t 10.1.0.103:80 rr --
 service -u 10.1.0.103:80 wlc --
-check_eq 'no destination: TCP is refused' "$(client get tcp 10.1.0.103 80)" refused
-check_eq 'no destination: UDP is refused' "$(client get udp 10.1.0.103 80)" refused
-check_eq 'no destination: the packets open no connection' "$(statistics -t 10.1.0.103:80 | cut -d' ' -f1)" 0
+check_eq 'a service without destinations refuses TCP' "$(client get tcp 10.1.0.103 80)" refused
+check_eq 'a service without destinations refuses UDP' "$(client get udp 10.1.0.103 80)" refused
+check_eq 'a service without destinations counts no connection' "$(statistics -t 10.1.0.103:80 | cut -d' ' -f1)" 0
 flush
 
 # A deleted destination: its connections' packets are dropped; its return takes them back.
@@ -91,10 +91,10 @@ for row in 'tcp -t 10.1.0.103:8000' 'udp -u 10.1.0.103:8000'; do
 	client hold "$protocol" "$protocol" 10.1.0.103 8000 2 >/dev/null
 	must destination -d "$option" "$address" A:m:1
 	client patience 1 >/dev/null
-	check_eq "$protocol: a deleted destination's packets are dropped" "$(client again "$protocol")" 'timeout B'
+	check_eq "$protocol: packets to a deleted destination are dropped" "$(client again "$protocol")" 'timeout B'
 	client patience 10 >/dev/null
-	check_eq "$protocol: a deleted destination gets nothing new" "$(client get "$protocol" 10.1.0.103 8000 2)" 'B B'
-	check_eq "$protocol: the listing has it no more" "$(connections "$option" "$address" | grep -c 'A ')" 0
+	check_eq "$protocol: a deleted destination gets no new connections" "$(client get "$protocol" 10.1.0.103 8000 2)" 'B B'
+	check_eq "$protocol: the listing no longer shows a deleted destination" "$(connections "$option" "$address" | grep -c 'A ')" 0
 	client close "$protocol" A >/dev/null
 	client close "$protocol" B >/dev/null
 done
@@ -102,30 +102,30 @@ service -t 10.1.0.103:8080 rr -- A:m:1 B:m:1
 client hold back tcp 10.1.0.103 8080 4 >/dev/null
 must destination -d -t 10.1.0.103:8080 A:m:1
 must destination -a -t 10.1.0.103:8080 A:m:1
-check_eq 'a destination that returns takes its connections back' "$(client again back)" 'A B A B'
-check_soon 'a destination that returns counts them' 'A 2/0 B 2/0' connections -t 10.1.0.103:8080
+check_eq 'a destination that is added again regains its connections' "$(client again back)" 'A B A B'
+check_soon 'a destination that is added again counts its connections' 'A 2/0 B 2/0' connections -t 10.1.0.103:8080
 client close back A >/dev/null
-check_soon 'a destination that returns counts them down' 'A 0/2 B 2/0' connections -t 10.1.0.103:8080
+check_soon 'a destination that is added again counts closed connections down' 'A 0/2 B 2/0' connections -t 10.1.0.103:8080
 
 # A deleted service and a flush: the same for all its connections; what was not there is refused.
 must lvs -D -t 10.1.0.103:8080
 client patience 1 >/dev/null
-check_eq 'a deleted service: packets are dropped' "$(client again back)" 'timeout timeout'
-check_eq 'a deleted service: new connections are refused' "$(client get tcp 10.1.0.103 8080)" refused
+check_eq 'packets to a deleted service are dropped' "$(client again back)" 'timeout timeout'
+check_eq 'new connections to a deleted service are refused' "$(client get tcp 10.1.0.103 8080)" refused
 client patience 10 >/dev/null
 flush
 service -t 10.1.0.103:80 rr -- C:i:1
-check_eq 'after a flush the director works' "$(client get tcp 10.1.0.103 80 3)" 'C C C'
+check_eq 'the director balances again after a flush' "$(client get tcp 10.1.0.103 80 3)" 'C C C'
 
 # What cannot be done is refused, and changes nothing.
 before=$(configuration)
-check_fails 'a service twice' 'exist' lvs -A -t 10.1.0.103:80 -s rr
-check_fails 'a destination twice' 'exist' destination -a -t 10.1.0.103:80 C:i:5
-check_fails 'edit of an absent service' 'no such|exist|no .*service' lvs -E -t 10.1.0.103:81 -s rr
-check_fails 'delete of an absent service' 'no such|exist|no .*service' lvs -D -t 10.1.0.103:81
-check_fails 'edit of an absent destination' 'no such|exist|no .*destination' destination -e -t 10.1.0.103:80 A:i:5
-check_fails 'delete of an absent destination' 'no such|exist|no .*destination' destination -d -t 10.1.0.103:80 A:i:5
-check_fails 'a destination of an absent service' 'no such|exist|no .*service|not defined' destination -a -t 10.1.0.103:81 A:i:5
-check_fails 'an unknown scheduler' 'scheduler|no such' lvs -A -t 10.1.0.103:81 -s nosuch
+check_fails 'adding a service twice fails' 'exist' lvs -A -t 10.1.0.103:80 -s rr
+check_fails 'adding a destination twice fails' 'exist' destination -a -t 10.1.0.103:80 C:i:5
+check_fails 'editing an absent service fails' 'no such|exist|no .*service' lvs -E -t 10.1.0.103:81 -s rr
+check_fails 'deleting an absent service fails' 'no such|exist|no .*service' lvs -D -t 10.1.0.103:81
+check_fails 'editing an absent destination fails' 'no such|exist|no .*destination' destination -e -t 10.1.0.103:80 A:i:5
+check_fails 'deleting an absent destination fails' 'no such|exist|no .*destination' destination -d -t 10.1.0.103:80 A:i:5
+check_fails 'adding a destination to an absent service fails' 'no such|exist|no .*service|not defined' destination -a -t 10.1.0.103:81 A:i:5
+check_fails 'an unknown scheduler fails' 'scheduler|no such' lvs -A -t 10.1.0.103:81 -s nosuch
 check_eq 'refused commands change nothing' "$(configuration)" "$before"
 finish

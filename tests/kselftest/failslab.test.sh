@@ -52,22 +52,22 @@ held() {
 unload_all "$IPVS_MODULE"
 must ip netns add director
 must ip -n director link set lo up
-fails 'loading and unloading the director' module "$(module_path "$IPVS_MODULE")" "$samples"
+fails 'loading and unloading the director survives failed allocations' module "$(module_path "$IPVS_MODULE")" "$samples"
 must module_load "$IPVS_MODULE"
 # One or two are the scheduler's, so all are tried.
-fails 'loading and unloading a scheduler' module "$(module_path "${IPVS_MODULE}_rr")" 1000
+fails 'loading and unloading a scheduler survives failed allocations' module "$(module_path "${IPVS_MODULE}_rr")" 1000
 for module in "$(dirname "$(module_path "$IPVS_MODULE")")/${IPVS_MODULE}"_*.ko*; do
 	module=$(basename "$module")
 	must module_load "${module%%.ko*}"
 done
-fails 'every command, with every scheduler' commands
-check_soon 'no scheduler is held any more' 0 held
-fails 'the first service of a namespace' first
-check_soon 'nor after the namespaces have gone' 0 held
-fails 'files' files
-fails 'new namespaces' namespaces $((samples * 3))
+fails 'every command with every scheduler survives failed allocations' commands
+check_soon 'failed commands hold no scheduler' 0 held
+fails 'the first service of a namespace survives failed allocations' first
+check_soon 'deleted namespaces with a service hold no scheduler' 0 held
+fails 'reading and writing the files in /proc survives failed allocations' files
+fails 'creating namespaces survives failed allocations' namespaces $((samples * 3))
 must ip netns del director
-check_soon 'nor after all namespaces have gone' 0 held
+check_soon 'deleted namespaces hold no scheduler' 0 held
 
 # --- in the packet path -----------------------------------------------------------------------------------------
 
@@ -103,11 +103,11 @@ starved Y 50
 echo 0 >$cache/failslab
 after=$(refused)
 check "connections that find no memory are counted as refused ($before, $after)" test "$after" -gt "$before"
-check 'TCP is served after it' wait_for 10 served tcp
-check 'UDP is served after it' wait_for 10 served udp
+check 'TCP is served after connection allocations failed' wait_for 10 served tcp
+check 'UDP is served after connection allocations failed' wait_for 10 served udp
 starved N 5
-check 'TCP is served when any allocation had failed' wait_for 10 served tcp
-check 'UDP is served when any allocation had failed' wait_for 10 served udp
+check 'TCP is served after allocations of all kinds failed' wait_for 10 served tcp
+check 'UDP is served after allocations of all kinds failed' wait_for 10 served udp
 flush
 topology_down
 check 'the module can be unloaded' unload_all "$IPVS_MODULE"

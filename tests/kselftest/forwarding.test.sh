@@ -78,14 +78,14 @@ paths() {
 			}
 		}
 	END
-	check_eq "$title reaches the server by" "$(client seen udp 10.1.0.100 8000)" "$address:8000"
+	check_eq "$title reaches the server at the expected address" "$(client seen udp 10.1.0.100 8000)" "$address:8000"
 	local answers
 	answers=$(on director nft list counter ip watch answers | awk '$1 == "packets" { print $2 }')
 	if [ "$method" = m ]; then
-		check_soon "$title packets both ways are counted" '1 1 1 31 63' statistics -u 10.1.0.100:8000
+		check_soon "$title packets are counted both ways" '1 1 1 31 63' statistics -u 10.1.0.100:8000
 		check_eq "$title answers pass the director" "$answers" 1
 	else
-		check_soon "$title packets one way are counted" '1 1 0 31 0' statistics -u 10.1.0.100:8000
+		check_soon "$title packets are counted one way" '1 1 0 31 0' statistics -u 10.1.0.100:8000
 		check_eq "$title answers bypass the director" "$answers" 0
 	fi
 	must on director nft delete table ip watch
@@ -122,10 +122,10 @@ offloads on
 
 # Different methods within one service.
 service -t 10.1.0.100:8000 rr -- A:m:1 B:i:1 C:g:1
-check_eq 'mixed methods take turns' "$(client get tcp 10.1.0.100 8000 6)" 'A B C A B C'
-check_eq 'mixed methods: NAT' "$(client seen tcp 10.1.0.100 8000)" 10.2.0.11:8000
-check_eq 'mixed methods: TUN' "$(client seen tcp 10.1.0.100 8000)" 10.1.0.100:8000
-check_eq 'mixed methods: DR' "$(client seen tcp 10.1.0.100 8000)" 10.1.0.100:8000
+check_eq 'rr alternates between servers of all three methods' "$(client get tcp 10.1.0.100 8000 6)" 'A B C A B C'
+check_eq 'with mixed methods, the NAT server is reached at its own address' "$(client seen tcp 10.1.0.100 8000)" 10.2.0.11:8000
+check_eq 'with mixed methods, the TUN server is reached at the virtual address' "$(client seen tcp 10.1.0.100 8000)" 10.1.0.100:8000
+check_eq 'with mixed methods, the DR server is reached at the virtual address' "$(client seen tcp 10.1.0.100 8000)" 10.1.0.100:8000
 flush
 
 # One source port of a client, to several services at once and to one again and again.
@@ -133,13 +133,13 @@ service -t 10.1.0.100:8000 rr -- A:m:1
 service -t 10.1.0.101:8000 rr -- B:m:1
 service -t 10.1.0.102:8000 rr -- B:g:1
 service -t 10.1.0.103:8000 rr -- B:i:1
-check_eq 'one source port to four services' \
+check_eq 'one source port can reach four services' \
 	"$(client share s tcp 8000 10.1.0.100 10.1.0.101 10.1.0.102 10.1.0.103)" 'A B B B'
-check_eq 'and they stay apart' "$(client again s)" 'A B B B'
-check_eq 'a source port used again after a reset: NAT' "$(client reuse reset 10.1.0.100 8000 3)" 'A A A'
-check_eq 'a source port used again after a reset: DR' "$(client reuse reset 10.1.0.102 8000 3)" 'B B B'
-check_eq 'a source port used again after the end: NAT' "$(client reuse close 10.1.0.100 8000 3)" 'A A A'
-check_eq 'a source port used again after the end: TUN' "$(client reuse close 10.1.0.103 8000 3)" 'B B B'
+check_eq 'four connections from one source port stay separate' "$(client again s)" 'A B B B'
+check_eq 'NAT serves a source port that is reused after a reset' "$(client reuse reset 10.1.0.100 8000 3)" 'A A A'
+check_eq 'DR serves a source port that is reused after a reset' "$(client reuse reset 10.1.0.102 8000 3)" 'B B B'
+check_eq 'NAT serves a source port that is reused after a close' "$(client reuse close 10.1.0.100 8000 3)" 'A A A'
+check_eq 'TUN serves a source port that is reused after a close' "$(client reuse close 10.1.0.103 8000 3)" 'B B B'
 client close s >/dev/null
 flush
 
@@ -155,27 +155,27 @@ must on director nft -f - <<-'END'
 	}
 END
 client patience 0.5 >/dev/null
-check_eq 'what INPUT drops is not balanced' "$(client get tcp 10.1.0.101 8080)" timeout
-check_eq 'what INPUT drops is no connection' "$(connections -t 10.1.0.101:8080)" 'A 1/0 B 1/0'
+check_eq 'a packet that INPUT drops is not balanced' "$(client get tcp 10.1.0.101 8080)" timeout
+check_eq 'a packet that INPUT drops creates no connection' "$(connections -t 10.1.0.101:8080)" 'A 1/0 B 1/0'
 client patience 10 >/dev/null
 client from 10.0.0.2 >/dev/null
-check_eq 'what INPUT accepts is' "$(client get tcp 10.1.0.101 8080 2)" 'A B'
+check_eq 'a packet that INPUT accepts is balanced' "$(client get tcp 10.1.0.101 8080 2)" 'A B'
 client from 10.0.0.1 >/dev/null
-check_eq 'INPUT and what runs already' "$(client again f)" 'A B'
+check_eq 'open connections continue after INPUT changes' "$(client again f)" 'A B'
 must on director nft delete table ip wall
 client close f >/dev/null
 flush
 
 # NAT to other ports, more than one on the same server.
 service -t 10.1.0.102:8081 rr -- A:m:1:80 B:m:1:8000 A:m:1:8080
-check_eq 'NAT to another port' "$(client seen tcp 10.1.0.102 8081)" 10.2.0.11:80
-check_eq 'NAT to a second port' "$(client seen tcp 10.1.0.102 8081)" 10.2.0.12:8000
-check_eq 'NAT to a second port of the first server' "$(client seen tcp 10.1.0.102 8081)" 10.2.0.11:8080
-check_eq 'NAT to another port carries bodies' "$(client body 10.1.0.102 8081 100001)" A
+check_eq 'NAT translates to another port' "$(client seen tcp 10.1.0.102 8081)" 10.2.0.11:80
+check_eq 'NAT translates to a different port on each server' "$(client seen tcp 10.1.0.102 8081)" 10.2.0.12:8000
+check_eq 'NAT translates to a second port of the first server' "$(client seen tcp 10.1.0.102 8081)" 10.2.0.11:8080
+check_eq 'NAT to another port carries large bodies' "$(client body 10.1.0.102 8081 100001)" A
 service -u 10.1.0.102:53 rr -- C:m:1:80
-check_eq 'NAT to another UDP port' "$(client seen udp 10.1.0.102 53)" 10.2.0.13:80
-check_eq 'NAT to another UDP port: datagrams' "$(client datagrams 10.1.0.102 53 0-8)" C=9
-check_eq 'NAT to another UDP port: no checksum' "$(client unchecked 10.1.0.102 53 0-8)" C=9
+check_eq 'NAT translates to another UDP port' "$(client seen udp 10.1.0.102 53)" 10.2.0.13:80
+check_eq 'NAT to another UDP port carries datagrams' "$(client datagrams 10.1.0.102 53 0-8)" C=9
+check_eq 'NAT to another UDP port carries datagrams without checksums' "$(client unchecked 10.1.0.102 53 0-8)" C=9
 flush
 
 # All ports. The kernel's own director wants persistence for that, which picks one server for each client.
@@ -187,10 +187,10 @@ else
 	turns='A B A'
 fi
 service -t 10.1.0.103:8080 rr -- C:m:1
-check_eq 'all ports: the servers' "$(for port in 80 8000 80; do client get tcp 10.1.0.103 $port; done | xargs)" "$turns"
-check_match 'all ports: the port stays' "$(client seen tcp 10.1.0.103 8000)" '10\.2\.0\.1[12]:8000'
-check_eq 'all ports: a service on the port goes first' "$(client get tcp 10.1.0.103 8080 2)" 'C C'
-check_eq 'all ports: no UDP service there' "$(client patience 1 >/dev/null; client get udp 10.1.0.103 80)" refused
+check_eq 'a service on all ports balances every port' "$(for port in 80 8000 80; do client get tcp 10.1.0.103 $port; done | xargs)" "$turns"
+check_match 'a service on all ports keeps the port' "$(client seen tcp 10.1.0.103 8000)" '10\.2\.0\.1[12]:8000'
+check_eq 'a service on one port takes precedence over one on all ports' "$(client get tcp 10.1.0.103 8080 2)" 'C C'
+check_eq 'a TCP service on all ports refuses UDP' "$(client patience 1 >/dev/null; client get udp 10.1.0.103 80)" refused
 client patience 10 >/dev/null
 flush
 
@@ -206,7 +206,7 @@ END
 for row in 'm NAT' 'i TUN' 'g DR'; do
 	read -r method title <<<"$row"
 	service -f 1 rr -- A:"$method":1 B:"$method":1 C:"$method":1
-	check_eq "firewall mark, $title: ports and protocols share the turns" "$(
+	check_eq "firewall mark, $title: ports and protocols share one rotation" "$(
 		client get tcp 10.4.0.1 80
 		client get udp 10.4.0.1 80
 		client get tcp 10.4.0.1 8000
@@ -215,9 +215,9 @@ for row in 'm NAT' 'i TUN' 'g DR'; do
 	)" $'A\nB\nC\nA\nB'
 	address=10.4.0.1
 	[ "$method" != m ] || address=10.2.0.13
-	check_eq "firewall mark, $title: the port stays" "$(client seen tcp 10.4.0.1 8000)" $address:8000
-	check_eq "firewall mark, $title: bodies" "$(client body 10.4.0.1 80 100001)" A
-	check_eq "firewall mark, $title: datagrams" "$(client datagrams 10.4.0.1 8000 0-16)" B=17
+	check_eq "firewall mark, $title: the port is kept" "$(client seen tcp 10.4.0.1 8000)" $address:8000
+	check_eq "firewall mark, $title: large bodies arrive" "$(client body 10.4.0.1 80 100001)" A
+	check_eq "firewall mark, $title: datagrams arrive" "$(client datagrams 10.4.0.1 8000 0-16)" B=17
 	flush
 done
 finish

@@ -38,7 +38,7 @@ done
 
 # Flows that hostile packets may be taken for.
 for vip in 10.1.0.100 fd00:0:0:1::100; do
-	check_eq "$vip: flows" "$(ask other hold known tcp $vip 80 2) $(ask other hold known udp $vip 80 2)" 'A A A A'
+	check_eq "$vip: connections open before the hostile packets" "$(ask other hold known tcp $vip 80 2) $(ask other hold known udp $vip 80 2)" 'A A A A'
 done
 
 loads=0
@@ -64,18 +64,18 @@ progress() {
 	done
 }
 check 'good traffic flows' wait_for 20 progress 5
-check_match "$count malformed packets, seed $seed" "$(python3 "$here/hostile.py" "$seed" "$count")" '[0-9]+ [0-9]+'
+check_match "$count malformed packets (seed $seed) are sent" "$(python3 "$here/hostile.py" "$seed" "$count")" '[0-9]+ [0-9]+'
 check 'good traffic still flows' wait_for 20 progress 20
 for row in "${rows[@]}"; do
 	read -r method title _ good <<<"$row"
 	for vip in "$good" "$(six "$good")"; do
 		for protocol in tcp udp; do
-			check_match "$title, $vip, $protocol: nothing is lost" "$(client stop "$protocol$vip")" 'A=[0-9]+'
+			check_match "$title, $vip, $protocol: no good connection is lost" "$(client stop "$protocol$vip")" 'A=[0-9]+'
 		done
 	done
 done
 for vip in 10.1.0.100 fd00:0:0:1::100; do
-	check_eq "$vip serves as before" "$(client get tcp "$vip" 80 2) $(client get udp "$vip" 80 2)" 'A A A A'
-	check_eq "$vip: bodies" "$(client body "$vip" 80 100001)" A
+	check_eq "$vip serves after the hostile packets" "$(client get tcp "$vip" 80 2) $(client get udp "$vip" 80 2)" 'A A A A'
+	check_eq "$vip carries large bodies after the hostile packets" "$(client body "$vip" 80 100001)" A
 done
 finish

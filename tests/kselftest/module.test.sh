@@ -56,20 +56,20 @@ unload_all "$IPVS_MODULE"
 
 # --- alone, by its path ---------------------------------------------------------------------------------------
 
-check_no_trace 'nothing is there before' "$IPVS_MODULE"
+check_no_trace 'no trace of the module exists before the test' "$IPVS_MODULE"
 path=$(module_path "$IPVS_MODULE")
 if [ "$IPVS_MODULE" = ip_vs ]; then
 	must modprobe ip_vs
 else
 	# What it stands on is the kernel's.
 	for dependency in $(modinfo -F depends "$path" | tr ',' ' '); do must modprobe "$dependency"; done
-	check "insmod ${path##*/} alone" insmod "$path"
-	check_eq 'it needs no scheduler' "$(lsmod | grep -c "^${IPVS_MODULE}_")" 0
+	check "insmod loads ${path##*/} alone" insmod "$path"
+	check_eq 'the director loads without a scheduler' "$(lsmod | grep -c "^${IPVS_MODULE}_")" 0
 fi
-check 'the table is there' test -e /proc/net/ip_vs
-check_fails 'a second time is refused' 'exist' insmod "$path"
-check 'rmmod' rmmod "$IPVS_MODULE"
-check_no_trace 'rmmod leaves nothing' "$IPVS_MODULE"
+check 'loading creates /proc/net/ip_vs' test -e /proc/net/ip_vs
+check_fails 'loading the module twice is refused' 'exist' insmod "$path"
+check 'rmmod unloads the module' rmmod "$IPVS_MODULE"
+check_no_trace 'rmmod leaves no trace' "$IPVS_MODULE"
 
 # --- schedulers ----------------------------------------------------------------------------------------------
 
@@ -79,22 +79,22 @@ client_up client
 servers_up A B C
 for scheduler in "${schedulers[@]}"; do
 	name=${IPVS_MODULE}_$scheduler
-	check "$scheduler is not loaded before" eval "! loaded $name"
+	check "$scheduler is not loaded before it is named" eval "! loaded $name"
 	service -t 10.1.0.100:80 "$scheduler" -- A:m:1 B:m:1
 	check "naming $scheduler loads it" loaded "$name"
-	check_fails "$scheduler in use cannot be unloaded" 'in use' rmmod "$name"
-	check_eq "$scheduler works after that" "$(client get tcp 10.1.0.100 80 2 | xargs -n 1 | sort | xargs | grep -Ec '^[AB] [AB]$')" 1
-	check_fails 'the director in use cannot be unloaded' 'in use' rmmod "$IPVS_MODULE"
+	check_fails "$scheduler cannot be unloaded while a service uses it" 'in use' rmmod "$name"
+	check_eq "$scheduler balances after a refused unload" "$(client get tcp 10.1.0.100 80 2 | xargs -n 1 | sort | xargs | grep -Ec '^[AB] [AB]$')" 1
+	check_fails 'the director cannot be unloaded while a scheduler uses it' 'in use' rmmod "$IPVS_MODULE"
 	must lvs -D -t 10.1.0.100:80
-	check "$scheduler out of use can be unloaded" rmmod "$name"
+	check "$scheduler can be unloaded once no service uses it" rmmod "$name"
 	check "$scheduler is gone" eval "! loaded $name"
 done
 service -t 10.1.0.100:80 wlc -- A:m:1
 must lvs -E -t 10.1.0.100:80 -s rr
-check 'an exchanged scheduler can be unloaded' rmmod "${IPVS_MODULE}_wlc"
-check_fails 'the one instead cannot' 'in use' rmmod "${IPVS_MODULE}_rr"
-check_fails 'a scheduler that does not exist' 'scheduler|no such|not found' lvs -A -t 10.1.0.101:80 -s nosuch
-check_eq 'it adds no service' "$(configuration | grep -c 101)" 0
+check 'a scheduler can be unloaded after its service switches to another' rmmod "${IPVS_MODULE}_wlc"
+check_fails 'the scheduler that the service switched to cannot be unloaded' 'in use' rmmod "${IPVS_MODULE}_rr"
+check_fails 'a service with an unknown scheduler is refused' 'scheduler|no such|not found' lvs -A -t 10.1.0.101:80 -s nosuch
+check_eq 'a refused service is not added' "$(configuration | grep -c 101)" 0
 flush
 
 # --- again and again under traffic --------------------------------------------------------------------------
@@ -124,13 +124,13 @@ for ((n = 0; n < rounds; n++)); do
 	rmmod "${IPVS_MODULE}_rr" "${IPVS_MODULE}_wlc" "$IPVS_MODULE" || break
 	done_rounds=$((done_rounds + 1))
 done
-check_eq "unloaded under traffic $rounds times" $done_rounds $rounds
-check_eq "and balanced each time" $answered $rounds
-check_match 'the traffic was balanced meanwhile' "$(ask load stop x)" '.*A=[0-9]+.*B=[0-9]+.*C=[0-9]+.*'
-check_match 'so was UDP' "$(ask flows stop x)" '.*A=[0-9]+.*B=[0-9]+.*C=[0-9]+.*'
+check_eq "the module unloads under traffic $rounds times" $done_rounds $rounds
+check_eq "the module balances after each of $rounds loads" $answered $rounds
+check_match 'TCP traffic reached all servers between the unloads' "$(ask load stop x)" '.*A=[0-9]+.*B=[0-9]+.*C=[0-9]+.*'
+check_match 'UDP traffic reached all servers between the unloads' "$(ask flows stop x)" '.*A=[0-9]+.*B=[0-9]+.*C=[0-9]+.*'
 client close x >/dev/null
-check_no_trace 'unloading under traffic leaves nothing' "$IPVS_MODULE"
-check_eq 'the hosts work without a director' "$(client get tcp 10.1.0.11 80)" A
+check_no_trace 'unloading under traffic leaves no trace' "$IPVS_MODULE"
+check_eq 'the hosts reach each other without a director' "$(client get tcp 10.1.0.11 80)" A
 
 # --- beside the other director --------------------------------------------------------------------------------
 
@@ -140,33 +140,33 @@ beside() {
 	local IPVS_MODULE=$1 LVSADM=$2
 	must module_load "$holder"
 	service -t 10.1.0.102:80 rr -- A:m:1 B:g:1
-	check_eq "$holder works" "$(client get tcp 10.1.0.102 80 2)" 'A B'
+	check_eq "$holder balances" "$(client get tcp 10.1.0.102 80 2)" 'A B'
 	client hold "$holder" tcp 10.1.0.102 80 2 >/dev/null
 	before=$(configuration)
 	lines=$(log_lines)
 	# The module says EEXIST; kernels since 7.1 keep that for themselves and pass EBUSY on.
-	check_fails "$newcomer beside $holder is refused" 'File exists|resource busy' modprobe "$newcomer"
+	check_fails "loading $newcomer beside $holder is refused" 'File exists|resource busy' modprobe "$newcomer"
 	lines=$(dmesg | tail -n +$((lines + 1)) | grep -c "$newcomer")
-	check_eq "$newcomer says why in one line" "$lines" 1
-	check "$newcomer is not there" eval "! loaded $newcomer"
-	check_eq "$newcomer leaves no cache" "$(grep -c "^$newcomer" /proc/slabinfo)" 0
+	check_eq "$newcomer logs the reason in one line" "$lines" 1
+	check "$newcomer is not loaded" eval "! loaded $newcomer"
+	check_eq "$newcomer leaves no slab cache" "$(grep -c "^$newcomer" /proc/slabinfo)" 0
 	check_eq "$holder keeps its table" "$(configuration)" "$before"
 	check_eq "$holder keeps its connections" "$(client again "$holder")" 'A B'
-	check_eq "$holder takes new ones" "$(client get tcp 10.1.0.102 80 2)" 'A B'
-	check 'the table is there' on director test -e /proc/net/ip_vs
+	check_eq "$holder takes new connections" "$(client get tcp 10.1.0.102 80 2)" 'A B'
+	check 'the table of the first director stays' on director test -e /proc/net/ip_vs
 	client close "$holder" >/dev/null
 	flush
 	unload_all "$holder"
-	check_no_trace "nothing of $holder stays" "$holder"
+	check_no_trace "unloading $holder leaves no trace" "$holder"
 }
 
 if modinfo "$OTHER_MODULE" >/dev/null 2>&1; then
 	beside "$OTHER_MODULE" "$OTHER_ADM" "$IPVS_MODULE"
 	beside "$IPVS_MODULE" "$LVSADM" "$OTHER_MODULE"
 elif [ "$IPVS_MODULE" = ip_vs ]; then
-	skip 'beside the other director' "there is no $OTHER_MODULE here"
+	skip 'loading one director beside the other is refused' "there is no $OTHER_MODULE here"
 else
-	report 1 "the kernel's own director is there to compare with"
+	report 1 "the kernel's own director is available for comparison"
 fi
-check_no_trace 'nothing is there after' "$IPVS_MODULE"
+check_no_trace 'no trace of the module exists after the test' "$IPVS_MODULE"
 finish

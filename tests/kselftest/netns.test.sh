@@ -52,20 +52,20 @@ client_up other other 10.0.9.1
 
 check_eq 'a namespace made after loading has an empty table' "$(on second cat /proc/net/ip_vs | wc -l)" 3
 service -t 10.1.0.100:80 rr -- A:m:1
-check_eq 'a service is not seen elsewhere' "$(DIRECTOR=second configuration)" ''
-check_eq 'the other namespace does not serve it' "$(ask other get tcp 10.1.0.100 80)" refused
+check_eq 'a service is invisible in other namespaces' "$(DIRECTOR=second configuration)" ''
+check_eq 'another namespace does not serve it' "$(ask other get tcp 10.1.0.100 80)" refused
 DIRECTOR=second service -t 10.1.0.100:80 wlc -- B:m:1 C:m:1
-check_eq 'the first serves by its table' "$(client get tcp 10.1.0.100 80 3)" 'A A A'
-check_eq 'the second serves by its own' "$(ask other hold h tcp 10.1.0.100 80 4)" 'B C B C'
-check_eq 'the first counts its own' "$(connections -t 10.1.0.100:80 | cut -d/ -f1)" 'A 0'
-check_eq 'the second counts its own' "$(DIRECTOR=second connections -t 10.1.0.100:80)" 'B 2/0 C 2/0'
-check_eq '/proc/net/ip_vs of the first' "$(on director grep -c 0A02000B:0050 /proc/net/ip_vs)" 1
-check_eq '/proc/net/ip_vs of the second' "$(on second grep -c '0A02000[CD]:0050' /proc/net/ip_vs)" 2
+check_eq 'the first namespace serves from its own table' "$(client get tcp 10.1.0.100 80 3)" 'A A A'
+check_eq 'the second namespace serves from its own table' "$(ask other hold h tcp 10.1.0.100 80 4)" 'B C B C'
+check_eq 'the first namespace counts its own connections' "$(connections -t 10.1.0.100:80 | cut -d/ -f1)" 'A 0'
+check_eq 'the second namespace counts its own connections' "$(DIRECTOR=second connections -t 10.1.0.100:80)" 'B 2/0 C 2/0'
+check_eq '/proc/net/ip_vs lists the servers of the first namespace' "$(on director grep -c 0A02000B:0050 /proc/net/ip_vs)" 1
+check_eq '/proc/net/ip_vs lists the servers of the second namespace' "$(on second grep -c '0A02000[CD]:0050' /proc/net/ip_vs)" 2
 must lvs --set 100 50 25
-check_match 'time-outs are each one'"'"'s own' "$(DIRECTOR=second lvs -L --timeout | xargs)" '.*900 120 300'
+check_match 'each namespace has its own timeouts' "$(DIRECTOR=second lvs -L --timeout | xargs)" '.*900 120 300'
 must lvs -C
-check_eq 'a flush leaves the other namespace' "$(DIRECTOR=second configuration | wc -l)" 3
-check_eq 'and its connections' "$(ask other again h)" 'B C B C'
+check_eq 'a flush leaves the services of the other namespace' "$(DIRECTOR=second configuration | wc -l)" 3
+check_eq 'a flush leaves the connections of the other namespace' "$(ask other again h)" 'B C B C'
 ask other close h >/dev/null
 
 # A namespace that goes while it balances, with services, open connections and traffic; several times.
@@ -84,21 +84,21 @@ for n in 1 2 3 4; do
 	wait_for 10 busy && good=$((good + 1))
 done
 must ip netns del second
-check_eq 'namespaces that balance can be deleted' $good 4
+check_eq 'namespaces can be deleted under traffic' $good 4
 ask other stop x >/dev/null
 ask other stop y >/dev/null
-check_eq 'the first goes on meanwhile' "$(client get tcp 10.1.0.100 80 3)" 'A A A'
+check_eq 'the first namespace serves while others are deleted' "$(client get tcp 10.1.0.100 80 3)" 'A A A'
 flush
 for scheduler in rr wrr wlc; do
 	# Namespaces are taken down in the background; then nothing holds the schedulers any more.
-	check "nothing is left that holds $scheduler" wait_for 10 rmmod "${IPVS_MODULE}_$scheduler"
+	check "no deleted namespace holds $scheduler" wait_for 10 rmmod "${IPVS_MODULE}_$scheduler"
 done
 
-check 'nothing is left that holds the director' wait_for 10 rmmod "$IPVS_MODULE"
+check 'no deleted namespace holds the director' wait_for 10 rmmod "$IPVS_MODULE"
 
 # Namespaces that were there before the module.
 must module_load "$IPVS_MODULE"
 service -t 10.1.0.100:80 rr -- C:m:1
-check_eq 'a namespace from before loading is served' "$(client get tcp 10.1.0.100 80 2)" 'C C'
-check_eq 'the first namespace has nothing of it' "$(wc -l </proc/net/ip_vs)" 3
+check_eq 'a namespace that is older than the module is served' "$(client get tcp 10.1.0.100 80 2)" 'C C'
+check_eq 'the initial namespace has an empty table' "$(wc -l </proc/net/ip_vs)" 3
 finish

@@ -154,32 +154,32 @@ old_services
 flood_services
 for row in "${old[@]}"; do
 	read -r title address _ <<<"$row"
-	check_eq "$title: older connections" "$(ask keeper hold "$title" tcp "$address" 80 6)" 'A B C A B C'
+	check_eq "$title: connections open before the flood" "$(ask keeper hold "$title" tcp "$address" 80 6)" 'A B C A B C'
 done
-check_eq 'the table at first' "$(table_size)" $least_size
+check_eq 'the table starts at its smallest size' "$(table_size)" $least_size
 keep &
 keeper=$!
 # Segments of a few more connections.
-check_eq 'TCP connections' "$(client segments s $flooded 10 $segment_flows)" started
+check_eq 'the client opens TCP connections of segments' "$(client segments s $flooded 10 $segment_flows)" started
 
 # Every processor goes through the same flows.
 flood $flows 'src_min 10.9.0.1' 'src_max 10.9.0.1' "udp_src_max $((1000 + flows))"
 must flood_start
 packets=$(sent)
-check_eq 'every processor sends a datagram of each flow' "$packets" $((flows * cpus))
-check_soon 'each flow is one connection, each datagram passes' "$flows $packets" datagrams
-adds_up 'the connections of the destinations'
-check_eq 'all are there' "$(inactive)" $flows
-check_soon 'the table has grown' "$(fitting $((flows + segment_flows + 18)))" table_size
+check_eq 'every processor sends one datagram of each flow' "$packets" $((flows * cpus))
+check_soon 'each flow creates one connection and every datagram passes' "$flows $packets" datagrams
+adds_up 'the connections of the destinations add up'
+check_eq 'every connection is in the table' "$(inactive)" $flows
+check_soon 'the table grows' "$(fitting $((flows + segment_flows + 18)))" table_size
 
 # The next packet of each gives it a shorter time.
 must lvs --set 0 0 $short
 flood $flows 'src_min 10.9.0.1' 'src_max 10.9.0.1' "udp_src_max $((1000 + flows))"
 must flood_start
 packets=$((packets + $(sent)))
-check_soon 'known flows are no new connections' "$flows $packets" datagrams
-check_soon 'all are gone' 'A 0/0 B 0/0 C 0/0' connections -u $flooded:9
-check_soon 'the table has shrunk' $least_size table_size
+check_soon 'known flows create no connections' "$flows $packets" datagrams
+check_soon 'all connections expire' 'A 0/0 B 0/0 C 0/0' connections -u $flooded:9
+check_soon 'the table shrinks' $least_size table_size
 
 # --- another: they come while others go ------------------------------------------------------------------------
 
@@ -188,14 +188,14 @@ flood $flows 'src_min 10.9.1.%' 'src_max 10.9.1.%' "udp_src_max $((1000 + flows)
 must flood_start
 note "after the flood: $(inactive) connections, a table of $(table_size)"
 packets=$((packets + $(sent)))
-check_soon 'short ones: each flow is one connection, each datagram passes' "$(((1 + cpus) * flows)) $packets" datagrams
-adds_up 'short ones: the connections of the destinations'
-check_soon 'short ones: all are gone' 'A 0/0 B 0/0 C 0/0' connections -u $flooded:9
-check_soon 'short ones: the table has shrunk' $least_size table_size
+check_soon 'short timeouts: each flow creates one connection and every datagram passes' "$(((1 + cpus) * flows)) $packets" datagrams
+adds_up 'short timeouts: the connections of the destinations add up'
+check_soon 'short timeouts: all connections expire' 'A 0/0 B 0/0 C 0/0' connections -u $flooded:9
+check_soon 'short timeouts: the table shrinks' $least_size table_size
 
 packets=$(client stop s)
 note "segments: $packets"
-check_soon 'no segment has missed its connection' "$segment_flows ${packets#sent=}" segments
+check_soon 'every segment finds its connection' "$segment_flows ${packets#sent=}" segments
 
 # --- services that go and come, and the module's end -----------------------------------------------------------
 
@@ -212,17 +212,17 @@ while [ $rounds -lt 4 ] || [ $SECONDS -lt $end ]; do
 	rounds=$((rounds + 1))
 done
 note "services went and came $rounds times"
-check_eq 'services go and come' $good $rounds
+check_eq 'connections are scheduled after each flush and restore' $good $rounds
 asked_again() { [ "$(kept)" -gt $((before + 6)) ]; }
-check 'older connections are still asked' wait_for 10 asked_again
+check 'older connections are still in use under the flood' wait_for 10 asked_again
 touch "$work/stop"
 wait $keeper
 note "older connections were asked $(kept) times"
-check_eq 'and never noticed anything' "$(sort -u "$work/kept")" 'A B C A B C'
+check_eq 'older connections never change their server' "$(sort -u "$work/kept")" 'A B C A B C'
 
 flush
-check 'the module is unloaded under traffic' rmmod "${IPVS_MODULE}_rr" "$IPVS_MODULE"
-check 'the flood goes on' flooding
+check 'the module unloads under traffic' rmmod "${IPVS_MODULE}_rr" "$IPVS_MODULE"
+check 'the flood continues without the module' flooding
 flood_stop
-check_eq 'nothing of it stays' "$(grep -c "^$IPVS_MODULE" /proc/slabinfo; lsmod | grep -c "^$IPVS_MODULE")" $'0\n0'
+check_eq 'the unloaded module leaves no trace' "$(grep -c "^$IPVS_MODULE" /proc/slabinfo; lsmod | grep -c "^$IPVS_MODULE")" $'0\n0'
 finish

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The time-outs: shown and set by --set, bounds, and connections that go when their time has come and not before:
-# UDP, TCP without traffic, TCP closed by one side, TCP reset.
+# Timeouts: --set shows and sets them within bounds, and connections expire on time and not before: UDP, idle TCP,
+# TCP closed by one side, TCP reset.
 # timeout: 150
 # kernel: stock, since it tests lengths of time; stress lets connections expire on the debug kernel
 
@@ -17,15 +17,15 @@ servers_up A B C
 timeouts() {
 	lvs -L --timeout | grep -Eo '[0-9]+' | xargs
 }
-check_eq 'the defaults' "$(timeouts)" '900 120 300'
+check_eq 'the default timeouts are 900, 120 and 300 s' "$(timeouts)" '900 120 300'
 must lvs --set 60 30 20
-check_eq 'all set' "$(timeouts)" '60 30 20'
+check_eq '--set changes all three timeouts' "$(timeouts)" '60 30 20'
 must lvs --set 0 0 40
-check_eq '0 leaves a time-out as it is' "$(timeouts)" '60 30 40'
-check_fails 'a time-out out of range' '.' lvs --set 10 10 99999999999
-check_fails 'a negative time-out' '.' lvs --set -1 10 10
-check_fails 'no number' '.' lvs --set ten 10 10
-check_eq 'refused ones change nothing' "$(timeouts)" '60 30 40'
+check_eq '0 leaves a timeout unchanged' "$(timeouts)" '60 30 40'
+check_fails 'a timeout out of range is refused' '.' lvs --set 10 10 99999999999
+check_fails 'a negative timeout is refused' '.' lvs --set -1 10 10
+check_fails 'a timeout that is no number is refused' '.' lvs --set ten 10 10
+check_eq 'refused timeouts change nothing' "$(timeouts)" '60 30 40'
 
 now() {
 	local up
@@ -38,7 +38,7 @@ expires() {
 	local took
 	if ! wait_for 30 eval "[ \"\$(connections $2 $3)\" = '$4' ]"; then
 		note "$(lvs -L -n)"
-		report 1 "$1: never"
+		report 1 "$1 within 30 s"
 		return
 	fi
 	took=$(($(now) - start))
@@ -54,7 +54,7 @@ service -t 10.1.0.101:80 rr -- A:g:1
 must lvs --set 3 4 3
 client hold u udp 10.1.0.100 80 1 >/dev/null
 start=$(now)
-expires 'UDP goes after its time-out' -u 10.1.0.100:80 'A 0/0' 250 500
+expires 'a UDP connection expires after its timeout' -u 10.1.0.100:80 'A 0/0' 250 500
 
 # A packet in between starts the time anew, also a reply. The slower the machine, the longer the time, since looking
 # takes some of it.
@@ -64,15 +64,15 @@ client hold v udp 10.1.0.100 80 1 >/dev/null
 sleep $((3 * TIME_SCALE))
 client again v >/dev/null
 start=$(now)
-check_eq 'UDP stays while packets come' "$(sleep $((3 * TIME_SCALE)); connections -u 10.1.0.100:80)" 'A 0/1'
-expires 'UDP goes when they come no more' -u 10.1.0.100:80 'A 0/0' $((100 * time_out - 50)) $((100 * time_out + 200))
+check_eq 'a UDP connection stays while packets arrive' "$(sleep $((3 * TIME_SCALE)); connections -u 10.1.0.100:80)" 'A 0/1'
+expires 'a UDP connection expires once packets stop' -u 10.1.0.100:80 'A 0/0' $((100 * time_out - 50)) $((100 * time_out + 200))
 
 client hold t tcp 10.1.0.100 80 1 >/dev/null
 start=$(now)
-check_soon 'TCP is active' 'A 1/0' connections -t 10.1.0.100:80
-expires 'an idle TCP connection goes' -t 10.1.0.100:80 'A 0/0' 250 500
+check_soon 'an open TCP connection is active' 'A 1/0' connections -t 10.1.0.100:80
+expires 'an idle TCP connection expires' -t 10.1.0.100:80 'A 0/0' 250 500
 client patience 1 >/dev/null
-check_match 'an idle TCP connection is gone for its client' "$(client again t)" 'reset|timeout|refused'
+check_match 'the client of an expired TCP connection gets no answer' "$(client again t)" 'reset|timeout|refused'
 client patience 10 >/dev/null
 
 # With direct routing the director sees the client's FIN only.
@@ -80,21 +80,21 @@ must lvs --set 900 4 300
 client hold f tcp 10.1.0.101 80 1 >/dev/null
 client close f >/dev/null
 start=$(now)
-check_soon 'DR: FIN makes it inactive' 'A 0/1' connections -t 10.1.0.101:80
-expires 'DR: a closed connection goes after the FIN time-out' -t 10.1.0.101:80 'A 0/0' 350 600
+check_soon 'DR: FIN makes a connection inactive' 'A 0/1' connections -t 10.1.0.101:80
+expires 'DR: a closed connection expires after the FIN timeout' -t 10.1.0.101:80 'A 0/0' 350 600
 
 # The rest have times of their own: 10 s after a reset.
 client hold r tcp 10.1.0.101 80 1 >/dev/null
 client reset r >/dev/null
 start=$(now)
-check_soon 'RST makes it inactive' 'A 0/1' connections -t 10.1.0.101:80
-expires 'a reset connection goes after 10 s' -t 10.1.0.101:80 'A 0/0' 950 1200
+check_soon 'RST makes a connection inactive' 'A 0/1' connections -t 10.1.0.101:80
+expires 'a reset connection expires after 10 s' -t 10.1.0.101:80 'A 0/0' 950 1200
 
-# A time-out that is set later counts for connections that see a packet after it.
+# A changed timeout applies to a connection from its next packet on.
 must lvs --set 900 120 300
 client hold l udp 10.1.0.100 80 1 >/dev/null
 must lvs --set 0 0 2
 client again l >/dev/null
 start=$(now)
-expires 'a new time-out is used from the next packet on' -u 10.1.0.100:80 'A 0/0' 150 400
+expires 'a changed timeout applies from the next packet on' -u 10.1.0.100:80 'A 0/0' 150 400
 finish

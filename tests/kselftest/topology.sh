@@ -32,12 +32,11 @@ six() {
 	if [ "$network" = 0 ]; then echo "fd00::$host"; else echo "fd00:0:0:$network::$host"; fi
 }
 
-# on HOST COMMAND…: runs the command in the host's namespace; `ip netns exec` would mount things besides. Busybox's
-# nsenter starts faster than util-linux's.
+# on HOST COMMAND…: runs the command in the host's namespace; `ip netns exec` would mount things besides.
 on() {
 	local host=$1
 	shift
-	busybox nsenter --net="/run/netns/$host" "$@"
+	nsenter --net="/run/netns/$host" "$@"
 }
 
 # sysctls NAMESPACE NAME=VALUE…
