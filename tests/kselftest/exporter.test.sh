@@ -11,11 +11,6 @@
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-if [ "${KERNEL_FLAVOUR-}" = debug ]; then
-	skip "Debian's program" 'it is slow here; the stock kernel has it'
-	finish
-fi
-
 unload_all "$IPVS_MODULE"
 drop_in
 must modprobe ip_vs
