@@ -25,7 +25,7 @@ highlight_language = "none"
 html_theme = "alabaster"
 html_theme_options = {
     "description": "The Linux Virtual Server director in Rust",
-    "page_width": "1100px",
+    "page_width": "1200px",
     "sidebar_width": "240px",
 }
 html_copy_source = False
