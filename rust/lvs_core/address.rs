@@ -7,13 +7,13 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 
 /// An IPv4 or IPv6 address in one 16-byte form.
 ///
-/// IPv4 is held as an IPv4-mapped IPv6 address (RFC 4291, section 2.5.5.2), so that one comparison
-/// of two words serves both families. The bytes are in network order.
+/// IPv4 is stored as an IPv4-mapped IPv6 address (RFC 4291, section 2.5.5.2), so one comparison of
+/// two words serves both families. The bytes are in network order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[repr(transparent)]
 pub struct Address([u64; 2]);
 
-/// What stands before the four octets of an IPv4 address in its mapped form.
+/// The prefix before the four octets of an IPv4 address in its mapped form.
 const MAPPED: u64 = 0xffff;
 
 impl Address {
@@ -37,7 +37,7 @@ impl Address {
         ])
     }
 
-    /// The 16 octets, in network order; an IPv4 address comes as IPv4-mapped IPv6.
+    /// Returns the 16 octets in network order; an IPv4 address is IPv4-mapped.
     #[inline]
     pub const fn octets16(self) -> [u8; 16] {
         let [high, low] = self.0;
@@ -84,12 +84,12 @@ impl Address {
         }
     }
 
-    /// The first `prefix_len` bits of the address, the others 0: at most 32 of IPv4, 128 of IPv6. A
-    /// longer prefix is the whole address.
+    /// Returns the first `prefix_len` bits of the address with all others 0. IPv4 has 32 bits, IPv6
+    /// 128; a longer prefix keeps the whole address.
     #[must_use]
     pub const fn masked(self, prefix_len: u8) -> Self {
         let bits = match self.family() {
-            // What makes it IPv4 stays in any case.
+            // The mapped prefix of IPv4 always stays.
             Family::V4 => (prefix_len as u32).saturating_add(96),
             Family::V6 => prefix_len as u32,
         };
@@ -100,8 +100,9 @@ impl Address {
         Self::from_v6((u128::from_be_bytes(self.octets16()) & mask).to_be_bytes())
     }
 
-    /// What persistence takes for one client: the address under a service's netmask, which is four
-    /// octets of IPv4 in network order, or the length of a prefix of IPv6.
+    /// Returns the address under a service's netmask: persistence treats all clients with the same
+    /// result as one. `netmask` is four octets in network order for IPv4, and a prefix length for
+    /// IPv6.
     #[must_use]
     pub fn persistence_client(self, netmask: u32) -> Self {
         match self.v4() {
@@ -113,20 +114,20 @@ impl Address {
         }
     }
 
-    /// The two words that make up the address; their bytes in memory are in network order.
+    /// Returns the address as two words whose bytes in memory are in network order.
     #[inline]
     pub const fn to_words(self) -> [u64; 2] {
         self.0
     }
 
-    /// The address made of the words that [`Address::to_words`] gave.
+    /// Returns the address from the words of [`Address::to_words`].
     #[inline]
     pub const fn from_words(words: [u64; 2]) -> Self {
         Self(words)
     }
 
-    /// True for what may be the address of one host: neither unspecified nor multicast nor, of
-    /// IPv4, the limited broadcast (RFC 1122 section 3.2.1.3, RFC 4291 section 2.4).
+    /// Whether this can be the address of a single host: it is not unspecified, not multicast and,
+    /// for IPv4, not the limited broadcast (RFC 1122 section 3.2.1.3, RFC 4291 section 2.4).
     #[must_use]
     pub fn is_host(self) -> bool {
         match self.v4() {
@@ -151,7 +152,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// For `/proc/net/ip_vs*`: `C0000201`, or the eight groups of an IPv6 address in full,
+/// The form in `/proc/net/ip_vs*`: `C0000201`, or the eight full groups of an IPv6 address,
 /// `2001:0db8:0000:0000:0000:0000:0000:0001`.
 impl fmt::UpperHex for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -171,7 +172,7 @@ impl fmt::UpperHex for Address {
 pub struct Endpoint {
     /// The address.
     pub address: Address,
-    /// The port in host order; 0 means any where a service is named.
+    /// The port in host order. In the address of a service, 0 means any port.
     pub port: u16,
 }
 
@@ -183,7 +184,7 @@ impl Endpoint {
     }
 }
 
-/// For logs: `192.0.2.1:80` or `[2001:db8::1]:80`.
+/// The form in logs: `192.0.2.1:80` or `[2001:db8::1]:80`.
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.address.is_v4() {
@@ -194,7 +195,7 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// For `/proc/net/ip_vs`: `C0000201:0050`, or `[2001:0db8:…:0001]:0050`.
+/// The form in `/proc/net/ip_vs`: `C0000201:0050`, or `[2001:0db8:…:0001]:0050`.
 impl fmt::UpperHex for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.address.is_v4() {
@@ -205,7 +206,7 @@ impl fmt::UpperHex for Endpoint {
     }
 }
 
-/// A number that names no address family or transport protocol that the director balances.
+/// An address family or transport protocol that the director does not balance.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Unsupported;
 
@@ -220,7 +221,7 @@ pub enum Family {
 }
 
 impl Family {
-    /// How many bits an address has.
+    /// The number of bits in an address.
     #[inline]
     pub const fn bits(self) -> u8 {
         match self {

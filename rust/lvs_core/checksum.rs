@@ -2,18 +2,18 @@
 
 //! The Internet checksum: RFC 1071, and its incremental update: RFC 1624, equation 3.
 
-/// Adds the halves with end-around carry until 16 bits hold the sum. The upper half of the sum of a
-/// number and itself with its halves exchanged is just that.
+/// Folds the sum to 16 bits with end-around carry. Adding a number to itself with its halves
+/// exchanged leaves that result in the upper half.
 #[inline]
 const fn fold(sum: u64) -> u16 {
     let sum = (sum.wrapping_add(sum.rotate_left(32)) >> 32) as u32;
     (sum.wrapping_add(sum.rotate_left(16)) >> 16) as u16
 }
 
-/// The unfolded ones-complement sum of the data in the machine's byte order, with `flip` (0 or all
-/// ones) applied to all bits of it.
+/// Returns the unfolded ones-complement sum of the data in the machine's byte order. Every word is
+/// first XORed with `flip` (0 or all ones).
 ///
-/// Neither the byte order nor the size of the words matters to such a sum before it is folded (RFC
+/// Before folding, the sum depends neither on the byte order nor on the size of the words (RFC
 /// 1071, section 2). 64 bits hold it for any slice below 16 GiB.
 #[inline(always)]
 fn words(data: &[u8], flip: u32) -> u64 {
@@ -23,7 +23,7 @@ fn words(data: &[u8], flip: u32) -> u64 {
         sum = sum.wrapping_add(u64::from(u32::from_ne_bytes(*word) ^ flip));
         rest = tail;
     }
-    // What is left counts as if zero octets followed; complemented they are another zero.
+    // The remaining octets count as if zeros followed. Their complement is another zero.
     let word = match *rest {
         [a, b, c] => [a, b, c, 0],
         [a, b] => [a, b, 0, 0],
@@ -33,26 +33,28 @@ fn words(data: &[u8], flip: u32) -> u64 {
     sum.wrapping_add(u64::from(u32::from_ne_bytes(word) ^ flip))
 }
 
-/// The folded ones-complement sum of the data, taken as big-endian 16-bit words; an odd last octet
+/// Returns the folded ones-complement sum of the data as big-endian 16-bit words. An odd last octet
 /// is padded with zero (RFC 1071).
 #[inline]
 pub fn sum(data: &[u8]) -> u16 {
     u16::from_be(fold(words(data, 0)))
 }
 
-/// The checksum of the data: what a header's checksum field must hold if the field itself counted
-/// as zero in `data`. 0 over data that already hold a right checksum.
+/// Returns the checksum of the data. Set the checksum field in `data` to zero first. The result is
+/// 0 for data that include their correct checksum.
 #[inline]
 pub fn checksum(data: &[u8]) -> u16 {
     !sum(data)
 }
 
-/// The checksum after `old` was replaced by `new`, by RFC 1624, equation 3: `~(~HC + ~m + m')`.
+/// Returns the checksum after `old` was replaced by `new`, by RFC 1624, equation 3: `~(~HC + ~m +
+/// m')`.
 ///
-/// Both must start at an even offset of what the checksum covers, and be of the same length; an odd
-/// length is right only at the end of it.
-/// The result equals a full recomputation unless all the data are now zero, which cannot be where
-/// an IP version or a pseudo-header is covered. A UDP checksum needs its own rule for zero: see
+/// `old` and `new` have the same length and start at an even offset of the covered data. An odd
+/// length is correct only at the end of the data.
+///
+/// The result equals a full recomputation unless all the data are zero afterwards. That cannot
+/// happen when they include an IP version or a pseudo-header. UDP has its own rule for zero: see
 /// [`udp`].
 #[inline]
 pub fn update(check: u16, old: &[u8], new: &[u8]) -> u16 {
@@ -61,7 +63,7 @@ pub fn update(check: u16, old: &[u8], new: &[u8]) -> u16 {
     difference.checksum(check)
 }
 
-/// How far a ones-complement sum changes when some of the data change; in the machine's byte order.
+/// The change of a ones-complement sum when some of the data change, in the machine's byte order.
 #[derive(Clone, Copy, Debug)]
 pub struct Difference(u64);
 
@@ -69,7 +71,7 @@ impl Difference {
     /// No change.
     pub const NONE: Self = Self(0);
 
-    /// Counts the replacement of `old` by `new`; lengths and offsets as for [`update`].
+    /// Adds the replacement of `old` by `new`. Lengths and offsets are as for [`update`].
     #[inline(always)]
     pub fn replace(&mut self, old: &[u8], new: &[u8]) {
         self.0 = self
@@ -78,14 +80,14 @@ impl Difference {
             .wrapping_add(words(new, 0));
     }
 
-    /// Replaces what is in `place`, and counts it.
+    /// Writes `new` to `place` and adds the change.
     #[inline(always)]
     pub fn put<const N: usize>(&mut self, place: &mut [u8; N], new: [u8; N]) {
         self.replace(place, &new);
         *place = new;
     }
 
-    /// Counts another change too, of other data.
+    /// Adds a change of other data.
     #[inline]
     pub const fn add(&mut self, other: Self) {
         self.0 = self.0.wrapping_add(other.0);
@@ -97,16 +99,16 @@ impl Difference {
         !self.sum(!check)
     }
 
-    /// The plain, uncomplemented sum after the change, as a checksum field holds it while the
-    /// checksum is left to the network device.
+    /// Returns the plain, uncomplemented sum after the change. A checksum field holds it when the
+    /// network device completes the checksum.
     #[inline]
     pub const fn sum(self, sum: u16) -> u16 {
         u16::from_be(fold(self.0.wrapping_add(sum.to_be() as u64)))
     }
 }
 
-/// What a UDP header's checksum field holds for this computed checksum: 0 there means that there is
-/// none, so a computed 0 goes out as all ones (RFC 768).
+/// Returns the value for a UDP header's checksum field. A field of 0 means "no checksum", so a
+/// computed 0 is sent as all ones (RFC 768).
 #[inline]
 pub const fn udp(check: u16) -> u16 {
     if check == 0 {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! When a director defends itself against floods of new connections, and how hard.
+//! When and how hard a director defends itself against floods of new connections.
 //!
-//! Each strategy has a mode, which administrators set and see under the numbers of the C director
-//! (`Documentation/networking/ipvs-sysctl.rst` of the kernel). The automatic one acts while memory is
-//! scarce.
+//! Each strategy has a mode. Administrators set and read it as the C director's number
+//! (`Documentation/networking/ipvs-sysctl.rst` in the kernel). The automatic mode acts while memory
+//! is scarce.
 
 /// The mode of a strategy.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,7 +21,7 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// The mode of this number; none for a number that is none.
+    /// Returns the mode for this number, or `None` for an unknown number.
     #[must_use]
     pub const fn from_number(number: u32) -> Option<Self> {
         match number {
@@ -33,7 +33,7 @@ impl Mode {
         }
     }
 
-    /// The mode after memory was found to be scarce, or not.
+    /// Returns the mode after a check found memory `scarce` or not.
     #[must_use]
     pub const fn after(self, scarce: bool) -> Self {
         match self {
@@ -50,16 +50,16 @@ impl Mode {
     }
 }
 
-/// Of how many new connections one is to be dropped; 0 for none. `always` is what
-/// [`Mode::Always`] does; the automatic mode drops the more, the less memory is `available` below
-/// the `threshold` (both in the same unit).
+/// Returns the rate of dropping: one of this many new connections; 0 drops none. [`Mode::Always`]
+/// returns `always`. The automatic mode drops more the further `available` memory is below the
+/// `threshold` (both in the same unit).
 #[must_use]
 pub const fn one_in(mode: Mode, always: u32, available: u64, threshold: u64) -> u32 {
     match mode {
         Mode::Off | Mode::Ready => 0,
         Mode::Always => always,
         Mode::Acting => match threshold.checked_div(threshold.saturating_sub(available)) {
-            // Not below the threshold any more.
+            // No longer below the threshold.
             None => 0,
             Some(share) if share > u32::MAX as u64 => u32::MAX,
             Some(share) => share as u32,

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The numbers of the generic netlink family `ipvs_rs`, which the kernel module and its command share.
+//! The numbers of the generic netlink family `ipvs_rs`. The kernel module and the command share
+//! them.
 //!
-//! What the family "IPVS" cannot say is said here, so that nothing there ever means something else.
-//! See `Documentation/netlink.rst`. Numbers are never given a second meaning.
+//! This family has what the family "IPVS" cannot express, so no number there gets another meaning.
+//! See `Documentation/netlink.rst`. A number never gets a second meaning.
 
 use core::ffi::CStr;
 
@@ -21,15 +22,15 @@ pub const VERSION: &CStr =
         Err(_) => c"unknown",
     };
 
-/// Commands. Answers have the number of their command.
+/// Commands. An answer has the number of its command.
 pub mod command {
-    /// Asks what the module is.
+    /// Returns the module's version and features.
     pub const GET_MODULE: u8 = 1;
     /// Lists connections (a dump).
     pub const GET_CONNECTIONS: u8 = 2;
     /// Lists all services, each followed by its destinations (a dump).
     pub const GET_TABLE: u8 = 3;
-    /// Carries out commands of the family "IPVS" that change something, up to the first that is refused.
+    /// Executes commands of the family "IPVS" that change something, up to the first refused one.
     pub const APPLY: u8 = 4;
 }
 
@@ -37,19 +38,20 @@ pub mod command {
 pub mod message {
     /// The module's version, a string.
     pub const VERSION: u16 = 1;
-    /// What the module offers: attributes with the kinds 1, 2 and so on, each a string of [`super::feature`].
+    /// What the module offers: attributes with the kinds 1, 2 and so on, each a string from
+    /// [`super::feature`].
     pub const FEATURES: u16 = 2;
-    /// A connection, or what connections are asked for have: attributes of [`super::connection`].
+    /// A connection, or the selection of a request: attributes of [`super::connection`].
     pub const CONNECTION: u16 = 3;
     /// A service: attributes of `IPVS_SVC_ATTR_*`.
     pub const SERVICE: u16 = 4;
-    /// A destination of the service told last: attributes of `IPVS_DEST_ATTR_*`.
+    /// A destination of the service listed last: attributes of `IPVS_DEST_ATTR_*`.
     pub const DEST: u16 = 5;
-    /// Something to change, as often as there is: attributes of [`super::change`].
+    /// One change, repeated for each change: attributes of [`super::change`].
     pub const CHANGE: u16 = 6;
-    /// How many changes were carried out, 32 bits.
+    /// The number of changes that were made, 32 bits.
     pub const DONE: u16 = 7;
-    /// Of a request for the table: nobody wants statistics. A flag, without a value.
+    /// In a request for the table: leave the statistics out. A flag without a value.
     pub const NO_STATISTICS: u16 = 8;
 }
 
@@ -61,14 +63,14 @@ pub mod change {
     pub const ATTRIBUTES: u16 = 2;
 }
 
-/// Attributes of a connection. An address is 4 octets of IPv4 or 16 of IPv6, a port 16 bits, both in
+/// Attributes of a connection. An address has 4 octets (IPv4) or 16 (IPv6), a port 16 bits, both in
 /// network order.
 pub mod connection {
     /// The protocol's number, 8 bits; 0 for the template of a firewall mark.
     pub const PROTOCOL: u16 = 1;
     /// The state's name, a string.
     pub const STATE: u16 = 2;
-    /// Seconds until it expires when no packet comes, 32 bits.
+    /// Seconds until the entry expires if no packet comes, 32 bits.
     pub const EXPIRES: u16 = 3;
     /// The client's address.
     pub const CLIENT_ADDR: u16 = 4;
@@ -82,19 +84,19 @@ pub mod connection {
     pub const SERVER_ADDR: u16 = 8;
     /// The real server's port.
     pub const SERVER_PORT: u16 = 9;
-    /// Of a request: how many bits of the client's address count, 8 bits.
+    /// In a request: the number of significant bits in the client's address, 8 bits.
     pub const CLIENT_PREFIX: u16 = 10;
-    /// The same of the virtual address.
+    /// The same for the virtual address.
     pub const VIRTUAL_PREFIX: u16 = 11;
-    /// The same of the real server's address.
+    /// The same for the real server's address.
     pub const SERVER_PREFIX: u16 = 12;
 }
 
-/// What a module may offer, beside all that the first one did.
+/// Names of what a module offers beyond the first version of this family.
 pub mod feature {
     use core::ffi::CStr;
 
-    /// [`super::command::GET_CONNECTIONS`], with all filters above.
+    /// [`super::command::GET_CONNECTIONS`] with all selections above.
     pub const CONNECTIONS: &CStr = c"connections";
 
     /// [`super::command::GET_TABLE`].
@@ -102,6 +104,6 @@ pub mod feature {
     /// [`super::command::APPLY`].
     pub const APPLY: &CStr = c"apply";
 
-    /// All that this version offers.
+    /// All features of this version.
     pub const ALL: &[&CStr] = &[CONNECTIONS, TABLE, APPLY];
 }

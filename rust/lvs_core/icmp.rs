@@ -2,10 +2,9 @@
 
 //! ICMP errors: RFC 792 and RFC 1812 (IPv4), RFC 4443 (IPv6), RFC 4884 (extensions).
 //!
-//! An error quotes the beginning of the packet that it is about: at least its IP header and the
-//! first eight octets behind it. By the quoted addresses and ports the error follows the connection
-//! of that packet, and where addresses are translated, the quote is translated with them (RFC 3022
-//! section 4.3, RFC 5508).
+//! An error quotes the beginning of the packet that caused it: at least its IP header and the next
+//! eight octets. The quoted addresses and ports identify the connection, and the error follows it.
+//! Where addresses are translated, the quote is translated, too (RFC 3022 section 4.3, RFC 5508).
 
 use crate::checksum::{self, Difference};
 use crate::packet::{ipv4, ipv6, ParseError, IPV4_HEADER, IPV6_HEADER};
@@ -14,76 +13,76 @@ use crate::{Address, Endpoint, Family};
 
 /// Octets of an ICMP header before the quote.
 const HEADER: usize = 8;
-/// Octets behind the quoted IP header that every error quotes.
+/// Octets after the quoted IP header that every error quotes.
 const LEAST: usize = 8;
-/// Octets of a quote that is followed by extensions, at least (RFC 4884 section 5).
+/// The minimum length in octets of a quote that extensions follow (RFC 4884 section 5).
 const LEAST_EXTENDED: usize = 128;
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
 const SCTP: u8 = 132;
 
-/// What an ICMP message is.
+/// The kind of an ICMP message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Message {
-    /// The report of an error.
+    /// An error.
     Error(Error),
-    /// Anything else, as an echo request or, of IPv4, a redirect.
+    /// Anything else, such as an echo request or an IPv4 redirect.
     Other,
 }
 
 /// An ICMP error.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Error {
-    /// The IP version of the packet with the error, and so of the packet that it quotes.
+    /// The IP version of the error's packet, and of the packet that it quotes.
     pub family: Family,
-    /// Who reports the error.
+    /// The address of the reporter.
     pub source: Address,
-    /// Who sent the packet that the error is about, as far as the reporter knows.
+    /// The recipient of the error: the source of the quoted packet, as far as the reporter knows.
     pub destination: Address,
     /// The ICMP type.
     pub kind: u8,
     /// The ICMP code.
     pub code: u8,
-    /// The largest packet that could go on, where that was the trouble: "fragmentation needed" of
-    /// IPv4, where routers older than RFC 1191 say 0, and "packet too big" of IPv6.
+    /// The MTU of "fragmentation needed" (IPv4; routers older than RFC 1191 send 0) and of "packet
+    /// too big" (IPv6).
     pub mtu: Option<u32>,
-    /// Where the ICMP header begins.
+    /// The offset of the ICMP header.
     pub header: u16,
-    /// The packet that it is about.
+    /// The packet that caused the error.
     pub quote: Quote,
 }
 
-/// The beginning of a packet, quoted in an ICMP error. All offsets count from the start of the outer
+/// The beginning of a packet, quoted in an ICMP error. All offsets are from the start of the outer
 /// IP header.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Quote {
     /// The IP version.
     pub family: Family,
-    /// The number of the transport protocol.
+    /// The transport protocol's number.
     pub protocol: u8,
-    /// Where the packet came from.
+    /// The quoted source address.
     pub source: Address,
-    /// Where the packet was going.
+    /// The quoted destination address.
     pub destination: Address,
     /// Source and destination port of TCP, UDP and SCTP. A fragment other than the first has none.
     pub ports: Option<(u16, u16)>,
-    /// Where the quoted IP header begins.
+    /// The offset of the quoted IP header.
     pub at: u16,
-    /// Where the quoted transport header begins.
+    /// The offset of the quoted transport header.
     pub transport: u16,
-    /// Where the quoted checksum of TCP or UDP is. TCP's is not among the first eight octets.
+    /// The offset of the quoted TCP or UDP checksum. TCP's is beyond the first eight octets.
     pub check: Option<u16>,
 }
 
-/// Reads the ICMP message of this family in the packet whose IP header starts the slice.
+/// Parses the ICMP message of this family in the packet whose IP header starts the slice.
 ///
-/// The checksum is not looked at.
+/// It does not verify the checksum.
 ///
 /// # Errors
 ///
-/// As [`crate::packet::parse`]. An error that was itself fragmented is a [`ParseError::Fragment`],
-/// also the first of the fragments: it is to be put together before.
+/// Like [`crate::packet::parse`]. A fragmented error is a [`ParseError::Fragment`], the first
+/// fragment included; reassemble it first.
 pub fn parse(family: Family, ip: &[u8]) -> Result<Message, ParseError> {
     let outer = Outer::read(family, ip)?;
     let quoted = outer.header.saturating_add(HEADER);
@@ -94,7 +93,7 @@ pub fn parse(family: Family, ip: &[u8]) -> Result<Message, ParseError> {
     let Some(&[kind, code, _, _, b4, b5, b6, b7]): Option<&[u8; HEADER]> = header else {
         return Err(ParseError::Truncated { need: quoted });
     };
-    // How long the quote is, if extensions follow it.
+    // The length of the quote, if extensions follow it.
     let (is_error, length) = match (family, kind) {
         (Family::V4, 3 | 11 | 12) => (true, usize::from(b5) << 2),
         (Family::V4, 4) => (true, 0),
@@ -111,7 +110,7 @@ pub fn parse(family: Family, ip: &[u8]) -> Result<Message, ParseError> {
         _ => None,
     };
     let end = match length {
-        // There are senders with anything in the octet that was unused before RFC 4884.
+        // Some senders write garbage to this octet, which was unused before RFC 4884.
         0..LEAST_EXTENDED => outer.end,
         _ => outer.end.min(quoted.saturating_add(length)),
     };
@@ -127,16 +126,16 @@ pub fn parse(family: Family, ip: &[u8]) -> Result<Message, ParseError> {
     }))
 }
 
-/// Reads the headers of the packet of this family that is quoted at `at`, an offset in the packet
-/// whose IP header starts the slice.
+/// Parses the headers of a quoted packet of this family at offset `at` of the packet whose IP
+/// header starts the slice.
 ///
-/// [`parse`] has done this for the packet that an ICMP error is about. Where that was a tunnel's, the
-/// packet in the tunnel is quoted too.
+/// [`parse`] does this for the packet that caused the error. If that is a tunnel's packet, call
+/// this for the inner packet.
 ///
 /// # Errors
 ///
-/// As [`parse`]. Only the part that is quoted must be there: the quoted total length and payload
-/// length mean nothing here.
+/// Like [`parse`]. Only the quoted part must be in the slice. The quoted total length and payload
+/// length are ignored.
 pub fn quote(family: Family, ip: &[u8], at: usize) -> Result<Quote, ParseError> {
     let end = match ip.first() {
         Some(first) if first >> 4 == 6 => ipv6::Header::read(ip)?.end(),
@@ -145,13 +144,13 @@ pub fn quote(family: Family, ip: &[u8], at: usize) -> Result<Quote, ParseError> 
     read_quote(family, ip, at, end)
 }
 
-/// The packet that an ICMP message is in.
+/// The packet that contains an ICMP message.
 struct Outer {
     source: Address,
     destination: Address,
-    /// Where the ICMP header begins.
+    /// The offset of the ICMP header.
     header: usize,
-    /// Where the packet ends.
+    /// The end of the packet.
     end: usize,
 }
 
@@ -196,7 +195,7 @@ impl Outer {
     }
 }
 
-/// Reads the quote at `at`, of which there is no more than up to `end`.
+/// Parses the quote at `at`, which ends at `end` at the latest.
 fn read_quote(family: Family, ip: &[u8], at: usize, end: usize) -> Result<Quote, ParseError> {
     let fixed = match family {
         Family::V4 => IPV4_HEADER,
@@ -260,7 +259,7 @@ fn read_quote(family: Family, ip: &[u8], at: usize, end: usize) -> Result<Quote,
     let check = match protocol {
         TCP => Some(transport.saturating_add(16)),
         UDP => Some(transport.saturating_add(6)),
-        // A CRC over the SCTP packet without any address, and not where a checksum would be.
+        // SCTP has a CRC over its packet without the addresses, at another offset.
         _ => None,
     };
     if let Some(check) = check.filter(|check| check.saturating_add(2) <= end) {
@@ -269,12 +268,12 @@ fn read_quote(family: Family, ip: &[u8], at: usize, end: usize) -> Result<Quote,
     Ok(quote)
 }
 
-/// An offset in a packet. No header is that far from the start.
+/// An offset in a packet. It fits because no header is further from the start.
 fn offset(at: usize) -> Result<u16, ParseError> {
     u16::try_from(at).map_err(|_| ParseError::NotOurs)
 }
 
-/// Octets from the start of the packet that [`rewrite`] may touch.
+/// Returns the number of octets from the start of the packet that [`rewrite`] may modify.
 pub fn writable(error: &Error) -> usize {
     let quote = &error.quote;
     let (end, len) = match (quote.check, quote.ports, quote.family) {
@@ -286,19 +285,19 @@ pub fn writable(error: &Error) -> usize {
     usize::from(end).saturating_add(len)
 }
 
-/// Translates an ICMP error, which starts the slice and which [`parse`] has read: puts another
-/// address on one side of the packet itself, if `outer` says so, and another address and port on one
-/// side of the packet that it quotes. A quote without ports gets the address alone.
+/// Translates an ICMP error that starts the slice and that [`parse`] has read. It replaces an
+/// address on one side of the packet itself, if `outer` is given, and the address and port on one
+/// side of the quoted packet. A quote without ports gets only the address.
 ///
-/// All checksums are updated: that of the quoted IPv4 header, that of the quoted TCP or UDP if it is
-/// quoted (a missing one of UDP stays missing), ICMP's, and that of the IPv4 header.
+/// It updates all checksums: the quoted IPv4 header's, the quoted TCP or UDP checksum if it is in
+/// the quote (an absent UDP checksum stays absent), ICMP's, and the IPv4 header's.
 ///
 /// # Errors
 ///
-/// [`ParseError::Truncated`] when less than [`writable`] of the packet is in the slice,
-/// [`ParseError::NotOurs`] when an address is of another family than the packet,
-/// [`ParseError::Malformed`] for an `error` that [`parse`] cannot have read. The packet is unchanged
-/// then.
+/// [`ParseError::Truncated`] if the slice has less than [`writable`] of the packet,
+/// [`ParseError::NotOurs`] if an address is of another family than the packet,
+/// [`ParseError::Malformed`] for an `error` that [`parse`] cannot have returned. The packet is then
+/// unchanged.
 pub fn rewrite(
     ip: &mut [u8],
     error: &Error,
@@ -322,7 +321,7 @@ pub fn rewrite(
         Family::V4 => IPV4_HEADER,
         Family::V6 => IPV6_HEADER,
     };
-    // One behind the other, as `parse` finds them, so that nothing below can fail.
+    // The order in which `parse` finds them, so nothing below can fail.
     let is_in_order = fixed <= header
         && header.saturating_add(HEADER) <= at
         && at.saturating_add(fixed) <= transport
@@ -339,7 +338,7 @@ pub fn rewrite(
     let inner = ip.get_mut(at..).ok_or(truncated)?;
     let before = checksum_of(inner, quote.family);
     let addresses = rewrite_address(inner, quote.family, side, to.address)?;
-    // What changes in the ICMP message, and in what the quoted transport checksum covers.
+    // The changes of the ICMP message, and of what the quoted transport checksum covers.
     let mut message = addresses;
     let mut covered = addresses;
     if let (Some(before), Some(after)) = (before, checksum_of(inner, quote.family)) {
@@ -365,7 +364,7 @@ pub fn rewrite(
     }
     if let Some((side, address)) = outer {
         let addresses = rewrite_address(ip, error.family, side, address)?;
-        // Only ICMPv6 covers a pseudo-header.
+        // Only ICMPv6 has a pseudo-header.
         if error.family == Family::V6 {
             message.add(addresses);
         }
@@ -375,7 +374,7 @@ pub fn rewrite(
     Ok(())
 }
 
-/// The checksum in the IP header that starts the slice.
+/// The checksum field of the IP header that starts the slice.
 fn checksum_of(ip: &[u8], family: Family) -> Option<[u8; 2]> {
     match family {
         Family::V4 => ip.get(10..)?.first_chunk().copied(),

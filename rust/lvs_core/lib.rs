@@ -2,20 +2,20 @@
 
 //! What a Linux Virtual Server director decides.
 //!
-//! Here belong arithmetic and protocol knowledge: reading and rewriting packet headers, checksums,
-//! connection states and their timeouts, hashing, the scheduling algorithms and the reading of
+//! Belongs here: arithmetic and protocol knowledge. That is reading and rewriting packet headers,
+//! checksums, connection states and their timeouts, hashing, the scheduling algorithms, and reading
 //! netlink attributes. All of it works on byte slices and plain values.
 //!
-//! Never here: kernel types, memory management, locks, clocks, or anything else that needs to know
-//! where the code runs. The kernel module and an ordinary host program link the same code.
+//! Never here: kernel types, memory management, locks, clocks, or anything else that depends on
+//! where the code runs. The kernel module and ordinary host programs link the same code.
 //!
 //! # The no-panic contract
 //!
 //! The code runs in softirq context, where a panic stops the machine. No function panics for any
-//! input: no indexing, no `unwrap`, and all arithmetic says what happens at the limits. What comes
-//! from the wire or from netlink is taken to be hostile.
+//! input: there is no indexing and no `unwrap`, and all arithmetic defines its result at the
+//! limits. All bytes from the wire or from netlink are treated as hostile.
 
-// The kernel's build says no_std by itself.
+// The kernel's build sets no_std itself.
 #![cfg_attr(not(any(test, MODULE)), no_std)]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]

@@ -11,24 +11,24 @@ const HEADER: usize = 4;
 /// The bits of the kind that are not `NLA_F_NESTED` or `NLA_F_NET_BYTEORDER`.
 const KIND: u16 = 0x3fff;
 
-/// Why attributes cannot be read.
+/// The reason why attributes cannot be read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum AttributeError {
-    /// The chain ends within an attribute, or an attribute claims to be shorter than its header.
+    /// The chain ends within an attribute, or an attribute's length is less than its header's.
     Truncated,
-    /// The payload is not as long as a value of the expected type.
+    /// The payload's length differs from that of the expected type.
     WrongLength {
         /// The kind of the attribute.
         kind: u16,
     },
-    /// A string goes on after a NUL.
+    /// A string has more octets after a NUL.
     NotTerminated {
         /// The kind of the attribute.
         kind: u16,
     },
 }
 
-/// A chain of attributes, checked as a whole when it was made.
+/// A chain of attributes, checked completely when it is created.
 #[derive(Clone, Copy, Debug)]
 pub struct Attributes<'a>(&'a [u8]);
 
@@ -39,18 +39,18 @@ fn split(chain: &[u8]) -> Option<(Attribute<'_>, &[u8])> {
     let len = usize::from(u16::from_ne_bytes([l0, l1]));
     let payload = chain.get(HEADER..len)?;
     let kind = u16::from_ne_bytes([k0, k1]) & KIND;
-    // The last attribute may come without its padding.
+    // The last attribute may lack its padding.
     let rest = chain.get(len.next_multiple_of(4)..).unwrap_or(&[]);
     Some((Attribute { kind, payload }, rest))
 }
 
 impl<'a> Attributes<'a> {
-    /// The attributes in this slice, which must hold a chain of them and nothing else.
+    /// Returns the attributes in this slice, which must contain a chain and nothing else.
     ///
     /// # Errors
     ///
-    /// [`AttributeError::Truncated`] when an attribute is shorter than its header or reaches beyond
-    /// the slice, or when octets follow that are no attribute.
+    /// [`AttributeError::Truncated`] if an attribute is shorter than its header or exceeds the
+    /// slice, or if other octets follow the chain.
     pub fn new(bytes: &'a [u8]) -> Result<Self, AttributeError> {
         let mut rest = bytes;
         while !rest.is_empty() {
@@ -59,8 +59,8 @@ impl<'a> Attributes<'a> {
         Ok(Self(bytes))
     }
 
-    /// The attribute of this kind; the last one if there are several, as the kernel's `nla_parse()`
-    /// has it.
+    /// Returns the attribute of this kind, the last one if there are several, like the kernel's
+    /// `nla_parse()`.
     pub fn find(&self, kind: u16) -> Option<Attribute<'a>> {
         self.iter()
             .filter(|attribute| attribute.kind == kind)
@@ -82,7 +82,7 @@ impl<'a> IntoIterator for &Attributes<'a> {
     }
 }
 
-/// Goes through the attributes of a chain in order.
+/// Iterates over the attributes of a chain in order.
 #[derive(Clone, Debug)]
 pub struct Iter<'a>(&'a [u8]);
 
@@ -101,12 +101,12 @@ impl<'a> Iterator for Iter<'a> {
 pub struct Attribute<'a> {
     /// The kind (`nla_type`), without the flags `NLA_F_NESTED` and `NLA_F_NET_BYTEORDER`.
     pub kind: u16,
-    /// What the attribute carries, without padding.
+    /// The payload, without padding.
     pub payload: &'a [u8],
 }
 
 impl<'a> Attribute<'a> {
-    /// The payload, if it is of exactly this length.
+    /// Returns the payload if it has exactly this length.
     #[inline]
     fn exact<const N: usize>(&self) -> Result<[u8; N], AttributeError> {
         self.payload
@@ -159,16 +159,16 @@ impl<'a> Attribute<'a> {
         self.exact().map(u32::from_be_bytes)
     }
 
-    /// A flag: its presence is all there is to it.
+    /// A flag: only its presence matters.
     ///
     /// # Errors
     ///
-    /// [`AttributeError::WrongLength`] when it has a payload.
+    /// [`AttributeError::WrongLength`] if it has a payload.
     pub fn flag(&self) -> Result<(), AttributeError> {
         self.exact::<0>().map(|_| ())
     }
 
-    /// Two 32-bit numbers, as `struct ip_vs_flags` in `linux/ip_vs.h`: flags and their mask.
+    /// Two 32-bit numbers, flags and their mask, like `struct ip_vs_flags` in `linux/ip_vs.h`.
     ///
     /// # Errors
     ///
@@ -181,11 +181,11 @@ impl<'a> Attribute<'a> {
         ))
     }
 
-    /// A string without its terminating NUL, of which there may be none or several.
+    /// A string without its terminating NULs, of which there may be none or several.
     ///
     /// # Errors
     ///
-    /// [`AttributeError::NotTerminated`] when anything but NUL follows a NUL.
+    /// [`AttributeError::NotTerminated`] if another octet follows a NUL.
     pub fn string(&self) -> Result<&'a [u8], AttributeError> {
         let mut string = self.payload;
         while let Some((0, shorter)) = string.split_last() {
@@ -206,12 +206,12 @@ impl<'a> Attribute<'a> {
         Attributes::new(self.payload)
     }
 
-    /// An address of this family: 16 octets, of which IPv4 uses the first four
-    /// (`union nf_inet_addr` in `linux/netfilter.h`). For IPv4 the rest may be left out.
+    /// An address of this family: 16 octets, of which IPv4 uses the first four (`union
+    /// nf_inet_addr` in `linux/netfilter.h`). For IPv4 the others may be absent.
     ///
     /// # Errors
     ///
-    /// [`AttributeError::WrongLength`] for less than the family's address or more than 16 octets.
+    /// [`AttributeError::WrongLength`] for fewer octets than the family's address, or more than 16.
     pub fn address(&self, family: Family) -> Result<Address, AttributeError> {
         let wrong_length = AttributeError::WrongLength { kind: self.kind };
         match family {

@@ -2,15 +2,16 @@
 
 //! Rates of counters, as exponentially weighted moving averages.
 //!
-//! A counter is looked at once a [`PERIOD`]; each look moves the rate a quarter of the way towards
-//! what was counted since the one before. So a rate follows a change by 90 % within 16 seconds.
+//! The estimator reads a counter once in each [`PERIOD`]. Each reading moves the rate by a quarter
+//! of the difference to the new measurement. A rate therefore follows a change to 90 % within 16
+//! seconds.
 
-/// Seconds between two looks.
+/// Seconds between two readings.
 pub const PERIOD: u32 = 2;
 
 /// Fractional bits of a [`Rate`].
 const FRACTION: u32 = 10;
-/// What one event in a period is worth.
+/// The rate of one event in a period.
 const EVENT: u64 = (1 << FRACTION) / PERIOD as u64;
 
 /// Events per second, in fixed point.
@@ -18,23 +19,23 @@ const EVENT: u64 = (1 << FRACTION) / PERIOD as u64;
 pub struct Rate(u64);
 
 impl Rate {
-    /// The rate whose [`Self::to_bits`] these are.
+    /// Returns the rate from the result of [`Self::to_bits`].
     #[must_use]
     pub const fn from_bits(bits: u64) -> Self {
         Self(bits)
     }
 
-    /// For keeping in an atomic.
+    /// Returns the bits, to store the rate in an atomic.
     #[must_use]
     pub const fn to_bits(self) -> u64 {
         self.0
     }
 
-    /// The rate after `events` more within one [`PERIOD`].
+    /// Returns the rate after another [`PERIOD`] with this many `events`.
     #[must_use]
     pub const fn after(self, events: u64) -> Self {
         let sample = events.saturating_mul(EVENT);
-        // A quarter of each, with the remainders, so that a steady rate is reached exactly.
+        // A quarter of each, with the remainders, so that the rate reaches a steady value exactly.
         let kept = self.0.saturating_sub(self.0.div_ceil(4));
         Self(kept.saturating_add(sample.div_ceil(4)))
     }

@@ -7,13 +7,13 @@ use crate::checksum::{self, Difference};
 use crate::packet::{Headers, ParseError, IPV4_HEADER, IPV6_HEADER, TCP_HEADER, UDP_HEADER};
 use crate::{Address, Endpoint, Family, Protocol};
 
-/// What the checksum field of a TCP or UDP header holds.
+/// The content of a TCP or UDP header's checksum field.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TransportChecksum {
     /// A checksum over pseudo-header, header and payload.
     Full,
-    /// The sum of the pseudo-header alone, not complemented: the device computes the rest
-    /// (`CHECKSUM_PARTIAL` in `linux/skbuff.h`). Only a change of address counts.
+    /// The uncomplemented sum of only the pseudo-header: the device adds the rest
+    /// (`CHECKSUM_PARTIAL` in `linux/skbuff.h`). Only a changed address affects it.
     Partial,
 }
 
@@ -26,17 +26,17 @@ pub enum Side {
     Destination,
 }
 
-/// Puts another address and port on one side of the packet that starts the slice and whose headers
-/// [`crate::packet::parse`] has read, and updates the checksums of IPv4 and of TCP or UDP.
+/// Replaces the address and port on one side of the packet that starts the slice, and updates the
+/// checksums of IPv4 and of TCP or UDP. [`crate::packet::parse`] must have read its headers.
 ///
-/// A UDP packet without a checksum stays without: over IPv6 that is a tunnel's (RFC 6935). Nothing of
-/// the payload is read, so any part of it may lie beyond the slice. A sum that somebody keeps over
-/// the whole packet (`CHECKSUM_COMPLETE`) is no longer right afterwards.
+/// A UDP packet without a checksum keeps none; over IPv6 such a packet is a tunnel's (RFC 6935).
+/// The payload is never read, so it may be beyond the slice. A sum over the whole packet
+/// (`CHECKSUM_COMPLETE`) is no longer correct afterwards.
 ///
 /// # Errors
 ///
-/// [`ParseError::Truncated`] when the headers are not in the slice, [`ParseError::NotOurs`] when `to`
-/// is of another family than the packet. The packet is unchanged then.
+/// [`ParseError::Truncated`] if the headers are not in the slice, [`ParseError::NotOurs`] if `to`
+/// is of another family than the packet. The packet is then unchanged.
 #[inline(always)]
 pub fn rewrite(
     ip: &mut [u8],
@@ -45,7 +45,7 @@ pub fn rewrite(
     to: Endpoint,
     mode: TransportChecksum,
 ) -> Result<(), ParseError> {
-    // What was checked is used: the header that is rewritten now is not asked again where it ends.
+    // Use the lengths that were checked; do not read them again from the header.
     let at = usize::from(packet.network_header_len);
     let (len, check_at) = match packet.protocol {
         Protocol::Tcp => (TCP_HEADER, 16),
@@ -66,7 +66,7 @@ pub fn rewrite(
     let new = match (mode, packet.protocol) {
         (TransportChecksum::Partial, _) => addresses.sum(old),
         (TransportChecksum::Full, Protocol::Tcp) => all.checksum(old),
-        // The sender left it out (RFC 768).
+        // The sender sent no checksum (RFC 768).
         (TransportChecksum::Full, Protocol::Udp) if old == 0 => 0,
         (TransportChecksum::Full, Protocol::Udp) => checksum::udp(all.checksum(old)),
     };
@@ -74,9 +74,9 @@ pub fn rewrite(
     Ok(())
 }
 
-/// Puts another address on one side of the IP header that starts the slice, updates its checksum if
-/// it has one, and says what that means for a sum over the addresses. The header is unchanged on
-/// error.
+/// Replaces the address on one side of the IP header that starts the slice, updates the header's
+/// checksum if it has one, and returns the change for a sum over the addresses. On error the header
+/// is unchanged.
 #[inline(always)]
 pub(crate) fn rewrite_address(
     ip: &mut [u8],
@@ -107,7 +107,7 @@ pub(crate) fn rewrite_address(
 }
 
 impl Side {
-    /// One of two, by the side.
+    /// Returns one of two values, by the side.
     #[inline]
     pub(crate) const fn of(self, source: usize, destination: usize) -> usize {
         match self {
@@ -117,24 +117,23 @@ impl Side {
     }
 }
 
-/// `N` octets of a header.
+/// Returns `N` octets of a header.
 #[inline]
 pub(crate) fn field<const N: usize>(header: &mut [u8], at: usize) -> Option<&mut [u8; N]> {
     header.get_mut(at..)?.first_chunk_mut()
 }
 
-/// The packet may not be forwarded: its hop count is used up.
+/// The packet must not be forwarded: its hop count is used up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TtlExpired;
 
-/// Takes one from the time to live of the IPv4 packet whose header starts the slice, and updates
-/// the header checksum (RFC 1812, section 5.3.1), or one from the hop limit of the IPv6 packet (RFC
-/// 8200, section 3).
+/// Decrements the TTL of the IPv4 packet that starts the slice and updates the header checksum (RFC
+/// 1812, section 5.3.1), or decrements the hop limit of the IPv6 packet (RFC 8200, section 3).
 ///
 /// # Errors
 ///
-/// [`TtlExpired`], with the packet unchanged, when the time to live would reach 0, and for a slice
-/// without a whole fixed header of this family.
+/// [`TtlExpired`] if the TTL would reach 0, or if the slice has no whole fixed header of this
+/// family. The packet is then unchanged.
 #[inline(always)]
 pub fn decrement_ttl(family: Family, ip: &mut [u8]) -> Result<(), TtlExpired> {
     match family {

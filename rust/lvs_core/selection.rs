@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Which connections a listing tells.
+//! The selection of connections for a listing.
 
 use crate::{Address, Endpoint};
 
-/// What the ends of connections are compared with: a network, a port, both or neither.
+/// A pattern for the end of a connection: a network, a port, both or neither.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Pattern {
-    /// The first bits of the address, and how many.
+    /// The first bits of the address, and their number.
     network: Option<(Address, u8)>,
     port: Option<u16>,
 }
 
-/// A prefix is longer than the address, or there is none that it would be of.
+/// A prefix is longer than its address, or has no address.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BadPrefix;
 
 impl Pattern {
-    /// Ends whose address has the first `prefix` bits of `address` (without a prefix: all of them)
-    /// and whose port is `port`; what is not given does not matter.
+    /// Returns a pattern for ends whose address has the first `prefix` bits of `address` (all bits
+    /// without a prefix) and whose port is `port`. A missing value matches everything.
     ///
     /// # Errors
     ///
@@ -43,7 +43,7 @@ impl Pattern {
         Ok(Self { network, port })
     }
 
-    /// Whether an end of a connection is meant.
+    /// Whether the end of a connection matches.
     #[must_use]
     pub fn matches(&self, end: Endpoint) -> bool {
         self.port.is_none_or(|port| port == end.port)
@@ -53,20 +53,20 @@ impl Pattern {
     }
 }
 
-/// What tells connections apart.
+/// The attributes that identify a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Ends {
     /// The protocol's number; 0 for the template of a firewall mark.
     pub protocol: u8,
     /// The client.
     pub client: Endpoint,
-    /// What the client sees.
+    /// The virtual address and port, which the client uses.
     pub service: Endpoint,
     /// The real server.
     pub server: Endpoint,
 }
 
-/// The connections that somebody wants to see; all, unless something is said.
+/// A selection of connections; by default all.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Selection {
     /// The protocol's number.
@@ -80,7 +80,7 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// Whether a connection is one of them.
+    /// Whether a connection is selected.
     #[must_use]
     pub fn matches(&self, ends: &Ends) -> bool {
         self.protocol

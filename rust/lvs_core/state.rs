@@ -2,34 +2,34 @@
 
 //! The states of a connection as the director sees it, and how packets change them.
 //!
-//! The director is no end of the connection: it guesses at both ends' states (RFC 9293, section
-//! 3.3.2) from the flags that pass, and never looks at sequence numbers. With NAT it sees both
-//! directions; with direct routing and tunnelling it sees the client's packets only.
+//! The director is not an endpoint of the connection. It infers the states of both ends (RFC 9293,
+//! section 3.3.2) from the flags that pass, and ignores sequence numbers. With NAT it sees both
+//! directions; with direct routing and tunneling it sees only the client's packets.
 
 use crate::packet::TcpFlags;
 use crate::Protocol;
 
 /// The state of a connection.
 ///
-/// The numbers follow the order that listings and the connection synchronisation protocol use.
+/// The numbers follow the order in listings and in the connection synchronization protocol.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 #[repr(u8)]
 pub enum State {
-    /// No packet has been accounted for yet.
+    /// No packet has been counted yet.
     None = 0,
-    /// Data flow.
+    /// Data flows.
     Established,
-    /// The server opened: its SYN went out.
+    /// The server opened the connection: its SYN was sent.
     SynSent,
-    /// The client opened: its SYN came in.
+    /// The client opened the connection: its SYN was received.
     SynRecv,
-    /// The first FIN has passed, from the server, or from whomever where only one side is seen.
+    /// The first FIN has passed: the server's, or any if the director sees only one side.
     FinWait,
-    /// Both ends are done, or taken to be.
+    /// Both ends are done, or are assumed to be.
     TimeWait,
-    /// The connection was reset or makes no sense.
+    /// The connection was reset, or a segment was invalid.
     Close,
-    /// The client is done, the server may still send.
+    /// The client is done; the server may still send.
     CloseWait,
     /// The last FIN awaits its ACK.
     LastAck,
@@ -37,39 +37,39 @@ pub enum State {
     Listen,
     /// A SYN was answered on the server's behalf.
     SynAck,
-    /// A UDP flow: it has but this state.
+    /// The only state of a UDP flow.
     Udp,
 }
 
-/// Which way a packet goes.
+/// The direction of a packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Direction {
-    /// From client to server, of a connection whose replies pass the director too.
+    /// From client to server, when the director also sees the replies.
     Input,
     /// From server to client: seen only with NAT.
     Output,
-    /// From client to server, of a connection whose replies the director never sees: direct routing
-    /// and tunnelling.
+    /// From client to server, when the director never sees the replies: direct routing and
+    /// tunneling.
     InputOnly,
 }
 
-/// What a TCP segment means for the state.
+/// The event that a TCP segment stands for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Event {
-    /// RST, whatever else is set.
+    /// RST, with or without other flags.
     Reset,
     /// SYN without RST.
     Open,
     /// FIN without RST and SYN.
     Finish,
-    /// ACK alone, perhaps with PSH and the like.
+    /// ACK without these, possibly with PSH and others.
     Data,
-    /// None of these: no sane sender sends that.
+    /// None of these flags; no correct sender sends this.
     Nonsense,
 }
 
 impl Event {
-    /// The meaning of these flags.
+    /// Returns the event for these flags.
     #[inline]
     const fn of(flags: TcpFlags) -> Self {
         if flags.contains(TcpFlags::RST) {
@@ -87,10 +87,10 @@ impl Event {
 }
 
 impl State {
-    /// How many states there are.
+    /// The number of states.
     pub const COUNT: usize = 12;
 
-    /// The state of this number; [`State::None`] for a number that is none.
+    /// Returns the state with this number, or [`State::None`] for an unknown number.
     #[inline]
     pub const fn from_u8(number: u8) -> Self {
         match number {
@@ -109,7 +109,7 @@ impl State {
         }
     }
 
-    /// The name in listings, as `/proc/net/ip_vs_conn` shows it.
+    /// Returns the name in listings, as in `/proc/net/ip_vs_conn`.
     #[inline]
     pub const fn name(self) -> &'static str {
         match self {
@@ -128,8 +128,8 @@ impl State {
         }
     }
 
-    /// Whether the connection counts as active at its server: it is being opened or data may flow.
-    /// All else, UDP included, counts as inactive.
+    /// Whether the connection counts as active at its server: it is being opened, or data may flow.
+    /// All others, UDP included, count as inactive.
     #[inline]
     pub const fn is_active(self) -> bool {
         matches!(
@@ -138,13 +138,13 @@ impl State {
         )
     }
 
-    /// The state after a packet with these flags passed in this direction. A new connection starts
-    /// in [`State::None`].
+    /// Returns the state after a packet with these flags passed in this direction. A new connection
+    /// starts in [`State::None`].
     #[inline]
     pub const fn after(self, protocol: Protocol, direction: Direction, flags: TcpFlags) -> Self {
         match protocol {
             Protocol::Udp => Self::Udp,
-            // Nearly all packets: no need to go through the events.
+            // Nearly all packets end here, without the events.
             Protocol::Tcp if matches!(self, Self::Established) && flags.is_data() => self,
             Protocol::Tcp => match Event::of(flags) {
                 Event::Data => self.after_data(direction),
@@ -156,9 +156,9 @@ impl State {
         }
     }
 
-    /// As [`Self::after`], where handshakes are guarded against floods of SYNs: a connection whose
-    /// client has not been heard again is in [`State::SynAck`], and where both directions are seen,
-    /// only the server's answer to the client's ACK makes it established.
+    /// Like [`Self::after`], with handshakes guarded against SYN floods. A connection stays in
+    /// [`State::SynAck`] until the client was heard again. If the director sees both directions,
+    /// only the server's answer to the client's ACK establishes the connection.
     #[must_use]
     pub const fn after_guarded(
         self,
@@ -183,13 +183,13 @@ impl State {
         }
     }
 
-    /// After a segment that neither opens nor closes.
+    /// The state after a segment that neither opens nor closes.
     #[inline]
     const fn after_data(self, direction: Direction) -> Self {
         match (self, direction) {
-            // The handshake is complete, or the director took the connection over in its midst.
+            // The handshake is complete, or the director took over an existing connection.
             (Self::None | Self::SynRecv | Self::SynAck | Self::Udp, _) => Self::Established,
-            // The server talks on an expected connection.
+            // The server sends on an expected connection.
             (Self::Listen, Direction::Output) => Self::Established,
             // The client acknowledges the last FIN.
             (Self::LastAck, Direction::Input | Direction::InputOnly) => Self::Close,
@@ -197,33 +197,33 @@ impl State {
         }
     }
 
-    /// After a SYN.
+    /// The state after a SYN.
     #[inline]
     const fn after_open(self, direction: Direction) -> Self {
         match (self, direction) {
-            // A stray or repeated SYN does not disturb what is established.
+            // A stray or repeated SYN does not disturb an established connection.
             (Self::Established, _) => Self::Established,
             (Self::SynSent, Direction::Input | Direction::InputOnly) => Self::Established,
-            // Whatever was before, the client opens anew.
+            // The client opens again, whatever the former state.
             (_, Direction::Input | Direction::InputOnly) => Self::SynRecv,
-            // The server's SYN and ACK.
+            // The server's SYN-ACK.
             (Self::SynRecv | Self::SynAck, Direction::Output) => Self::SynRecv,
             (Self::Listen, Direction::Output) => Self::Listen,
-            // The server opens by itself, as with an active FTP data connection.
+            // The server opens the connection, as for an active FTP data connection.
             (_, Direction::Output) => Self::SynSent,
         }
     }
 
-    /// After a FIN.
+    /// The state after a FIN.
     #[inline]
     const fn after_finish(self, direction: Direction) -> Self {
         match (self, direction) {
             (Self::None | Self::Udp, Direction::Output) => Self::TimeWait,
             (Self::None | Self::Udp, _) => Self::Close,
             (Self::Established, Direction::Input) => Self::CloseWait,
-            // Where only the client is seen, its FIN must count for both ends.
+            // If the director sees only the client, the client's FIN counts for both ends.
             (Self::Established, Direction::Output | Direction::InputOnly) => Self::FinWait,
-            // Over before it began.
+            // The connection ends before it began.
             (Self::SynRecv | Self::SynAck, _) => Self::TimeWait,
             // The second FIN.
             (Self::FinWait, Direction::Input) => Self::TimeWait,
@@ -232,15 +232,16 @@ impl State {
         }
     }
 
-    /// After a RST.
+    /// The state after a RST.
     #[inline]
     const fn after_reset(self, direction: Direction) -> Self {
         match (self, direction) {
-            // The client cannot end what the server has not answered: anybody may have sent this.
+            // The client cannot end a connection that the server has not answered: anybody may have
+            // sent this RST.
             (Self::SynRecv, Direction::Input | Direction::InputOnly) => Self::SynRecv,
             (Self::SynAck, Direction::Input) => Self::SynRecv,
             (Self::LastAck | Self::Listen, Direction::Input | Direction::InputOnly) => self,
-            // The server resets what it opened itself: the client's answer decides.
+            // The server resets a connection that it opened itself: the client's answer decides.
             (Self::SynSent | Self::TimeWait, Direction::Output) => self,
             _ => Self::Close,
         }

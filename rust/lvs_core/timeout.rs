@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! How long a connection is kept without a packet, by its state.
+//! How long an entry stays without a packet, by the state of its connection.
 
 use crate::state::State;
 
-/// The longest timeout that can be set, in seconds: about 99 days, what fits a signed 32-bit number
-/// of clock ticks at 250 Hz.
+/// The longest timeout that can be set, in seconds, about 99 days: it fits into a signed 32-bit
+/// number of clock ticks at 250 Hz.
 pub const MAX_SECONDS: u32 = 8_589_934;
 
 /// A timeout above [`MAX_SECONDS`].
@@ -23,7 +23,7 @@ impl Timeouts {
         Self([2, 900, 120, 60, 120, 120, 10, 60, 30, 120, 120, 300])
     }
 
-    /// Seconds that a connection in this state is kept after its last packet.
+    /// Returns the seconds that an entry in this state stays after its last packet.
     #[inline]
     pub fn of(&self, state: State) -> u32 {
         // The array has a place for every state, and the compiler sees that.
@@ -48,11 +48,11 @@ impl Timeouts {
         self.of(State::Udp)
     }
 
-    /// Sets the timeouts that an administrator can set, in seconds; 0 leaves one as it is.
+    /// Sets the timeouts that an administrator can set, in seconds. 0 keeps a timeout.
     ///
     /// # Errors
     ///
-    /// [`OutOfRange`] when one is above [`MAX_SECONDS`]; none is changed then.
+    /// [`OutOfRange`] if one is above [`MAX_SECONDS`]; then none is changed.
     pub fn set(&mut self, tcp: u32, tcp_fin: u32, udp: u32) -> Result<(), OutOfRange> {
         if tcp > MAX_SECONDS || tcp_fin > MAX_SECONDS || udp > MAX_SECONDS {
             return Err(OutOfRange);
