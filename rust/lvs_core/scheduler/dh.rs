@@ -6,12 +6,11 @@ use super::{sh::take_turns, slots, Algorithm, Change, Flow, List, Server};
 use crate::Endpoint;
 use core::sync::atomic::AtomicU64;
 
-/// How many slots there are.
+/// The number of slots.
 const SLOTS: usize = 256;
 
-/// Destination hashing: the address that the client asked for is hashed to one of 256 slots, which
-/// the servers got in turns, whatever their weights. For services on a firewall mark, that is,
-/// caches in front of many addresses.
+/// Destination hashing for caches behind a firewall mark. The hash of the requested address selects
+/// one of 256 slots. The servers take the slots in turns, regardless of their weights.
 #[derive(Debug)]
 pub struct DestinationHashing;
 

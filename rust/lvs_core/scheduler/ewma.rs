@@ -6,16 +6,17 @@ use super::{BestOfTwo, FewestForWeight, Order, Server};
 use crate::delay::Delay;
 use core::cmp::Ordering;
 
-/// The power of two choices by delays that were measured (peak EWMA, as in Twitter's Finagle): two
-/// servers are drawn at random, in proportion to their weights, and the one is taken that promises the
-/// least delay for the new connection, as [`LeastPeakDelay`] compares.
+/// The power of two choices by measured delays (peak EWMA, as in Twitter's Finagle). It draws two
+/// servers at random, by weight, and takes the one with the lower expected delay for the new
+/// connection, as [`LeastPeakDelay`] compares.
 pub type PeakEwma = BestOfTwo<LeastPeakDelay>;
 
-/// The order of [`PeakEwma`]: (active connections + 1) times the estimated delay, for the weight.
+/// The order of [`PeakEwma`]: (active connections + 1) times the estimated delay, divided by the
+/// weight.
 ///
-/// An estimate that is not renewed is forgotten with time, so that a server which was slow is tried again,
-/// but only until both are equal; and one that does not answer is as slow as it lets wait. Where one of
-/// the two was never measured, as always with UDP, it is [`FewestForWeight`].
+/// An old estimate decays, so a slow server is tried again, but it decays only until both are
+/// equal. A silent server is as slow as its oldest unanswered question is old. If one of the two
+/// has no measurement, as always with UDP, [`FewestForWeight`] decides.
 #[derive(Debug)]
 pub struct LeastPeakDelay;
 
@@ -30,7 +31,8 @@ impl Order for LeastPeakDelay {
         if least == 0 {
             return by_loads();
         }
-        // Two numbers of 32 bits fit 64, three fit 128. Cross-multiplied, as everywhere.
+        // Cross-multiplied, like all comparisons here. Two 32-bit numbers fit into 64 bits, three
+        // into 128.
         let cost = |server: &S, delay: Delay, weight: u32| {
             let queue = u64::from(server.active()).wrapping_add(1);
             u128::from(queue.wrapping_mul(delay.present.max(least).into()))

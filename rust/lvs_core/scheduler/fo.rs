@@ -5,8 +5,8 @@
 use super::{Order, Ranked, Server};
 use core::cmp::Ordering;
 
-/// Weighted failover scheduling: the server of the greatest weight that takes connections; among
-/// equals the first in the list.
+/// Weighted failover scheduling: takes the server with the greatest weight that accepts
+/// connections, and among equals the first in the list.
 pub type WeightedFailover = Ranked<GreatestWeight>;
 
 /// The order of [`WeightedFailover`].

@@ -9,42 +9,43 @@ use super::{
 use crate::Endpoint;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Locality-based least-connection scheduling, for caches: connections to one address, on whatever
-/// service of a firewall mark, go to one server, that is, where they went last, unless that has
-/// more active connections than its weight says while another has less than half of that. Then, and
-/// at first, it is the server of [`WeightedLeastConnection`].
+/// Locality-based least-connection scheduling, for caches behind a firewall mark. Connections to
+/// one address go to the server that served it last. If that server has more active connections
+/// than its weight while another has less than half of its own weight, and for a new address, it
+/// takes the server of [`WeightedLeastConnection`].
 pub type LocalityBasedLeastConnection = Locality<1>;
 
-/// The same with replication: connections to one address go to the least loaded one of a set of
-/// servers, which gets one more when they all are overloaded, and loses the most loaded one when it
-/// has not changed for a day.
+/// The same with replication. Connections to one address go to the least loaded server of a set.
+/// The set gains a server when all of its servers are overloaded, and loses the most loaded one
+/// when it has not changed for a day.
 pub type LocalityBasedWithReplication = Locality<4>;
 
-/// Addresses that are remembered.
+/// The number of addresses that are remembered.
 const ENTRIES: usize = 2048;
-/// How many places there are for an address.
+/// The number of places where an address may be stored.
 const WAYS: usize = 4;
-/// Words of an entry: tag and second of last use, servers, and the second in which these changed.
+/// Words of an entry: tag and second of last use, servers, and the second of the servers' last
+/// change.
 const WORDS: usize = 3;
 const MEMORY: usize = ENTRIES * WORDS;
-/// How many seconds an address is remembered, and a set of servers left as it is.
+/// Seconds until an address is forgotten, and until an unchanged set loses a server.
 const EXPIRATION: u32 = 24 * 60 * 60;
 
 /// Locality-based least-connection scheduling with at most `REPLICAS` servers, of at most four, for
 /// an address.
 ///
-/// Addresses are remembered by their hashes, in a table of constant size: where there is no place,
-/// the address that was not asked for the longest is forgotten. The words of an entry may come from
-/// different CPUs; then an address is sent to another's servers, once.
+/// The table has a constant size and stores addresses by their hashes. A new address without a free
+/// place replaces the one that has been unused for the longest time. The words of an entry may come
+/// from different CPUs. In that case one connection goes to another address's servers.
 #[derive(Debug)]
 pub struct Locality<const REPLICAS: usize> {
     ranking: WeightedLeastConnection,
 }
 
-/// What is remembered of an address.
+/// The record of an address.
 struct Entry<'a>(&'a [AtomicU64; WORDS]);
 
-/// Servers of an address, of 16 bits each: index + 1, or 0.
+/// The servers of an address, 16 bits each: index + 1, or 0.
 #[derive(Clone, Copy)]
 struct Set(u64);
 
@@ -55,7 +56,7 @@ impl Set {
         })
     }
 
-    /// Those of `indices` that there is room for.
+    /// Returns those of `indices` that fit.
     fn of(indices: impl Iterator<Item = usize>) -> Self {
         let words = indices.filter_map(|index| u16::try_from(index.checked_add(1)?).ok());
         Self(
@@ -117,7 +118,7 @@ impl<const REPLICAS: usize> Locality<REPLICAS> {
         Some((List { servers, memory }, entries))
     }
 
-    /// Whether to leave the server that an address has.
+    /// Whether an address must leave this server.
     fn is_too_much<S: Server>(&self, ranked: &List<'_, S>, index: usize, flow: &Flow) -> bool {
         let Some(server) = ranked.servers.get(index) else {
             return true;
@@ -131,7 +132,7 @@ impl<const REPLICAS: usize> Locality<REPLICAS> {
     }
 }
 
-/// The servers of `set` that take connections, the least loaded and the most loaded one.
+/// Returns the least loaded and the most loaded server of `set` that accept connections.
 fn extremes<S: Server>(servers: &[S], set: Set) -> Option<(usize, usize)> {
     let look = |index: usize| {
         let server = servers.get(index)?;
@@ -195,7 +196,7 @@ impl<const REPLICAS: usize> Algorithm for Locality<REPLICAS> {
     fn select<S: Server>(&self, list: &List<'_, S>, flow: &Flow) -> Option<usize> {
         let (ranked, memory) = Self::parts(list)?;
         let hash = slots::hash(Endpoint::new(flow.virtual_endpoint.address, 0), 0);
-        // 0 is nobody's tag.
+        // A tag is never 0.
         let tag = hash as u32 | 1;
         let begin = (below(hash, (ENTRIES / WAYS) as u64) as usize).wrapping_mul(WAYS * WORDS);
         let ways = || entries(memory.get(begin..).unwrap_or(&[])).take(WAYS);
@@ -221,7 +222,7 @@ impl<const REPLICAS: usize> Algorithm for Locality<REPLICAS> {
         let empty = |entry: &Entry<'_>| entry.tag() == 0;
         let entry = known.or_else(|| ways().max_by_key(|entry| (empty(entry), age(entry))))?;
         let others = set.indices().filter(|index| *index != choice);
-        // Where there is no more room, the newcomer takes the place of the most loaded one.
+        // In a full set, the new server replaces the most loaded one.
         let full = set.indices().count() >= REPLICAS;
         let others =
             others.filter(|index| !full || extremes.is_none_or(|(_, most)| most != *index));

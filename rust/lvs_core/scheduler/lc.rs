@@ -6,8 +6,8 @@ use super::{Order, Ranked, Server};
 use core::cmp::Ordering;
 
 /// Least-connection scheduling (section 4.3 of "Linux Virtual Server for Scalable Network
-/// Services"): the server with the fewest active connections; among equals the one with the fewest
-/// inactive ones, then the first in the list.
+/// Services"): takes the server with the fewest active connections, among equals the one with the
+/// fewest inactive connections, then the first in the list.
 pub type LeastConnection = Ranked<FewestConnections>;
 
 /// The order of [`LeastConnection`].

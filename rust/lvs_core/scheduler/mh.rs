@@ -5,14 +5,14 @@
 use super::{slots, Algorithm, Change, Flow, List, Server};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// How many slots there are: a prime, so that every step leads through all of them, and many times
-/// the number of servers, so that their shares are equal.
+/// The number of slots. It is prime, so every step visits all slots, and many times the number of
+/// servers, so their shares are equal.
 const SLOTS: usize = 4093;
 
 /// Maglev hashing (section 3.4 of D. Eisenbud et al., "Maglev: A Fast and Reliable Software Network
-/// Load Balancer", NSDI 2016): the client's address, with its port if the service says so, is
-/// hashed to a slot. Each server has an order of its own in which it wants the slots, and in turns
-/// they take the next one that is free, so that few slots change hands when a server comes or goes.
+/// Load Balancer", NSDI 2016). The hash of the client's address, and of its port if the service
+/// says so, selects a slot. Each server prefers the slots in its own order. The servers take turns
+/// and take the next free slot, so few slots change hands when a server comes or goes.
 #[derive(Debug)]
 pub struct MaglevHashing;
 
@@ -21,7 +21,7 @@ impl Algorithm for MaglevHashing {
         Self
     }
 
-    /// The slots, and for each server where it stands in its order.
+    /// The slots, and each server's position in its order.
     fn words(servers: usize, _former: usize) -> usize {
         servers.saturating_add(SLOTS)
     }
@@ -42,7 +42,7 @@ impl Algorithm for MaglevHashing {
     }
 }
 
-/// Where a server stands in its order of the slots.
+/// A server's position in its order of the slots.
 #[derive(Clone, Copy)]
 struct Standing {
     slot: u32,
@@ -81,7 +81,7 @@ impl Standing {
     }
 }
 
-/// Gives away all slots.
+/// Assigns all slots.
 fn populate<S: Server>(servers: &[S], table: &[AtomicU64], standing: &[AtomicU64]) {
     let share = slots::shares(servers, table.len());
     for (server, word) in servers.iter().zip(standing) {
@@ -93,7 +93,7 @@ fn populate<S: Server>(servers: &[S], table: &[AtomicU64], standing: &[AtomicU64
         for ((index, server), word) in (0..).zip(servers).zip(standing) {
             let mut at = Standing::from_word(word.load(Relaxed));
             for _ in 0..share(server).min(free) {
-                // There is a free slot, and the order has all of them.
+                // A free slot exists, and the order contains all slots.
                 while slots::owner(table, at.slot as usize).is_some() {
                     at = at.next();
                 }

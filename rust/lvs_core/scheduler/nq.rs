@@ -5,8 +5,9 @@
 use super::{Order, Ranked, Server, ShortestDelay};
 use core::cmp::Ordering;
 
-/// Never-queue scheduling: the first server in the list that is idle, that is, has no active
-/// connection; when none is, that of [`ShortestExpectedDelay`](super::ShortestExpectedDelay).
+/// Never-queue scheduling: takes the first server in the list that is idle, that is, has no active
+/// connection. If there is none, it takes the server of
+/// [`ShortestExpectedDelay`](super::ShortestExpectedDelay).
 pub type NeverQueue = Ranked<IdleFirst>;
 
 /// The order of [`NeverQueue`].

@@ -5,16 +5,17 @@
 use super::{slots, Algorithm, Change, Flow, List, Server};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Dispatching by the client's address (sections 3.2 and 6.3 of O. Damani et al., "ONE-IP: Techniques for
-/// Hosting a Service on a Cluster of Machines", WWW6 1997): a hash of the address alone says which server
-/// it is, and when that one takes no connections, which one it is then; other clients are not affected.
+/// Dispatching by the client's address (sections 3.2 and 6.3 of O. Damani et al., "ONE-IP:
+/// Techniques for Hosting a Service on a Cluster of Machines", WWW6 1997). A hash of the address
+/// selects the server, and a second server if that one accepts no connections. Other clients are
+/// not affected.
 ///
-/// The paper leaves the hash open. Here it is that of the highest random weight (D. Thaler, C. Ravishankar,
-/// "Using Name-Based Mappings to Increase Hit Rates", IEEE/ACM Transactions on Networking 6(1), 1998): each
-/// server has a random rank with each client, and the client goes to the highest that takes
-/// connections. So a server that comes takes its share of the clients and nobody else moves, one that goes
-/// leaves its own to the others in equal shares, and the answer depends on the set of servers alone: not
-/// on their order, nor on which were there before.
+/// The paper leaves the hash open. This is the highest random weight (D. Thaler, C. Ravishankar,
+/// "Using Name-Based Mappings to Increase Hit Rates", IEEE/ACM Transactions on Networking 6(1),
+/// 1998). Each server has a random rank with each client, and the client goes to the server with
+/// the highest rank that accepts connections. A new server takes its share of the clients and no
+/// other client moves. A server that leaves gives its clients to the others in equal shares. The
+/// result depends only on the set of servers, not on their order or history.
 #[derive(Debug)]
 pub struct OneIp;
 
@@ -25,7 +26,7 @@ impl Algorithm for OneIp {
         Self
     }
 
-    /// What each server is hashed to.
+    /// The hash of each server.
     fn words(servers: usize, _former: usize) -> usize {
         servers
     }
@@ -43,7 +44,7 @@ impl Algorithm for OneIp {
         let mut highest = 0;
         for (index, (server, word)) in list.servers.iter().zip(list.memory).enumerate() {
             let rank = rank(client, word.load(Relaxed));
-            // Few are the highest so far, so few servers are looked at.
+            // Few ranks are the highest so far, so this looks at few servers.
             if rank >= highest && super::capacity(server).is_some() {
                 (best, highest) = (Some(index), rank);
             }
@@ -52,7 +53,8 @@ impl Algorithm for OneIp {
     }
 }
 
-/// The rank of a server with a client: both halves of the product, as in wyhash (Wang Yi, 2019).
+/// Returns the rank of a server with a client: both halves of the product, as in wyhash (Wang Yi,
+/// 2019).
 #[inline]
 fn rank(client: u64, server: u64) -> u64 {
     let product = u128::from(client).wrapping_mul(u128::from(server));

@@ -5,9 +5,9 @@
 use super::{capacity, Order, Ranked, Server};
 use core::cmp::Ordering;
 
-/// Weighted overflow scheduling: the server of the greatest weight that has no more active
-/// connections than its weight says, so that what is too much for one goes to the next; among
-/// equals the first in the list.
+/// Weighted overflow scheduling: takes the server with the greatest weight among those with no more
+/// active connections than their weight, so the excess of one goes to the next. Among equals it
+/// takes the first in the list.
 pub type WeightedOverflow = Ranked<GreatestNotFull>;
 
 /// The order of [`WeightedOverflow`].

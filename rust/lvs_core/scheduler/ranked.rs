@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Schedulers that take the first server in some order of their loads.
+//! Schedulers that take the first server in an order of their loads.
 
 use super::{capacity, ranking, Algorithm, Change, Flow, List, Server};
 use core::{cmp::Ordering, marker::PhantomData, sync::atomic::AtomicU64};
@@ -10,20 +10,20 @@ pub trait Order: Send + Sync + 'static {
     /// See [`Algorithm::MEASURES_DELAYS`].
     const MEASURES_DELAYS: bool = false;
 
-    /// The weight of a server that may be chosen, or `None`.
+    /// Returns the weight of a server that may be chosen, or `None`.
     #[inline]
     fn capacity<S: Server>(server: &S) -> Option<u32> {
         capacity(server)
     }
 
-    /// Which of two servers that may be chosen comes first; each stands beside its weight. Among
-    /// equals it is the first in the list.
+    /// Compares two servers that may be chosen, each with its weight. Among equals the first in the
+    /// list comes first.
     fn compare<S: Server>(one: (&S, u32), other: (&S, u32)) -> Ordering;
 }
 
-/// Takes the first server in the order `O`, and keeps a [`ranking`] to find it: a new connection
-/// costs looks at the first server and at its rivals, of which there are as many as the logarithm
-/// of the number of servers. Only where nobody takes connections a selection looks at all.
+/// Takes the first server in the order `O`. It keeps a [`ranking`], so a new connection looks only
+/// at the first server and at its rivals, whose number is the logarithm of the number of servers.
+/// It looks at all servers only if no server accepts connections.
 #[derive(Debug)]
 pub struct Ranked<O>(PhantomData<O>);
 
@@ -76,8 +76,8 @@ impl<O: Order> Algorithm for Ranked<O> {
         if takes(&first) {
             return Some(first);
         }
-        // Either nobody takes connections, or this one has only just ceased to, and who made it so
-        // is about to say it.
+        // Either no server accepts connections, or this one has just stopped, and the CPU that
+        // changed it is about to report that.
         let best = |one, other| match Self::beats(list.servers, other, one) {
             true => other,
             false => one,
@@ -86,8 +86,7 @@ impl<O: Order> Algorithm for Ranked<O> {
     }
 }
 
-/// Which of `a / w` and `b / v` is greater, by cross-multiplication, never by division; `w` and `v`
-/// are not 0.
+/// Compares `a / w` and `b / v` by cross-multiplication, without division. `w` and `v` are not 0.
 #[inline]
 pub(super) fn ratio(a: u32, w: u32, b: u32, v: u32) -> Ordering {
     // The product of 32-bit numbers fits 64 bits.

@@ -1,41 +1,39 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Who is first among many whose ranks change all the time: a tournament, kept up to date by those
-//! who change.
+//! Finds the first of many contestants whose ranks change all the time: a tournament that every
+//! change keeps up to date.
 //!
-//! The contestants are the leaves of a binary tree, and each inner node names the one of its two
-//! children's winners that beats the other; so the root names the winner of all, in one look. Who
-//! changes a contestant plays its games again, from the leaf to the root: as many games as the
-//! logarithm of the number of contestants. That is the f-array of P. Jayanti ("f-Arrays:
-//! Implementation and Applications", PODC 2002), but for what a node holds: not the value, only
-//! whose it is.
+//! The contestants are the leaves of a binary tree. Each inner node names the better of its two
+//! children's winners, so one look at the root finds the overall winner. After a contestant
+//! changes, it plays its games again from the leaf to the root: log2 of the number of contestants.
+//! This is the f-array of P. Jayanti ("f-Arrays: Implementation and Applications", PODC 2002),
+//! except that a node stores the winner's name and not its value.
 //!
-//! # Many at once
+//! # Concurrency
 //!
-//! Nobody waits. A node holds its winner and a version in one word. To play a game is to look at
-//! the word, at both children and at their ranks, and then to exchange the word, if it is still the
-//! same. If it is not, somebody else has played meanwhile, and the game is played again. If that
-//! was in vain too, then whoever came second began after this one's first look, and has seen what
-//! this one changed: that will do. So an [`update`] takes at most twice as many games as there are
-//! levels.
+//! Nobody waits. A node stores its winner and a version in one word. A game reads the word, both
+//! children and their ranks, and then exchanges the word if it is unchanged. If it has changed,
+//! another CPU has played meanwhile, and the game is repeated. If the second exchange fails as
+//! well, then the CPU that succeeded began after this one's first read. It has seen this one's
+//! change, so this one is done. An [`update`] therefore takes at most two games per level.
 //!
-//! It may end early: at a game that the contestant neither won before nor wins now, since nothing
-//! changes above. The word gets a new version even then, so that nobody who looked before the
-//! change has the last word.
+//! An update may end early, at a game that the contestant neither won before nor wins now: nothing
+//! changes above it. The word gets a new version even then, so an exchange by a CPU that read the
+//! node before the change fails.
 //!
-//! When nobody is at work, all nodes are right: of the last exchange of a node, the looks at its
-//! children came after everything that changed there. While updates go on, the root is the winner
-//! of some moments ago at the earliest. All accesses are sequentially consistent, which on x86 are
-//! the plain loads and locked exchanges that weaker ones would be; `tests/loom` explores them.
+//! When no update is running, all nodes are correct: the last exchange of a node read its children
+//! after everything that changed there. While updates run, the root may name a former winner. All
+//! accesses are sequentially consistent. On x86 they compile to the same plain loads and locked
+//! exchanges as weaker ones. `tests/loom` explores them.
 
 use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
-/// Where the words of the inner nodes are. Numbers begin at 1, so a tournament of as many
-/// contestants as there are words is one that has room.
+/// The storage for the words of the inner nodes. Node numbers begin at 1, so as many words as
+/// contestants are enough.
 pub trait Nodes {
-    /// The word of this node; `None` when there is no such node.
+    /// Returns the word of this node, or `None` if there is no such node.
     fn look(&self, node: usize) -> Option<u64>;
-    /// Puts `new` in place of `old`, if that is still there.
+    /// Replaces `old` by `new` if the word is still `old`.
     fn exchange(&self, node: usize, old: u64, new: u64) -> bool;
 }
 
@@ -52,13 +50,14 @@ impl Nodes for [AtomicU64] {
     }
 }
 
-/// The winner's index in a node's word; the version is above it.
+/// Returns the winner's index from a node's word. The version is above it.
 #[inline]
 const fn index(word: u64) -> usize {
     word as u32 as usize
 }
 
-/// The winner at a position: inner nodes have those below `contestants`, leaves the others.
+/// Returns the winner at a position. Positions below `contestants` are inner nodes, the others are
+/// leaves.
 #[inline]
 fn winner_at<N: Nodes + ?Sized>(nodes: &N, contestants: usize, position: usize) -> Option<usize> {
     match position.checked_sub(contestants) {
@@ -67,7 +66,7 @@ fn winner_at<N: Nodes + ?Sized>(nodes: &N, contestants: usize, position: usize) 
     }
 }
 
-/// The first of all; `None` when there are no contestants.
+/// Returns the overall winner, or `None` if there are no contestants.
 #[inline]
 pub fn winner<N: Nodes + ?Sized>(nodes: &N, contestants: usize) -> Option<usize> {
     match contestants {
@@ -76,13 +75,13 @@ pub fn winner<N: Nodes + ?Sized>(nodes: &N, contestants: usize) -> Option<usize>
     }
 }
 
-/// What became of an attempt at a game.
+/// The result of one attempt at a game.
 enum Game {
-    /// This contestant has won, as before.
+    /// This contestant won, as before.
     Same(usize),
-    /// Another one than before has won.
+    /// The winner is another one than before.
     Changed,
-    /// Somebody else has played meanwhile.
+    /// Another CPU has played meanwhile.
     Disturbed,
 }
 
@@ -109,8 +108,9 @@ fn play<N: Nodes + ?Sized>(
     })
 }
 
-/// The rank of a contestant has changed: plays its games again. `beats` tells whether the first one
-/// comes before the second, and must be a strict order, though ranks may change under its hands.
+/// Plays a contestant's games again after its rank has changed. `beats` returns whether the first
+/// contestant comes before the second. It must be a strict order, but ranks may change during the
+/// call.
 #[inline(always)]
 pub fn update<N: Nodes + ?Sized>(
     nodes: &N,
@@ -137,7 +137,7 @@ pub fn update<N: Nodes + ?Sized>(
     }
 }
 
-/// Plays all games again, whatever the nodes held.
+/// Plays all games again, whatever the nodes contain.
 pub fn play_all<N: Nodes + ?Sized>(
     nodes: &N,
     contestants: usize,

@@ -5,16 +5,16 @@
 use super::{below, capacity, moved, Algorithm, Change, Flow, List, Server};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
-/// Round-robin scheduling: the servers in order, whatever their weights and loads.
+/// Round-robin scheduling: takes the servers in order, regardless of weights and loads.
 #[derive(Debug)]
 pub struct RoundRobin {
-    /// The index of the server whose turn is next; the length of the list after the last one.
-    /// With [`FRESH`] before the first turn.
+    /// The index of the next server; the length of the list after the last one; with [`FRESH`]
+    /// before the first turn.
     cursor: AtomicU32,
     seed: u64,
 }
 
-/// Nobody had a turn yet.
+/// No server has had a turn yet.
 const FRESH: u32 = 1 << 31;
 
 impl Algorithm for RoundRobin {
@@ -25,11 +25,11 @@ impl Algorithm for RoundRobin {
         }
     }
 
-    /// Keeps the place in the sequence. The first one is random, unless there were connections
-    /// before, that is, after [`Change::Reset`].
+    /// Keeps the place in the sequence. The first place is random, except after [`Change::Reset`],
+    /// when there were connections before.
     fn changed<S: Server>(&self, list: &List<'_, S>, _former: &[AtomicU64], change: Change) {
         let start = below(self.seed, list.servers.len() as u64) as u32 | FRESH;
-        // The closure never gives up, so there is no error to see.
+        // The closure always returns `Some`, so there is no error to handle.
         let _ = self.cursor.fetch_update(Relaxed, Relaxed, |cursor| {
             Some(match change {
                 Change::Reset => 0,
@@ -46,7 +46,7 @@ impl Algorithm for RoundRobin {
         loop {
             let start = (cursor & !FRESH) as usize;
             let (index, next) = from(servers, start).or_else(|| from(servers, 0))?;
-            // Lock-free: when this fails, another CPU has made its selection.
+            // Lock-free: a failure means that another CPU has made its selection.
             match self
                 .cursor
                 .compare_exchange_weak(cursor, next, Relaxed, Relaxed)
@@ -58,7 +58,7 @@ impl Algorithm for RoundRobin {
     }
 }
 
-/// The first server at or after `start` that takes connections, and the cursor after it.
+/// Returns the first server at or after `start` that accepts connections, and the cursor after it.
 #[inline]
 fn from<S: Server>(servers: &[S], start: usize) -> Option<(usize, u32)> {
     let index = servers

@@ -5,8 +5,8 @@
 use super::{ranked::ratio, Order, Ranked, Server};
 use core::cmp::Ordering;
 
-/// Shortest-expected-delay scheduling: the server on which the new connection has the shortest
-/// delay to expect, (active + 1) / weight; the first in the list among equals.
+/// Shortest-expected-delay scheduling: takes the server with the least (active + 1) / weight, which
+/// is the expected delay of the new connection, and among equals the first in the list.
 pub type ShortestExpectedDelay = Ranked<ShortestDelay>;
 
 /// The order of [`ShortestExpectedDelay`].

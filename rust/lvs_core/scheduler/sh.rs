@@ -5,11 +5,11 @@
 use super::{slots, Algorithm, Change, Flow, List, Server};
 use core::sync::atomic::AtomicU64;
 
-/// How many slots there are.
+/// The number of slots.
 const SLOTS: usize = 256;
 
-/// Source hashing: the client's address, with its port if the service says so, is hashed to one
-/// of 256 slots, which the servers got in turns, by their weights.
+/// Source hashing: the hash of the client's address, and of its port if the service says so,
+/// selects one of 256 slots. The servers take the slots in turns, by weight.
 #[derive(Debug)]
 pub struct SourceHashing;
 
@@ -32,7 +32,7 @@ impl Algorithm for SourceHashing {
     }
 }
 
-/// The servers take slots in turns, as many at a time as `share` says.
+/// The servers take slots in turns, each as many at a time as `share` returns.
 pub(super) fn take_turns<S: Server>(list: &List<'_, S>, share: impl Fn(&S) -> usize) {
     let turn = (0usize..)
         .zip(list.servers)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Tables that clients are hashed into, for schedulers that always give one client the same server.
+//! Hash tables for schedulers that always give a client the same server.
 
 use super::{capacity, gcd, Flow, List, Options, Server};
 use crate::{
@@ -9,14 +9,14 @@ use crate::{
 };
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// What hashes are made with is no secret: directors that share the work must give one client the
-/// same server, and one director must after a restart.
+/// The hash key is not secret: all directors, and a director after a restart, must give a client
+/// the same server.
 const KEY: HashKey = HashKey::new(0x6f6e_652c_2074_776f, 0x2c20_7468_7265_652e);
 
-/// How many other slots are tried before the servers are taken as they come.
+/// The number of other slots to try before the first available server is taken.
 const ATTEMPTS: u32 = 64;
 
-/// The hash of an address and port; each `round` gives another one.
+/// Hashes an address and port. Each `round` gives another result.
 #[inline]
 pub(super) fn hash(endpoint: Endpoint, round: u32) -> u64 {
     let key = HashKey::new(KEY.k0.wrapping_add(u64::from(round)), KEY.k1);
@@ -25,7 +25,7 @@ pub(super) fn hash(endpoint: Endpoint, round: u32) -> u64 {
     (u64::from(high) << 32) | u64::from(low)
 }
 
-/// The client's end of `flow`, as far as it counts.
+/// Returns the client's end of `flow`, with the port only if it counts.
 #[inline]
 pub(super) fn client(flow: &Flow) -> Endpoint {
     let port = match flow.options {
@@ -35,13 +35,13 @@ pub(super) fn client(flow: &Flow) -> Endpoint {
     Endpoint::new(flow.client.address, port)
 }
 
-/// The index in a slot's word, which is 0 when nobody has the slot.
+/// The index in a slot's word, which is 0 if no server has the slot.
 #[inline]
 pub(super) fn owner(slots: &[AtomicU64], slot: usize) -> Option<usize> {
     (slots.get(slot)?.load(Relaxed) as usize).checked_sub(1)
 }
 
-/// Gives a slot to the server at `index`.
+/// Assigns a slot to the server at `index`.
 #[inline]
 pub(super) fn give(slots: &[AtomicU64], slot: usize, index: usize) {
     if let Some(word) = slots.get(slot) {
@@ -49,15 +49,15 @@ pub(super) fn give(slots: &[AtomicU64], slot: usize, index: usize) {
     }
 }
 
-/// Whether the server at `index` takes connections.
+/// Whether the server at `index` accepts connections.
 #[inline]
 pub(super) fn takes<S: Server>(servers: &[S], index: usize) -> bool {
     servers.get(index).and_then(capacity).is_some()
 }
 
-/// How many slots of `slots` each server gets in a turn: its weight by the greatest common divisor
-/// of all, or what fits. A quiesced server keeps those that it had, so that its clients find it
-/// again.
+/// Returns how many of `slots` slots each server takes in a turn: its weight divided by the
+/// greatest common divisor of all, or what fits. A quiesced server keeps its slots, so its clients
+/// find it again.
 pub(super) fn shares<S: Server>(servers: &[S], slots: usize) -> impl Fn(&S) -> usize {
     let divisor = servers.iter().map(Server::last_weight).fold(0, gcd);
     let sum = |sum: u64, server: &S| sum.wrapping_add(u64::from(server.last_weight()));
@@ -80,8 +80,8 @@ pub(super) fn shares<S: Server>(servers: &[S], slots: usize) -> impl Fn(&S) -> u
     }
 }
 
-/// The server whose slot `endpoint` is hashed to; when it takes no connections and `fallback` is
-/// set, that of another slot, which is always the same one, too.
+/// Returns the server of the slot that `endpoint` hashes to. If it accepts no connections and
+/// `fallback` is set, returns the server of another slot, always the same one for this client.
 #[inline]
 pub(super) fn select<S: Server>(
     list: &List<'_, S>,
@@ -109,7 +109,7 @@ pub(super) fn select<S: Server>(
         })
 }
 
-/// The first server from `start` on, all around, that takes connections.
+/// Returns the first server from `start` on, cyclically, that accepts connections.
 pub(super) fn from<S: Server>(servers: &[S], start: usize) -> Option<usize> {
     Iterator::chain(start..servers.len(), 0..start).find(|index| takes(servers, *index))
 }

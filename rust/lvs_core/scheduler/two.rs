@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Schedulers that draw two servers and take the better one.
+//! Schedulers that draw two servers at random and take the better one.
 
 use super::{below, slots, Algorithm, Change, Flow, List, Order, Server};
 use core::{
@@ -8,12 +8,12 @@ use core::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-/// Draws two different servers at random, in proportion to their weights, and takes the one that comes
-/// first in the order `O`, the first one drawn among equals.
+/// Draws two different servers at random, by weight, and takes the one that comes first in the
+/// order `O`; among equals, the one that was drawn first.
 #[derive(Debug)]
 pub struct BestOfTwo<O> {
     /// The state of SplitMix64 (G. Steele et al., "Fast Splittable Pseudorandom Number Generators",
-    /// 2014), a counter, so that each draw takes one atomic addition.
+    /// 2014). It is a counter, so each draw is one atomic addition.
     state: AtomicU64,
     order: PhantomData<O>,
 }
@@ -39,7 +39,7 @@ impl<O: Order> Algorithm for BestOfTwo<O> {
         }
     }
 
-    /// For each server the sum of the weights up to its own.
+    /// For each server, the sum of the weights up to and including its own.
     fn words(servers: usize, _former: usize) -> usize {
         servers
     }
@@ -61,7 +61,7 @@ impl<O: Order> Algorithm for BestOfTwo<O> {
                 .partition_point(|word| word.load(Relaxed) <= number)
         };
         let first = of(below(self.random(), total));
-        // The second is drawn from what the first one leaves.
+        // Draw the second from the other servers.
         let begin = first.checked_sub(1).map_or(0, sum_to);
         let width = sum_to(first).wrapping_sub(begin);
         let number = below(self.random(), total.wrapping_sub(width));

@@ -5,7 +5,7 @@
 use super::{BestOfTwo, FewestForWeight};
 
 /// The power of two choices (M. Mitzenmacher, "The Power of Two Choices in Randomized Load
-/// Balancing", 1996): two servers are drawn at random, in proportion to their weights, and the one
-/// with fewer connections for its weight is taken, as
-/// [`WeightedLeastConnection`](super::WeightedLeastConnection) compares.
+/// Balancing", 1996): draws two servers at random, by weight, and takes the one with fewer
+/// connections for its weight, compared as in
+/// [`WeightedLeastConnection`](super::WeightedLeastConnection).
 pub type PowerOfTwoChoices = BestOfTwo<FewestForWeight>;

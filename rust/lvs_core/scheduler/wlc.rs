@@ -6,9 +6,8 @@ use super::{ranked::ratio, Order, Ranked, Server};
 use core::cmp::Ordering;
 
 /// Weighted least-connection scheduling (section 4.4 of "Linux Virtual Server for Scalable Network
-/// Services"): the server with the fewest active connections in relation to its weight; among
-/// equals the one with the fewest inactive ones in relation to its weight, then the first in the
-/// list.
+/// Services"): takes the server with the fewest active connections for its weight, among equals the
+/// one with the fewest inactive connections for its weight, then the first in the list.
 pub type WeightedLeastConnection = Ranked<FewestForWeight>;
 
 /// The order of [`WeightedLeastConnection`].

@@ -6,16 +6,16 @@ use super::{below, capacity, gcd, moved, Algorithm, Change, Flow, List, Server};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// Weighted round-robin scheduling (section 4.2 of "Linux Virtual Server for Scalable Network
-/// Services"): servers of higher weight get their connections first and get more of them, in
+/// Services"): servers with a higher weight get their connections first and get more of them, in
 /// proportion to the weights.
 ///
-/// The list is gone through again and again. In each pass a server has a turn if its weight is at
-/// least the current weight; that falls from the greatest weight to 0, by the greatest common
-/// divisor of the weights from pass to pass. Passes in which nobody would have a turn are skipped
-/// at once, so that a selection takes at most three looks at each server, whatever the weights.
+/// The scheduler passes through the list again and again. In each pass a server has a turn if its
+/// weight is at least the current weight. The current weight falls from the greatest weight to 0,
+/// by the greatest common divisor of the weights in each pass. Passes without a turn are skipped,
+/// so a selection takes at most three looks at each server, whatever the weights.
 #[derive(Debug)]
 pub struct WeightedRoundRobin {
-    /// [`Place`] in one word.
+    /// A [`Place`] in one word.
     place: AtomicU64,
     /// The greatest common divisor of the weights; 0 while unknown.
     divisor: AtomicU32,
@@ -25,7 +25,7 @@ pub struct WeightedRoundRobin {
 /// A place in the sequence.
 #[derive(Clone, Copy)]
 struct Place {
-    /// Nobody had a turn yet.
+    /// No server has had a turn yet.
     fresh: bool,
     /// The index of the server to look at next, below 2^31.
     cursor: u32,
@@ -57,7 +57,7 @@ impl Place {
         }
     }
 
-    /// The next server in this pass, and the place after it.
+    /// Returns the next server in this pass, and the place after it.
     #[inline]
     fn turn<S: Server>(self, servers: &[S]) -> Option<(usize, Self)> {
         let start = self.cursor as usize;
@@ -78,8 +78,8 @@ impl Place {
         ))
     }
 
-    /// Before the turn of that number, in any order that begins with the first turn of all. Each
-    /// turn of a server is at another multiple of `divisor`.
+    /// Returns the place before the turn with this number, in any order that begins with the
+    /// overall first turn. Each turn of a server is at a different multiple of `divisor`.
     fn before<S: Server>(servers: &[S], divisor: u32, number: u64) -> Self {
         // The last one that `max_by_key` finds is the first in the list.
         let first = servers
@@ -122,8 +122,8 @@ impl Algorithm for WeightedRoundRobin {
         }
     }
 
-    /// Keeps the place in the sequence. The first one is random, unless there were connections
-    /// before, that is, after [`Change::Reset`].
+    /// Keeps the place in the sequence. The first place is random, except after [`Change::Reset`],
+    /// when there were connections before.
     fn changed<S: Server>(&self, list: &List<'_, S>, _former: &[AtomicU64], change: Change) {
         let weights = || list.servers.iter().map(Server::weight);
         let divisor = weights().fold(0, gcd);
@@ -133,7 +133,7 @@ impl Algorithm for WeightedRoundRobin {
         let number = below(self.seed, turns.unwrap_or(0));
         let start = Place::before(list.servers, divisor, number);
         self.divisor.store(divisor, Relaxed);
-        // The closure never gives up, so there is no error to see.
+        // The closure always returns `Some`, so there is no error to handle.
         let _ = self.place.fetch_update(Relaxed, Relaxed, |word| {
             let place = Place::unpack(word);
             if change == Change::Reset {
@@ -142,7 +142,7 @@ impl Algorithm for WeightedRoundRobin {
             if place.fresh {
                 return Some(start.pack());
             }
-            // On to a step that the new weights have.
+            // Continue at a step that the new weights have.
             let current = place
                 .current
                 .checked_next_multiple_of(divisor)
@@ -171,7 +171,7 @@ impl Algorithm for WeightedRoundRobin {
                     None => self.next_pass(servers, place)?,
                 },
             };
-            // Lock-free: when this fails, another CPU has made its selection.
+            // Lock-free: a failure means that another CPU has made its selection.
             match self
                 .place
                 .compare_exchange_weak(word, next.pack(), Relaxed, Relaxed)
@@ -184,7 +184,7 @@ impl Algorithm for WeightedRoundRobin {
 }
 
 impl WeightedRoundRobin {
-    /// The first server of the next pass in which there is one, and the place after it.
+    /// Returns the first server of the next pass that has one, and the place after it.
     #[inline]
     fn next_pass<S: Server>(&self, servers: &[S], place: Place) -> Option<(usize, Place)> {
         let greatest = servers.iter().filter_map(capacity).max()?;
@@ -198,8 +198,8 @@ impl WeightedRoundRobin {
             cursor: 0,
             current,
         };
-        // A weight that falls between the two looks leaves nobody at this height: then one server
-        // that takes connections is as good as any.
+        // If a weight fell between the two looks, no server may reach this height. Then any server
+        // that accepts connections will do.
         next.turn(servers).or_else(|| {
             let lowest = Place {
                 fresh: false,
