@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Measures what a director costs, in the guest; README.md beside this file tells how and why.
+"""Measures the cost of a director in the guest. README.md in this folder explains it.
 
 Prints one JSON record a line. The director is a namespace between a generator (the kernel's pktgen) and a sink
 that drops at the link layer. Each mode gets namespaces of its own making, so that nothing of one mode is left for
@@ -18,27 +18,27 @@ import sys
 import time
 
 GENERATOR, DIRECTOR, SINK = "generator", "director", "sink"
-# Frames to this address are for nobody: the receiving host drops them before it looks at a header.
+# No host has this address: the receiver drops such frames before it looks at a header.
 NOBODY = "02:00:00:00:00:99"
 NAT_VIP, DR_VIP, TUN_VIP, ONE_VIP, NEW_VIP = (f"10.9.0.{n}" for n in range(1, 6))
 SERVERS = [str(ipaddress.ip_address("10.1.0.11") + n) for n in range(200)]
 CLIENT = ipaddress.ip_address("10.100.0.1")
 NAT_VIP6, DR_VIP6, TUN_VIP6 = (f"fd00:9::{n}" for n in range(1, 4))
-# One, since the few buckets of the kernel's table of neighbours would make a difference between several.
+# A single server: several would collide in the few buckets of the kernel's neighbor table.
 SERVER6 = "fd00:1::11"
 CLIENT6 = "fd00:100::1"
 SCHEDULERS = ("rr", "wrr", "lc", "wlc", "sed", "nq", "fo", "ovf", "lblc", "lblcr", "dh", "sh", "mh", "twos", "ewma", "oneip",
               "oneip-stateless")
-# Those that the kernel's own director does not have.
+# The kernel's own director does not have these.
 OURS = ("ewma", "oneip", "oneip-stateless")
 MODES = ("bare", "ip_vs", "ipvs_rs", "nftables")
-# Numbers of flows, and how many clients they come from. Clients and ports of each are coprime, so that counting
-# both up meets every pair.
+# Numbers of flows, and of clients that send them. The numbers of clients and ports are coprime, so
+# counting both up visits every pair.
 FLOWS = {100: 1, 1000: 1, 10_000: 1, 100_000: 10, 1_000_000: 100, 2_000_000: 200}
 
 
 def run(*command, stdin=None):
-    """Runs a command; what it says is shown when it fails."""
+    """Runs a command. Shows its output if it fails."""
     done = subprocess.run(command, input=stdin, text=True, capture_output=True, check=False)
     if done.returncode:
         sys.exit(f"{' '.join(command)}: status {done.returncode}: {done.stderr or done.stdout}")
@@ -52,7 +52,7 @@ def enter(namespace):
 
 
 def write(path, text):
-    """Writes to a file of the kernel's."""
+    """Writes to one of the kernel's files."""
     pathlib.Path(path).write_text(text, encoding="ascii")
 
 
@@ -62,7 +62,7 @@ def emit(kind, **fields):
 
 
 class Flows:
-    """So many flows: source addresses and ports that pktgen counts through or picks from."""
+    """A number of flows: source addresses and ports that pktgen counts through or picks from."""
 
     def __init__(self, number, random=False):
         self.clients = FLOWS[number]
@@ -71,11 +71,11 @@ class Flows:
 
     @property
     def number(self):
-        """How many flows they are."""
+        """Returns the number of flows."""
         return self.clients * self.ports
 
     def options(self):
-        """For pktgen."""
+        """Returns the commands for pktgen."""
         yield f"src_min {CLIENT}"
         yield f"src_max {CLIENT + self.clients - 1}"
         yield "udp_src_min 1000"
@@ -98,10 +98,10 @@ class Bench:
         self.mode = None
         self.mac = {}
 
-    # --- the hosts -------------------------------------------------------------------------------------------
+    # --- the hosts -----------------------------------------------------------
 
     def hosts_up(self):
-        """Builds the namespaces anew."""
+        """Rebuilds the namespaces."""
         self.hosts_down()
         for host in (GENERATOR, DIRECTOR, SINK):
             run("ip", "netns", "add", host)
@@ -134,14 +134,14 @@ class Bench:
 
     @staticmethod
     def hosts_down():
-        """Removes the namespaces, and waits until the kernel is rid of them."""
+        """Removes the namespaces and waits until the kernel has freed them."""
         enter("../../proc/1/ns/net")
         names = run("ip", "netns", "list")
         for host in (GENERATOR, DIRECTOR, SINK):
             if host in names:
                 run("ip", "netns", "del", host)
 
-    # --- directors -------------------------------------------------------------------------------------------
+    # --- directors -----------------------------------------------------------
 
     def director_up(self):
         """Loads the mode's director and gives it services."""
@@ -150,7 +150,7 @@ class Bench:
         if self.mode == "nftables":
             self.nftables_up()
             return
-        # The kernel's own keeps its table small unless it is told otherwise; ours grows by itself.
+        # The kernel's own director keeps its table small by default; ours grows.
         run("modprobe", self.mode, *(["conn_tab_bits=20"] if self.mode == "ip_vs" else []))
         self.service(NAT_VIP, "-m", SERVERS[:4])
         self.service(DR_VIP, "-g", SERVERS[:4])
@@ -163,7 +163,7 @@ class Bench:
         """Adds a service, for UDP and for TCP."""
         rules = []
         if scheduler == "oneip-stateless":
-            # Which is not for NAT.
+            # Not with NAT.
             scheduler, method = "oneip -b flag-1", "-g"
         for option in ("-u", "-t"):
             rules.append(f"-A {option} {vip}:80 -s {scheduler}")
@@ -171,12 +171,12 @@ class Bench:
         self.administer("-R", stdin="\n".join(rules) + "\n")
 
     def administer(self, *arguments, stdin=None):
-        """Gives the director a command."""
+        """Sends a command to the director."""
         enter(DIRECTOR)
         return run("lvsadm" if self.mode == "ipvs_rs" else "ipvsadm", *arguments, stdin=stdin)
 
     def nftables_up(self):
-        """Destination NAT by a map, as one would do it without a director."""
+        """Sets up destination NAT by a map, the way to balance without a director."""
         enter("../../proc/1/ns/net")
         write("/proc/sys/net/netfilter/nf_conntrack_max", "4000000")
         write("/proc/sys/net/netfilter/nf_conntrack_buckets", "1048576")
@@ -194,12 +194,12 @@ class Bench:
             """)
 
     def director_down(self):
-        """Removes it, connections and all."""
+        """Removes the director with its connections."""
         self.hosts_down()
         if self.mode not in ("ip_vs", "ipvs_rs"):
             return
         end = time.monotonic() + 60
-        # Its namespace may take a while to end.
+        # Its namespace may need some time to end.
         while os.path.exists(f"/sys/module/{self.mode}"):
             names = [line.split()[0] for line in run("lsmod").splitlines()]
             for name in [name for name in names if name.startswith(self.mode + "_")] + [self.mode]:
@@ -208,10 +208,10 @@ class Bench:
                 sys.exit(f"{self.mode} cannot be unloaded")
             time.sleep(0.05)
 
-    # --- packets ---------------------------------------------------------------------------------------------
+    # --- packets -------------------------------------------------------------
 
     def received(self):
-        """Frames that have reached the ends of the wires."""
+        """Returns the number of frames that have reached the ends of the wires."""
         enter(SINK)
         sink = pathlib.Path("/proc/net/dev").read_text(encoding="ascii")
         enter(GENERATOR)
@@ -219,7 +219,7 @@ class Bench:
         return sum(int(re.search(r"eth0: *\d+ +(\d+)", text).group(1)) for text in (sink, generator))
 
     def pktgen(self, count, options, host=GENERATOR):
-        """Sends so many datagrams; returns nanoseconds for each."""
+        """Sends datagrams; returns the nanoseconds for each."""
         before = self.received()
         enter(host)
         device = "front" if host == GENERATOR else "back"
@@ -244,26 +244,26 @@ class Bench:
         return int(result.group(1)) * 1000 / count
 
     def requests(self, count, vip, flows):
-        """Clients' datagrams to a virtual service; to a server when there is no director."""
+        """Sends client datagrams to a virtual service, or to a server if there is no director."""
         target = SERVERS[0] if self.mode == "bare" else vip
         fixed = ("udp_dst_min 80", "udp_dst_max 80", f"dst {target}")
         return self.pktgen(count, (*fixed, *flows.options()))
 
     def requests6(self, count, vip):
-        """A client's datagrams by IPv6, of a hundred flows."""
+        """Sends client datagrams of a hundred flows by IPv6."""
         target = SERVER6 if self.mode == "bare" else vip
         return self.pktgen(count, ("pkt_size 80", "udp_dst_min 80", "udp_dst_max 80", f"dst6 {target}",
                                    f"src6 {CLIENT6}", "udp_src_min 1000", "udp_src_max 1100"))
 
     def replies(self, count, flows):
-        """A server's datagrams to clients."""
+        """Sends a server's datagrams to clients."""
         fixed = ("udp_src_min 80", "udp_src_max 80", f"src_min {SERVERS[0]}", f"src_max {SERVERS[0]}",
                  f"dst {CLIENT}", "udp_dst_min 1000", f"udp_dst_max {1000 + flows.ports}")
         return self.pktgen(count, fixed, SINK)
 
     def segments(self, count, vip, flows):
-        """Clients' TCP segments with data. They leave pktgen as datagrams; a rule of nftables at the director's
-        wire makes TCP of them, at the same cost for every mode."""
+        """Sends client TCP segments with data. pktgen sends datagrams, and an nftables rule at the
+        director's wire turns them into TCP, at the same cost in every mode."""
         self.become_tcp("0x5002")
         self.requests(flows.number * 2, vip, flows)
         self.become_tcp("0x5010")
@@ -275,7 +275,7 @@ class Bench:
 
     @staticmethod
     def become_tcp(flags):
-        """Has datagrams from clients turned into segments with this data offset and these flags."""
+        """Turns client datagrams into segments with this data offset and these flags."""
         enter(DIRECTOR)
         run("nft", "-f", "-", stdin=f"""
             table netdev wire
@@ -288,19 +288,19 @@ class Bench:
             }}
             """)
 
-    # --- rows ------------------------------------------------------------------------------------------------
+    # --- rows ----------------------------------------------------------------
 
     def wanted(self, row):
-        """Whether this row was asked for."""
+        """Whether this row was requested."""
         return self.rows.fullmatch(row)
 
     def cost(self, row, packets, value, **fields):
-        """Reports what a packet took."""
+        """Reports the cost of a packet."""
         emit("cost", kernel=self.kernel, row=row, mode=self.mode, round=self.round, packets=packets,
              value=round(value, 1), unit=self.unit, **fields)
 
     def established(self, row, vip):
-        """A hundred flows that are known already."""
+        """Measures a hundred known flows."""
         if not self.wanted(row):
             return
         flows = Flows(100)
@@ -308,13 +308,13 @@ class Bench:
         self.cost(row, self.packets, self.requests(self.packets, vip, flows), flows=100)
 
     def established6(self, row, vip):
-        """The same by IPv6."""
+        """Measures the same by IPv6."""
         if self.wanted(row):
             self.requests6(500, vip)
             self.cost(row, self.packets, self.requests6(self.packets, vip), flows=100)
 
     def small_rows(self):
-        """Rows with a hundred flows each."""
+        """Measures the rows with a hundred flows."""
         nat_only = self.mode == "nftables"
         self.established("nat-100", NAT_VIP)
         if not nat_only:
@@ -332,7 +332,7 @@ class Bench:
             self.cost("tcp-nat-100", self.packets, self.segments(self.packets, NAT_VIP, Flows(100)), flows=100)
 
     def bystander(self, row):
-        """Packets that are none of the director's."""
+        """Measures packets without a service."""
         if not self.wanted(row):
             return
         flows = Flows(100)
@@ -341,25 +341,25 @@ class Bench:
         self.cost(row, self.packets, self.pktgen(self.packets, (*fixed, *flows.options())))
 
     def bystander6(self):
-        """The same by IPv6."""
+        """Measures the same by IPv6."""
         if self.wanted("bystander6"):
             self.requests6(1000, SERVER6)
             self.cost("bystander6", self.packets, self.requests6(self.packets, SERVER6))
 
     def curve(self):
-        """Cost against the number of flows, met at random."""
+        """Measures the cost by the number of flows, which send in random order."""
         for number in (n for n in FLOWS if n <= 1_000_000):
             row = f"flows-{number}"
             if not self.wanted(row):
                 continue
             self.requests(Flows(number).number, NAT_VIP, Flows(number))
-            # A table that grows does so behind the packets.
+            # The table grows in the background.
             time.sleep(2)
             count = max(self.packets, number if self.kernel == "uml" else 0)
             self.cost(row, count, self.requests(count, NAT_VIP, Flows(number, random=True)), flows=number)
 
     def schedulers(self):
-        """New connections under each scheduler; without entries every packet is like one."""
+        """Measures new connections with each scheduler. Without entries, every packet is a new one."""
         for scheduler in SCHEDULERS:
             for servers in (4, 50, 200):
                 row = f"new-{scheduler}-{servers}"
@@ -370,17 +370,18 @@ class Bench:
                 flows = Flows(number)
                 value = self.requests(flows.number, NEW_VIP, flows)
                 self.cost(row, flows.number, value, servers=servers)
-                # The connections outlive the service, so every measurement begins with a new namespace.
+                # The connections outlive the service, so every measurement begins with a new
+                # namespace.
                 self.restart()
 
     def restart(self):
-        """Forgets all connections."""
+        """Removes all connections."""
         self.director_down()
         self.hosts_up()
         self.director_up()
 
     def million(self):
-        """A million connections in a row, what they take, and what the packets cost that are none of them."""
+        """Measures a million connections in a row, their memory, and the cost for bystanders."""
         for number, name in ((1_000_000, "1m"), (2_000_000, "2m")):
             if not (self.wanted(f"new-{name}") or self.wanted(f"memory-{name}") or self.wanted(f"bystander-{name}")):
                 continue
@@ -392,7 +393,7 @@ class Bench:
             value = self.requests(flows.number, NEW_VIP, flows)
             if self.wanted(f"new-{name}"):
                 self.cost(f"new-{name}", flows.number, value, flows=number)
-            # A table that grows does so behind the packets.
+            # The table grows in the background.
             time.sleep(2)
             if self.mode != "bare" and self.wanted(f"memory-{name}"):
                 emit("memory", kernel=self.kernel, row=f"memory-{name}", mode=self.mode, round=self.round,
@@ -400,7 +401,7 @@ class Bench:
             self.bystander(f"bystander-{name}")
 
     def entry(self):
-        """The size of a connection's slab object, and how many the kernel counts of them."""
+        """Returns the size of a connection's slab object and the number of such objects."""
         cache = {"ip_vs": "ip_vs_conn", "ipvs_rs": "ipvs_rs_conn", "nftables": "nf_conntrack"}[self.mode]
         for line in pathlib.Path("/proc/slabinfo").read_text(encoding="ascii").splitlines():
             fields = line.split()
@@ -409,11 +410,11 @@ class Bench:
         return {}
 
     def run_mode(self, mode):
-        """All rows of one mode."""
+        """Measures all rows of one mode."""
         self.mode = mode
         self.hosts_up()
         self.director_up()
-        # The first packets after such changes are slow ones.
+        # The first packets after such changes are slow.
         self.requests(self.packets, NAT_VIP, Flows(100))
         self.small_rows()
         self.bystander("bystander")
@@ -426,7 +427,7 @@ class Bench:
 
 
 def free_memory():
-    """Bytes that nobody uses."""
+    """Returns the free memory in bytes."""
     write("/proc/sys/vm/drop_caches", "3")
     time.sleep(0.5)
     text = pathlib.Path("/proc/meminfo").read_text(encoding="ascii")
@@ -434,7 +435,7 @@ def free_memory():
 
 
 def main():
-    """Runs what the options say."""
+    """Runs the measurements that the options select."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kernel", default=os.environ.get("KERNEL_FLAVOUR", "uml"))
     parser.add_argument("--modes", default=",".join(MODES))

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Measures large configurations, in the guest: ten thousand services with ten servers each, and a million connections.
+"""Measures large configurations in the guest: ten thousand services with ten servers each, and a
+million connections.
 
 Prints one JSON record a line: how long commands take, what memory they take, and whether packets notice ten thousand
 services whose rates are estimated behind them. `scripts/bench large` runs it.
@@ -15,12 +16,12 @@ from bench import DIRECTOR, NAT_VIP, NEW_VIP, SERVERS, Bench, Flows, emit, enter
 
 SERVICES, DESTINATIONS = 10_000, 10
 CONNECTIONS = 1_000_000
-# Seconds in which packets are watched: several rounds of the estimator.
+# Seconds of packet measurements: several rounds of the estimator.
 WATCH = 10
 
 
 def rules():
-    """The large configuration, as `lvsadm -R` takes it."""
+    """Returns the large configuration as input for `lvsadm -R`."""
     for number in range(SERVICES):
         service = f"-t 10.{10 + number // 60000}.{number // 250 % 240}.{number % 250 + 1}:80"
         yield f"-A {service} -s wlc"
@@ -29,7 +30,7 @@ def rules():
 
 
 def command(name, *words, stdin=None, count=None):
-    """Runs a command in the director's namespace; reports how long it takes, and its memory at its peak."""
+    """Runs a command in the director's namespace; reports its time and its peak memory."""
     enter(DIRECTOR)
     with open("/tmp/output", "wb") as output:
         begun = time.monotonic()
@@ -49,14 +50,14 @@ def command(name, *words, stdin=None, count=None):
 
 
 def calibrate():
-    """How long a fixed piece of work takes: what else the machine does shows here."""
+    """Times a fixed piece of work, which shows how busy the machine is."""
     begun = time.monotonic()
     sum(range(20_000_000))
     emit("calibration", seconds=round(time.monotonic() - begun, 3))
 
 
 def watch(bench, name):
-    """Packets of known flows, some milliseconds' worth at a time: does any portion take longer?"""
+    """Sends packets of known flows in portions of some milliseconds, to find slow portions."""
     flows, portions = Flows(100), []
     bench.requests(flows.number * 5, NAT_VIP, flows)
     end = time.monotonic() + WATCH
@@ -68,7 +69,7 @@ def watch(bench, name):
 
 
 def large_table(bench):
-    """Ten thousand services."""
+    """Measures ten thousand services."""
     text = ("\n".join(rules()) + "\n").encode()
     rows = SERVICES * (DESTINATIONS + 1)
     watch(bench, "few services")
@@ -89,12 +90,12 @@ def large_table(bench):
 
 
 def many_connections(bench):
-    """A million connections."""
+    """Measures a million connections."""
     bench.restart()
     bench.service(NEW_VIP, "-m", SERVERS[:4])
     flows = Flows(CONNECTIONS)
     bench.requests(flows.number, NEW_VIP, flows)
-    # A table that grows does so behind the packets.
+    # The table grows in the background.
     time.sleep(2)
     free = free_memory()
     calibrate()
@@ -108,7 +109,7 @@ def many_connections(bench):
 
 
 def main():
-    """All of it."""
+    """Measures everything."""
     run("modprobe", "-a", "pktgen")
     subprocess.run(["modprobe", "-a", "veth", "ipip"], capture_output=True, check=False)
     options = type("Options", (), {"kernel": os.environ.get("KERNEL_FLAVOUR", "uml"), "packets": 300_000, "rows": ".*"})

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What lvs_core's parsers and rewriters promise for any input at all: a module for each fuzz target,
-//! with a function `run`. The fuzzer calls it with what it makes up, the host tests call it with the
-//! corpus.
+//! What lvs_core's parsers and rewriters promise for any input at all: a module for each fuzz
+//! target, with a function `run`. The fuzzer calls it with what it makes up, the host tests call it
+//! with the corpus.
 //!
 //! Nothing here may need the fuzzer, and no expectation may come from the code under test: what is
 //! right is for `verify` to say.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 //! An independent look at packets: where their parts are, and which of their checksums are right,
-//! each computed over all that it covers. Slow and simple, and of no use on hostile machines: it may
-//! panic on packets that are shorter than their fixed IP header.
+//! each computed over all that it covers. Slow and simple, and of no use on hostile machines: it
+//! may panic on packets that are shorter than their fixed IP header.
 
 use std::ops::Range;
 

@@ -2,17 +2,17 @@
 
 //! Packets in, packets out: the cases in `../data`.
 //!
-//! A case has four fields, `name`, `do`, `in` and `out`, and ends with an empty line; packets are in
-//! hexadecimal. What can be done:
+//! A case has four fields, `name`, `do`, `in` and `out`, and ends with an empty line; packets are
+//! in hexadecimal. What can be done:
 //!
 //! - `parse FAMILY`
 //! - `rewrite SIDE ENDPOINT full|partial`
 //! - `icmp [outer SIDE ADDRESS] quoted SIDE ENDPOINT`
 //! - `tunnel PROTOCOL OFFSET`
 //!
-//! What comes out is a packet, `error` with the error, `other` for an ICMP message that is no error,
-//! or of a tunnel the family and offset of what it carries, or `none`. No packet comes out with a
-//! checksum that an independent computation finds otherwise than in the packet that went in.
+//! What comes out is a packet, `error` with the error, `other` for an ICMP message that is no
+//! error, or of a tunnel the family and offset of what it carries, or `none`. No packet comes out
+//! with a checksum that an independent computation finds otherwise than in the packet that went in.
 
 use crate::fuzz::verify::{checksums, pseudo_header_is, upper};
 use crate::wire;

@@ -261,7 +261,8 @@ fn payload_length_zero_is_a_big_tcp_segment() {
     }
 }
 
-/// `Address` holds IPv4 in this form, so that such a packet would be taken for another connection's.
+/// `Address` holds IPv4 in this form, so that such a packet would be taken for another
+/// connection's.
 #[test]
 fn ipv4_mapped_addresses_are_in_no_packet() {
     for at in [8, 24] {

@@ -142,8 +142,8 @@ impl Model {
         }
     }
 
-    /// A thousand connections a second for so many seconds, which are closed once they are open: how many each
-    /// server gets. One with a delay of 0 never answers.
+    /// A thousand connections a second for so many seconds, which are closed once they are open:
+    /// how many each server gets. One with a delay of 0 never answers.
     fn run(&mut self, seconds: u64, delays: &[u64]) -> Vec<usize> {
         let mut counts = vec![0; delays.len()];
         for _ in 0..seconds * 1000 {
@@ -195,8 +195,8 @@ fn weights_count() {
     );
 }
 
-/// Being silent does not make a server the best of all, even if it was; and when it answers again it is found
-/// out.
+/// Being silent does not make a server the best of all, even if it was; and when it answers again
+/// it is found out.
 #[test]
 fn a_server_that_does_not_answer_gets_hardly_anything() {
     let mut model = Model::new(&[1, 1, 1, 1]);

@@ -256,8 +256,8 @@ fn dh_goes_by_the_address_that_was_asked_for() {
     assert_eq!(after, wanted);
 }
 
-/// Directors that share the work: the same servers, in whatever order they came and whatever was there before, give
-/// a client the same one.
+/// Directors that share the work: the same servers, in whatever order they came and whatever was
+/// there before, give a client the same one.
 #[test]
 fn oneip_depends_on_the_set_of_servers_alone() {
     let mut servers = weights(&[1; 6]);
@@ -279,7 +279,8 @@ fn oneip_depends_on_the_set_of_servers_alone() {
     assert_eq!(hosts(&other, &servers, 9999, FALLBACK), before);
 }
 
-/// Whoever can stays where it is, however many fail, and those that cannot are spread over all that are left.
+/// Whoever can stays where it is, however many fail, and those that cannot are spread over all that
+/// are left.
 #[test]
 fn oneip_moves_nobody_else() {
     let mut servers = weights(&[1; 6]);

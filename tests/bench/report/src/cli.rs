@@ -15,7 +15,8 @@ use crate::number::signed;
 use crate::results::Results;
 use crate::{json, plot, record, table};
 
-/// The benchmark's measurements as a table, a JSON file and plots, and the gate on instruction counts.
+/// The benchmark's measurements as a table, a JSON file and plots, and the gate on instruction
+/// counts.
 #[derive(Parser)]
 #[command(version)]
 struct Options {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The gate: the instructions that `ipvs_rs` adds to a packet may not exceed what is recorded. Counted
-//! instructions are the same in every run, or nearly, so a difference comes from the code.
+//! The gate: the instructions that `ipvs_rs` adds to a packet may not exceed what is recorded.
+//! Counted instructions are the same in every run, or nearly, so a difference comes from the code.
 //!
 //! The recorded figures are a JSON file:
 //!
@@ -13,8 +13,8 @@
 //! }
 //! ```
 //!
-//! A row passes when it adds at most the recorded figure and the tolerance: so many percent of the figure
-//! (without its sign), but at least `tolerance_least` instructions.
+//! A row passes when it adds at most the recorded figure and the tolerance: so many percent of the
+//! figure (without its sign), but at least `tolerance_least` instructions.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -157,8 +157,8 @@ impl Recorded {
             .collect()
     }
 
-    /// The same rows, and those of [`ROWS`] that were measured, with what was measured. A recorded row that
-    /// was not measured is an error: nothing falls out of the gate unseen.
+    /// The same rows, and those of [`ROWS`] that were measured, with what was measured. A recorded
+    /// row that was not measured is an error: nothing falls out of the gate unseen.
     pub fn renewed(&self, results: &Results) -> Result<Self, String> {
         let known = self.added.keys().map(String::as_str);
         let new = ROWS

@@ -129,8 +129,8 @@ pub struct Costs {
 }
 
 impl Costs {
-    /// The row that has the bare forwarding that a row is compared with, and its median: the row itself if it
-    /// can, otherwise plain forwarding.
+    /// The row that has the bare forwarding that a row is compared with, and its median: the row
+    /// itself if it can, otherwise plain forwarding.
     pub fn baseline(&self, name: &RowName) -> Option<(RowName, f64)> {
         let candidates = [name.clone(), RowName::forwarding()];
         candidates.into_iter().find_map(|candidate| {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The plots of the fixtures as a viewer would take them: well-formed, everything inside the picture, and
-//! no text on another.
+//! The plots of the fixtures as a viewer would take them: well-formed, everything inside the
+//! picture, and no text on another.
 
 use std::path::Path;
 

@@ -21,8 +21,8 @@ const COLUMNS: [Columns; 6] = [
     Columns::Tunnel,
 ];
 
-/// What comes from a socket, cut into datagrams where the first octet says: the answer cannot be read, which is
-/// told in words, or can be listed in every form.
+/// What comes from a socket, cut into datagrams where the first octet says: the answer cannot be
+/// read, which is told in words, or can be listed in every form.
 pub fn run(data: &[u8]) {
     let Some((cut, data)) = data.split_first() else {
         return;

@@ -5,7 +5,8 @@ use lvsadm::connections::{self, Connection};
 use lvsadm::format::connections::{Form, Listing};
 use lvsadm::format::Labels;
 
-/// The kernel's file of connections: a line that is none is told, all before it can be listed in every form.
+/// The kernel's file of connections: a line that is none is told, all before it can be listed in
+/// every form.
 pub fn run(data: &[u8]) {
     let mut read = Vec::new();
     // What a broken file is refused by does not matter here.

@@ -5,8 +5,8 @@ use lvsadm::cli::Command;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-/// A command line, an argument a line: it is refused in words, or means something that survives being sent
-/// and saved.
+/// A command line, an argument a line: it is refused in words, or means something that survives
+/// being sent and saved.
 pub fn run(data: &[u8]) {
     let arguments = data.split(|octet| *octet == b'\n').map(OsStr::from_bytes);
     let line: Vec<OsString> = std::iter::once(OsStr::new("lvsadm"))

@@ -62,7 +62,8 @@ fn by_message(service: &Service) {
     assert_eq!(convert::read_service(&answer).unwrap().service, *service);
 }
 
-/// The rules that make this service with these destinations, by numbers and by names, are read back as `wanted`.
+/// The rules that make this service with these destinations, by numbers and by names, are read back
+/// as `wanted`.
 fn restored(group: Group, wanted: &[Change]) {
     let table = Table {
         info: None,

@@ -38,7 +38,8 @@ const SWATCH: i32 = 28;
 /// How high title and legend are.
 pub(super) const HEADER: i32 = GAP + TITLE + GAP + LEGEND + GAP;
 
-/// Colours that are told apart with any colour vision (Okabe and Ito's), and in grey by the markers.
+/// Colours that are told apart with any colour vision (Okabe and Ito's), and in grey by the
+/// markers.
 pub(super) fn colour(mode: Mode) -> RGBColor {
     match mode {
         Mode::Bare => RGBColor(0x55, 0x55, 0x55),
