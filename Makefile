@@ -48,7 +48,7 @@ modules: ## build the modules for any configured kernel tree: KDIR=path
 	@scripts/modules-for "$$KDIR"
 
 .PHONY: install
-install: ## install modules for the running kernel (or KDIR=path) and lvsadm (DESTDIR and PREFIX honoured)
+install: ## install modules for the running kernel (or KDIR=path) and lvsadm (DESTDIR and PREFIX honored)
 	@scripts/install
 
 .PHONY: uninstall

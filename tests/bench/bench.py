@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Measures the cost of a director in the guest. README.md in this folder explains it.
 
-Prints one JSON record a line. The director is a namespace between a generator (the kernel's pktgen) and a sink
-that drops at the link layer. Each mode gets namespaces of its own making, so that nothing of one mode is left for
-the next; the modes of a round take turns.
+Prints one JSON record per line. The director is a namespace between a generator (the kernel's
+pktgen) and a sink that drops at the link layer. Each mode gets its own namespaces, so it leaves
+nothing behind for the next. The modes of a round take turns.
 """
 
 import argparse

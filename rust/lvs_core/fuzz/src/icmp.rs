@@ -38,7 +38,7 @@ pub fn run(data: &[u8]) {
         Ok(Message::Other) | Err(_) => return,
     };
     if foreign {
-        // Offsets that are another packet's.
+        // Offsets from another packet.
         error.header ^= at & 0xff;
         error.quote.at ^= at >> 8;
         error.quote.transport ^= at.rotate_left(4);
@@ -99,7 +99,7 @@ pub fn run(data: &[u8]) {
     assert!(touched.iter().all(|range| range.end <= need));
 }
 
-/// Where one side's address is in the IP packet at `at`.
+/// The place of one side's address in the IP packet at `at`.
 fn address_at(ip: &[u8], at: usize, side: Side) -> Range<usize> {
     let (source, destination) = verify::addresses(&ip[at..]);
     let range = match side {

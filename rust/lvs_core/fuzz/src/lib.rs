@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What lvs_core's parsers and rewriters promise for any input at all: a module for each fuzz
-//! target, with a function `run`. The fuzzer calls it with what it makes up, the host tests call it
-//! with the corpus.
+//! What lvs_core's parsers and rewriters promise for any input. Each fuzz target has a module with
+//! a function `run`. The fuzzer calls it with generated inputs, the host tests call it with the
+//! corpus.
 //!
-//! Nothing here may need the fuzzer, and no expectation may come from the code under test: what is
-//! right is for `verify` to say.
+//! Nothing here may need the fuzzer. No expectation may come from the code under test: `verify`
+//! computes what is correct.
 
 pub mod icmp;
 pub mod netlink;
@@ -18,7 +18,7 @@ use lvs_core::rewrite::Side;
 use lvs_core::{Address, Endpoint, Family};
 use std::ops::Range;
 
-/// Octets that tell the target what to do; the rest is a packet.
+/// The first octets select what the target does; the others are a packet.
 struct Orders<'a> {
     bits: u8,
     rest: &'a [u8],
@@ -83,7 +83,7 @@ fn octets(address: Address) -> Vec<u8> {
     }
 }
 
-/// Where an IP header's checksum is.
+/// The offset of an IP header's checksum.
 fn ip_checksum(family: Family) -> Range<usize> {
     match family {
         Family::V4 => 10..12,
@@ -91,7 +91,7 @@ fn ip_checksum(family: Family) -> Range<usize> {
     }
 }
 
-/// Nothing differs but in these places.
+/// Asserts that the packets differ only in these places.
 fn same_but(before: &[u8], after: &[u8], places: &[Range<usize>]) {
     assert_eq!(before.len(), after.len());
     for (at, (old, new)) in before.iter().zip(after).enumerate() {
@@ -103,7 +103,7 @@ fn same_but(before: &[u8], after: &[u8], places: &[Range<usize>]) {
     }
 }
 
-/// What was right is right, and what was wrong is wrong.
+/// Asserts that correct checksums stayed correct and wrong ones stayed wrong.
 fn same_checksums(before: &[u8], after: &[u8]) {
     assert_eq!(verify::checksums(before), verify::checksums(after));
 }

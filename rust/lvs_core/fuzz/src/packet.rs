@@ -17,7 +17,7 @@ pub fn run(data: &[u8]) {
             return;
         }
         Err(_) => {
-            // More of the packet says no more.
+            // More octets change nothing.
             let longer = [ip, &[0; 64]].concat();
             assert!(packet::parse(family, &longer).is_err());
             return;
@@ -41,7 +41,7 @@ pub fn run(data: &[u8]) {
     assert_eq!(octets(headers.source.address), ip[source]);
     assert_eq!(octets(headers.destination.address), ip[destination]);
 
-    // All that was read lies up to the end of the transport header.
+    // Everything that was read is before the end of the transport header.
     let enough = at + least(headers.protocol);
     assert_eq!(packet::parse(family, &ip[..enough]), Ok(headers));
     assert_eq!(

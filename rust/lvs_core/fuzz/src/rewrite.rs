@@ -82,7 +82,7 @@ pub fn run(data: &[u8]) {
         rewrite::rewrite(&mut back, &headers, side, old, mode),
         Ok(())
     );
-    // But for the two zeros of ones-complement arithmetic.
+    // Except for the two zeros of ones-complement arithmetic.
     same_but(before, &back, &[check.clone(), ip_checksum(family)]);
     for field in [check, ip_checksum(family)] {
         let value = |ip: &[u8]| match ip[field.clone()] {
@@ -93,7 +93,7 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// Headers that are another packet's: anything but a panic, and all or nothing.
+/// Headers of another packet: the rewrite must not panic, and must change everything or nothing.
 fn rewrite_by_foreign_headers(
     orders: &mut Orders<'_>,
     family: Family,

@@ -27,7 +27,7 @@ pub fn run(data: &[u8]) {
     let Some((family, inner)) = tunnel::payload(protocol, ip, at) else {
         return;
     };
-    // Octets that are looked at, octets of the headers, and the number of what follows.
+    // The octets that are read, the octets of the headers, and the number of the next protocol.
     let (least, header, next) = match protocol {
         4 | 41 => (0, 0, protocol.into()),
         17 => {
@@ -49,7 +49,7 @@ pub fn run(data: &[u8]) {
         Family::V4 => assert!([4, 0x0800].contains(&next)),
         Family::V6 => assert!([41, 0x86dd].contains(&next)),
     }
-    // What is behind the headers plays no part, and what is before it all is not looked at.
+    // The octets after the headers do not matter, and those before are not read.
     let visible = ip.len().min(at + least);
     assert_eq!(
         tunnel::payload(protocol, &ip[..visible], at),

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! An independent look at packets: where their parts are, and which of their checksums are right,
-//! each computed over all that it covers. Slow and simple, and of no use on hostile machines: it
-//! may panic on packets that are shorter than their fixed IP header.
+//! An independent parser that finds the parts of a packet and verifies its checksums, each computed
+//! over all the data that it covers. It is slow and simple, and not for hostile packets: it may
+//! panic on one shorter than its fixed IP header.
 
 use std::ops::Range;
 
@@ -11,19 +11,20 @@ use std::ops::Range;
 pub struct Checksum {
     /// Offset of the field.
     pub at: usize,
-    /// It is what the data make it, or it was left out by a sender who may do so.
+    /// Whether it matches the data, or was left out by a sender who may do so.
     pub right: bool,
 }
 
-/// What an IP packet carries.
+/// The payload of an IP packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Upper {
     pub protocol: u8,
-    /// Where it begins.
+    /// The offset of its start.
     pub at: usize,
-    /// Where it ends, by the IP header; the end of the data for a segment too large to say.
+    /// The offset of its end by the IP header; the end of the data for a segment too large for the
+    /// header.
     pub end: usize,
-    /// Only a part of it is there.
+    /// Whether only a part is present.
     pub is_fragment: bool,
 }
 
@@ -31,7 +32,7 @@ fn word(data: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_be_bytes([*data.get(at)?, *data.get(at + 1)?]))
 }
 
-/// The ones-complement sum: that of numbers modulo 65535, with 0 for nothing but zeros.
+/// The ones-complement sum: the sum modulo 65535, with 0 only if all numbers are zero.
 fn sum(parts: &[&[u8]]) -> u16 {
     let data = parts.concat();
     let mut sum: u64 = 0;
@@ -44,7 +45,7 @@ fn sum(parts: &[&[u8]]) -> u16 {
     }
 }
 
-/// Where source and destination address are.
+/// The place of the source and destination addresses.
 pub fn addresses(ip: &[u8]) -> (Range<usize>, Range<usize>) {
     match ip[0] >> 4 {
         4 => (12..16, 16..20),
@@ -52,7 +53,7 @@ pub fn addresses(ip: &[u8]) -> (Range<usize>, Range<usize>) {
     }
 }
 
-/// Goes through the headers of the packet; `None` when they end too early or make no sense.
+/// Parses the headers of the packet; `None` if they end too early or are invalid.
 pub fn upper(ip: &[u8]) -> Option<Upper> {
     let end = |len: usize| if len == 0 { ip.len() } else { len };
     match ip.first()? >> 4 {
@@ -104,8 +105,8 @@ fn pseudo_header(ip: &[u8], protocol: u8, len: usize) -> Vec<u8> {
     pseudo
 }
 
-/// How far this plain sum is from that of the packet's pseudo-header, modulo 65535. `None` where
-/// there is no such thing.
+/// The difference between this plain sum and that of the packet's pseudo-header, modulo 65535.
+/// `None` if there is no pseudo-header.
 pub fn pseudo_header_is(ip: &[u8], field: u16) -> Option<u16> {
     let upper = upper(ip)?;
     let len = upper.end.checked_sub(upper.at)?;
@@ -113,8 +114,8 @@ pub fn pseudo_header_is(ip: &[u8], field: u16) -> Option<u16> {
     Some((u32::from(field) + 0xffff - u32::from(sum)).rem_euclid(0xffff) as u16)
 }
 
-/// All checksums that the data allow to verify: of the IPv4 header, of TCP, UDP and ICMP, and those
-/// in the packet that an ICMP error quotes.
+/// All checksums that the data allow to verify: those of the IPv4 header, of TCP, UDP and ICMP, and
+/// those in the packet that an ICMP error quotes.
 pub fn checksums(ip: &[u8]) -> Vec<Checksum> {
     let mut found = vec![];
     find(ip, 0, &mut found);

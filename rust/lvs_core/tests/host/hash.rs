@@ -39,9 +39,9 @@ fn every_part_of_the_key_counts() {
     }
 }
 
-/// Clients as they come, neighbours in address and port, spread over the buckets like random ones.
+/// Clients as they come, neighbors in address and port, spread over the buckets like random ones.
 #[test]
-fn neighbours_spread_evenly() {
+fn neighbors_spread_evenly() {
     const BUCKETS: usize = 1024;
     const CLIENTS: u32 = 64 * BUCKETS as u32;
     for shift in [0, 22] {

@@ -186,8 +186,8 @@ fn refusals_leave_the_packet_alone() {
     }
 }
 
-/// Where the transport header begins is known from the parser. What the packet says of it
-/// meanwhile, changed by whoever shares its memory, is not asked again.
+/// The parser has found the start of the transport header. The rewrite does not read it again from
+/// the packet, whose memory may be shared and may have changed.
 #[test]
 fn ihl_is_not_re_read_after_a_check() {
     for ihl in 0..16 {

@@ -279,8 +279,8 @@ fn oneip_depends_on_the_set_of_servers_alone() {
     assert_eq!(hosts(&other, &servers, 9999, FALLBACK), before);
 }
 
-/// Whoever can stays where it is, however many fail, and those that cannot are spread over all that
-/// are left.
+/// Every client that can keep its server does, however many fail. The others are spread over all
+/// remaining servers.
 #[test]
 fn oneip_moves_nobody_else() {
     let mut servers = weights(&[1; 6]);
@@ -314,7 +314,7 @@ fn oneip_moves_nobody_else() {
     assert_eq!(scheduler.select(&servers), None);
 }
 
-/// As even as chance, for neighbouring addresses of clients and of servers.
+/// As even as chance, for neighboring addresses of clients and of servers.
 #[test]
 fn oneip_is_even_whatever_the_number_of_servers() {
     for number in [2, 3, 10, 50, 200] {

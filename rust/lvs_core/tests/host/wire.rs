@@ -227,7 +227,7 @@ impl Wire {
     }
 }
 
-/// Octets that favour the extremes, where the ends of ones-complement arithmetic lie.
+/// Octets with many extremes, the limits of ones-complement arithmetic.
 pub fn octet() -> impl Strategy<Value = u8> {
     prop_oneof![2 => any::<u8>(), 1 => Just(0), 1 => Just(0xff)]
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Options, files, exit codes: 0 when all is well, 1 when the gate does not pass, 2 for an error.
+//! Options, files, exit codes: 0 for success, 1 if the gate does not pass, 2 for an error.
 
 use std::fs;
 use std::io::{self, Write};
@@ -26,7 +26,7 @@ struct Options {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Print tables: medians, and modes compared.
+    /// Print tables: medians, and a comparison of the modes.
     Table(Raw),
     /// Write a JSON file.
     Json {
@@ -44,14 +44,14 @@ enum Command {
         #[arg(short, long, value_name = "DIR")]
         output: PathBuf,
     },
-    /// Compare the instructions added per packet with what is recorded.
+    /// Compare the instructions added per packet with the recorded ones.
     Gate {
         #[command(flatten)]
         raw: Raw,
         /// The file of recorded figures.
         #[arg(long, value_name = "FILE")]
         recorded: PathBuf,
-        /// Write the file anew from what was measured.
+        /// Write the file again from the measurements.
         #[arg(long)]
         record: bool,
     },
@@ -59,7 +59,7 @@ enum Command {
 
 #[derive(Args)]
 struct Raw {
-    /// Files of JSON lines as the guest prints them; other lines are passed over.
+    /// Files of JSON lines as the guest prints them; other lines are ignored.
     #[arg(required = true, value_name = "RAW")]
     files: Vec<PathBuf>,
 }
@@ -106,7 +106,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Carries a command out; what it prints is added to `text`.
+/// Executes a command and appends its output to `text`.
 fn run(command: Command, text: &mut String) -> Result<ExitCode, Error> {
     match command {
         Command::Table(raw) => *text += &table::render(&raw.read()?),
@@ -118,7 +118,7 @@ fn run(command: Command, text: &mut String) -> Result<ExitCode, Error> {
         Command::Plot { raw, output } => {
             let plots = plot::render(&raw.read()?)?;
             if plots.is_empty() {
-                // Whoever measures a few rows wants their table, and no plot of other rows.
+                // A run of a few rows needs their table, and no plot of other rows.
                 eprintln!("no plots: they show the rows flows-*, new-SCHEDULER-* and *-100");
                 return Ok(ExitCode::SUCCESS);
             }

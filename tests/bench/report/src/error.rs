@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What went wrong, in sentences.
+//! Error messages.
 
 use std::fmt;
 use std::path::Path;
 
-/// A sentence for whoever ran the command; nothing acts on the kind of an error.
+/// A sentence for the user; no code acts on the kind of an error.
 #[derive(Debug)]
 pub struct Error(String);
 

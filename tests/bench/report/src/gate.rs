@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The gate: the instructions that `ipvs_rs` adds to a packet may not exceed what is recorded.
-//! Counted instructions are the same in every run, or nearly, so a difference comes from the code.
+//! The gate: the instructions that `ipvs_rs` adds to a packet must not exceed the recorded ones.
+//! Instruction counts hardly differ between runs, so a difference comes from the code.
 //!
 //! The recorded figures are a JSON file:
 //!
@@ -38,13 +38,13 @@ pub const ROWS: [&str; 8] = [
     "bystander6",
 ];
 
-/// What is recorded.
+/// The recorded figures.
 #[derive(Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recorded {
-    /// How much more is allowed, in percent of a figure.
+    /// The permitted increase, in percent of a figure.
     pub tolerance_percent: u32,
-    /// How much more is always allowed, in instructions: percents of a small figure are none.
+    /// The least permitted increase in instructions: percentages of a small figure are too small.
     pub tolerance_least: u32,
     /// Instructions added per packet, for each row.
     pub added: BTreeMap<String, i64>,
@@ -60,7 +60,7 @@ impl Default for Recorded {
     }
 }
 
-/// What the gate says of a row.
+/// The gate's verdict on a row.
 #[derive(Debug, PartialEq)]
 pub enum Verdict {
     /// Not above the limit.
@@ -157,8 +157,8 @@ impl Recorded {
             .collect()
     }
 
-    /// The same rows, and those of [`ROWS`] that were measured, with what was measured. A recorded
-    /// row that was not measured is an error: nothing falls out of the gate unseen.
+    /// Returns the same rows, and the measured ones of [`ROWS`], with the new figures. A recorded
+    /// row without a measurement is an error, so no row leaves the gate unnoticed.
     pub fn renewed(&self, results: &Results) -> Result<Self, String> {
         let known = self.added.keys().map(String::as_str);
         let new = ROWS

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The JSON file. Its fields are what other tools may rely on:
+//! The JSON file. Other tools may rely on these fields:
 //!
 //! ```text
 //! {
@@ -9,25 +9,25 @@
 //!     {
 //!       "kernel": "uml" | "icount",
 //!       "row": "nat-100",
-//!       "unit": "ns" | "instructions",                           per packet; per connection in rows new-*
+//!       "unit": "ns" | "instructions",                   per packet; in rows new-* per connection
 //!       "flows": 100,                                            absent when the guest did not say
 //!       "servers": 4,                                            likewise
-//!       "baseline": {"row": "forwarding", "median": 468.2},      bare forwarding; absent without any
+//!       "baseline": {"row": "forwarding", "median": 468.2},      bare forwarding; may be absent
 //!       "modes": {
 //!         "bare" | "nftables" | "ip_vs" | "ipvs_rs": {
 //!           "median": 645.1, "min": 640.0, "max": 660.2, "spread_percent": 3.1313, "rounds": 5,
-//!           "added": 176.9,                                      median less the baseline's; not for bare
-//!           "ratio_to_bare": 0.7258,                             the baseline's median by this one; not for bare
-//!           "ratio_to_ip_vs": 1.4                                ip_vs's median by this one; for ipvs_rs only
+//!           "added": 176.9,            median less the baseline's; not for bare
+//!           "ratio_to_bare": 0.7258,   baseline's median by this one; not for bare
+//!           "ratio_to_ip_vs": 1.4     ip_vs's median by this one; only for ipvs_rs
 //!         }
 //!       }
 //!     }
 //!   ],
-//!   "memory": [                                                  likewise; unit "bytes", per connection
+//!   "memory": [                                                  likewise; bytes per connection
 //!     {
 //!       "kernel": "uml", "row": "memory-1m", "unit": "bytes", "connections": 1000000,
-//!       "modes": {"ip_vs": {"median": ..., "min": ..., "max": ..., "spread_percent": ..., "rounds": ...,
-//!                           "entry": 320,                        the slab object's size, absent if unknown
+//!       "modes": {"ip_vs": {"median": ..., "min": ..., "max": ..., ... "rounds": ...,
+//!                           "entry": 320,                        the slab object's size, if known
 //!                           "ratio_to_ip_vs": ...}}
 //!     }
 //!   ]

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! `bench-report`: turns what the benchmark measured into a table, a JSON file and plots, and is
-//! the gate on the instructions that a packet costs.
+//! `bench-report` turns the benchmark's measurements into a table, a JSON file and plots, and is
+//! the gate on the instructions of a packet.
 //!
 //! | module | subject |
 //! |---|---|

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! How numbers are written in text.
+//! The form of numbers in text.
 
-/// A number with so many decimals and with separators between thousands.
+/// Formats a number with a number of decimals and with separators between thousands.
 pub fn grouped(value: f64, decimals: usize) -> String {
     let plain = format!("{:.decimals$}", value.abs());
     let (whole, fraction) = plain.split_at(plain.find('.').unwrap_or(plain.len()));
     let mut text = String::new();
-    // What rounds to zero has no sign.
+    // A value that rounds to zero has no sign.
     if value < 0.0 && plain.contains(|c: char| ('1'..='9').contains(&c)) {
         text.push('-');
     }

@@ -4,8 +4,8 @@
 //!
 //! | file | subject |
 //! |---|---|
-//! | `connections-KERNEL.svg` | cost of a packet against the number of connections |
-//! | `schedulers-KERNEL.svg` | cost of a new connection against the number of servers, for each scheduler |
+//! | `connections-KERNEL.svg` | cost of a packet by the number of connections |
+//! | `schedulers-KERNEL.svg` | cost of a new connection by the number of servers |
 //! | `ratios-KERNEL.svg` | throughput against bare forwarding, of the rows with 100 flows |
 //!
 //! A plot whose rows were not measured is left out.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The lines that the guest prints. A record is a line that begins with `{`; a guest's console
-//! prints other things too, and they are passed over.
+//! The lines that the guest prints. A record is a line that begins with `{`. All other lines of the
+//! console are ignored.
 //!
-//! Fields that are not named here are passed over as well, but for those of a `meta` record.
+//! Unknown fields are ignored as well, except in a `meta` record.
 
 use std::fmt;
 use std::path::Path;
@@ -24,7 +24,7 @@ pub enum Kernel {
 }
 
 impl Kernel {
-    /// As records and file names have it.
+    /// The name in records and file names.
     pub fn name(self) -> &'static str {
         match self {
             Self::Uml => "uml",
@@ -32,7 +32,7 @@ impl Kernel {
         }
     }
 
-    /// As people have it.
+    /// The name for people.
     pub fn title(self) -> &'static str {
         match self {
             Self::Uml => "User Mode Linux",
@@ -47,7 +47,7 @@ impl fmt::Display for Kernel {
     }
 }
 
-/// What handled the packets.
+/// The program that handled the packets.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
@@ -65,7 +65,7 @@ impl Mode {
     /// All modes, in the order of columns, bars and legends.
     pub const ALL: [Self; 4] = [Self::Bare, Self::Nftables, Self::IpVs, Self::IpvsRs];
 
-    /// As records have it.
+    /// The name in records.
     pub fn name(self) -> &'static str {
         match self {
             Self::Bare => "bare",
@@ -75,7 +75,7 @@ impl Mode {
         }
     }
 
-    /// As people have it.
+    /// The name for people.
     pub fn title(self) -> &'static str {
         match self {
             Self::Bare => "bare forwarding",
@@ -92,7 +92,7 @@ impl fmt::Display for Mode {
     }
 }
 
-/// What a cost is counted in.
+/// The unit of a cost.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Unit {
@@ -103,7 +103,7 @@ pub enum Unit {
 }
 
 impl Unit {
-    /// As people have it, and as the axes of plots do.
+    /// The name for people and for the axes of plots.
     pub fn title(self) -> &'static str {
         match self {
             Self::Ns => "ns",
@@ -111,7 +111,7 @@ impl Unit {
         }
     }
 
-    /// How many decimals say something.
+    /// The number of significant decimals.
     pub fn decimals(self) -> usize {
         match self {
             Self::Ns => 1,
@@ -120,22 +120,22 @@ impl Unit {
     }
 }
 
-/// What a packet cost, or a new connection in rows that begin with `new`.
+/// The cost of a packet, or of a new connection in rows that begin with `new`.
 #[derive(Debug, Deserialize)]
 pub struct Cost {
     /// The kernel that ran.
     pub kernel: Kernel,
-    /// What was measured.
+    /// The row's name.
     pub row: String,
-    /// What handled the packets.
+    /// The program that handled the packets.
     pub mode: Mode,
-    /// Which repetition this is.
+    /// The number of the round.
     pub round: u32,
-    /// Packets, or new connections, that the value is the mean of.
+    /// The number of packets, or new connections, that were averaged.
     pub packets: u64,
     /// The cost of one.
     pub value: f64,
-    /// What the cost is counted in.
+    /// The unit of the cost.
     pub unit: Unit,
     /// Distinct flows among the packets.
     pub flows: Option<u64>,
@@ -143,30 +143,30 @@ pub struct Cost {
     pub servers: Option<u64>,
 }
 
-/// What a number of connections took of the memory.
+/// The memory that a number of connections took.
 #[derive(Debug, Deserialize)]
 pub struct Memory {
     /// The kernel that ran.
     pub kernel: Kernel,
-    /// What was measured.
+    /// The row's name.
     pub row: String,
-    /// What held the connections.
+    /// The program that had the connections.
     pub mode: Mode,
-    /// Which repetition this is.
+    /// The number of the round.
     pub round: u32,
-    /// Connections that were held at once.
+    /// The number of concurrent connections.
     pub connections: u64,
-    /// Memory that was free before and is not any more.
+    /// The decrease of the free memory.
     pub bytes: i64,
     /// The size of a connection's slab object.
     pub entry: Option<u64>,
 }
 
-/// One line of the guest's.
+/// One record of the guest.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Record {
-    /// How it was measured; shown as it is.
+    /// The circumstances of the measurement, shown unchanged.
     Meta(Map<String, Value>),
     /// A cost.
     Cost(Cost),
@@ -175,7 +175,7 @@ pub enum Record {
 }
 
 impl Record {
-    /// A record's text; what is wrong with it otherwise.
+    /// Parses a record's text; the error says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
         let record = serde_json::from_str(text).map_err(|error| error.to_string())?;
         match &record {
@@ -192,7 +192,7 @@ impl Record {
     }
 }
 
-/// Where a record stands, for messages.
+/// The place of a record, for messages.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Place {
     file: String,
@@ -220,7 +220,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// All records of a file's text, with their places.
+/// Returns all records of a file's text, with their places.
 pub fn parse(file: &Path, text: &str) -> Result<Vec<(Place, Record)>, Error> {
     let lines = text
         .lines()
@@ -254,7 +254,7 @@ mod tests {
             panic!("{records:?}");
         };
         assert_eq!(place.to_string(), "raw:2");
-        // The tag is no fact about the measurement.
+        // The tag is not a fact about the measurement.
         assert_eq!(meta.len(), 2);
         assert_eq!(meta["x"], "y");
     }

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::record::{Cost, Kernel, Memory, Mode, Place, Record, Unit};
 use crate::row_name::RowName;
 
-/// What the rounds of one row and mode came to; never without a round.
+/// The results of one row and mode. There is at least one round.
 #[derive(Debug)]
 pub struct Series {
     rounds: BTreeMap<u32, (Place, f64)>,
@@ -26,12 +26,12 @@ impl Series {
         values
     }
 
-    /// How many rounds there were.
+    /// The number of rounds.
     pub fn rounds(&self) -> usize {
         self.rounds.len()
     }
 
-    /// The middle one, or the mean of the two in the middle.
+    /// The median.
     pub fn median(&self) -> f64 {
         let values = self.sorted();
         let middle = values.len() / 2;
@@ -58,14 +58,14 @@ impl Series {
     }
 }
 
-/// One thing that was measured with several modes.
+/// A row that was measured with several modes.
 #[derive(Debug, Default)]
 pub struct Row {
     /// Distinct flows, or connections in memory rows.
     pub flows: Option<u64>,
     /// Real servers.
     pub servers: Option<u64>,
-    /// What each mode's rounds came to.
+    /// The results of each mode.
     pub modes: BTreeMap<Mode, Series>,
 }
 
@@ -92,7 +92,7 @@ impl Row {
         let series = self.modes.entry(mode).or_insert(Series { rounds, entry });
         series.entry = entry.or(series.entry);
         match series.rounds.entry(round) {
-            // Counted twice, it would weigh twice.
+            // A repeated round would count twice.
             Entry::Occupied(earlier) => {
                 let earlier = &earlier.get().0;
                 Err(place.error(format_args!(
@@ -113,24 +113,24 @@ pub type Rows = BTreeMap<RowName, Row>;
 /// A mode compared with bare forwarding.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Comparison {
-    /// What it costs more than bare forwarding.
+    /// The cost beyond that of bare forwarding.
     pub added: f64,
-    /// Bare forwarding's cost by its own: the throughput's share of bare forwarding's.
+    /// The throughput relative to bare forwarding.
     pub ratio: f64,
 }
 
 /// The costs on one kernel.
 #[derive(Debug)]
 pub struct Costs {
-    /// What they are counted in.
+    /// The unit of the costs.
     pub unit: Unit,
-    /// What was measured.
+    /// The rows.
     pub rows: Rows,
 }
 
 impl Costs {
-    /// The row that has the bare forwarding that a row is compared with, and its median: the row
-    /// itself if it can, otherwise plain forwarding.
+    /// Returns the row whose bare forwarding a row is compared with, and its median. It is the row
+    /// itself if possible, otherwise plain forwarding.
     pub fn baseline(&self, name: &RowName) -> Option<(RowName, f64)> {
         let candidates = [name.clone(), RowName::forwarding()];
         candidates.into_iter().find_map(|candidate| {
@@ -153,10 +153,10 @@ impl Costs {
     }
 }
 
-/// All that was measured.
+/// All measurements.
 #[derive(Debug, Default)]
 pub struct Results {
-    /// How it was measured, a record each.
+    /// The circumstances of the measurements, one record each.
     pub meta: Vec<Map<String, Value>>,
     /// Costs.
     pub costs: BTreeMap<Kernel, Costs>,
@@ -165,7 +165,7 @@ pub struct Results {
 }
 
 impl Results {
-    /// Gathers records.
+    /// Collects records.
     pub fn new(records: impl IntoIterator<Item = (Place, Record)>) -> Result<Self, Error> {
         let mut results = Self::default();
         for (place, record) in records {

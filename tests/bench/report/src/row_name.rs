@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Names of rows: their order, and what a name says.
+//! Names of rows, and their order.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -26,7 +26,7 @@ const KINDS: [&str; 14] = [
     "memory",
 ];
 
-/// A row's name. Rows of a kind stand together and numbers in names count as numbers.
+/// A row's name. Rows of a kind sort together, and numbers in names sort as numbers.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RowName(String);
 
@@ -66,7 +66,7 @@ impl RowName {
 
 impl Ord for RowName {
     fn cmp(&self, other: &Self) -> Ordering {
-        // The text last, for names that differ in leading zeros only.
+        // The text comes last, for names that differ only in leading zeros.
         (self.sort_key(), &self.0).cmp(&(other.sort_key(), &other.0))
     }
 }

@@ -19,7 +19,7 @@ against bare   throughput by that of bare forwarding: above 1 is faster
 against ip_vs  how many times cheaper ipvs_rs is than ip_vs
 ";
 
-/// All tables, below how it was measured.
+/// Returns all tables, below the circumstances of the measurements.
 pub fn render(results: &Results) -> String {
     let mut text = String::new();
     for meta in &results.meta {
@@ -56,7 +56,7 @@ fn plain(value: &Value) -> String {
         .map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// A table with a line for each row and mode, the first `names` columns of which are names.
+/// A table with a line for each row and mode. The first `names` columns are names.
 fn new_table(header: &[&str], names: usize) -> Table {
     let mut table = Table::new();
     table
@@ -68,7 +68,7 @@ fn new_table(header: &[&str], names: usize) -> Table {
     table
 }
 
-/// The row's name stands at its first mode only.
+/// Only the row's first mode shows its name.
 fn name_if_first(name: &str, index: usize) -> String {
     if index == 0 {
         name.to_owned()
@@ -77,7 +77,7 @@ fn name_if_first(name: &str, index: usize) -> String {
     }
 }
 
-/// Nothing for a single round, which has none.
+/// Nothing for a single round, which has no spread.
 fn spread(series: &Series) -> String {
     if series.rounds() == 1 {
         return String::new();

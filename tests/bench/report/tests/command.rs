@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The command as scripts use it: files in and out, messages, exit codes.
+//! The command as scripts use it: input and output files, messages, exit codes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -101,7 +101,7 @@ fn what_was_recorded_passes() {
         serde_json::json!({"tolerance_percent": 3, "tolerance_least": 20, "added": added})
     );
     assert_eq!(run(&["gate", ICOUNT, "--recorded", utf8(&path)]).0, 0);
-    // Native time says nothing of instructions, and recording it would empty the gate.
+    // Native time says nothing about instructions; recording it would empty the gate.
     let (code, _, error) = run(&["gate", UML, "--recorded", utf8(&path), "--record"]);
     assert_eq!(code, 2);
     assert!(error.contains("bystander: MISSING"), "{error}");

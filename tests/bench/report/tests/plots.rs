@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The plots of the fixtures as a viewer would take them: well-formed, everything inside the
-//! picture, and no text on another.
+//! The plots of the fixtures as a viewer shows them: well-formed, everything inside the picture,
+//! and no overlapping texts.
 
 use std::path::Path;
 
@@ -9,10 +9,10 @@ use bench_report::results::Results;
 use bench_report::{plot, record};
 use roxmltree::{Document, Node};
 
-/// How wide a letter is, at most, by the size of its font.
+/// The greatest width of a letter, relative to the font size.
 const LETTER: f64 = 0.62;
 
-/// What a text or a shape covers: left, top, right, bottom.
+/// The area of a text or a shape: left, top, right, bottom.
 type Extent = (f64, f64, f64, f64);
 
 fn plots() -> Vec<(String, String)> {
@@ -55,7 +55,7 @@ fn text_extent(node: &Node<'_, '_>) -> Extent {
         "end" => width,
         other => panic!("text-anchor {other}"),
     };
-    // From the base line, which is so far below y, letters reach up by their height.
+    // Letters reach up from the base line by their height.
     let base = match node.attribute("dy").unwrap() {
         "0.76em" => 0.76 * size,
         "0.5ex" => 0.25 * size,
@@ -190,11 +190,11 @@ fn axes_have_units_and_lines_a_legend() {
         );
     }
     // A line in the legend and one in the chart, for each mode.
-    for colour in ["#555555", "#009E73", "#D55E00", "#0072B2"] {
+    for color in ["#555555", "#009E73", "#D55E00", "#0072B2"] {
         let lines = document.descendants().filter(|node| {
-            node.has_tag_name("polyline") && node.attribute("stroke") == Some(colour)
+            node.has_tag_name("polyline") && node.attribute("stroke") == Some(color)
         });
-        assert_eq!(lines.count(), 2, "{colour}");
+        assert_eq!(lines.count(), 2, "{color}");
     }
 }
 
@@ -210,12 +210,12 @@ fn a_bar_is_as_high_as_its_ratio() {
             "{ratio} is not in {texts:?}"
         );
     }
-    let bars = |colour: &str| -> Vec<f64> {
+    let bars = |color: &str| -> Vec<f64> {
         let rectangles = document
             .descendants()
             .filter(|node| node.has_tag_name("rect"));
-        let coloured = rectangles.filter(|node| node.attribute("fill") == Some(colour));
-        coloured.map(|node| number(&node, "height")).collect()
+        let colored = rectangles.filter(|node| node.attribute("fill") == Some(color));
+        colored.map(|node| number(&node, "height")).collect()
     };
     let (nftables, ip_vs, ours) = (bars("#009E73"), bars("#D55E00"), bars("#0072B2"));
     assert_eq!((nftables.len(), ip_vs.len(), ours.len()), (1, 3, 3));

@@ -21,8 +21,8 @@ const COLUMNS: [Columns; 6] = [
     Columns::Tunnel,
 ];
 
-/// What comes from a socket, cut into datagrams where the first octet says: the answer cannot be
-/// read, which is told in words, or can be listed in every form.
+/// Bytes from a socket, cut into datagrams at the length in the first octet. The answer is refused
+/// with a message, or can be listed in every format.
 pub fn run(data: &[u8]) {
     let Some((cut, data)) = data.split_first() else {
         return;
@@ -71,7 +71,7 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// The services among these, each with all the destinations.
+/// These services, each with all the destinations.
 fn table(messages: &[Message]) {
     let mut table = Table {
         info: messages

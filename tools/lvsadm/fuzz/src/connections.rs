@@ -5,11 +5,11 @@ use lvsadm::connections::{self, Connection};
 use lvsadm::format::connections::{Form, Listing};
 use lvsadm::format::Labels;
 
-/// The kernel's file of connections: a line that is none is told, all before it can be listed in
-/// every form.
+/// The kernel's file of connections. An invalid line is reported, and all lines before it can be
+/// listed in every format.
 pub fn run(data: &[u8]) {
     let mut read = Vec::new();
-    // What a broken file is refused by does not matter here.
+    // The error of a broken file does not matter here.
     let _ = connections::read(data, &mut |connection| {
         read.push(connection);
         Ok(())
@@ -17,7 +17,7 @@ pub fn run(data: &[u8]) {
     list(&read);
 }
 
-/// Lists connections in every form.
+/// Lists connections in every format.
 pub fn list(connections: &[Connection]) {
     let text = |engine_data, labels| Form::Text {
         engine_data,

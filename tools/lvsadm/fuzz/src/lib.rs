@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What lvsadm promises for any text and any octets: a module for each fuzz target, with a function
-//! `run`. The fuzzer calls it with what it makes up, the host tests call it with the corpus.
+//! What lvsadm promises for any text and any octets. Each fuzz target has a module with a function
+//! `run`. The fuzzer calls it with generated inputs, the host tests call it with the corpus.
 //!
 //! Nothing here may need the fuzzer.
 
@@ -19,7 +19,7 @@ use std::cell::RefCell;
 use std::net::{IpAddr, Ipv6Addr};
 
 thread_local! {
-    // Making a parser takes far longer than using it.
+    // Creating a parser takes much longer than using it.
     static PARSER: RefCell<Parser<'static>> = RefCell::new(Parser::new(&Fixed));
 }
 
@@ -28,7 +28,7 @@ fn rules_in(text: &str) -> Result<Vec<Rule>, Error> {
     PARSER.with_borrow_mut(|parser| restore::parse_with(text, parser))
 }
 
-/// A few names that never change, each for one thing and no thing with two.
+/// A few constant names; each belongs to one thing, and each thing has one name.
 pub struct Fixed;
 
 const HOSTS: [(&str, IpAddr); 2] = [

@@ -5,7 +5,7 @@ use lvsadm::cli::Command;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-/// A command line, an argument a line: it is refused in words, or means something that survives
+/// A command line with one argument per line. It is refused with a message, or its meaning survives
 /// being sent and saved.
 pub fn run(data: &[u8]) {
     let arguments = data.split(|octet| *octet == b'\n').map(OsStr::from_bytes);

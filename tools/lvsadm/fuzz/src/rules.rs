@@ -2,8 +2,8 @@
 
 use super::{rules_in, survival};
 
-/// Text for `--restore`: it is refused with the line's number, or each of its rules stands in its
-/// line, means the same alone, and survives being sent and saved.
+/// Text for `--restore`. It is refused with the line's number, or each rule is in its line, means
+/// the same alone, and survives being sent and saved.
 pub fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;

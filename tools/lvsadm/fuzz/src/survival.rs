@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What must come back as it was: a change as a message, and what was added as a rule.
+//! Round trips: a change through a message, and an addition through a rule.
 
 use super::{rules_in, Fixed};
 use lvsadm::format::{save, Labels};
@@ -11,7 +11,8 @@ use lvsadm::model::{
 use lvsadm::netlink::{convert, socket, Attribute, Command as Order, Message};
 use netlink_packet_core::Emitable;
 
-/// The change can be sent and read back, and saved and restored, without becoming another.
+/// Asserts that the change is the same after being sent and read back, and after being saved and
+/// restored.
 pub fn change(change: &Change) {
     match change {
         Change::AddService(service) | Change::EditService(service) => {
@@ -42,7 +43,7 @@ pub fn change(change: &Change) {
     }
 }
 
-/// The message with these attributes, as it is read where it arrives.
+/// Returns the message with these attributes as the receiver reads it.
 fn sent(command: Order, attributes: Vec<Attribute>) -> Message {
     let message = Message {
         command,
@@ -56,14 +57,14 @@ fn sent(command: Order, attributes: Vec<Attribute>) -> Message {
     read
 }
 
-/// The service is sent and read back as it is.
+/// Asserts that the service is the same after being sent and read back.
 fn by_message(service: &Service) {
     let answer = sent(Order::NewService, vec![convert::service(service)]);
     assert_eq!(convert::read_service(&answer).unwrap().service, *service);
 }
 
-/// The rules that make this service with these destinations, by numbers and by names, are read back
-/// as `wanted`.
+/// Asserts that the rules for this service and these destinations, with numbers and with names, are
+/// read back as `wanted`.
 fn restored(group: Group, wanted: &[Change]) {
     let table = Table {
         info: None,
@@ -85,7 +86,7 @@ fn restored(group: Group, wanted: &[Change]) {
 fn service_by_rule(service: &Service) {
     let mut wanted = service.clone();
     if !service.flags.contains(ServiceFlags::PERSISTENT) {
-        // What only persistence uses is not saved without it.
+        // Attributes of persistence are saved only with persistence.
         wanted.netmask = Netmask::host(wanted.id.family());
     }
     let group = Group {

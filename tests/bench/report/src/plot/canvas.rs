@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What all plots share: colours, markers, the title and the legend above the drawing.
+//! The parts that all plots share: colors, markers, the title and the legend above the drawing.
 
 use std::io;
 
@@ -16,7 +16,7 @@ pub(super) type Backend<'a> = SVGBackend<'a>;
 /// A part of it.
 pub(super) type Area<'a> = DrawingArea<Backend<'a>, Shift>;
 
-/// Why it cannot be drawn.
+/// The reason why a plot cannot be drawn.
 pub(super) type DrawError = DrawingAreaErrorKind<io::Error>;
 
 /// The font of every text.
@@ -38,9 +38,8 @@ const SWATCH: i32 = 28;
 /// How high title and legend are.
 pub(super) const HEADER: i32 = GAP + TITLE + GAP + LEGEND + GAP;
 
-/// Colours that are told apart with any colour vision (Okabe and Ito's), and in grey by the
-/// markers.
-pub(super) fn colour(mode: Mode) -> RGBColor {
+/// Colors that differ for any color vision (Okabe and Ito). In grayscale the markers differ.
+pub(super) fn color(mode: Mode) -> RGBColor {
     match mode {
         Mode::Bare => RGBColor(0x55, 0x55, 0x55),
         Mode::Nftables => RGBColor(0x00, 0x9E, 0x73),
@@ -51,7 +50,7 @@ pub(super) fn colour(mode: Mode) -> RGBColor {
 
 /// The line of a mode.
 pub(super) fn stroke(mode: Mode) -> ShapeStyle {
-    colour(mode).stroke_width(2)
+    color(mode).stroke_width(2)
 }
 
 /// The corners of a mode's marker about its point.
@@ -78,12 +77,12 @@ where
     chart.draw_series(
         points
             .iter()
-            .map(|point| EmptyElement::at(*point) + Polygon::new(marker(mode), colour(mode))),
+            .map(|point| EmptyElement::at(*point) + Polygon::new(marker(mode), color(mode))),
     )?;
     Ok(())
 }
 
-/// How wide a text is at most, in pixels. The viewer's font is not known, so this is generous.
+/// Returns an upper limit for the width of a text in pixels. The viewer's font is unknown.
 pub(super) fn width(text: &str, size: i32) -> i32 {
     (text.chars().count() as f64 * f64::from(size) * 0.5).ceil() as i32
 }
@@ -123,7 +122,7 @@ fn legend(root: &Area<'_>, modes: &[Mode]) -> Result<(), DrawError> {
         ))?;
         root.draw(
             &(EmptyElement::at((left + SWATCH / 2, middle))
-                + Polygon::new(marker(*mode), colour(*mode))),
+                + Polygon::new(marker(*mode), color(*mode))),
         )?;
         let text = left + SWATCH + GAP / 2;
         root.draw(&Text::new(mode.title(), (text, middle), style.clone()))?;

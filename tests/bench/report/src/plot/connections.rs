@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The cost of a packet against the number of connections that are met at random.
+//! The cost of a packet by the number of connections that send in random order.
 
 use std::collections::BTreeMap;
 

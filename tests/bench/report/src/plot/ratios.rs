@@ -91,7 +91,7 @@ pub(super) fn render(kernel: Kernel, costs: &Costs) -> Result<Option<String>, Dr
                 let place = barred.iter().position(|other| other == mode).unwrap_or(0);
                 let left = index as i32 * UNIT + (UNIT - BARS) / 2 + bar * place as i32;
                 let corners = [(left, 0.0), (left + bar * 9 / 10, *ratio)];
-                chart.draw_series([Rectangle::new(corners, canvas::colour(*mode).filled())])?;
+                chart.draw_series([Rectangle::new(corners, canvas::color(*mode).filled())])?;
                 tops.push((left + bar * 9 / 20, *ratio));
             }
         }

@@ -49,7 +49,7 @@ pub(super) fn render(kernel: Kernel, costs: &Costs) -> Result<Option<String>, Dr
     let most = points().map(|(servers, _)| *servers).fold(1.0, f64::max);
     let dearest = points().map(|(_, cost)| *cost).fold(0.0, f64::max);
     let modes: BTreeSet<Mode> = panels.values().flat_map(BTreeMap::keys).copied().collect();
-    // As near to a square as it gets, but two columns at least: the title needs them.
+    // As square as possible, but at least two columns: the title needs them.
     let columns = (1..)
         .find(|side| side * side >= panels.len())
         .unwrap_or(1)
@@ -72,7 +72,7 @@ pub(super) fn render(kernel: Kernel, costs: &Costs) -> Result<Option<String>, Dr
                 .caption(scheduler, (FONT, AXIS))
                 .x_label_area_size(44)
                 .y_label_area_size(76)
-                // The same ranges for all, so that panels compare.
+                // The same ranges for all, so that panels can be compared.
                 .build_cartesian_2d(0.0..most * 1.05, 0.0..dearest * 1.08)?;
             chart
                 .configure_mesh()
