@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Scheduling algorithms: which server gets a new connection.
+//! Scheduling algorithms: they choose the server for a new connection.
 //!
-//! Here belong the algorithms of the papers, over anything that is a [`Server`]. Never here: how
-//! servers are stored, or what becomes of the connection.
+//! Belongs here: the algorithms, over anything that is a [`Server`]. Never here: how servers are
+//! stored, or how the connection goes on.
 //!
-//! All of them work through `&self`, from many CPUs at once and without locks, also while weights
-//! and counts change under their hands. A selection never gives a server that had weight 0 or was
-//! overloaded when looked at, and never an index outside the list.
+//! All algorithms work through `&self`, on many CPUs at once and without locks, even while weights
+//! and counts change. A selection never returns a server that had weight 0 or was overloaded when
+//! it was read, and never an index outside the list.
 //!
-//! Two things may race by design: a selection with another (each then gets its own place in the
-//! sequence), and a selection with [`changed`](Algorithm::changed) (a selection that still holds
-//! the old list may then count against the new one's sequence, by at most one place).
+//! Two races are part of the design. Concurrent selections each get their own place in the sequence.
+//! A selection that runs concurrently with [`changed`](Algorithm::changed) and uses the old list may
+//! advance the new list's sequence by one place at most.
 
 mod dh;
 mod ewma;
@@ -54,36 +54,37 @@ pub use wrr::WeightedRoundRobin;
 use crate::{delay::Delay, Endpoint, Protocol};
 use core::sync::atomic::AtomicU64;
 
-/// A scheduling algorithm. There is one value per virtual service, which keeps the service's place
-/// in the sequence, and memory for each list of servers, for what is made of that.
+/// A scheduling algorithm. Each virtual service has one value, which keeps the service's place in
+/// the sequence. Each list of servers has memory for data that the algorithm derives from the list.
 pub trait Algorithm: Send + Sync + 'static {
-    /// Whether [`Self::load_changed`] is to be called.
+    /// Whether the director calls [`Self::load_changed`].
     const FOLLOWS_LOADS: bool = false;
-    /// Whether it asks for [`Server::delay`], so that delays are to be measured.
+    /// Whether the algorithm uses [`Server::delay`], so the director must measure delays.
     const MEASURES_DELAYS: bool = false;
-    /// Whether each packet of a flow may be asked for instead of the first alone, so that nothing needs
-    /// to be remembered: the choice depends on nothing but the flow, the servers and their weights.
+    /// Whether the choice depends only on the flow, the servers and their weights. Then the director
+    /// may ask for each packet instead of only the first, and needs no connection entries.
     const MAY_BE_STATELESS: bool = false;
 
-    /// A fresh one, for a new service. `seed` is random.
+    /// Returns the state for a new service. `seed` is random.
     fn new(seed: u64) -> Self;
 
-    /// How many words of memory a list of so many servers needs, when the former list had `former`
-    /// words.
+    /// Returns the number of words of memory for a list of this many servers, if the former list had
+    /// `former` words.
     fn words(_servers: usize, _former: usize) -> usize {
         0
     }
 
-    /// The list is another one, and its memory, which holds nothing but zeros, is to be filled in.
-    /// Connections are scheduled by the former list until this returns; `former` is the memory of
-    /// that, empty after [`Change::Reset`]. One call at a time for a service.
+    /// Fills the memory of a new list; it is all zeros before. Connections are scheduled by the
+    /// former list until this returns. `former` is the memory of that list, and empty after
+    /// [`Change::Reset`]. Calls for one service do not overlap. Process context.
     fn changed<S: Server>(&self, list: &List<'_, S>, former: &[AtomicU64], change: Change);
 
-    /// The index of the server for a new connection, or none when no server can take it.
+    /// Returns the index of the server for a new connection, or `None` if no server accepts one.
+    /// Softirq, RCU read section.
     fn select<S: Server>(&self, list: &List<'_, S>, flow: &Flow) -> Option<usize>;
 
-    /// The number of connections of the server at `index` has changed, maybe while the list was
-    /// handed to [`Self::changed`].
+    /// Reports that the number of connections of the server at `index` has changed. This may happen
+    /// during [`Self::changed`] for the same list. RCU read section.
     fn load_changed<S: Server>(&self, _list: &List<'_, S>, _index: usize) {}
 }
 
@@ -92,76 +93,76 @@ pub trait Algorithm: Send + Sync + 'static {
 pub struct List<'a, S> {
     /// In the order in which they were added.
     pub servers: &'a [S],
-    /// What an algorithm made of this list: as many words as it said.
+    /// The algorithm's memory for this list, with the length from [`Algorithm::words`].
     pub memory: &'a [AtomicU64],
 }
 
-/// A new connection that wants a server.
+/// A new connection that needs a server.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Flow {
     /// The protocol.
     pub protocol: Protocol,
     /// The client's address and port.
     pub client: Endpoint,
-    /// The address and port that the client sees.
+    /// The virtual address and port.
     pub virtual_endpoint: Endpoint,
-    /// What the service says of how to choose.
+    /// The service's options.
     pub options: Options,
-    /// A clock's seconds.
+    /// The time in seconds.
     pub now: u32,
 }
 
-/// How hashing schedulers choose, as administrators set it for a service.
+/// Options for hashing schedulers, which administrators set for a service.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Options {
-    /// The client's port counts, too.
+    /// Hash the client's port as well.
     pub port: bool,
-    /// When the server that it would be takes no connections, it is another one.
+    /// If the selected server accepts no connections, select another one.
     pub fallback: bool,
 }
 
-/// What a scheduler knows of a real server.
+/// A real server as schedulers see it.
 pub trait Server {
-    /// The weight: how much of the load it should get, relative to the others. A server of weight 0
-    /// is quiesced and gets no new connection.
+    /// The weight: the server's share of the load, relative to the others. A server with weight 0 is
+    /// quiesced and gets no new connections.
     fn weight(&self) -> u32;
-    /// The last weight that was not 0; 0 when there was none.
+    /// The last weight other than 0; 0 if there was none.
     fn last_weight(&self) -> u32;
-    /// Its address and port: what tells it from others, whatever list it is in.
+    /// The address and port, which identify the server in all lists.
     fn endpoint(&self) -> Endpoint;
     /// Connections in a state that counts as active.
     fn active(&self) -> u32;
     /// All other connections.
     fn inactive(&self) -> u32;
-    /// Active connections in the upper half, the others in the lower one, of one moment.
+    /// Active connections in the upper half and the others in the lower half, read at once.
     #[inline]
     fn connections(&self) -> u64 {
         (u64::from(self.active()) << 32) | u64::from(self.inactive())
     }
-    /// The server has reached its upper threshold of connections and takes none.
+    /// Whether the server has reached its upper threshold of connections.
     fn overloaded(&self) -> bool;
-    /// The delay of its answers to new connections, where that is measured.
+    /// The delay of its answers to new connections, if the director measures it.
     #[inline]
     fn delay(&self) -> Delay {
         Delay::default()
     }
 }
 
-/// How the list of servers changed.
+/// The change of a list of servers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Change {
-    /// A server was put in; it is at this index now.
+    /// A server was added at this index.
     Added(usize),
-    /// A server was taken out; it was at this index.
+    /// The server at this index was removed.
     Removed(usize),
     /// The weight or the thresholds of the server at this index changed.
     Edited(usize),
-    /// The list is another one: begin anew.
+    /// The list is unrelated to the former one: start again.
     Reset,
 }
 
 impl Change {
-    /// Where the server stands now that was at `index` before; `None` when it is gone.
+    /// Returns the new index of the server that was at `index`, or `None` if it was removed.
     fn index(self, index: usize) -> Option<usize> {
         match self {
             Self::Added(at) if at <= index => index.checked_add(1),
@@ -173,7 +174,7 @@ impl Change {
     }
 }
 
-/// The weight of a server that can take a connection, or `None`.
+/// Returns the weight of a server that accepts a connection, otherwise `None`.
 #[inline]
 pub fn capacity<S: Server>(server: &S) -> Option<u32> {
     match server.weight() {
@@ -183,8 +184,8 @@ pub fn capacity<S: Server>(server: &S) -> Option<u32> {
     }
 }
 
-/// Where a cursor stands after the change so that no server loses or regains its turn: the cursor
-/// is the index of the server whose turn is next.
+/// Returns the cursor after the change, so that no server loses or regains its turn. The cursor is
+/// the index of the server whose turn is next.
 #[inline]
 fn moved(cursor: u32, change: Change) -> u32 {
     let before = |index: usize| u32::try_from(index).is_ok_and(|index| index < cursor);
@@ -195,7 +196,7 @@ fn moved(cursor: u32, change: Change) -> u32 {
     }
 }
 
-/// The greatest common divisor; that of 0 and `b` is `b`.
+/// Returns the greatest common divisor; for 0 and `b` it is `b`.
 fn gcd(mut a: u32, mut b: u32) -> u32 {
     while let Some(rest) = a.checked_rem(b) {
         (a, b) = (b, rest);
@@ -203,7 +204,7 @@ fn gcd(mut a: u32, mut b: u32) -> u32 {
     a
 }
 
-/// A number from 0 to `bound`, without it, as random as `word` is.
+/// Returns a number below `bound` that is as random as `word`.
 #[inline]
 fn below(word: u64, bound: u64) -> u64 {
     (u128::from(word).wrapping_mul(u128::from(bound)) >> 64) as u64
