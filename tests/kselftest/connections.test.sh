@@ -15,7 +15,7 @@
 
 unload_all "$IPVS_MODULE"
 must lvsadm --version
-check_eq 'the versions, without a module' "$(lvsadm --version | tail -n 1)" 'no module provides a virtual server now'
+check_eq 'the versions, without a module' "$(lvsadm --version | tail -n 1)" 'the kernel has no director loaded'
 check_eq 'asking for them loads none' "$(loaded "$IPVS_MODULE" && echo loaded)" ''
 must module_load "$IPVS_MODULE"
 topology_up
@@ -116,7 +116,7 @@ check_eq 'a reader that has seen enough' "$(connections_of -n | head -n 1)" 'IPV
 
 # --- refusals -----------------------------------------------------------------------------------------------------
 
-check_fails 'a mark' 'cannot stand beside --connection' connections_of -f 1
+check_fails 'a mark' 'cannot select connections' connections_of -f 1
 check_fails 'a prefix that is too long' 'from 0 to 32' connections_of --client 10.0.0.0/33
 check_fails 'no privilege' CAP_NET_ADMIN on director setpriv --bounding-set -net_admin --inh-caps -net_admin lvsadm connections
 check_eq 'another namespace has its own' "$(on router lvsadm connections -n | wc -l)" 2
@@ -124,11 +124,10 @@ check_eq 'another namespace has its own' "$(on router lvsadm connections -n | wc
 # --- what the module is -------------------------------------------------------------------------------------------
 
 if [ "$IPVS_MODULE" = ip_vs ]; then
-	check_eq 'the versions' "$(lvsadm --version | tail -n +2)" 'module ip_vs, which has no version query
-it is too old for: connections, table, apply'
+	check_eq 'the versions' "$(lvsadm --version | tail -n +2)" 'module ip_vs, the C director'
 	finish
 fi
-check_match 'the versions' "$(lvsadm --version)" $'lvsadm ([0-9.]+)\nmodule ipvs_rs [0-9.]+\nit offers: connections, table, apply'
+check_match 'the versions' "$(lvsadm --version)" $'lvsadm ([0-9.]+)\nmodule ipvs_rs [0-9.]+\nfeatures: connections, table, apply'
 check_eq 'in JSON' "$(lvsadm --version --json | python3 -c '
 import json, sys
 versions = json.load(sys.stdin)

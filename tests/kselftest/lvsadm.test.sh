@@ -291,7 +291,7 @@ refusal 1 'no such service' -L -n -t 10.1.0.1:99
 refusal 1 'no such service' -a -t 10.1.0.1:99 -r 10.0.0.1
 refusal 1 'no such server' -d -t 10.1.0.1:80 -r 10.0.0.77
 refusal 1 'above --u-threshold 5' -a -t 10.1.0.1:80 -r 10.0.0.1 -x 5 -y 10
-refusal 2 'means nothing to --list' -L -n -w 3
+refusal 2 'does not apply to --list' -L -n -w 3
 refusal 2 '--weight "2147483648"' -a -t 10.1.0.1:80 -r 10.0.0.1 -w 2147483648
 refusal 2 'from 0 to 65535' -A -t 10.1.0.1:65536
 if [ -e /sys/module/ip_vs ]; then
@@ -359,7 +359,7 @@ done
 if [ $both -eq 1 ]; then
 	same "both start the same daemon" "$work/ipvsadm.daemon" "$work/lvsadm.daemon"
 else
-	grep -q '^lvsadm: cannot start the master synchronisation daemon: ' "$work/lvsadm.daemon"
+	grep -q '^lvsadm: cannot start the master synchronization daemon: ' "$work/lvsadm.daemon"
 	result $? "lvsadm says that there is no daemon to start" "$work/lvsadm.daemon"
 fi
 

@@ -2,14 +2,17 @@
 
 //! Argument lists → [`Command`].
 //!
-//! Belongs here: the options (`options`), which of them go together (`rules`), and the typed command
+//! Belongs here: the options (`options`, `subcommands`), which of them go together (`rules`), and the typed command
 //! (`command`) that `convert` builds from them. Never: carrying a command out.
 
 mod command;
 mod convert;
-pub mod options;
+pub mod definition;
+mod hints;
+mod options;
 mod parser;
 mod rules;
+mod subcommands;
 
 pub use command::{Columns, Command, Listing, Subject, View};
 pub use parser::{parse, Parser};

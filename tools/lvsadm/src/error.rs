@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What went wrong, in sentences; exit codes.
+//! Errors as sentences, and exit codes.
 //!
-//! Belongs here: turning an error number into what it means for the operation at hand. Never: the
-//! wording of single options (that is `parse` and `cli`).
+//! Belongs here: the meaning of an error number for the operation at hand. Never: the wording about
+//! single options, which is in `parse` and `cli`.
 
 use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
+use crate::model::scheduler;
 use crate::model::{
     Change, Destination, Family, Forwarding, Protocol, Service, ServiceFlags, ServiceId,
 };
 use crate::netlink::{Failure, KernelError};
 
-/// Why a command was not carried out.
+/// The reason why a command was not carried out.
 #[derive(Debug)]
 pub enum Error {
     /// The command line is wrong. Exit code 2.
@@ -23,12 +24,12 @@ pub enum Error {
     Clap(Box<clap::Error>),
     /// The kernel refused, or something else failed. Exit code 1.
     Failed(String),
-    /// What was to be printed could not be. Exit code 1.
+    /// The output could not be written. Exit code 1.
     Output(io::Error),
 }
 
 impl Error {
-    /// The exit code that goes with it.
+    /// The exit code of this error.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {
@@ -39,7 +40,7 @@ impl Error {
         }
     }
 
-    /// The same kind of error in other words.
+    /// The same kind of error with another text.
     #[must_use]
     pub fn reworded(&self, words: String) -> Self {
         match self {
@@ -73,65 +74,63 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// What an error number means here.
+/// The meaning of an error number for one operation.
 enum Meaning {
-    /// Just this.
-    Sure(String),
-    /// Perhaps this; the kernel's own words are better where there are any.
-    Guess(String),
+    /// This is what is wrong.
+    Known(String),
+    /// This is probably wrong. The kernel's own words, if there are any, are better.
+    Assumed(String),
 }
 
-use Meaning::{Guess, Sure};
+use Meaning::{Assumed, Known};
 
-/// Why there is no answer, without regard to the question.
+/// The reason why there is no answer, whatever the question.
 #[must_use]
 pub fn plain(failure: &Failure) -> String {
     match failure {
         Failure::Kernel(error) => refusal(error, general(error)),
-        Failure::Interrupted => {
-            "the tables kept changing while they were listed; try again".to_owned()
-        }
+        Failure::Interrupted => "the table kept changing while it was listed; try again".to_owned(),
         Failure::Overrun => {
-            "parts of the kernel's answer were lost every time (socket buffer overrun); try again"
-                .to_owned()
+            "the kernel's answer overran the socket buffer every time; try again".to_owned()
         }
         Failure::Malformed(what) => format!("the kernel's answer cannot be read: {what}"),
         Failure::Socket(error) => format!("netlink socket: {error}"),
-        Failure::Output(error) => format!("the answer cannot be passed on: {error}"),
+        Failure::Output(error) => format!("the answer cannot be written: {error}"),
     }
 }
 
-/// A question that got no answer.
+/// The error for a question that got no answer.
 #[must_use]
 pub fn query(what: &str, failure: &Failure) -> Error {
     Error::Failed(format!("cannot {what}: {}", plain(failure)))
 }
 
-/// A question about one service that got no answer.
+/// The error for a question about one service that got no answer.
 #[must_use]
 pub fn service_query(id: &ServiceId, failure: &Failure) -> Error {
     let why = match failure {
-        Failure::Kernel(error) if error.errno == libc::ESRCH => refusal(error, Sure(no_service())),
+        Failure::Kernel(error) if error.errno == libc::ESRCH => no_service(id),
         other => plain(other),
     };
     Error::Failed(format!("cannot list service {id}: {why}"))
 }
 
-/// A change that was refused.
+/// The error for a change that the kernel refused.
 #[must_use]
 pub fn change(change: &Change, failure: &Failure) -> Error {
     let why = match failure {
         Failure::Kernel(error) => refusal(
             error,
-            particular(change, error.errno).unwrap_or_else(|| general(error)),
+            particular(change, error).unwrap_or_else(|| general(error)),
         ),
         other => plain(other),
     };
     Error::Failed(format!("cannot {}: {why}", subject(change)))
 }
 
-/// The operation, to stand after "cannot".
-fn subject(change: &Change) -> String {
+/// The operation, to follow "cannot".
+#[must_use]
+pub fn subject(change: &Change) -> String {
     match change {
         Change::AddService(service) => format!("add service {}", service.id),
         Change::EditService(service) => format!("edit service {}", service.id),
@@ -156,75 +155,86 @@ fn subject(change: &Change) -> String {
     }
 }
 
-fn no_service() -> String {
-    "there is no such service (lvsadm -L -n lists what there is)".to_owned()
+fn no_service(id: &ServiceId) -> String {
+    match id {
+        ServiceId::Address { port: 0, .. } => "there is no such service (no port was given, and \
+                                               port 0 stands for every port; lvsadm -Ln lists the \
+                                               services)"
+            .to_owned(),
+        _ => "there is no such service (lvsadm -Ln lists the services)".to_owned(),
+    }
 }
 
-/// What an error number means for one operation.
-fn particular(change: &Change, errno: i32) -> Option<Meaning> {
+/// The meaning of an error number for one operation.
+fn particular(change: &Change, error: &KernelError) -> Option<Meaning> {
+    let errno = error.errno;
     Some(match change {
         Change::AddService(service) | Change::EditService(service) => match errno {
-            libc::EEXIST => Sure("there is such a service already (-E edits it)".to_owned()),
-            libc::ESRCH => Sure(no_service()),
-            libc::ENOENT => Sure(unknown_name(service)),
+            libc::EEXIST => Known("there is such a service already (-E edits it)".to_owned()),
+            libc::ESRCH => Known(no_service(&service.id)),
+            libc::ENOENT => Known(unknown_name(service, error.message.as_deref())),
             libc::EINVAL | libc::EOPNOTSUPP => unsupported_service(service)?,
             _ => return None,
         },
-        Change::AddDestination(_, destination) | Change::EditDestination(_, destination) => {
+        Change::AddDestination(id, destination) | Change::EditDestination(id, destination) => {
             match errno {
-                libc::ESRCH => Sure(no_service()),
-                libc::ENOENT => Sure(no_server()),
+                libc::ESRCH => Known(no_service(id)),
+                libc::ENOENT => Known(no_server()),
                 _ => refused_destination(destination, errno)?,
             }
         }
-        Change::DeleteService(_) | Change::Zero(Some(_)) if errno == libc::ESRCH => {
-            Sure(no_service())
+        Change::DeleteService(id) | Change::Zero(Some(id)) if errno == libc::ESRCH => {
+            Known(no_service(id))
         }
-        Change::DeleteDestination(..) => match errno {
-            libc::ESRCH => Sure(no_service()),
-            libc::ENOENT => Sure(no_server()),
+        Change::DeleteDestination(id, _) => match errno {
+            libc::ESRCH => Known(no_service(id)),
+            libc::ENOENT => Known(no_server()),
             _ => return None,
         },
         Change::StartDaemon(daemon) => match errno {
-            libc::EEXIST => Sure("it runs already".to_owned()),
-            libc::ENODEV => Sure(format!(
-                "there is no network interface {}; name one with --mcast-interface",
+            libc::EEXIST => Known("it runs already".to_owned()),
+            libc::ENODEV => Known(format!(
+                "there is no network interface {} (--mcast-interface selects another)",
                 daemon.interface
             )),
             _ => return None,
         },
-        Change::StopDaemon(_) if errno == libc::ESRCH => Sure("it does not run".to_owned()),
+        Change::StopDaemon(_) if errno == libc::ESRCH => Known("it does not run".to_owned()),
         Change::SetTimeouts(_) if [libc::EINVAL, libc::ERANGE].contains(&errno) => {
-            Guess("the kernel takes no such timeouts".to_owned())
+            Assumed("the kernel does not accept such a timeout".to_owned())
         }
         _ => return None,
     })
 }
 
 fn no_server() -> String {
-    "the service has no such server".to_owned()
+    "the service has no such server (lvsadm -Ln lists the servers)".to_owned()
 }
 
-/// Why a kernel may not take a server.
+/// The reason why a kernel may refuse a server.
 fn refused_destination(destination: &Destination, errno: i32) -> Option<Meaning> {
     let (lower, upper) = (destination.lower_threshold, destination.upper_threshold);
     Some(match errno {
-        libc::EEXIST => Sure("the service has such a server already (-e edits it)".to_owned()),
-        libc::ERANGE if lower > upper => Sure(format!(
+        libc::EEXIST => Known("the service has such a server already (-e edits it)".to_owned()),
+        libc::ERANGE if lower > upper => Known(format!(
             "--l-threshold {lower} is above --u-threshold {upper}; it must not be"
         )),
-        libc::EINVAL => Guess(match destination.forwarding {
-            Forwarding::Tunnel => "the kernel takes no such server; the address must be a unicast \
-                                   one and the tunnel options ones that this kernel knows"
+        libc::EINVAL => Assumed(match destination.forwarding {
+            Forwarding::Tunnel => "the kernel does not accept such a server; check that its \
+                                   address is a unicast address and that the kernel knows the \
+                                   tunnel options"
                 .to_owned(),
-            _ => "the kernel takes no such server; the address must be a unicast one".to_owned(),
+            _ => "the kernel does not accept such a server; check that its address is a unicast \
+                  address"
+                .to_owned(),
         }),
-        libc::EOPNOTSUPP => Guess(format!(
-            "this kernel does not offer it ({}, {} server)",
+        libc::EOPNOTSUPP => Assumed(format!(
+            "the kernel does not support {} to an {} server",
             match destination.forwarding {
-                Forwarding::Masquerade => "-m",
-                Forwarding::Tunnel => "-i",
-                Forwarding::Local | Forwarding::Route | Forwarding::Other(_) => "-g",
+                Forwarding::Masquerade => "NAT (-m)",
+                Forwarding::Tunnel => "tunnels (-i)",
+                Forwarding::Local | Forwarding::Route | Forwarding::Other(_) =>
+                    "direct routing (-g)",
             },
             Family::of(&destination.id.address),
         )),
@@ -232,19 +242,33 @@ fn refused_destination(destination: &Destination, errno: i32) -> Option<Meaning>
     })
 }
 
-/// The kernel does not know a name; which one it was it does not say.
-fn unknown_name(service: &Service) -> String {
-    let scheduler = format!(
-        "the kernel has no scheduler {:?} (no module ipvs_rs_{} could be loaded)",
-        service.scheduler, service.scheduler
-    );
+/// The kernel does not know a name. Its message, if there is one, tells which.
+fn unknown_name(service: &Service, message: Option<&str>) -> String {
+    let engine_refused = message.is_some_and(|message| message.contains("persistence engine"));
     match &service.engine {
-        None => scheduler,
-        Some(engine) => format!("{scheduler}, or no persistence engine {engine:?}"),
+        Some(engine) if engine_refused => {
+            format!("the kernel has no persistence engine {engine:?}")
+        }
+        Some(engine) if message.is_none() => format!(
+            "the kernel has no scheduler {:?} or no persistence engine {engine:?}",
+            service.scheduler
+        ),
+        _ => no_scheduler(&service.scheduler),
     }
 }
 
-/// Options of a service that a kernel may not offer; `None` when it has only plain ones.
+fn no_scheduler(name: &str) -> String {
+    match scheduler::find(name) {
+        Some(_) => format!(
+            "the kernel has no scheduler {name:?} (load its module: modprobe ipvs_rs_{name})"
+        ),
+        None => {
+            format!("the kernel has no scheduler {name:?} (lvsadm schedulers lists them)")
+        }
+    }
+}
+
+/// Options of a service that a kernel may not support; `None` when it has only basic ones.
 fn unsupported_service(service: &Service) -> Option<Meaning> {
     let flags = service.flags;
     let options: Vec<&str> = [
@@ -266,55 +290,48 @@ fn unsupported_service(service: &Service) -> Option<Meaning> {
     .map(|(_, option)| option)
     .collect();
     (!options.is_empty()).then(|| {
-        Guess(format!(
-            "the kernel takes no such service; perhaps it does not offer {}",
+        Assumed(format!(
+            "the kernel does not accept such a service; it may not support {}",
             options.join(", ")
         ))
     })
 }
 
-/// What an error number means whatever the operation.
+/// The meaning of an error number for every operation.
 fn general(error: &KernelError) -> Meaning {
-    let guess = |words: &str| Guess(words.to_owned());
+    let assumed = |words: &str| Assumed(words.to_owned());
     match error.errno {
-        libc::EPERM | libc::EACCES => Sure(
-            "permission denied: it needs CAP_NET_ADMIN in this network namespace (be root)"
+        libc::EPERM | libc::EACCES => Known(
+            "permission denied: this needs CAP_NET_ADMIN in the network namespace (run it as \
+             root)"
                 .to_owned(),
         ),
-        libc::EINVAL => guess("the kernel calls the request invalid"),
-        libc::EOPNOTSUPP => guess("this kernel does not offer it"),
-        libc::EAFNOSUPPORT => guess("this kernel does not offer that address family"),
-        libc::ENOPROTOOPT => guess("this kernel does not offer that protocol"),
-        libc::ENOMEM => guess("the kernel is out of memory"),
-        libc::EMSGSIZE => guess("the answer does not fit a message; kernel and lvsadm disagree"),
-        libc::ERANGE => guess("the kernel calls a value out of range"),
-        _ => Sure(error.to_string()),
+        libc::EINVAL => assumed("the kernel considers the request invalid"),
+        libc::EOPNOTSUPP => assumed("the kernel does not support this"),
+        libc::EAFNOSUPPORT => assumed("the kernel does not support this address family"),
+        libc::ENOPROTOOPT => assumed("the kernel does not support this protocol"),
+        libc::ENOMEM => assumed("the kernel is out of memory"),
+        libc::EMSGSIZE => assumed("the answer does not fit a message; kernel and lvsadm disagree"),
+        libc::ERANGE => assumed("the kernel considers a value out of range"),
+        _ => Assumed(error.to_string()),
     }
 }
 
-/// Our words and the kernel's own.
+/// One sentence: ours where we know what is wrong, else the kernel's, else our assumption.
 fn refusal(error: &KernelError, meaning: Meaning) -> String {
     match (meaning, &error.message, error.missing) {
-        (Guess(_), Some(message), _) => format!("the kernel says: {message}"),
-        (Sure(words), Some(message), _) => format!("{words}; the kernel says: {message}"),
-        (Sure(words) | Guess(words), None, Some(attribute)) => {
-            format!("{words}; the kernel misses attribute {attribute}")
+        (Assumed(_), Some(message), _) => message.clone(),
+        (Known(words) | Assumed(words), None, Some(attribute)) => {
+            format!("{words} (it misses attribute {attribute})")
         }
-        (Sure(words) | Guess(words), None, None) => words,
+        (Known(words) | Assumed(words), _, _) => words,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Netmask;
-
-    fn refused(errno: i32) -> Failure {
-        Failure::Kernel(KernelError {
-            errno,
-            ..KernelError::default()
-        })
-    }
+    use crate::model::{DestinationId, Netmask};
 
     fn service() -> Service {
         let id = ServiceId::Mark {
@@ -331,59 +348,232 @@ mod tests {
         }
     }
 
+    fn kernel(errno: i32, message: Option<&str>) -> Failure {
+        Failure::Kernel(KernelError {
+            errno,
+            message: message.map(str::to_owned),
+            ..KernelError::default()
+        })
+    }
+
+    fn destination(forwarding: Forwarding) -> Destination {
+        Destination {
+            id: DestinationId {
+                address: [10, 0, 0, 1].into(),
+                port: 80,
+            },
+            forwarding,
+            weight: 1,
+            upper_threshold: 5,
+            lower_threshold: 10,
+            tunnel: crate::model::Tunnel::default(),
+        }
+    }
+
+    /// Every pair of operation and error number that has a sentence of its own.
     #[test]
-    fn the_same_number_says_something_else_for_another_operation() {
-        let scheduler = change(&Change::AddService(service()), &refused(libc::ENOENT));
-        assert_eq!(
-            scheduler.to_string(),
-            "cannot add service firewall mark 7 (IPv4): the kernel has no scheduler \"nope\" \
-             (no module ipvs_rs_nope could be loaded)"
-        );
-        let server = change(
-            &Change::DeleteDestination(
-                service().id,
-                crate::model::DestinationId {
-                    address: [10, 0, 0, 1].into(),
-                    port: 80,
-                },
+    fn each_error_number_has_its_sentence_for_each_operation() {
+        use crate::model::{Daemon, DaemonRole, Timeouts};
+        let id = service().id;
+        let add = Change::AddService(service());
+        let known = Change::AddService(Service {
+            scheduler: "wlc".to_owned(),
+            ..service()
+        });
+        let engine = Change::AddService(Service {
+            engine: Some("sip".to_owned()),
+            ..service()
+        });
+        let persistent = Change::AddService(Service {
+            flags: ServiceFlags::PERSISTENT,
+            ..service()
+        });
+        let port_0 = Change::DeleteService(ServiceId::Address {
+            protocol: Protocol::Tcp,
+            address: [10, 0, 0, 1].into(),
+            port: 0,
+        });
+        let server = |method| Change::AddDestination(service().id, destination(method));
+        let nat = server(Forwarding::Masquerade);
+        let tunnel = server(Forwarding::Tunnel);
+        let delete = Change::DeleteDestination(id.clone(), destination(Forwarding::Route).id);
+        let start = Change::StartDaemon(Daemon {
+            role: DaemonRole::Master,
+            interface: "eth9".to_owned(),
+            sync_id: 0,
+            max_length: 0,
+            group: None,
+            port: 0,
+            ttl: 0,
+        });
+        let timeouts = Change::SetTimeouts(Timeouts {
+            tcp: 1,
+            tcp_fin: 1,
+            udp: 1,
+        });
+        for (change, errno, message, words) in [
+            (
+                &add,
+                libc::EEXIST,
+                None,
+                "such a service already (-E edits it)",
             ),
-            &refused(libc::ENOENT),
-        );
+            // The kernel's words would repeat ours.
+            (
+                &add,
+                libc::EEXIST,
+                Some("the virtual service exists already"),
+                "(IPv4): there is such a service already (-E edits it)",
+            ),
+            (
+                &add,
+                libc::ENOENT,
+                None,
+                "no scheduler \"nope\" (lvsadm schedulers lists them)",
+            ),
+            (
+                &known,
+                libc::ENOENT,
+                Some("no such scheduler"),
+                "no scheduler \"wlc\" (load its module: modprobe ipvs_rs_wlc)",
+            ),
+            (
+                &engine,
+                libc::ENOENT,
+                None,
+                "no scheduler \"nope\" or no persistence engine \"sip\"",
+            ),
+            (
+                &engine,
+                libc::ENOENT,
+                Some("no such persistence engine"),
+                "(IPv4): the kernel has no persistence engine \"sip\"",
+            ),
+            (
+                &engine,
+                libc::ENOENT,
+                Some("no such scheduler"),
+                "(IPv4): the kernel has no scheduler \"nope\" (lvs",
+            ),
+            (
+                &persistent,
+                libc::EINVAL,
+                None,
+                "may not support --persistent",
+            ),
+            (
+                &persistent,
+                libc::EINVAL,
+                Some("the persistence timeout is out of range"),
+                "(IPv4): the persistence timeout is out of range",
+            ),
+            (&add, libc::EINVAL, None, "considers the request invalid"),
+            (&add, libc::ESRCH, None, "no such service (lvsadm -Ln"),
+            (&port_0, libc::ESRCH, None, "no port was given"),
+            (&nat, libc::ESRCH, None, "no such service"),
+            (&nat, libc::ENOENT, None, "the service has no such server"),
+            (
+                &nat,
+                libc::EEXIST,
+                None,
+                "such a server already (-e edits it)",
+            ),
+            (
+                &nat,
+                libc::ERANGE,
+                None,
+                "--l-threshold 10 is above --u-threshold 5",
+            ),
+            (&nat, libc::EINVAL, None, "is a unicast address"),
+            (&tunnel, libc::EINVAL, None, "knows the tunnel options"),
+            (
+                &tunnel,
+                libc::EOPNOTSUPP,
+                None,
+                "does not support tunnels (-i) to an IPv4 server",
+            ),
+            (&nat, libc::EOPNOTSUPP, None, "support NAT (-m)"),
+            (
+                &delete,
+                libc::ENOENT,
+                None,
+                "the service has no such server",
+            ),
+            (&delete, libc::ESRCH, None, "no such service"),
+            (&start, libc::EEXIST, None, "it runs already"),
+            (&start, libc::ENODEV, None, "no network interface eth9"),
+            (
+                &Change::StopDaemon(DaemonRole::Backup),
+                libc::ESRCH,
+                None,
+                "cannot stop the backup synchronization daemon: it does not run",
+            ),
+            (
+                &timeouts,
+                libc::EINVAL,
+                None,
+                "does not accept such a timeout",
+            ),
+            (&Change::Zero(None), libc::EPERM, None, "CAP_NET_ADMIN"),
+            (
+                &Change::Zero(Some(id)),
+                libc::ESRCH,
+                None,
+                "no such service",
+            ),
+            (&Change::Clear, libc::ENOMEM, None, "out of memory"),
+            (&Change::Clear, libc::EAFNOSUPPORT, None, "address family"),
+            (&Change::Clear, libc::ENOPROTOOPT, None, "protocol"),
+            (
+                &Change::Clear,
+                libc::EMSGSIZE,
+                None,
+                "does not fit a message",
+            ),
+            (&Change::Clear, libc::ERANGE, None, "out of range"),
+            (&Change::Clear, libc::EIO, None, "Input/output error"),
+            (
+                &Change::Clear,
+                libc::EAGAIN,
+                Some("another command changed the service"),
+                "cannot clear the table: another command changed the service",
+            ),
+        ] {
+            let text = self::change(change, &kernel(errno, message)).to_string();
+            assert!(text.contains(words), "{errno}: {text}");
+            assert!(!text.contains("the kernel says"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_query_without_an_answer_gives_the_reason() {
+        let refused = kernel(libc::EIO, None);
+        for (failure, words) in [
+            (&refused, "Input/output error"),
+            (&Failure::Interrupted, "kept changing"),
+            (&Failure::Overrun, "overran the socket buffer"),
+            (&Failure::Malformed("x".to_owned()), "cannot be read: x"),
+        ] {
+            let text = query("list the services", failure).to_string();
+            assert!(text.starts_with("cannot list the services: "), "{text}");
+            assert!(text.contains(words), "{text}");
+        }
+        let error = service_query(&service().id, &kernel(libc::ESRCH, Some("no such service")));
         assert_eq!(
-            server.to_string(),
-            "cannot delete server 10.0.0.1:80 of service firewall mark 7 (IPv4): the service has \
-             no such server"
+            error.to_string(),
+            "cannot list service firewall mark 7 (IPv4): there is no such service (lvsadm -Ln \
+             lists the services)"
         );
     }
 
     #[test]
-    fn the_kernels_own_words_are_shown() {
+    fn a_missing_attribute_is_named() {
         let failure = Failure::Kernel(KernelError {
-            errno: libc::EOPNOTSUPP,
-            message: Some("persistence is not implemented".to_owned()),
+            errno: libc::EINVAL,
+            missing: Some(3),
             ..KernelError::default()
         });
-        let error = change(&Change::Clear, &failure);
-        assert_eq!(
-            error.to_string(),
-            "cannot clear the table: the kernel says: persistence is not implemented"
-        );
-        let failure = Failure::Kernel(KernelError {
-            errno: libc::EEXIST,
-            message: Some("the virtual service exists already".to_owned()),
-            ..KernelError::default()
-        });
-        let error = change(&Change::AddService(service()), &failure);
-        assert_eq!(
-            error.to_string(),
-            "cannot add service firewall mark 7 (IPv4): there is such a service already (-E edits \
-             it); the kernel says: the virtual service exists already"
-        );
-    }
-
-    #[test]
-    fn a_number_without_a_meaning_keeps_the_systems_text() {
-        let error = query("list the services", &refused(libc::EIO));
-        assert!(error.to_string().contains("Input/output error"), "{error}");
+        let text = change(&Change::Clear, &failure).to_string();
+        assert!(text.ends_with("(it misses attribute 3)"), "{text}");
     }
 }

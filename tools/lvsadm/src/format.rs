@@ -11,6 +11,7 @@ pub mod json;
 mod labels;
 pub mod order;
 pub mod save;
+pub mod schedulers;
 pub mod table;
 mod text;
 

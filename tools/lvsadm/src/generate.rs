@@ -1,21 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Shell completions and the manual page, from the same definitions as the options.
+//! The manual page, from the same definitions as the options.
 
 use std::io::{self, Write};
 
-use clap_complete::Shell;
-
-use crate::cli::options;
+use crate::cli::definition;
 
 const DESCRIPTION: &str = "\
 lvsadm lists and changes the virtual services of the Linux Virtual Server in the network namespace
-it runs in. It speaks to whichever kernel module provides the generic netlink family IPVS; when none
-does, it tries to load ipvs_rs. Its options and its text listings are those of ipvsadm(8).
+in which it runs. It talks to the kernel module that provides the generic netlink family IPVS; when
+none is loaded, it loads ipvs_rs. Its options and its text listings are those of ipvsadm(8).
 .PP
-A virtual service takes connections to an address and port, or those whose packets carry a firewall
-mark, and spreads them over its real servers. What the kernel module does not offer is refused with
-a message that says so.";
+A virtual service receives connections to an address and port, or packets with a firewall mark, and
+spreads them over its real servers. The command refuses what the kernel module does not support, and
+names the reason.";
 
 const EXAMPLES: &str = "\
 lvsadm -A -t 192.0.2.1:80 -s rr
@@ -23,47 +21,80 @@ lvsadm -a -t 192.0.2.1:80 -r 10.0.0.2 -m
 lvsadm -a -t 192.0.2.1:80 -r 10.0.0.3 -m -w 2
 lvsadm -L -n --stats
 lvsadm connections -n -t 192.0.2.1:80 -r 10.0.0.2 --client 198.51.100.0/24
-lvsadm -S -n > rules
-lvsadm -R < rules";
+lvsadm -S -n >rules
+lvsadm -R <rules";
 
 const FILES: &str = "\
-/proc/net/ip_vs_conn   the connections, of a module that cannot be asked for them
-/etc/services          names of ports";
+/proc/net/ip_vs_conn   the connections, with the C director";
 
-/// A shell's completions.
-#[must_use]
-pub fn completions(shell: Shell) -> Vec<u8> {
-    let mut text = Vec::new();
-    clap_complete::generate(shell, &mut options::public(), "lvsadm", &mut text);
-    text
-}
+const ENVIRONMENT: &str = "\
+COMPLETE   names the shell that asks for completions: source <(COMPLETE=bash lvsadm)
+NO_COLOR   no colors, whatever the terminal";
 
 /// The manual page, in roff.
 ///
 /// # Errors
 ///
-/// None that a memory buffer could raise.
+/// None: memory can always be written.
 pub fn manual() -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
-    let page = clap_mangen::Man::new(options::public()).section("8");
+    let mut command = definition::public();
+    command.build();
+    let page = clap_mangen::Man::new(command.clone()).section("8");
     page.render_title(&mut text)?;
     page.render_name_section(&mut text)?;
     verbatim(
         &mut text,
         "SYNOPSIS",
-        &options::USAGE.replace("\n       ", "\n"),
+        &definition::USAGE.replace("\n       ", "\n"),
     )?;
     writeln!(text, ".SH DESCRIPTION\n{}", escaped(DESCRIPTION))?;
     page.render_options_section(&mut text)?;
-    verbatim(&mut text, "JSON", options::JSON)?;
-    verbatim(&mut text, "EXIT STATUS", options::EXIT_STATUS)?;
+    subcommands(&mut text, &command)?;
+    verbatim(&mut text, "SCHEDULERS", &definition::schedulers())?;
+    verbatim(&mut text, "JSON", definition::JSON)?;
+    verbatim(&mut text, "EXIT STATUS", definition::EXIT_STATUS)?;
+    verbatim(&mut text, "ENVIRONMENT", ENVIRONMENT)?;
     verbatim(&mut text, "EXAMPLES", EXAMPLES)?;
     verbatim(&mut text, "FILES", FILES)?;
     writeln!(text, ".SH SEE ALSO\n.BR ipvsadm (8)")?;
     Ok(text)
 }
 
-/// A section whose lines stand as they are.
+/// Every subcommand with its own options. Those that name a service are explained above.
+fn subcommands(page: &mut Vec<u8>, command: &clap::Command) -> io::Result<()> {
+    writeln!(page, ".SH SUBCOMMANDS")?;
+    for subcommand in command.get_subcommands() {
+        let about = subcommand.get_about().map(ToString::to_string);
+        writeln!(
+            page,
+            ".SS lvsadm {}\n{}",
+            subcommand.get_name(),
+            escaped(&about.unwrap_or_default())
+        )?;
+        for arg in subcommand.get_arguments() {
+            let known = command
+                .get_arguments()
+                .any(|other| other.get_id() == arg.get_id() && arg.get_id() != "json");
+            if known || arg.get_id() == "help" {
+                continue;
+            }
+            let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+            let name = match arg.get_long() {
+                Some(_) => arg.to_string(),
+                None => arg.get_id().as_str().to_uppercase(),
+            };
+            writeln!(page, ".TP\n\\fB{}\\fR\n{}", escaped(&name), escaped(&help))?;
+        }
+        if let Some(examples) = subcommand.get_after_help() {
+            let lines = escaped(&examples.to_string());
+            writeln!(page, ".PP\n.nf\n{lines}\n.fi")?;
+        }
+    }
+    Ok(())
+}
+
+/// A section whose lines are not filled.
 fn verbatim(page: &mut Vec<u8>, title: &str, lines: &str) -> io::Result<()> {
     writeln!(page, ".SH {title}\n.nf\n{}\n.fi", escaped(lines))
 }
@@ -77,12 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn completions_and_manual_know_the_options() {
-        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
-            let text = String::from_utf8(completions(shell)).unwrap();
-            assert!(text.contains("add-service"), "{shell}");
-            assert!(!text.contains("manual"), "{shell} completes what is hidden");
-        }
+    fn the_manual_page_names_every_option_subcommand_and_scheduler() {
         let text = String::from_utf8(manual().unwrap()).unwrap();
         for words in [
             ".TH lvsadm 8",
@@ -92,5 +118,22 @@ mod tests {
         ] {
             assert!(text.contains(words), "{words}");
         }
+        for scheduler in crate::model::scheduler::SCHEDULERS {
+            assert!(
+                text.contains(&escaped(scheduler.when)),
+                "{}",
+                scheduler.name
+            );
+            for (flag, _) in scheduler.flags {
+                assert!(text.contains(&escaped(flag)), "{flag}");
+            }
+        }
+        for subcommand in definition::public().get_subcommands() {
+            let title = format!(".SS lvsadm {}\n", subcommand.get_name());
+            assert!(text.contains(&title), "{title}");
+            let help = subcommand.get_after_help().unwrap().to_string();
+            assert!(help.lines().count() >= 3, "{title} has two examples");
+        }
+        assert!(!text.contains("\\-\\-manual"), "hidden options stay hidden");
     }
 }

@@ -4,22 +4,23 @@
 //!
 //! | module | subject |
 //! |---|---|
-//! | [`model`] | services, destinations and statistics as the command thinks of them |
-//! | [`parse`] | text of single arguments: endpoints, numbers, masks, flags |
+//! | [`model`] | services, destinations, statistics, schedulers |
+//! | [`parse`] | the text of single arguments: endpoints, numbers, masks, flags |
 //! | [`names`] | host and port names, both ways |
-//! | [`cli`] | options and which of them go together; argument list → [`cli::Command`] |
+//! | [`cli`] | options and subcommands; argument list → [`cli::Command`] |
 //! | [`restore`] | rules from standard input → changes |
-//! | [`netlink`] | the wire: generic netlink family IPVS, byte for byte |
+//! | [`netlink`] | the wire format of the generic netlink families |
 //! | [`client`] | the [`client::Director`] trait and its netlink implementation |
 //! | [`connections`] | the kernel's connection listing in /proc |
-//! | [`mod@format`] | listings: text, rules, JSON |
-//! | [`error`] | what went wrong, in sentences; exit codes |
+//! | [`advice`] | remarks about a change |
+//! | [`format`](mod@format) | listings: text, rules, JSON |
+//! | [`error`] | errors as sentences; exit codes |
 //! | [`run`] | carries a command out |
-//! | [`generate`] | shell completions and the manual page |
+//! | [`completion`], [`generate`] | shell completion and the manual page |
 //!
-//! Arrows go one way: `run` → `cli`/`client`/`format` → `netlink`/`parse`/`names` → `model`.
-//! Nothing here writes to the terminal but `run`, and nothing but `client` and `netlink` knows
-//! netlink.
+//! Modules use each other in one direction: `run` → `cli`/`client`/`format` →
+//! `netlink`/`parse`/`names` → `model`. Only `run` writes to the terminal, and only `client` and
+//! `netlink` know netlink.
 
 // The command does not panic, whatever it reads.
 #![warn(clippy::cast_possible_truncation)]
@@ -28,8 +29,10 @@
 #![warn(clippy::panic)]
 #![warn(clippy::unwrap_used)]
 
+pub mod advice;
 pub mod cli;
 pub mod client;
+pub mod completion;
 pub mod connections;
 pub mod error;
 pub mod format;

@@ -10,6 +10,7 @@ mod change;
 mod daemon;
 mod destination;
 mod module;
+pub mod scheduler;
 mod service;
 mod stats;
 mod table;

@@ -2,8 +2,8 @@
 
 //! Text of single arguments: endpoints, numbers, masks, flags.
 //!
-//! Belongs here: from one argument's text to its value, and what to say when it has none. Never:
-//! which arguments go together.
+//! Belongs here: from the text of one argument to its value, or to a sentence that says what is
+//! wrong. Never: which arguments go together.
 
 use std::fmt::Display;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -11,6 +11,7 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use crate::connections::EndpointFilter;
+use crate::model::scheduler;
 use crate::model::{Family, Netmask, Protocol, ServiceFlags, TunnelKind};
 use crate::names::Names;
 
@@ -23,9 +24,10 @@ pub struct Endpoint {
     pub port: Option<u16>,
 }
 
-const ENDPOINT_FORMS: &str = "address[:port], host[:port] or [IPv6 address]:port";
+const ENDPOINT_FORMS: &str = "ADDRESS[:PORT], HOST[:PORT] or [IPv6-ADDRESS]:PORT";
 
-/// `address[:port]`, `host[:port]`, `[v6][:port]` or a bare IPv6 address; a host's name may stand for a v6.
+/// `address[:port]`, `host[:port]`, `[v6][:port]` or a bare IPv6 address. A host name may stand for
+/// an IPv6 address.
 ///
 /// # Errors
 ///
@@ -43,11 +45,11 @@ pub fn endpoint(
             .parse::<Ipv6Addr>()
             .ok()
             .or_else(|| names.ipv6_address_of(inside))
-            .ok_or_else(|| format!("{inside:?} in [] is no IPv6 address"))?;
+            .ok_or_else(|| format!("{inside:?} in brackets is not an IPv6 address"))?;
         let port = match after.strip_prefix(':') {
             Some(text) => Some(port(text, protocol, names)?),
             None if after.is_empty() => None,
-            None => return Err(format!("{after:?} after ] is no :port")),
+            None => return Err(format!("{after:?} after the ] is not :PORT")),
         };
         return Ok(Endpoint {
             address: address.into(),
@@ -65,9 +67,12 @@ pub fn endpoint(
         None => (text, None),
     };
     if host_text.contains(':') {
-        return Err(format!(
-            "it is neither an IPv6 address nor {ENDPOINT_FORMS}; an IPv6 address with a port stands in []"
-        ));
+        return Err(match (host_text.parse::<Ipv6Addr>(), port_text) {
+            (Ok(address), Some(port)) => {
+                format!("an IPv6 address with a port needs brackets: [{address}]:{port}")
+            }
+            _ => format!("this is not an IPv6 address; write {ENDPOINT_FORMS}"),
+        });
     }
     Ok(Endpoint {
         address: host(host_text, names)?,
@@ -75,6 +80,17 @@ pub fn endpoint(
             .map(|text| port(text, protocol, names))
             .transpose()?,
     })
+}
+
+/// How the end of an IPv6 address may have been meant as a port: `2001:db8::1:80` as
+/// `[2001:db8::1]:80`.
+#[must_use]
+pub fn port_without_brackets(text: &str) -> Option<String> {
+    text.parse::<Ipv6Addr>().ok()?;
+    let (address, port) = text.rsplit_once(':')?;
+    let address: Ipv6Addr = address.parse().ok()?;
+    let port: u16 = port.parse().ok()?;
+    Some(format!("[{address}]:{port}"))
 }
 
 /// `address/bits`, or what [`endpoint`] takes.
@@ -96,13 +112,16 @@ pub fn end(
         });
     };
     let address: IpAddr = address.parse().map_err(|_| {
-        format!("{address:?} before / is no address; a network is address/bits, without a port")
+        format!(
+            "{address:?} before the / is not an address; a network is ADDRESS/BITS, without a port"
+        )
     })?;
     let most = match address {
         IpAddr::V4(_) => 32,
         IpAddr::V6(_) => 128,
     };
-    let bits = number(bits, 0..=most).map_err(|why| format!("what follows the /: {why}"))?;
+    let bits =
+        number(bits, 0..=most).map_err(|why| format!("the prefix length is wrong: {why}"))?;
     Ok(EndpointFilter {
         address: Some(address),
         prefix: Some(bits),
@@ -112,19 +131,33 @@ pub fn end(
 
 fn host(text: &str, names: &dyn Names) -> Result<IpAddr, String> {
     if text.is_empty() {
-        return Err(format!("it names no address; it must be {ENDPOINT_FORMS}"));
+        return Err(format!("the address is missing; write {ENDPOINT_FORMS}"));
     }
     if let Ok(address) = text.parse::<Ipv4Addr>() {
         return Ok(address.into());
     }
-    if text.chars().all(|character| character.is_ascii_digit()) {
-        return Err(format!(
-            "{text:?} is a number, not an address; it must be {ENDPOINT_FORMS}"
-        ));
+    // A resolver reads 10.0.0.010 as 10.0.0.8 and 10.1 as 10.0.0.1; no host has such a name.
+    let last = text.rsplit('.').next().unwrap_or_default();
+    let hexadecimal = |word: &str| word.starts_with("0x") || word.starts_with("0X");
+    let number = |word: &str| {
+        let digits = word.chars().all(|character| character.is_ascii_digit());
+        hexadecimal(word) || (digits && !word.is_empty())
+    };
+    if number(last) {
+        let octets: Vec<&str> = text.split('.').collect();
+        let zeros = |octet: &&str| octet.len() > 1 && octet.starts_with('0');
+        return Err(match octets.len() {
+            1 => format!("{text:?} is a number, not an address; write {ENDPOINT_FORMS}"),
+            4 if octets.iter().any(zeros) => {
+                format!("{text:?} is not an IPv4 address: write its numbers without leading zeros")
+            }
+            4 => format!("{text:?} is not an IPv4 address: its numbers go from 0 to 255"),
+            count => format!("{text:?} is not an IPv4 address: it has {count} numbers, not 4"),
+        });
     }
-    names.address_of(text).ok_or_else(|| {
-        format!("{text:?} is neither an address nor the name of a host that can be resolved")
-    })
+    names
+        .address_of(text)
+        .ok_or_else(|| format!("{text:?} is neither an address nor a host name that resolves"))
 }
 
 fn port(text: &str, protocol: Option<Protocol>, names: &dyn Names) -> Result<u16, String> {
@@ -175,20 +208,42 @@ where
         })
 }
 
-/// A persistence granularity for clients of `family`.
+/// A firewall mark, decimal or, after `0x`, hexadecimal.
+///
+/// # Errors
+///
+/// What the mark must be.
+pub fn mark(text: &str) -> Result<u32, String> {
+    let range = 1..=u32::MAX;
+    match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(digits) if !digits.starts_with('+') => u32::from_str_radix(digits, 16)
+            .ok()
+            .filter(|mark| range.contains(mark))
+            .ok_or_else(|| "it must be a hexadecimal number from 0x1 to 0xffffffff".to_owned()),
+        _ => number(text, range),
+    }
+}
+
+/// A persistence granularity for clients of `family`: a prefix length or, for IPv4, a mask.
 ///
 /// # Errors
 ///
 /// What the mask must be.
 pub fn netmask(text: &str, family: Family) -> Result<Netmask, String> {
     match family {
-        Family::Inet => text
-            .parse()
-            .map(Netmask::Inet)
-            .map_err(|_| "for an IPv4 service it must be a mask such as 255.255.255.0".to_owned()),
+        Family::Inet => {
+            if let Ok(bits) = number(text, 1..=32_u32) {
+                let mask = u32::MAX << 32_u32.saturating_sub(bits);
+                return Ok(Netmask::Inet(mask.into()));
+            }
+            text.parse().map(Netmask::Inet).map_err(|_| {
+                "an IPv4 service needs a mask such as 255.255.255.0, or a prefix length from 1 to 32"
+                    .to_owned()
+            })
+        }
         Family::Inet6 => number(text, 1..=128)
             .map(Netmask::Inet6)
-            .map_err(|_| "for an IPv6 service it must be a prefix length from 1 to 128".to_owned()),
+            .map_err(|_| "an IPv6 service needs a prefix length from 1 to 128".to_owned()),
     }
 }
 
@@ -200,27 +255,16 @@ pub fn netmask(text: &str, family: Family) -> Result<Netmask, String> {
 pub fn scheduler_flags(text: &str, scheduler: &str) -> Result<ServiceFlags, String> {
     let mut flags = ServiceFlags::default();
     for name in text.split(',') {
-        let (flag, owner) = match name {
-            "flag-1" => (ServiceFlags::SCHEDULER_1, None),
-            "flag-2" => (ServiceFlags::SCHEDULER_2, None),
-            "flag-3" => (ServiceFlags::SCHEDULER_3, None),
-            "sh-fallback" => (ServiceFlags::SCHEDULER_1, Some("sh")),
-            "sh-port" => (ServiceFlags::SCHEDULER_2, Some("sh")),
-            "mh-fallback" => (ServiceFlags::SCHEDULER_1, Some("mh")),
-            "mh-port" => (ServiceFlags::SCHEDULER_2, Some("mh")),
-            // Shown as flag-1 and flag-2, which is all that ipvsadm understands.
-            "oneip-stateless" => (ServiceFlags::SCHEDULER_1, Some("oneip")),
-            "oneip-port" => (ServiceFlags::SCHEDULER_2, Some("oneip")),
-            _ => {
-                return Err(format!(
-                    "there is no flag {name:?}; there are flag-1, flag-2, flag-3, sh-fallback, \
-                     sh-port, mh-fallback, mh-port, oneip-stateless, oneip-port"
-                ));
-            }
-        };
-        if owner.is_some_and(|owner| owner != scheduler) {
+        let Some((owner, flag)) = scheduler::find_flag(name) else {
             return Err(format!(
-                "{name} is a flag of another scheduler than {scheduler}"
+                "there is no flag {name:?}; the flags are {}",
+                scheduler::flag_names().join(", ")
+            ));
+        };
+        if let Some(owner) = owner.filter(|owner| owner.name != scheduler) {
+            return Err(format!(
+                "{name} is a flag of the scheduler {}, not of {scheduler}",
+                owner.name
             ));
         }
         flags = flags.with(flag);
@@ -250,7 +294,7 @@ pub fn name(text: &str, longest: usize) -> Result<String, String> {
         return Err(format!("it must be a name of 1 to {longest} characters"));
     }
     if text.contains(|character: char| character.is_whitespace() || character.is_control()) {
-        return Err("it must be a name without blanks".to_owned());
+        return Err("it must be a name without spaces".to_owned());
     }
     Ok(text.to_owned())
 }
@@ -301,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn the_forms_of_an_endpoint() {
+    fn an_endpoint_is_an_address_or_name_with_or_without_port() {
         assert_eq!(parsed("10.0.0.1:80"), Ok(of("10.0.0.1", Some(80))));
         assert_eq!(parsed("10.0.0.1"), Ok(of("10.0.0.1", None)));
         assert_eq!(parsed("10.0.0.1:http"), Ok(of("10.0.0.1", Some(80))));
@@ -320,22 +364,29 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_an_endpoint() {
+    fn a_wrong_endpoint_is_refused_with_a_reason() {
         for (text, words) in [
-            ("", "names no address"),
-            (":80", "names no address"),
+            ("", "the address is missing"),
+            (":80", "the address is missing"),
             ("10", "is a number, not an address"),
             ("10.0.0.1:", "port \"\""),
             ("10.0.0.1:65536", "from 0 to 65535"),
             ("10.0.0.1:+80", "nor a tcp service name"),
             ("10.0.0.1:nope", "nor a tcp service name"),
-            ("nowhere.example.net:80", "neither an address nor the name"),
-            ("10.0.0.256:80", "neither an address nor the name"),
-            ("10.0.0.1:80:81", "stands in []"),
+            (
+                "nowhere.example.net:80",
+                "neither an address nor a host name",
+            ),
+            ("10.0.0.256:80", "its numbers go from 0 to 255"),
+            ("10.0.0.010:80", "without leading zeros"),
+            ("10.0.0:80", "it has 3 numbers, not 4"),
+            ("10.0.0.0x1:80", "not an IPv4 address"),
+            ("2001:db8::1:http", "needs brackets: [2001:db8::1]:http"),
+            ("10.0.0.1:80:81", "not an IPv6 address"),
             ("[2001:db8::1:80", "closing ]"),
-            ("[10.0.0.1]:80", "no IPv6 address"),
-            ("[2001:db8::1]80", "no :port"),
-            ("[www.example.net]:80", "no IPv6 address"),
+            ("[10.0.0.1]:80", "not an IPv6 address"),
+            ("[2001:db8::1]80", "not :PORT"),
+            ("[www.example.net]:80", "not an IPv6 address"),
         ] {
             let error = parsed(text).unwrap_err();
             assert!(error.contains(words), "{text:?}: {error}");
@@ -343,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_words_in_rules() {
+    fn module_names_hold_no_character_that_rules_could_misread() {
         for text in ["wlc", "mh-2", "fo_3", "a"] {
             assert_eq!(module_name(text, 15), Ok(text.to_owned()));
         }
@@ -368,19 +419,25 @@ mod tests {
     }
 
     #[test]
-    fn masks_by_family() {
+    fn a_netmask_is_a_mask_or_a_prefix_length_of_its_family() {
         assert_eq!(
             netmask("255.255.255.0", Family::Inet),
             Ok(Netmask::Inet([255, 255, 255, 0].into()))
         );
         assert_eq!(netmask("64", Family::Inet6), Ok(Netmask::Inet6(64)));
-        assert!(netmask("24", Family::Inet).is_err());
+        assert_eq!(
+            netmask("24", Family::Inet),
+            netmask("255.255.255.0", Family::Inet)
+        );
+        assert_eq!(netmask("32", Family::Inet), Ok(Netmask::host(Family::Inet)));
+        assert!(netmask("0", Family::Inet).is_err());
+        assert!(netmask("33", Family::Inet).is_err());
         assert!(netmask("0", Family::Inet6).is_err());
         assert!(netmask("129", Family::Inet6).is_err());
     }
 
     #[test]
-    fn flags_belong_to_their_scheduler() {
+    fn a_flag_of_another_scheduler_is_refused() {
         let both = ServiceFlags::SCHEDULER_1.with(ServiceFlags::SCHEDULER_2);
         assert_eq!(scheduler_flags("sh-fallback,sh-port", "sh"), Ok(both));
         assert_eq!(scheduler_flags("flag-1,flag-2", "wrr"), Ok(both));
@@ -393,7 +450,28 @@ mod tests {
     }
 
     #[test]
-    fn numbers_say_their_range() {
+    fn a_mark_is_decimal_or_hexadecimal() {
+        assert_eq!(mark("16"), Ok(16));
+        assert_eq!(mark("0x10"), Ok(16));
+        assert_eq!(mark("0XFFFFFFFF"), Ok(u32::MAX));
+        for text in ["0", "0x0", "0x", "0x+1", "0x100000000", "10h", "-1"] {
+            assert!(mark(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_port_at_the_end_of_an_ipv6_address_is_suspected() {
+        assert_eq!(
+            port_without_brackets("2001:db8::1:80").as_deref(),
+            Some("[2001:db8::1]:80")
+        );
+        for text in ["2001:db8::1:f00d", "2001:db8::", "::1", "10.0.0.1:80"] {
+            assert_eq!(port_without_brackets(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_number_out_of_range_is_refused_with_the_range() {
         assert_eq!(number("65535", 0..=65535_u32), Ok(65535));
         let error = number("65536", 0..=65535_u32).unwrap_err();
         assert_eq!(error, "it must be a whole number from 0 to 65535");
@@ -403,12 +481,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_stops_the_endpoint_parser(text in ".{0,60}") {
+        fn the_endpoint_parser_survives_any_text(text in ".{0,60}") {
             let _ = parsed(&text);
         }
 
         #[test]
-        fn near_misses_do_not_either(text in r"[\[\]:.0-9a-f]{0,30}") {
+        fn the_endpoint_parser_survives_near_misses(text in r"[\[\]:.0-9a-f]{0,30}") {
             let _ = parsed(&text);
         }
 

@@ -2,8 +2,7 @@
 
 //! Rules from standard input → changes.
 //!
-//! All lines are read before the first change is made, so that a line that makes no sense leaves the
-//! table as it was.
+//! All lines are parsed before the first change is made, so that a wrong line changes nothing.
 
 use crate::cli::{Command, Parser};
 use crate::client::Director;
@@ -16,24 +15,24 @@ use crate::names::Names;
 pub struct Rule {
     /// Line number, from 1.
     pub line: usize,
-    /// The line as it stands.
+    /// The line.
     pub text: String,
-    /// What it asks for.
+    /// The change that it asks for.
     pub change: Change,
-    /// What the user should know about it.
+    /// Remarks about it.
     pub notes: Vec<String>,
 }
 
-/// Reads rules: a command line each, with or without the program's name; `#` starts a comment.
+/// Reads rules: one command line each, with or without the program's name. `#` starts a comment.
 ///
 /// # Errors
 ///
-/// The first line that makes no sense.
+/// The first wrong line.
 pub fn parse(text: &str, names: &dyn Names) -> Result<Vec<Rule>, Error> {
     parse_with(text, &mut Parser::of_lines(names))
 }
 
-/// Reads rules with a parser that there is already: see [`parse`].
+/// Reads rules with an existing parser: see [`parse`].
 ///
 /// # Errors
 ///
@@ -59,27 +58,20 @@ pub fn parse_with(text: &str, parser: &mut Parser<'_>) -> Result<Vec<Rule>, Erro
             ))
         };
         if arguments.is_empty() {
-            return Err(said("it holds no command"));
+            return Err(said("the command is missing"));
         }
         let arguments = std::iter::once("lvsadm").chain(arguments.iter().copied());
         match parser
-            .parse(arguments)
+            .parse_rule(arguments)
             .map_err(|error| said(&error.to_string()))?
         {
-            Command::Change { change, notes } => rules.push(Rule {
+            Command::Change { change, notes, .. } => rules.push(Rule {
                 line: number,
                 text: line.trim().to_owned(),
                 change: *change,
                 notes,
             }),
-            Command::List(_)
-            | Command::Save(_)
-            | Command::Restore
-            | Command::Completions(_)
-            | Command::Manual
-            | Command::Version { .. } => {
-                return Err(said("only commands that change something can be restored"));
-            }
+            _ => return Err(said("rules can only change the table")),
         }
     }
     Ok(rules)
@@ -89,7 +81,7 @@ pub fn parse_with(text: &str, parser: &mut Parser<'_>) -> Result<Vec<Rule>, Erro
 ///
 /// # Errors
 ///
-/// The line that was refused, and what that leaves behind.
+/// The line that was refused, and how many lines were carried out.
 pub fn apply(rules: &[Rule], director: &mut dyn Director) -> Result<(), Error> {
     let changes: Vec<&Change> = rules.iter().map(|rule| &rule.change).collect();
     director.change_all(&changes).map_err(|(done, error)| {
@@ -98,7 +90,7 @@ pub fn apply(rules: &[Rule], director: &mut dyn Director) -> Result<(), Error> {
         };
         let left = rules.len().saturating_sub(done).saturating_sub(1);
         error.reworded(format!(
-            "line {}: {}: {error}; {} carried out before it, {} after it not",
+            "line {}: {}: {error}; {} carried out before it, and {} after it not",
             rule.line,
             rule.text,
             counted(done),
@@ -122,7 +114,7 @@ mod tests {
     use crate::names::Fixed;
 
     #[test]
-    fn lines_with_and_without_the_programs_name() {
+    fn rules_may_begin_with_the_programs_name() {
         let rules = parse(
             "# a comment\n\
              \n\
@@ -138,21 +130,22 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_makes_no_sense_stops_everything() {
+    fn a_wrong_line_leaves_the_table_alone() {
         let error = parse("-A -t 10.0.0.1:80\nbogus\n-A -t 10.0.0.1:81\n", &Fixed).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "line 2: bogus: unexpected argument 'bogus' found; nothing was changed"
+            "line 2: bogus: unexpected \"bogus\": it is neither an option nor a subcommand; nothing \
+             was changed"
         );
         assert_eq!(error.exit_code(), std::process::ExitCode::from(2));
         for line in ["-L", "-S", "-R", "--manual"] {
             let error = parse(line, &Fixed).unwrap_err().to_string();
-            assert!(error.contains("only commands that change"), "{error}");
+            assert!(error.contains("rules can only change the table"), "{error}");
         }
     }
 
     #[test]
-    fn a_refused_line_leaves_the_rest_alone() {
+    fn a_refused_line_ends_the_restore() {
         let rules = parse(
             "-A -t 10.0.0.1:80\n-A -t 10.0.0.1:80\n-A -t 10.0.0.1:81\n-A -t 10.0.0.1:82\n",
             &Fixed,
@@ -163,7 +156,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "line 2: -A -t 10.0.0.1:80: cannot add service TCP 10.0.0.1:80: there is such a \
-             service already (-E edits it); 1 command was carried out before it, 2 commands were \
+             service already (-E edits it); 1 command was carried out before it, and 2 commands were \
              after it not"
         );
         assert_eq!(director.services().unwrap().len(), 1);

@@ -2,11 +2,13 @@
 
 //! Carries a command out.
 //!
-//! Belongs here: the order of things, reading standard input, writing to the terminal. Never: what a
-//! listing looks like or an error says.
+//! Belongs here: the order of steps, reading standard input, writing to the terminal. Never: the
+//! layout of a listing, the text of an error.
 
 use std::ffi::OsString;
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufWriter, LineWriter, Read, Write};
+use std::net::IpAddr;
+use std::path::Path;
 use std::process::ExitCode;
 
 use crate::cli::{self, Command, Listing, Subject, View};
@@ -14,9 +16,9 @@ use crate::client::{Director, Kernel};
 use crate::error::Error;
 use crate::format::connections::Form;
 use crate::format::{self, Labels};
-use crate::model::{DestinationEntry, Group, ServiceEntry, Table};
+use crate::model::{DestinationEntry, Group, ServiceEntry, ServiceId, Table};
 use crate::names::{Names, System};
-use crate::{client, generate, restore};
+use crate::{advice, client, completion, generate, restore};
 
 /// The whole command: arguments in, exit code out.
 #[must_use]
@@ -31,7 +33,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
                 Error::Clap(help) if !help.use_stderr() => {
                     help.print().ok();
                 }
-                Error::Clap(_) => eprintln!("lvsadm: {error} (lvsadm --help tells the options)"),
+                Error::Clap(_) => eprintln!("lvsadm: {error} (see lvsadm --help)"),
                 other => eprintln!("lvsadm: {other}"),
             }
             error.exit_code()
@@ -40,10 +42,22 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 }
 
 fn execute(arguments: impl Iterator<Item = OsString>) -> Result<(), Error> {
+    let arguments: Vec<OsString> = arguments.collect();
+    if completion::answer(&arguments).map_err(|error| Error::Clap(Box::new(error)))? {
+        return Ok(());
+    }
     let names = System::default();
     let command = cli::parse(arguments, &names)?;
     let text = match command {
-        Command::Completions(shell) => generate::completions(shell),
+        Command::Completions(shell) => completion::script(shell).map_err(Error::Output)?,
+        Command::Schedulers { json } => {
+            let text = if json {
+                format::schedulers::json(&loaded)
+            } else {
+                format::schedulers::text(&loaded)
+            };
+            text.into_bytes()
+        }
         Command::Manual => generate::manual().map_err(Error::Output)?,
         Command::Version { json } => {
             let module = client::module();
@@ -65,21 +79,57 @@ fn execute(arguments: impl Iterator<Item = OsString>) -> Result<(), Error> {
             restore::apply(&rules, &mut Kernel::open()?)?;
             Vec::new()
         }
-        Command::Change { change, notes } => {
+        Command::Change {
+            change,
+            notes,
+            given,
+        } => {
             note("", &notes);
-            Kernel::open()?.change(&change)?;
+            let mut director = Kernel::open()?;
+            note("", &advice::before(&change, &given, &mut director));
+            director.change(&change)?;
             Vec::new()
         }
         Command::List(listing) => {
-            let out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
-            return list(&mut Kernel::open()?, &listing, &names, out);
+            let mut director = Kernel::open()?;
+            if listing.view.numeric || listing.json {
+                let out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+                return list(&mut director, &listing, &names, out);
+            }
+            // A name may take seconds: what is known already is shown meanwhile.
+            list(
+                &mut director,
+                &listing,
+                &names,
+                LineWriter::new(io::stdout().lock()),
+            )?;
+            if names.late() > 0 {
+                note(
+                    "",
+                    &[format!(
+                        "the resolver did not answer in time for {} addresses; -n does not ask it",
+                        names.late()
+                    )],
+                );
+            }
+            return Ok(());
         }
         Command::Save(view) => {
             let table = collect(&mut Kernel::open()?, &Subject::Table(None), &view, false)?;
+            if !view.numeric {
+                names.prepare(&mut addresses(&table));
+            }
             format::save::rules(&table, &labels(&view, &names)).into_bytes()
         }
     };
     write(&mut io::stdout().lock(), &text)
+}
+
+/// Whether the kernel has a scheduler's module, of either director.
+fn loaded(scheduler: &str) -> bool {
+    ["ipvs_rs", "ip_vs"]
+        .iter()
+        .any(|director| Path::new(&format!("/sys/module/{director}_{scheduler}")).exists())
 }
 
 fn note(prefix: &str, notes: &[String]) {
@@ -129,6 +179,9 @@ pub fn list(
         Subject::Table(_) => {
             let statistics = listing.json || view.columns.has_statistics();
             let table = collect(director, &listing.subject, view, statistics)?;
+            if !view.numeric && !listing.json {
+                names.prepare(&mut addresses(&table));
+            }
             let written = if listing.json {
                 format::json::table(&table, &mut out)
             } else {
@@ -168,6 +221,21 @@ pub fn list(
         }
     };
     write(&mut out, text.as_bytes())
+}
+
+/// The addresses of a table in the order in which it is listed.
+fn addresses(table: &Table) -> impl Iterator<Item = IpAddr> {
+    table.groups.iter().flat_map(|group| {
+        let service = match &group.service.service.id {
+            ServiceId::Address { address, .. } => Some(*address),
+            ServiceId::Mark { .. } => None,
+        };
+        let servers = group
+            .destinations
+            .iter()
+            .map(|entry| entry.destination.id.address);
+        service.into_iter().chain(servers)
+    })
 }
 
 /// Asks for the table, or for one service of it, and for statistics if they are wanted.

@@ -14,7 +14,7 @@ pub fn run(data: &[u8]) {
         .map(OsStr::to_owned)
         .collect();
     match PARSER.with_borrow_mut(|parser| parser.parse(line)) {
-        Ok(Command::Change { change, notes }) => {
+        Ok(Command::Change { change, notes, .. }) => {
             assert!(notes.iter().all(|note| !note.is_empty()));
             survival::change(&change);
         }

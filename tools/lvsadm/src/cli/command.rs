@@ -5,21 +5,23 @@
 use crate::connections::ConnectionFilter;
 use crate::model::{Change, ServiceId};
 
-/// What the arguments ask for.
+/// A command with its options.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Change one thing. `notes` is what the user should know about it.
+    /// Make one change.
     Change {
-        /// What to change.
+        /// The change.
         change: Box<Change>,
-        /// Said before it is done.
+        /// Remarks to print before the change is made.
         notes: Vec<String>,
+        /// The options that were given, by their long names.
+        given: Vec<String>,
     },
-    /// Show something.
+    /// Print a listing.
     List(Listing),
-    /// Print the rules that make the table as it is.
+    /// Print the table as rules.
     Save(View),
-    /// Carry out the rules from standard input.
+    /// Carry out the rules on standard input.
     Restore,
     /// Print a shell's completions.
     Completions(clap_complete::Shell),
@@ -30,20 +32,25 @@ pub enum Command {
         /// As JSON.
         json: bool,
     },
+    /// List the schedulers.
+    Schedulers {
+        /// As JSON.
+        json: bool,
+    },
 }
 
-/// What to show, and how.
+/// A listing and its form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listing {
-    /// What to show.
+    /// The subject of a listing.
     pub subject: Subject,
-    /// How to show it.
+    /// The form.
     pub view: View,
     /// As JSON.
     pub json: bool,
 }
 
-/// What to show.
+/// The subject of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject {
     /// The table, or one service of it.
@@ -75,14 +82,14 @@ pub enum Columns {
 }
 
 impl Columns {
-    /// Whether they are about what services have done.
+    /// Whether the columns are statistics.
     #[must_use]
     pub fn has_statistics(self) -> bool {
         matches!(self, Self::Stats | Self::Rate)
     }
 }
 
-/// How to show the table.
+/// The form of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct View {
     /// Which columns.

@@ -2,6 +2,8 @@
 
 //! Checked options → [`Command`].
 
+use std::net::IpAddr;
+
 use clap::ArgMatches;
 
 use super::command::{Columns, Command, Listing, Subject, View};
@@ -10,9 +12,10 @@ use super::rules::Verb;
 use crate::connections::{ConnectionFilter, EndpointFilter};
 use crate::error::Error;
 use crate::model::{
-    Change, Daemon, DaemonRole, Destination, DestinationId, Family, Forwarding, Netmask, Protocol,
-    Service, ServiceFlags, ServiceId, Timeouts, Tunnel, TunnelChecksum, TunnelKind,
-    DEFAULT_SCHEDULER, DEFAULT_WEIGHT, ENGINE_NAME_MAX, INTERFACE_NAME_MAX, SCHEDULER_NAME_MAX,
+    self, Change, DEFAULT_SCHEDULER, DEFAULT_WEIGHT, Daemon, DaemonRole, Destination,
+    DestinationId, ENGINE_NAME_MAX, Family, Forwarding, INTERFACE_NAME_MAX, Netmask, Protocol,
+    SCHEDULER_NAME_MAX, Service, ServiceFlags, ServiceId, Timeouts, Tunnel, TunnelChecksum,
+    TunnelKind,
 };
 use crate::names::Names;
 use crate::parse;
@@ -22,22 +25,44 @@ const TIMEOUT_MAX: u32 = 31 * 86_400;
 /// The longest UDP payload over IPv4.
 const SYNC_LENGTH_MAX: u16 = 65_535 - 20 - 8;
 const DEFAULT_INTERFACE: &str = "eth0";
+/// Options that name a service by its address.
+const ADDRESS_SERVICES: [(&str, Protocol); 3] = [
+    ("tcp-service", Protocol::Tcp),
+    ("udp-service", Protocol::Udp),
+    ("sctp-service", Protocol::Sctp),
+];
+
+/// Where an argument list comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// From a person or a script: mistakes that are easy to make are refused.
+    CommandLine,
+    /// From saved rules, which say what there was.
+    Rules,
+}
 
 /// One command line's options.
-struct Options<'a> {
-    matches: &'a ArgMatches,
-    names: &'a dyn Names,
+pub(super) struct Options<'a> {
+    pub(super) matches: &'a ArgMatches,
+    pub(super) names: &'a dyn Names,
 }
 
 pub(super) fn command(
     verb: Verb,
     matches: &ArgMatches,
     names: &dyn Names,
+    source: Source,
 ) -> Result<Command, Error> {
     let options = Options { matches, names };
     let mut notes = Vec::new();
     let change = match verb {
-        Verb::AddService => Change::AddService(options.service(&mut notes)?),
+        Verb::AddService => {
+            let service = options.service(&mut notes)?;
+            if source == Source::CommandLine {
+                options.need_port(&service, &mut notes)?;
+            }
+            Change::AddService(service)
+        }
         Verb::EditService => Change::EditService(options.service(&mut notes)?),
         Verb::DeleteService => Change::DeleteService(options.needed_service_id()?),
         Verb::Clear => Change::Clear,
@@ -78,12 +103,23 @@ pub(super) fn command(
     Ok(Command::Change {
         change: Box::new(change),
         notes,
+        given: matches
+            .ids()
+            .map(clap::Id::as_str)
+            .filter(|option| given(matches, option))
+            .map(str::to_owned)
+            .collect(),
     })
 }
 
-/// An option that the rules promised is not there; only a gap between the two could do that.
+/// An option is missing although `rules` asked for it: only a bug could cause that.
 fn missing(option: &str) -> Error {
     Error::Usage(format!("--{option} is missing"))
+}
+
+/// A weight, or a number of connections.
+fn count(text: &str) -> Result<u32, String> {
+    parse::number(text, 0..=i32::MAX.unsigned_abs())
 }
 
 /// An option's value is wrong.
@@ -92,16 +128,17 @@ fn wrong(option: &str, text: &str, why: &str) -> Error {
 }
 
 impl Options<'_> {
-    fn text(&self, option: &str) -> Option<&str> {
-        self.matches.get_one::<String>(option).map(String::as_str)
+    pub(super) fn text(&self, option: &str) -> Option<&str> {
+        let value = self.matches.try_get_one::<String>(option);
+        value.ok().flatten().map(String::as_str)
     }
 
-    fn given(&self, option: &str) -> bool {
+    pub(super) fn given(&self, option: &str) -> bool {
         given(self.matches, option)
     }
 
     /// Reads an option's value, if it was given.
-    fn read<T>(
+    pub(super) fn read<T>(
         &self,
         option: &str,
         parser: impl FnOnce(&str) -> Result<T, String>,
@@ -111,12 +148,41 @@ impl Options<'_> {
             .transpose()
     }
 
-    fn service_id(&self) -> Result<Option<ServiceId>, Error> {
-        for (option, protocol) in [
-            ("tcp-service", Protocol::Tcp),
-            ("udp-service", Protocol::Udp),
-            ("sctp-service", Protocol::Sctp),
-        ] {
+    /// Refuses a service on all ports that nobody asked for: a forgotten port or pair of brackets.
+    /// Services on all ports are usually persistent, so those get a note at most.
+    fn need_port(&self, service: &Service, notes: &mut Vec<String>) -> Result<(), Error> {
+        for (option, protocol) in ADDRESS_SERVICES {
+            let Some(text) = self.text(option) else {
+                continue;
+            };
+            let Ok(parse::Endpoint {
+                address,
+                port: None,
+            }) = parse::endpoint(text, Some(protocol), self.names)
+            else {
+                continue;
+            };
+            let every = model::endpoint(&address, 0);
+            let meant = parse::port_without_brackets(text);
+            if service.flags.contains(ServiceFlags::PERSISTENT) {
+                notes.extend(meant.map(|meant| {
+                    format!("--{option} {text} takes every port; did you mean {meant}?")
+                }));
+                return Ok(());
+            }
+            let one = meant.unwrap_or_else(|| match address {
+                IpAddr::V4(address) => format!("{address}:PORT"),
+                IpAddr::V6(address) => format!("[{address}]:PORT"),
+            });
+            return Err(Error::Usage(format!(
+                "--{option} {text} has no port: write {one}, or {every} for a service on every port"
+            )));
+        }
+        Ok(())
+    }
+
+    pub(super) fn service_id(&self) -> Result<Option<ServiceId>, Error> {
+        for (option, protocol) in ADDRESS_SERVICES {
             let parser = |text: &str| parse::endpoint(text, Some(protocol), self.names);
             if let Some(endpoint) = self.read(option, parser)? {
                 return Ok(Some(ServiceId::Address {
@@ -126,7 +192,7 @@ impl Options<'_> {
                 }));
             }
         }
-        let mark = self.read("fwmark-service", |text| parse::number(text, 1..=u32::MAX))?;
+        let mark = self.read("fwmark-service", parse::mark)?;
         let family = if self.given("ipv6") {
             Family::Inet6
         } else {
@@ -139,17 +205,38 @@ impl Options<'_> {
         self.service_id()?.ok_or_else(|| missing("tcp-service"))
     }
 
+    pub(super) fn scheduler(&self) -> Result<Option<String>, Error> {
+        self.read("scheduler", |text| {
+            parse::module_name(text, SCHEDULER_NAME_MAX)
+        })
+    }
+
+    /// The persistence timeout in seconds.
+    pub(super) fn persistence(&self) -> Result<Option<u32>, Error> {
+        self.read("persistent", |text| parse::number(text, 1..=TIMEOUT_MAX))
+    }
+
+    pub(super) fn netmask(&self, family: Family) -> Result<Option<Netmask>, Error> {
+        self.read("netmask", |text| parse::netmask(text, family))
+    }
+
+    pub(super) fn engine(&self) -> Result<Option<String>, Error> {
+        self.read("pe", |text| parse::module_name(text, ENGINE_NAME_MAX))
+    }
+
+    pub(super) fn weight(&self) -> Result<Option<u32>, Error> {
+        self.read("weight", count)
+    }
+
     fn service(&self, notes: &mut Vec<String>) -> Result<Service, Error> {
         let id = self.needed_service_id()?;
         let family = id.family();
         let scheduler = self
-            .read("scheduler", |text| {
-                parse::module_name(text, SCHEDULER_NAME_MAX)
-            })?
+            .scheduler()?
             .unwrap_or_else(|| DEFAULT_SCHEDULER.to_owned());
-        let timeout = self.read("persistent", |text| parse::number(text, 1..=TIMEOUT_MAX))?;
-        let netmask = self.read("netmask", |text| parse::netmask(text, family))?;
-        let engine = self.read("pe", |text| parse::module_name(text, ENGINE_NAME_MAX))?;
+        let timeout = self.persistence()?;
+        let netmask = self.netmask(family)?;
+        let engine = self.engine()?;
         let mut flags = self
             .read("sched-flags", |text| {
                 parse::scheduler_flags(text, &scheduler)
@@ -170,7 +257,7 @@ impl Options<'_> {
                 .is_some_and(|protocol| protocol != Protocol::Udp)
             {
                 return Err(Error::Usage(format!(
-                    "--ops is for UDP and firewall-mark services; {id} is neither"
+                    "--ops works for UDP and firewall-mark services only, not for {id}"
                 )));
             }
             flags = flags.with(ServiceFlags::ONE_PACKET);
@@ -185,7 +272,7 @@ impl Options<'_> {
         })
     }
 
-    fn destination_id(&self, service: &ServiceId) -> Result<DestinationId, Error> {
+    pub(super) fn destination_id(&self, service: &ServiceId) -> Result<DestinationId, Error> {
         let parser = |text: &str| parse::endpoint(text, service.protocol(), self.names);
         let endpoint = self
             .read("real-server", parser)?
@@ -209,28 +296,28 @@ impl Options<'_> {
             Forwarding::Route
         };
         let mut id = self.destination_id(service)?;
-        // Only address translation can change a port; a mark service has none to keep.
+        // Only address translation can change a port. A firewall mark has no port to keep.
         if !service.is_mark() && forwarding != Forwarding::Masquerade && id.port != service.port() {
             notes.push(format!(
-                "--real-server {id}: only --masquerading changes ports; the server gets port {}, \
-                 the service's",
-                service.port()
+                "only --masquerading changes ports: the server gets the port of the service, {}, \
+                 not {}",
+                service.port(),
+                id.port
             ));
             id.port = service.port();
         }
         let family = Family::of(&id.address);
         if family != service.family() && forwarding != Forwarding::Tunnel {
             return Err(Error::Usage(format!(
-                "--real-server {id} is {family} and the service {}: only a tunnel (--ipip) \
-                 joins the two",
+                "--real-server {id} is {family} and the service is {}: only a tunnel (--ipip) \
+                 connects the two",
                 service.family()
             )));
         }
-        let count = |text: &str| parse::number(text, 0..=i32::MAX.unsigned_abs());
         let destination = Destination {
             id,
             forwarding,
-            weight: self.read("weight", count)?.unwrap_or(DEFAULT_WEIGHT),
+            weight: self.weight()?.unwrap_or(DEFAULT_WEIGHT),
             upper_threshold: self.read("u-threshold", count)?.unwrap_or(0),
             lower_threshold: self.read("l-threshold", count)?.unwrap_or(0),
             tunnel: self.tunnel(forwarding)?,
@@ -249,7 +336,7 @@ impl Options<'_> {
         if forwarding != Forwarding::Tunnel {
             return match options.iter().find(|option| self.given(option)) {
                 Some(option) => Err(Error::Usage(format!(
-                    "--{option} is for tunnels: add --ipip"
+                    "--{option} applies to tunnels only: add --ipip"
                 ))),
                 None => Ok(Tunnel::default()),
             };
@@ -268,13 +355,13 @@ impl Options<'_> {
             .find(|option| self.given(option) && !accepts.contains(option))
         {
             return Err(Error::Usage(format!(
-                "--{option} means nothing to a tunnel of type {}",
+                "--{option} does not apply to a tunnel of type {}",
                 kind.name()
             )));
         }
         if kind == TunnelKind::Gue && port.is_none() {
             return Err(Error::Usage(
-                "--tun-type gue needs the UDP port of the tunnel: --tun-port".to_owned(),
+                "--tun-type gue needs the UDP port of the tunnel: add --tun-port PORT".to_owned(),
             ));
         }
         let checksum = if self.given("tun-csum") {
@@ -349,12 +436,12 @@ impl Options<'_> {
     }
 
     /// The connections that are to be listed.
-    fn filter(&self) -> Result<ConnectionFilter, Error> {
+    pub(super) fn filter(&self) -> Result<ConnectionFilter, Error> {
         let service = self.service_id()?;
         let protocol = service.as_ref().and_then(ServiceId::protocol);
         let parser = |text: &str| parse::end(text, protocol, self.names);
         let service = match service {
-            // As for services, port 0 is every port.
+            // Port 0 means every port, as it does for services.
             Some(ServiceId::Address { address, port, .. }) => EndpointFilter {
                 address: Some(address),
                 prefix: None,
@@ -362,8 +449,8 @@ impl Options<'_> {
             },
             Some(ServiceId::Mark { .. }) => {
                 return Err(Error::Usage(
-                    "--fwmark-service cannot stand beside --connection: a connection has no mark; \
-                     name its virtual address or its server"
+                    "--fwmark-service cannot select connections, which have no mark: give a virtual \
+                     address or a server"
                         .to_owned(),
                 ));
             }

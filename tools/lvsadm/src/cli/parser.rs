@@ -5,36 +5,38 @@
 use std::ffi::OsString;
 
 use super::command::{Command, Listing, Subject, View};
-use super::{convert, options, rules};
+use super::convert::{Options, Source};
+use super::{convert, definition, hints, rules, subcommands};
 use crate::error::Error;
 use crate::names::Names;
 
-/// Reads argument lists. Making one takes longer than using it, so many lines share one.
+/// Reads argument lists. Building a parser takes longer than using it, so many lines share one.
 pub struct Parser<'a> {
     options: clap::Command,
     names: &'a dyn Names,
 }
 
 impl<'a> Parser<'a> {
-    /// With these names of hosts and ports.
+    /// A parser for command lines.
     #[must_use]
     pub fn new(names: &'a dyn Names) -> Self {
         Self {
-            options: options::command(),
+            options: definition::command(),
             names,
         }
     }
 
-    /// For many lines: quicker, but its errors know nothing of help.
+    /// A parser for lines of rules. It is faster, and has no subcommands.
     #[must_use]
     pub fn of_lines(names: &'a dyn Names) -> Self {
         Self {
-            options: options::without_defaults(),
+            options: definition::of_rules(),
             names,
         }
     }
 
-    /// Reads an argument list, the program's name first. Without any argument the table is listed.
+    /// Reads an argument list that begins with the program's name. Without any argument it lists the
+    /// table.
     ///
     /// # Errors
     ///
@@ -44,11 +46,28 @@ impl<'a> Parser<'a> {
         I: IntoIterator<Item = T>,
         T: Into<OsString> + Clone,
     {
-        let mut arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
-        // A word for what is a combination of options.
-        if arguments.get(1).is_some_and(|word| word == "connections") {
-            arguments.splice(1..2, ["--list".into(), "--connection".into()]);
-        }
+        self.parse_from(arguments, Source::CommandLine)
+    }
+
+    /// Reads a line of saved rules, as [`Parser::parse`] does, but without suspicion.
+    ///
+    /// # Errors
+    ///
+    /// As [`Parser::parse`].
+    pub fn parse_rule<I, T>(&mut self, arguments: I) -> Result<Command, Error>
+    where
+        I: IntoIterator<Item = T>,
+        T: Into<OsString> + Clone,
+    {
+        self.parse_from(arguments, Source::Rules)
+    }
+
+    fn parse_from<I, T>(&mut self, arguments: I, source: Source) -> Result<Command, Error>
+    where
+        I: IntoIterator<Item = T>,
+        T: Into<OsString> + Clone,
+    {
+        let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
         if arguments.len() <= 1 {
             return Ok(Command::List(Listing {
                 subject: Subject::Table(None),
@@ -56,12 +75,19 @@ impl<'a> Parser<'a> {
                 json: false,
             }));
         }
-        let matches = self
-            .options
-            .try_get_matches_from_mut(arguments)
-            .map_err(|error| Error::Clap(Box::new(error)))?;
+        let matches =
+            self.options.try_get_matches_from_mut(&arguments).map_err(
+                |error| match hints::about(&error, &arguments, &self.options) {
+                    Some(words) => Error::Usage(words),
+                    None => Error::Clap(Box::new(error)),
+                },
+            )?;
+        if let Some((name, matches)) = matches.subcommand() {
+            let names = self.names;
+            return subcommands::read(name, &Options { matches, names });
+        }
         let verb = rules::check(&matches)?;
-        convert::command(verb, &matches, self.names)
+        convert::command(verb, &matches, self.names, source)
     }
 }
 

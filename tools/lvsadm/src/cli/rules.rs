@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Which options go together. An option that means nothing to a command is refused, not ignored.
+//! Which options go together. An option that does not apply to a command is refused, not ignored.
 
 use clap::ArgMatches;
 
@@ -40,14 +40,14 @@ pub(super) const SERVICES: &[&str] = &[
 pub(super) const FORWARDING: &[&str] = &["gatewaying", "ipip", "masquerading"];
 /// Checksums of an encapsulation; at most one of them.
 pub(super) const CHECKSUMS: &[&str] = &["tun-nocsum", "tun-csum", "tun-remcsum"];
-/// What a listing may be of; at most one of them.
+/// What a listing may show; at most one of them.
 const SUBJECTS: &[&str] = &["connection", "timeout", "daemon"];
-/// Which connections a listing is to have, beside a service.
+/// Options beside a service that select connections.
 const ENDS: &[&str] = &["real-server", "client"];
 /// Columns of the table; at most one of them.
 const COLUMNS: &[&str] = &["stats", "rate", "thresholds", "persistent-conn", "tun-info"];
 
-const SERVICE_OPTIONS: &[&str] = &[
+pub(super) const SERVICE_OPTIONS: &[&str] = &[
     "scheduler",
     "persistent",
     "netmask",
@@ -55,7 +55,7 @@ const SERVICE_OPTIONS: &[&str] = &[
     "ops",
     "sched-flags",
 ];
-const SERVER_OPTIONS: &[&str] = &[
+pub(super) const SERVER_OPTIONS: &[&str] = &[
     "weight",
     "u-threshold",
     "l-threshold",
@@ -190,10 +190,10 @@ fn chosen<'a>(matches: &ArgMatches, group: &[&'a str]) -> Vec<&'a str> {
         .collect()
 }
 
-fn at_most_one(matches: &ArgMatches, group: &[&str]) -> Result<(), Error> {
+pub(super) fn at_most_one(matches: &ArgMatches, group: &[&str]) -> Result<(), Error> {
     match chosen(matches, group).as_slice() {
         [first, second, ..] => Err(Error::Usage(format!(
-            "--{second} cannot stand beside --{first}: give one of them"
+            "--{first} and --{second} exclude each other: give one of them"
         ))),
         _ => Ok(()),
     }
@@ -209,14 +209,14 @@ pub(super) fn check(matches: &ArgMatches) -> Result<Verb, Error> {
         [rule] => rule,
         [] => {
             return Err(Error::Usage(
-                "no command: say what to do with one of -A -E -D -C -a -e -d -L -Z -S -R --set \
-                 --start-daemon --stop-daemon (lvsadm --help tells them)"
+                "no command: give one of -A -E -D -C -a -e -d -L -Z -S -R --set --start-daemon \
+                 --stop-daemon, or a subcommand such as show"
                     .to_owned(),
             ));
         }
         [first, second, ..] => {
             return Err(Error::Usage(format!(
-                "two commands, --{} and --{}: give one",
+                "--{} and --{} are two commands: give one",
                 first.name, second.name
             )));
         }
@@ -224,7 +224,7 @@ pub(super) fn check(matches: &ArgMatches) -> Result<Verb, Error> {
     for option in matches.ids().map(clap::Id::as_str) {
         if given(matches, option) && !rule.accepts(option) {
             return Err(Error::Usage(format!(
-                "--{option} means nothing to --{}: {}",
+                "--{option} does not apply to --{}: {}",
                 rule.name,
                 owners(option)
             )));
@@ -232,13 +232,13 @@ pub(super) fn check(matches: &ArgMatches) -> Result<Verb, Error> {
     }
     if rule.needs_service && chosen(matches, SERVICES).is_empty() {
         return Err(Error::Usage(format!(
-            "--{} needs a virtual service: -t, -u or --sctp-service host:port, or -f mark",
+            "--{} needs a virtual service: add -t, -u or --sctp-service HOST:PORT, or -f MARK",
             rule.name
         )));
     }
     if rule.needs_server && !given(matches, "real-server") {
         return Err(Error::Usage(format!(
-            "--{} needs a real server: -r host[:port]",
+            "--{} needs a real server: add -r HOST[:PORT]",
             rule.name
         )));
     }
@@ -247,7 +247,7 @@ pub(super) fn check(matches: &ArgMatches) -> Result<Verb, Error> {
     at_most_one(matches, CHECKSUMS)?;
     if given(matches, "ipv6") && !given(matches, "fwmark-service") {
         return Err(Error::Usage(
-            "--ipv6 goes with --fwmark-service only: an address says its family itself".to_owned(),
+            "--ipv6 applies to --fwmark-service only: an address has its own family".to_owned(),
         ));
     }
     if rule.verb == Verb::List {
@@ -256,14 +256,14 @@ pub(super) fn check(matches: &ArgMatches) -> Result<Verb, Error> {
     Ok(rule.verb)
 }
 
-/// Where an option belongs, to end a sentence.
+/// The commands that an option applies to, to end a sentence.
 fn owners(option: &str) -> String {
     let owners: Vec<String> = RULES
         .iter()
         .filter(|rule| rule.accepts(option))
         .map(|rule| format!("--{}", rule.name))
         .collect();
-    format!("it goes with {}", owners.join(", "))
+    format!("it belongs to {}", owners.join(", "))
 }
 
 fn listing(matches: &ArgMatches) -> Result<(), Error> {
@@ -277,14 +277,14 @@ fn listing(matches: &ArgMatches) -> Result<(), Error> {
     if !given(matches, "connection") {
         if let Some(end) = chosen(matches, ENDS).first() {
             return Err(Error::Usage(format!(
-                "--{end} means nothing to --list without --connection: it chooses connections"
+                "--{end} does not apply to --list without --connection: it selects connections"
             )));
         }
     }
     for subject in chosen(matches, &["timeout", "daemon"]) {
         if let Some(service) = chosen(matches, SERVICES).first() {
             return Err(Error::Usage(format!(
-                "--{service} cannot stand beside --{subject}: give one of them"
+                "--{subject} and --{service} exclude each other: give one of them"
             )));
         }
     }
@@ -294,12 +294,12 @@ fn listing(matches: &ArgMatches) -> Result<(), Error> {
                 continue;
             }
             return Err(Error::Usage(format!(
-                "--{column} means nothing to --list --{subject}: it is a column of the table"
+                "--{column} does not apply to --list --{subject}: it selects columns of the table"
             )));
         }
         if given(matches, "nosort") {
             return Err(Error::Usage(format!(
-                "--nosort means nothing to --list --{subject}: only the table is sorted"
+                "--nosort does not apply to --list --{subject}: only the table is sorted"
             )));
         }
     }

@@ -22,33 +22,28 @@ use crate::netlink::request::request as change_request;
 use crate::netlink::socket::{Lookup, Mode};
 use crate::netlink::{convert, Attribute, Command, Connection, Failure, Message};
 
-/// The family that all modules provide.
+/// The family that every director provides.
 const FAMILY: &str = "IPVS";
-/// The module that is loaded when nothing provides the family.
+/// The module to load when none provides the family.
 const MODULE: &str = "ipvs_rs";
-/// Changes in a message: a few tens of kilobytes, of which a socket sends two hundred.
+/// Changes per message: some tens of kilobytes, well below the 200 KiB that a socket sends.
 const BATCH: usize = 200;
-/// There while the kernel's own module is.
+/// Exists while the C director is loaded.
 const C_MODULE: &str = "/sys/module/ip_vs";
 
-/// Which module provides a virtual server now, as far as it can be asked. Loads none.
+/// The director module that is loaded, and what it reports about itself. Loads nothing.
 ///
 /// # Errors
 ///
 /// [`Error::Failed`].
 pub fn module() -> Result<Option<Module>, Error> {
-    let failed =
-        |failure: Failure| error::query("ask the kernel for the module's version", &failure);
+    let failed = |failure: Failure| error::query("query the module's version", &failure);
     if let Some(extension) = Extension::open().map_err(failed)? {
         return Ok(Some(extension.module));
     }
     let present = Connection::open(FAMILY, Lookup::Present).map_err(failed)?;
     Ok(present.map(|_| Module {
-        name: if Path::new(C_MODULE).exists() {
-            "ip_vs"
-        } else {
-            MODULE
-        },
+        name: "ip_vs",
         version: None,
         features: Vec::new(),
     }))
@@ -57,7 +52,7 @@ pub fn module() -> Result<Option<Module>, Error> {
 /// The kernel's director.
 pub struct Kernel {
     connection: Connection,
-    /// The family of `ipvs_rs` and what it offers, where there is one, once it was looked for.
+    /// The family of `ipvs_rs`, if it exists; `None` until it was looked for.
     extension: Option<Option<Extension>>,
 }
 
@@ -82,6 +77,22 @@ impl Extension {
 }
 
 impl Kernel {
+    /// Connects to the director that is loaded; `Ok(None)` when there is none. Loads nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Failed`].
+    pub fn present() -> Result<Option<Self>, Error> {
+        Ok(connect(Lookup::Present)?.map(Self::over))
+    }
+
+    fn over(connection: Connection) -> Self {
+        Self {
+            connection,
+            extension: None,
+        }
+    }
+
     /// Connects. When nothing provides the family, our module is loaded; failing that, the kernel may
     /// load another.
     ///
@@ -89,29 +100,14 @@ impl Kernel {
     ///
     /// [`Error::Failed`] with what to do about it.
     pub fn open() -> Result<Self, Error> {
-        let open = |lookup| {
-            Connection::open(FAMILY, lookup).map_err(|failure| {
-                Error::Failed(format!(
-                    "cannot reach the kernel: {}",
-                    error::plain(&failure)
-                ))
-            })
-        };
-        if let Some(connection) = open(Lookup::Present)? {
-            return Ok(Self {
-                connection,
-                extension: None,
-            });
+        if let Some(connection) = connect(Lookup::Present)? {
+            return Ok(Self::over(connection));
         }
-        let said = load_module();
-        match open(Lookup::Autoload)? {
-            Some(connection) => Ok(Self {
-                connection,
-                extension: None,
-            }),
+        let outcome = load_module();
+        match connect(Lookup::Autoload)? {
+            Some(connection) => Ok(Self::over(connection)),
             None => Err(Error::Failed(format!(
-                "this kernel has no virtual server: nothing provides the generic netlink family \
-                 IPVS. Load a module that does: modprobe {MODULE}{said}"
+                "the kernel has no virtual server, and modprobe {MODULE} {outcome}"
             ))),
         }
     }
@@ -132,7 +128,7 @@ impl Kernel {
             .map(|extension| &mut extension.connection))
     }
 
-    /// All services with their destinations, in one answer; none where that cannot be asked for.
+    /// All services with their destinations in one answer; `None` if the module does not offer that.
     fn whole_table(&mut self, statistics: bool) -> Result<Option<Vec<Group>>, Failure> {
         let Some(connection) = self.extension(feature::TABLE)? else {
             return Ok(None);
@@ -187,35 +183,42 @@ impl Kernel {
     }
 }
 
-/// The C module takes a service on every port that is not persistent, and then gives it no connection.
+/// The C module accepts a service on every port without persistence, but gives it no connection.
 fn refuse_idle_service(service: &Service) -> Result<(), Error> {
     let idle = !service.id.is_mark()
         && service.id.port() == 0
         && !service.flags.contains(ServiceFlags::PERSISTENT);
     if idle && Path::new(C_MODULE).exists() {
         return Err(Error::Failed(format!(
-            "a service on every port ({}) must be persistent with the module ip_vs: add -p, or \
-             name a port",
+            "cannot add service {}: with the module ip_vs a service on every port must be \
+             persistent; add -p, or a port",
             service.id
         )));
     }
     Ok(())
 }
 
-/// Tries to load the module; says how that went, for the end of a sentence.
+/// Looks for the family of all directors.
+fn connect(lookup: Lookup) -> Result<Option<Connection>, Error> {
+    Connection::open(FAMILY, lookup).map_err(|failure| error::query("reach the kernel", &failure))
+}
+
+/// Tries to load the module, and returns the outcome as the end of a sentence.
 fn load_module() -> String {
     let program = ["/sbin/modprobe", "/usr/sbin/modprobe"]
         .into_iter()
         .find(|path| Path::new(path).exists())
         .unwrap_or("modprobe");
     match Process::new(program).args(["--", MODULE]).output() {
-        Err(error) => format!(" (trying it failed: {program}: {error})"),
+        Err(error) => format!("cannot be run: {error}"),
+        Ok(output) if output.status.success() => {
+            "loads a module without the netlink family IPVS".to_owned()
+        }
         Ok(output) => {
-            let said = String::from_utf8_lossy(&output.stderr);
-            match said.trim().lines().last() {
-                Some(line) if !output.status.success() => format!(" (trying it failed: {line})"),
-                _ if !output.status.success() => " (trying it failed)".to_owned(),
-                _ => " (that was tried: it loads but brings no such family)".to_owned(),
+            let messages = String::from_utf8_lossy(&output.stderr);
+            match messages.trim().lines().last() {
+                Some(line) => format!("fails: {line}"),
+                None => "fails without a message".to_owned(),
             }
         }
     }
@@ -225,7 +228,7 @@ impl Director for Kernel {
     fn info(&mut self) -> Result<Info, Error> {
         self.one(Command::GetInfo, Vec::new())
             .and_then(|answer| convert::read_info(&answer))
-            .map_err(|failure| error::query("ask the kernel for its version", &failure))
+            .map_err(|failure| error::query("list the services", &failure))
     }
 
     fn services(&mut self) -> Result<Vec<ServiceEntry>, Error> {
@@ -293,7 +296,7 @@ impl Director for Kernel {
                     each(native::read_connection(part)?).map_err(Failure::Output)
                 })
                 .map_err(failed),
-            // A module that cannot be asked for them has the file.
+            // Any other module has the file.
             None => listed_in_file(filter, each),
         }
     }
@@ -311,7 +314,7 @@ impl Director for Kernel {
     fn change_all(&mut self, changes: &[&Change]) -> Result<(), (usize, Error)> {
         let offered = self
             .extension(feature::APPLY)
-            .map_err(|failure| (0, error::query("ask the kernel what it offers", &failure)))?;
+            .map_err(|failure| (0, error::query("query the module's features", &failure)))?;
         let Some(connection) = offered else {
             return director::change_one_by_one(self, changes);
         };
@@ -334,7 +337,7 @@ impl Director for Kernel {
     }
 }
 
-/// The wanted ones among all connections, from the file that lists them.
+/// The connections that match, from the file that lists all.
 fn listed_in_file(
     filter: &ConnectionFilter,
     each: &mut dyn FnMut(connections::Connection) -> io::Result<()>,

@@ -133,7 +133,7 @@ fn properties(service: &Service) -> String {
     let any = service.flags.0
         & (ServiceFlags::SCHEDULER_1.0 | ServiceFlags::SCHEDULER_2.0 | ServiceFlags::SCHEDULER_3.0);
     if any != 0 {
-        let names = service.flags.scheduler_names(&service.scheduler);
+        let names = service.flags.listed_scheduler_names(&service.scheduler);
         text += &format!(" ({})", names.join(","));
     }
     if service.flags.contains(ServiceFlags::PERSISTENT) {

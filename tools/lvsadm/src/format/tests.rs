@@ -95,26 +95,32 @@ fn daemons_say_what_they_know() {
 }
 
 #[test]
-fn versions_and_what_is_missing() {
+fn versions_name_the_module_and_its_features() {
     let module = |version: Option<&str>, features: &[&str]| model::Module {
-        name: "ipvs_rs",
+        name: if version.is_some() {
+            "ipvs_rs"
+        } else {
+            "ip_vs"
+        },
         version: version.map(str::to_owned),
         features: features.iter().map(|name| (*name).to_owned()).collect(),
     };
     let own = format!("lvsadm {}\n", env!("CARGO_PKG_VERSION"));
     for (module, text) in [
-        (None, "no module provides a virtual server now\n"),
+        (None, "the kernel has no director loaded\n"),
         (
             Some(module(
                 Some("9.8.7"),
                 &["connections", "table", "apply", "later"],
             )),
-            "module ipvs_rs 9.8.7\nit offers: connections, table, apply, later\n",
+            "module ipvs_rs 9.8.7\nfeatures: connections, table, apply, later\n",
         ),
         (
-            Some(module(None, &[])),
-            "module ipvs_rs, which has no version query\nit is too old for: connections, table, apply\n",
+            Some(module(Some("0.0.1"), &["connections"])),
+            "module ipvs_rs 0.0.1\nfeatures: connections\n\
+             features that this module is too old for: table, apply\n",
         ),
+        (Some(module(None, &[])), "module ip_vs, the C director\n"),
     ] {
         assert_eq!(versions(module.as_ref()), format!("{own}{text}"));
     }

@@ -4,23 +4,26 @@
 
 use crate::model::{self, Timeouts};
 
-/// This command's version and the module's, if one is loaded.
+/// The versions of this command and of the module that is loaded.
 #[must_use]
 pub fn versions(module: Option<&model::Module>) -> String {
     let mut text = format!("lvsadm {}\n", env!("CARGO_PKG_VERSION"));
     let Some(module) = module else {
-        return text + "no module provides a virtual server now\n";
+        return text + "the kernel has no director loaded\n";
     };
-    text += &match &module.version {
-        Some(version) => format!("module {} {version}\n", module.name),
-        None => format!("module {}, which has no version query\n", module.name),
+    let Some(version) = &module.version else {
+        return text + &format!("module {}, the C director\n", module.name);
     };
+    text += &format!("module {} {version}\n", module.name);
     if !module.features.is_empty() {
-        text += &format!("it offers: {}\n", module.features.join(", "));
+        text += &format!("features: {}\n", module.features.join(", "));
     }
     let missing = module.missing();
     if !missing.is_empty() {
-        text += &format!("it is too old for: {}\n", missing.join(", "));
+        text += &format!(
+            "features that this module is too old for: {}\n",
+            missing.join(", ")
+        );
     }
     text
 }

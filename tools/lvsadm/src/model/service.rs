@@ -170,30 +170,37 @@ impl ServiceFlags {
         Self(self.0 | other.0)
     }
 
-    /// The scheduler's flags by name, in the order of their bits. `sh` and `mh` have names of their
-    /// own for the first two and none for the third.
+    /// The scheduler's flags by name, in the order of their bits: all of them, so that `-b` makes
+    /// the same flags again.
     #[must_use]
     pub fn scheduler_names(self, scheduler: &str) -> Vec<&'static str> {
-        let names: &[(Self, &'static str)] = match scheduler {
+        let own: &[(&'static str, Self)] = match scheduler {
             "sh" => &[
-                (Self::SCHEDULER_1, "sh-fallback"),
-                (Self::SCHEDULER_2, "sh-port"),
+                ("sh-fallback", Self::SCHEDULER_1),
+                ("sh-port", Self::SCHEDULER_2),
             ],
             "mh" => &[
-                (Self::SCHEDULER_1, "mh-fallback"),
-                (Self::SCHEDULER_2, "mh-port"),
+                ("mh-fallback", Self::SCHEDULER_1),
+                ("mh-port", Self::SCHEDULER_2),
             ],
-            _ => &[
-                (Self::SCHEDULER_1, "flag-1"),
-                (Self::SCHEDULER_2, "flag-2"),
-                (Self::SCHEDULER_3, "flag-3"),
-            ],
+            // The names of other schedulers' flags are unknown to ipvsadm, which reads the rules.
+            _ => &[("flag-1", Self::SCHEDULER_1), ("flag-2", Self::SCHEDULER_2)],
         };
-        names
-            .iter()
-            .filter(|(flag, _)| self.contains(*flag))
-            .map(|(_, name)| *name)
+        own.iter()
+            .chain(&[("flag-3", Self::SCHEDULER_3)])
+            .filter(|(_, flag)| self.contains(*flag))
+            .map(|(name, _)| *name)
             .collect()
+    }
+
+    /// The flags that the text listing shows: as ipvsadm, it shows no third flag of `sh` and `mh`.
+    #[must_use]
+    pub fn listed_scheduler_names(self, scheduler: &str) -> Vec<&'static str> {
+        let mut names = self.scheduler_names(scheduler);
+        if ["sh", "mh"].contains(&scheduler) {
+            names.retain(|name| *name != "flag-3");
+        }
+        names
     }
 }
 
