@@ -14,8 +14,11 @@ mod parser;
 mod rules;
 mod subcommands;
 
-pub use command::{Columns, Command, Listing, Subject, View};
-pub use parser::{parse, Parser};
+pub use command::{
+    Columns, Command, DrainOptions, Listing, Merge, ServerMerge, ServiceFilter, ServiceMerge,
+    Subject, Target, View,
+};
+pub use parser::{Parser, parse};
 
 #[cfg(test)]
 mod tests;

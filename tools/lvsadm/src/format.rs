@@ -12,6 +12,7 @@ mod labels;
 pub mod order;
 pub mod save;
 pub mod schedulers;
+pub mod show;
 pub mod table;
 mod text;
 

@@ -13,13 +13,17 @@
 //! | [`client`] | the [`client::Director`] trait and its netlink implementation |
 //! | [`connections`] | the kernel's connection listing in /proc |
 //! | [`advice`] | remarks about a change |
+//! | [`desired`], [`plan`] | the table that a file asks for, and the way to it |
+//! | [`merge`] | edits that keep what they do not name |
+//! | [`host`], [`report`] | the host's network; states and warnings |
+//! | [`commands`] | the subcommands for people |
 //! | [`format`](mod@format) | listings: text, rules, JSON |
 //! | [`error`] | errors as sentences; exit codes |
 //! | [`run`] | carries a command out |
 //! | [`completion`], [`generate`] | shell completion and the manual page |
 //!
-//! Modules use each other in one direction: `run` → `cli`/`client`/`format` →
-//! `netlink`/`parse`/`names` → `model`. Only `run` writes to the terminal, and only `client` and
+//! Modules use each other in one direction: `run` → `commands` →
+//! `cli`/`client`/`format` → `netlink`/`parse`/`names` → `model`. Only `run` writes to the terminal, and only `client` and
 //! `netlink` know netlink.
 
 // The command does not panic, whatever it reads.
@@ -32,15 +36,21 @@
 pub mod advice;
 pub mod cli;
 pub mod client;
+pub mod commands;
 pub mod completion;
 pub mod connections;
+pub mod desired;
 pub mod error;
 pub mod format;
 pub mod generate;
+pub mod host;
+pub mod merge;
 pub mod model;
 pub mod names;
 pub mod netlink;
 pub mod parse;
+pub mod plan;
+pub mod report;
 pub mod restore;
 pub mod run;
 

@@ -10,12 +10,16 @@ use std::io::{self, BufWriter, LineWriter, Read, Write};
 use std::net::IpAddr;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use crate::cli::{self, Command, Listing, Subject, View};
 use crate::client::{Director, Kernel};
+use crate::commands::drain::{self, Waiting, Weights};
+use crate::commands::{apply, set, show};
 use crate::error::Error;
 use crate::format::connections::Form;
 use crate::format::{self, Labels};
+use crate::host::ThisHost;
 use crate::model::{DestinationEntry, Group, ServiceEntry, ServiceId, Table};
 use crate::names::{Names, System};
 use crate::{advice, client, completion, generate, restore};
@@ -24,7 +28,7 @@ use crate::{advice, client, completion, generate, restore};
 #[must_use]
 pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     match execute(arguments) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => ExitCode::from(status),
         // A reader that has seen enough (`lvsadm -L | head`) is no failure.
         Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
@@ -41,10 +45,17 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn execute(arguments: impl Iterator<Item = OsString>) -> Result<(), Error> {
+/// Exit status of `diff` and `doctor` when they found something.
+const FOUND: u8 = 1;
+/// Exit status of `drain` when connections are left.
+const TIMED_OUT: u8 = 3;
+/// Time between two looks at the connections of a server that is drained.
+const PAUSE: Duration = Duration::from_millis(500);
+
+fn execute(arguments: impl Iterator<Item = OsString>) -> Result<u8, Error> {
     let arguments: Vec<OsString> = arguments.collect();
     if completion::answer(&arguments).map_err(|error| Error::Clap(Box::new(error)))? {
-        return Ok(());
+        return Ok(0);
     }
     let names = System::default();
     let command = cli::parse(arguments, &names)?;
@@ -94,7 +105,7 @@ fn execute(arguments: impl Iterator<Item = OsString>) -> Result<(), Error> {
             let mut director = Kernel::open()?;
             if listing.view.numeric || listing.json {
                 let out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
-                return list(&mut director, &listing, &names, out);
+                return list(&mut director, &listing, &names, out).map(|()| 0);
             }
             // A name may take seconds: what is known already is shown meanwhile.
             list(
@@ -112,7 +123,7 @@ fn execute(arguments: impl Iterator<Item = OsString>) -> Result<(), Error> {
                     )],
                 );
             }
-            return Ok(());
+            return Ok(0);
         }
         Command::Save(view) => {
             let table = collect(&mut Kernel::open()?, &Subject::Table(None), &view, false)?;
@@ -121,8 +132,100 @@ fn execute(arguments: impl Iterator<Item = OsString>) -> Result<(), Error> {
             }
             format::save::rules(&table, &labels(&view, &names)).into_bytes()
         }
+        Command::Show { target, json } => {
+            let reports = show::reports(&mut Kernel::open()?, &ThisHost, target.as_ref())?;
+            let text = if json {
+                format::show::json(&reports)
+            } else {
+                format::show::table_of(&reports)
+            };
+            return write(&mut colors(), text.as_bytes()).map(|()| 0);
+        }
+        Command::Describe { target, json } => {
+            let reports = show::reports(&mut Kernel::open()?, &ThisHost, Some(&target))?;
+            let text = if json {
+                format::show::json(&reports)
+            } else {
+                let details: Vec<String> = reports.iter().map(format::show::details).collect();
+                details.join("\n")
+            };
+            return write(&mut colors(), text.as_bytes()).map(|()| 0);
+        }
+        Command::Diff { file, prune, json } => {
+            // Every error has the status 2, since 1 means differences.
+            let differs = file_command(&names, &file, prune, false, json)
+                .map_err(|error| Error::Usage(error.to_string()))?;
+            return Ok(if differs { FOUND } else { 0 });
+        }
+        Command::Apply {
+            file,
+            dry_run,
+            prune,
+            json,
+        } => {
+            return file_command(&names, &file, prune, !dry_run, json).map(|_| 0);
+        }
+        Command::Set { service, merge } => {
+            set::run(&mut Kernel::open()?, &service, &merge)?;
+            Vec::new()
+        }
+        Command::Drain {
+            options,
+            wait,
+            then_delete,
+        } => {
+            let drained = drain::drain(
+                &mut Kernel::open()?,
+                &Weights::of_this_namespace(),
+                &options,
+                &mut Waiting {
+                    time: wait,
+                    then_delete,
+                    pause: PAUSE,
+                    progress: &mut |line| eprintln!("lvsadm: {line}"),
+                },
+            )?;
+            write(&mut io::stdout().lock(), drained.text.as_bytes())?;
+            return Ok(if drained.timed_out { TIMED_OUT } else { 0 });
+        }
+        Command::Undrain { options, weight } => drain::undrain(
+            &mut Kernel::open()?,
+            &Weights::of_this_namespace(),
+            &options,
+            weight,
+        )?
+        .into_bytes(),
     };
-    write(&mut io::stdout().lock(), &text)
+    write(&mut io::stdout().lock(), &text).map(|()| 0)
+}
+
+/// Standard output, with colors only on a terminal and never with `NO_COLOR`.
+fn colors() -> impl Write {
+    anstream::stdout().lock()
+}
+
+/// `diff` and `apply`. Returns whether there are, or were, differences.
+fn file_command(
+    names: &dyn Names,
+    file: &str,
+    prune: bool,
+    apply: bool,
+    json: bool,
+) -> Result<bool, Error> {
+    let text = match file {
+        "-" => standard_input()?,
+        file => std::fs::read_to_string(file)
+            .map_err(|error| Error::Failed(format!("cannot read {file}: {error}")))?,
+    };
+    let request = apply::Request {
+        text: &text,
+        prune,
+        apply,
+        json,
+    };
+    let (text, differs) = apply::run(&mut Kernel::open()?, names, &request)?;
+    write(&mut io::stdout().lock(), text.as_bytes())?;
+    Ok(differs)
 }
 
 /// Whether the kernel has a scheduler's module, of either director.

@@ -2,8 +2,13 @@
 
 //! The typed command that an argument list stands for.
 
+use std::net::IpAddr;
+use std::time::Duration;
+
 use crate::connections::ConnectionFilter;
-use crate::model::{Change, ServiceId};
+use crate::model::{
+    Change, DestinationId, Forwarding, Netmask, Protocol, ServiceId, TunnelChecksum, TunnelKind,
+};
 
 /// A command with its options.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,11 +37,180 @@ pub enum Command {
         /// As JSON.
         json: bool,
     },
+    /// Show services and servers with their state.
+    Show {
+        /// Which services; all without.
+        target: Option<Target>,
+        /// As JSON.
+        json: bool,
+    },
+    /// Show everything about one service.
+    Describe {
+        /// Which service.
+        target: Target,
+        /// As JSON.
+        json: bool,
+    },
+    /// Show what [`Command::Apply`] would change.
+    Diff {
+        /// The file with the wanted table, or `-`.
+        file: String,
+        /// Services that the file does not have are to be deleted.
+        prune: bool,
+        /// As JSON.
+        json: bool,
+    },
+    /// Make the table what a file says.
+    Apply {
+        /// The file with the wanted table, or `-`.
+        file: String,
+        /// Change nothing.
+        dry_run: bool,
+        /// Delete services that the file does not have.
+        prune: bool,
+        /// As JSON.
+        json: bool,
+    },
+    /// Change options of a service or a server and keep the others.
+    Set {
+        /// The service.
+        service: ServiceId,
+        /// The options.
+        merge: Merge,
+    },
+    /// Give a server no new connections.
+    Drain {
+        /// Which server.
+        options: DrainOptions,
+        /// How long to wait for the end of its connections.
+        wait: Option<Duration>,
+        /// Delete it afterwards.
+        then_delete: bool,
+    },
+    /// Give a drained server its weight again.
+    Undrain {
+        /// Which server.
+        options: DrainOptions,
+        /// The weight, if not the former one.
+        weight: Option<u32>,
+    },
     /// List the schedulers.
     Schedulers {
         /// As JSON.
         json: bool,
     },
+}
+
+/// One service, or those of an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// This service.
+    Service(ServiceId),
+    /// The services that match.
+    Filter(ServiceFilter),
+}
+
+/// Selects services by address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServiceFilter {
+    /// The protocol; any without.
+    pub protocol: Option<Protocol>,
+    /// The virtual address.
+    pub address: IpAddr,
+    /// The virtual port; any without.
+    pub port: Option<u16>,
+}
+
+impl Target {
+    /// Whether this is one of the services.
+    #[must_use]
+    pub fn matches(&self, id: &ServiceId) -> bool {
+        let filter = match self {
+            Self::Service(wanted) => return wanted == id,
+            Self::Filter(filter) => filter,
+        };
+        match id {
+            ServiceId::Mark { .. } => false,
+            ServiceId::Address {
+                protocol,
+                address,
+                port,
+            } => {
+                filter.address == *address
+                    && filter.protocol.is_none_or(|wanted| wanted == *protocol)
+                    && filter.port.is_none_or(|wanted| wanted == *port)
+            }
+        }
+    }
+}
+
+/// Selects a server in one service or in all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DrainOptions {
+    /// The service; every service without.
+    pub service: Option<ServiceId>,
+    /// The server's address.
+    pub address: IpAddr,
+    /// The server's port; every port without.
+    pub port: Option<u16>,
+    /// As JSON.
+    pub json: bool,
+}
+
+/// Options to change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Merge {
+    /// Of the service.
+    Service(Box<ServiceMerge>),
+    /// Of one of its servers.
+    Server(DestinationId, Box<ServerMerge>),
+}
+
+impl Merge {
+    /// Whether nothing is to be changed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Service(merge) => **merge == ServiceMerge::default(),
+            Self::Server(_, merge) => **merge == ServerMerge::default(),
+        }
+    }
+}
+
+/// Options of a service to change; what is absent stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServiceMerge {
+    /// The scheduler.
+    pub scheduler: Option<String>,
+    /// The persistence timeout, or no persistence.
+    pub persistence: Option<Option<u32>>,
+    /// The persistence granularity.
+    pub netmask: Option<Netmask>,
+    /// The persistence engine.
+    pub engine: Option<String>,
+    /// One-packet scheduling.
+    pub one_packet: Option<bool>,
+    /// The scheduler's flags, as they were given: their meaning is the scheduler's.
+    pub flags: Option<String>,
+}
+
+/// Options of a server to change; what is absent stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServerMerge {
+    /// The forwarding method.
+    pub forwarding: Option<Forwarding>,
+    /// The weight.
+    pub weight: Option<u32>,
+    /// The upper threshold.
+    pub upper_threshold: Option<u32>,
+    /// The lower threshold.
+    pub lower_threshold: Option<u32>,
+    /// The tunnel's type.
+    pub tunnel_kind: Option<TunnelKind>,
+    /// The tunnel's UDP port.
+    pub tunnel_port: Option<u16>,
+    /// The tunnel's checksum.
+    pub tunnel_checksum: Option<TunnelChecksum>,
 }
 
 /// A listing and its form.

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use clap::ArgMatches;
 
-use super::command::{Columns, Command, Listing, Subject, View};
+use super::command::{Columns, Command, Listing, ServerMerge, Subject, View};
 use super::options::given;
 use super::rules::Verb;
 use crate::connections::{ConnectionFilter, EndpointFilter};
@@ -226,6 +226,35 @@ impl Options<'_> {
 
     pub(super) fn weight(&self) -> Result<Option<u32>, Error> {
         self.read("weight", count)
+    }
+
+    /// The options of a server that were given, to be merged with those that it has.
+    pub(super) fn server_merge(&self) -> Result<ServerMerge, Error> {
+        let forwarding = [
+            ("masquerading", Forwarding::Masquerade),
+            ("ipip", Forwarding::Tunnel),
+            ("gatewaying", Forwarding::Route),
+        ];
+        let checksum = [
+            ("tun-nocsum", TunnelChecksum::None),
+            ("tun-csum", TunnelChecksum::Full),
+            ("tun-remcsum", TunnelChecksum::Remote),
+        ];
+        Ok(ServerMerge {
+            forwarding: forwarding
+                .into_iter()
+                .find(|(option, _)| self.given(option))
+                .map(|(_, method)| method),
+            weight: self.weight()?,
+            upper_threshold: self.read("u-threshold", count)?,
+            lower_threshold: self.read("l-threshold", count)?,
+            tunnel_kind: self.read("tun-type", parse::tunnel_kind)?,
+            tunnel_port: self.read("tun-port", |text| parse::number(text, 1..=u16::MAX))?,
+            tunnel_checksum: checksum
+                .into_iter()
+                .find(|(option, _)| self.given(option))
+                .map(|(_, checksum)| checksum),
+        })
     }
 
     fn service(&self, notes: &mut Vec<String>) -> Result<Service, Error> {

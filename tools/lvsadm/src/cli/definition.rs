@@ -11,7 +11,9 @@ use crate::model::scheduler::SCHEDULERS;
 pub const EXIT_STATUS: &str = "\
 0  success
 1  the kernel refused the command, or something else failed
-2  the command line, or a line of the rules, is wrong; nothing was changed";
+2  the command line, or a line of the rules, is wrong; nothing was changed
+3  drain: connections are left at the end of the time
+diff: 0 no differences, 1 differences, 2 an error";
 
 /// The synopsis.
 pub const USAGE: &str = "\
@@ -145,6 +147,40 @@ connections --json, -L -c --json
     expires               number, seconds
     source, virtual, destination   objects: address, port
     engine, engine_data   null or string
+
+show --json, describe --json
+  services                list of:
+    service               string, such as \"TCP 192.0.2.1:80\"
+    protocol, address, port, fwmark   as above
+    state                 \"ok\", \"degraded\", \"down\" or \"empty\"
+    scheduler, scheduler_flags, one_packet   as above
+    persistence           number, seconds, or null
+    netmask, engine       strings or null
+    active, inactive, persistent   numbers of connections of all servers
+    stats, rate           as above
+    servers               list of:
+      server, address, port, method, weight   method such as \"NAT\", \"DR\", \"tunnel gue\"
+      state               \"ok\", \"draining\", \"drained\", \"full\" or \"no_route\"
+      weight_share, active_share   percent of the service
+      active, inactive, persistent, upper_threshold, lower_threshold, stats, rate
+    warnings              list of strings
+
+diff --json, apply --json
+  same                    boolean: there is no difference
+  applied                 boolean: the changes have been made
+  added, edited, deleted, left_alone   numbers; the last: services that are not in the file
+  changes                 list of:
+    action                \"add\", \"edit\" or \"delete\"
+    service               string
+    before, after         rules as -S prints them, or null
+
+drain --json, undrain --json
+  servers                 list of:
+    service, server       strings
+    former_weight         number or null
+    weight, active, inactive, persistent   numbers
+    deleted               boolean
+  timed_out               boolean: connections are left
 
 schedulers --json
   schedulers              list of:

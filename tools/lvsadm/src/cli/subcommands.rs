@@ -2,22 +2,142 @@
 
 //! The subcommands: their options, and the typed commands they stand for.
 
-use clap::{Arg, ArgAction, Command as Definition};
+use std::time::Duration;
 
-use super::command::{Command, Listing, Subject, View};
+use clap::{Arg, ArgAction, ArgGroup, Command as Definition};
+
+use super::command::{
+    Command, DrainOptions, Listing, Merge, ServiceFilter, ServiceMerge, Subject, Target, View,
+};
 use super::convert::Options;
 use super::options;
 use super::rules;
 use crate::error::Error;
+use crate::model::Protocol;
+use crate::parse;
 
 /// Reads the options of one subcommand.
 type Reader = fn(&Options<'_>) -> Result<Command, Error>;
 
-const READERS: [(&str, Reader); 2] = [("connections", connections), ("schedulers", schedulers)];
+const READERS: [(&str, Reader); 9] = [
+    ("show", show),
+    ("describe", describe),
+    ("diff", diff),
+    ("apply", apply),
+    ("set", set),
+    ("drain", drain),
+    ("undrain", undrain),
+    ("schedulers", schedulers),
+    ("connections", connections),
+];
 
 /// The definitions of the subcommands.
 pub(super) fn definitions() -> Vec<Definition> {
     vec![
+        command(
+            "show",
+            "Show services and servers with their state, for people",
+            "lvsadm show\n  lvsadm show 192.0.2.1:80",
+        )
+        .args(target())
+        .arg(json()),
+        command(
+            "describe",
+            "Show everything about one service, with warnings",
+            "lvsadm describe 192.0.2.1:80\n  lvsadm describe -f 7 --json",
+        )
+        .args(target())
+        .arg(json()),
+        command(
+            "diff",
+            "Show what apply would change; exit status 0: nothing, 1: something, 2: error",
+            "lvsadm diff rules\n  lvsadm -S -n | ssh other lvsadm diff --prune -",
+        )
+        .args(file())
+        .arg(json()),
+        command(
+            "apply",
+            "Make the table what a file says; connections of what stays survive",
+            "lvsadm apply rules --dry-run\n  lvsadm -L --json | ssh other lvsadm apply --prune -",
+        )
+        .args(file())
+        .arg(
+            Arg::new("dry-run")
+                .long("dry-run")
+                .action(ArgAction::SetTrue)
+                .help("Only print what would change"),
+        )
+        .arg(json()),
+        command(
+            "set",
+            "Change options of a service or a server and keep the others",
+            "lvsadm set -t 192.0.2.1:80 -s wrr\n  \
+             lvsadm set -t 192.0.2.1:80 -r 10.2.0.11 -w 5",
+        )
+        .args(options::services())
+        .args(
+            options::service_options()
+                .into_iter()
+                .map(|arg| match arg.get_id().as_str() {
+                    "ops" => arg.help("One-packet scheduling (UDP)"),
+                    _ => arg,
+                }),
+        )
+        .arg(flag("no-persistent", "No persistence").conflicts_with("persistent"))
+        .arg(flag("no-ops", "No one-packet scheduling").conflicts_with("ops"))
+        .args(options::server_options())
+        .group(service_group().required(true)),
+        command(
+            "drain",
+            "Give a server no new connections (weight 0), and wait until the old ones have ended",
+            "lvsadm drain -r 10.2.0.11 --wait 5m\n  \
+             lvsadm drain -t 192.0.2.1:80 -r 10.2.0.11:80 --wait 60s --then delete",
+        )
+        .args(options::services())
+        .arg(server())
+        .arg(
+            Arg::new("wait")
+                .long("wait")
+                .value_name("TIME")
+                .value_parser(duration)
+                .help(
+                    "Wait this long (30, 30s, 5m, 1h) until no connection is left; exit status 3: \
+                       some are left",
+                ),
+        )
+        .arg(
+            Arg::new("then")
+                .long("then")
+                .value_name("ACTION")
+                .value_parser(["delete"])
+                .requires("wait")
+                .help("What to do with the server once it is empty"),
+        )
+        .arg(json())
+        .group(service_group()),
+        command(
+            "undrain",
+            "Give a drained server its former weight again",
+            "lvsadm undrain -r 10.2.0.11\n  lvsadm undrain -t 192.0.2.1:80 -r 10.2.0.11:80 -w 3",
+        )
+        .args(options::services())
+        .arg(server())
+        .arg(
+            Arg::new("weight")
+                .long("weight")
+                .short('w')
+                .value_name("WEIGHT")
+                .allow_negative_numbers(true)
+                .help("The weight [default: the weight before drain, or 1]"),
+        )
+        .arg(json())
+        .group(service_group()),
+        command(
+            "schedulers",
+            "List the schedulers, their flags, and when to choose which",
+            "lvsadm schedulers\n  lvsadm schedulers --json",
+        )
+        .arg(json()),
         command(
             "connections",
             "List connections, or those of a service, a server, a client (same as -L -c)",
@@ -45,12 +165,6 @@ pub(super) fn definitions() -> Vec<Definition> {
             ];
             kept.contains(&arg.get_id().as_str())
         })),
-        command(
-            "schedulers",
-            "List the schedulers, their flags, and when to choose which",
-            "lvsadm schedulers\n  lvsadm schedulers --json",
-        )
-        .arg(json()),
     ]
 }
 
@@ -81,6 +195,213 @@ fn json() -> Arg {
     flag("json", "Print JSON")
 }
 
+fn server() -> Arg {
+    Arg::new("real-server")
+        .long("real-server")
+        .short('r')
+        .value_name("HOST[:PORT]")
+        .required(true)
+        .help("Real server; without a port every port of it, without a service every service")
+}
+
+fn target() -> Vec<Arg> {
+    let mut target = vec![
+        Arg::new("service")
+            .value_name("SERVICE")
+            .conflicts_with_all(rules::SERVICES)
+            .help("HOST[:PORT][/PROTOCOL], such as 192.0.2.1:80 or [2001:db8::1]:53/udp"),
+    ];
+    target.extend(options::services());
+    target
+}
+
+fn file() -> Vec<Arg> {
+    vec![
+        Arg::new("file")
+            .value_name("FILE")
+            .required(true)
+            .value_hint(clap::ValueHint::FilePath)
+            .help("Rules as -S prints them, or JSON as -L --json does; - is standard input"),
+        flag("prune", "Also delete services that the file does not have"),
+    ]
+}
+
+fn service_group() -> ArgGroup {
+    ArgGroup::new("services").args(rules::SERVICES)
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    if let Ok(seconds) = text.parse() {
+        return Ok(Duration::from_secs(seconds));
+    }
+    humantime::parse_duration(text).map_err(|error| format!("{error}; write 30s, 5m or 1h"))
+}
+
+impl Options<'_> {
+    /// A service by positional argument or by option; `None` when neither was given.
+    fn target(&self) -> Result<Option<Target>, Error> {
+        let Some(text) = self.text("service") else {
+            return Ok(self.service_id()?.map(Target::Service));
+        };
+        let (endpoint, protocol) = match text.rsplit_once('/') {
+            None => (text, None),
+            Some((endpoint, name)) => {
+                let known = [Protocol::Tcp, Protocol::Udp, Protocol::Sctp];
+                let protocol = known
+                    .into_iter()
+                    .find(|protocol| protocol.name() == Some(name))
+                    .ok_or_else(|| {
+                        Error::Usage(format!("{text}: {name:?} is none of tcp, udp, sctp"))
+                    })?;
+                (endpoint, Some(protocol))
+            }
+        };
+        let endpoint = parse::endpoint(endpoint, protocol, self.names)
+            .map_err(|why| Error::Usage(format!("{text}: {why}")))?;
+        Ok(Some(Target::Filter(ServiceFilter {
+            protocol,
+            address: endpoint.address,
+            port: endpoint.port,
+        })))
+    }
+
+    /// A server with the service that was named, if any.
+    fn drain_options(&self) -> Result<DrainOptions, Error> {
+        let service = self.service_id()?;
+        let protocol = service.as_ref().and_then(crate::model::ServiceId::protocol);
+        let server = self
+            .read("real-server", |text| {
+                parse::endpoint(text, protocol, self.names)
+            })?
+            .ok_or_else(|| Error::Usage("--real-server is missing".to_owned()))?;
+        Ok(DrainOptions {
+            service,
+            address: server.address,
+            port: server.port,
+            json: self.given("json"),
+        })
+    }
+
+    fn file(&self) -> String {
+        self.text("file").unwrap_or("-").to_owned()
+    }
+}
+
+fn show(options: &Options<'_>) -> Result<Command, Error> {
+    Ok(Command::Show {
+        target: options.target()?,
+        json: options.given("json"),
+    })
+}
+
+fn describe(options: &Options<'_>) -> Result<Command, Error> {
+    let target = options.target()?.ok_or_else(|| {
+        Error::Usage(
+            "describe needs a service, such as 192.0.2.1:80 (lvsadm show lists the services)"
+                .to_owned(),
+        )
+    })?;
+    Ok(Command::Describe {
+        target,
+        json: options.given("json"),
+    })
+}
+
+fn diff(options: &Options<'_>) -> Result<Command, Error> {
+    Ok(Command::Diff {
+        file: options.file(),
+        prune: options.given("prune"),
+        json: options.given("json"),
+    })
+}
+
+fn apply(options: &Options<'_>) -> Result<Command, Error> {
+    Ok(Command::Apply {
+        file: options.file(),
+        dry_run: options.given("dry-run"),
+        prune: options.given("prune"),
+        json: options.given("json"),
+    })
+}
+
+fn set(options: &Options<'_>) -> Result<Command, Error> {
+    let service = options
+        .service_id()?
+        .ok_or_else(|| Error::Usage("set needs a service".to_owned()))?;
+    let merge = if options.given("real-server") {
+        for option in rules::SERVICE_OPTIONS
+            .iter()
+            .chain(&["no-persistent", "no-ops"])
+        {
+            if options.given(option) {
+                return Err(Error::Usage(format!(
+                    "--{option} is an option of a service, and --real-server names a server: set \
+                     them one after the other"
+                )));
+            }
+        }
+        rules::at_most_one(options.matches, rules::FORWARDING)?;
+        rules::at_most_one(options.matches, rules::CHECKSUMS)?;
+        let server = options.destination_id(&service)?;
+        Merge::Server(server, Box::new(options.server_merge()?))
+    } else {
+        let server_options = rules::FORWARDING
+            .iter()
+            .chain(rules::SERVER_OPTIONS)
+            .chain(rules::CHECKSUMS);
+        for option in server_options {
+            if options.given(option) {
+                return Err(Error::Usage(format!(
+                    "--{option} is an option of a server: add -r HOST[:PORT]"
+                )));
+            }
+        }
+        Merge::Service(Box::new(ServiceMerge {
+            scheduler: options.scheduler()?,
+            persistence: if options.given("no-persistent") {
+                Some(None)
+            } else {
+                options.persistence()?.map(Some)
+            },
+            netmask: options.netmask(service.family())?,
+            engine: options.engine()?,
+            one_packet: if options.given("no-ops") {
+                Some(false)
+            } else {
+                options.given("ops").then_some(true)
+            },
+            flags: options.text("sched-flags").map(str::to_owned),
+        }))
+    };
+    if merge.is_empty() {
+        return Err(Error::Usage(
+            "there is nothing to set: give at least one option to change".to_owned(),
+        ));
+    }
+    Ok(Command::Set { service, merge })
+}
+
+fn drain(options: &Options<'_>) -> Result<Command, Error> {
+    Ok(Command::Drain {
+        options: options.drain_options()?,
+        wait: options.matches.get_one("wait").copied(),
+        then_delete: options.given("then"),
+    })
+}
+
+fn undrain(options: &Options<'_>) -> Result<Command, Error> {
+    Ok(Command::Undrain {
+        options: options.drain_options()?,
+        weight: options.weight()?,
+    })
+}
+
+fn schedulers(options: &Options<'_>) -> Result<Command, Error> {
+    Ok(Command::Schedulers {
+        json: options.given("json"),
+    })
+}
+
 fn connections(options: &Options<'_>) -> Result<Command, Error> {
     rules::at_most_one(options.matches, rules::SERVICES)?;
     Ok(Command::List(Listing {
@@ -92,10 +413,4 @@ fn connections(options: &Options<'_>) -> Result<Command, Error> {
         },
         json: options.given("json"),
     }))
-}
-
-fn schedulers(options: &Options<'_>) -> Result<Command, Error> {
-    Ok(Command::Schedulers {
-        json: options.given("json"),
-    })
 }

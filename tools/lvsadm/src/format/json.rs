@@ -167,7 +167,8 @@ struct Module<'a> {
 }
 
 /// Any listing: one object and a line feed.
-pub(super) fn text(listing: &impl Serialize) -> String {
+#[must_use]
+pub fn text(listing: &impl Serialize) -> String {
     // Strings and numbers only: there is nothing that serde_json could refuse.
     let mut text = serde_json::to_string_pretty(listing).unwrap_or_default();
     text.push('\n');

@@ -30,6 +30,20 @@ pub fn rules(table: &Table, labels: &Labels<'_>) -> String {
     text
 }
 
+/// The numeric rule that adds a service.
+#[must_use]
+pub fn service_rule(service: &Service) -> String {
+    let name = service_name(&service.id, &Labels::numeric());
+    format!("-A {name}{}", service_options(service))
+}
+
+/// The numeric rule that adds a server to a service.
+#[must_use]
+pub fn server_rule(id: &ServiceId, server: &Destination) -> String {
+    let name = service_name(id, &Labels::numeric());
+    format!("-a {name} -r {}{}", server.id, destination_options(server))
+}
+
 fn service_name(id: &ServiceId, labels: &Labels<'_>) -> String {
     match id {
         ServiceId::Mark {

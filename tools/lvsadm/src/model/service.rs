@@ -149,7 +149,9 @@ pub struct ServiceFlags(pub u32);
 impl ServiceFlags {
     /// Connections of one client go to one destination.
     pub const PERSISTENT: Self = Self(0x01);
-    /// Every packet is scheduled for itself.
+    /// Set by the kernel while the service is in its table.
+    pub const HASHED: Self = Self(0x02);
+    /// Every packet is scheduled by itself.
     pub const ONE_PACKET: Self = Self(0x04);
     /// First flag that means what the scheduler says.
     pub const SCHEDULER_1: Self = Self(0x08);

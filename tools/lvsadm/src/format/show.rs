@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Services and servers for people: `show` and `describe`.
+
+use anstyle::{AnsiColor, Style};
+use comfy_table::presets::NOTHING;
+use comfy_table::{CellAlignment, Row, Table};
+use serde::Serialize;
+
+use super::json;
+use crate::model::scheduler;
+use crate::report::{Figures, ServerReport, ServerState, ServiceReport, ServiceState};
+
+#[derive(Serialize)]
+struct Listing<'a> {
+    services: &'a [ServiceReport],
+}
+
+/// The reports as JSON.
+#[must_use]
+pub fn json(services: &[ServiceReport]) -> String {
+    json::text(&Listing { services })
+}
+
+const BAD: Style = AnsiColor::Red.on_default().bold();
+const FAIR: Style = AnsiColor::Yellow.on_default();
+const HEAD: Style = Style::new().bold();
+
+/// A text in a style. Whoever prints it removes the style where there is no terminal.
+fn styled(style: Style, text: &str) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+fn service_state(state: ServiceState) -> String {
+    match state {
+        ServiceState::Ok => state.name().to_owned(),
+        ServiceState::Degraded => styled(FAIR, state.name()),
+        ServiceState::Down | ServiceState::Empty => styled(BAD, state.name()),
+    }
+}
+
+fn server_state(state: ServerState) -> String {
+    match state {
+        ServerState::Ok => state.name().to_owned(),
+        ServerState::Draining | ServerState::Drained => styled(FAIR, state.name()),
+        ServerState::Full | ServerState::NoRoute => styled(BAD, state.name()),
+    }
+}
+
+/// A number that people can read at a glance: at most four digits and a unit.
+#[must_use]
+pub fn short(value: u64) -> String {
+    let units = ["", "k", "M", "G", "T", "P", "E"];
+    let mut scaled = value;
+    let mut unit = 0_usize;
+    while scaled >= 10_000 {
+        scaled /= 1_000;
+        unit = unit.saturating_add(1);
+    }
+    format!("{scaled}{}", units.get(unit).copied().unwrap_or_default())
+}
+
+fn table(heads: &[&str], numbers: std::ops::Range<usize>) -> Table {
+    let mut table = Table::new();
+    table.load_preset(NOTHING);
+    table.set_header(heads.iter().map(|head| styled(HEAD, head)));
+    for number in numbers {
+        if let Some(column) = table.column_mut(number) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table
+}
+
+/// The lines of a table without the blanks at their ends.
+fn lines(table: &Table) -> String {
+    table
+        .lines()
+        .map(|line| format!("{}\n", line.trim_end()))
+        .collect()
+}
+
+/// All services with their servers, one a line.
+#[must_use]
+pub fn table_of(services: &[ServiceReport]) -> String {
+    if services.is_empty() {
+        return "There are no services.\n".to_owned();
+    }
+    let mut table = table(
+        &[
+            "SERVICE / SERVER",
+            "HOW",
+            "WEIGHT",
+            "ACTIVE",
+            "INACTIVE",
+            "CONN/S",
+            "IN B/S",
+            "OUT B/S",
+            "STATE",
+        ],
+        2..8,
+    );
+    for service in services {
+        let mut how = service.scheduler.clone();
+        if let Some(timeout) = service.persistence {
+            how += &format!(" -p {timeout}");
+        }
+        if service.one_packet {
+            how += " --ops";
+        }
+        let mut row = vec![service.service.clone(), how, String::new()];
+        row.extend(loads(service.active, service.inactive, &service.rate));
+        row.push(service_state(service.state));
+        table.add_row(Row::from(row));
+        for server in &service.servers {
+            let mut row = vec![
+                format!("  {}", server.server),
+                server.method.clone(),
+                server.weight.to_string(),
+            ];
+            row.extend(loads(
+                server.active.into(),
+                server.inactive.into(),
+                &server.rate,
+            ));
+            row.push(server_state(server.state));
+            table.add_row(Row::from(row));
+        }
+    }
+    lines(&table)
+}
+
+fn loads(active: u64, inactive: u64, rate: &Figures) -> [String; 5] {
+    [
+        active,
+        inactive,
+        rate.connections,
+        rate.bytes_in,
+        rate.bytes_out,
+    ]
+    .map(short)
+}
+
+/// Everything about one service.
+#[must_use]
+pub fn details(service: &ServiceReport) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, value: &str| {
+        text += &format!("{:<13}{value}\n", format!("{name}:"));
+    };
+    line("Service", &service.service);
+    line("State", &service_state(service.state));
+    let mut scheduler = service.scheduler.clone();
+    if !service.scheduler_flags.is_empty() {
+        scheduler += &format!(" ({})", service.scheduler_flags.join(", "));
+    }
+    if let Some(known) = scheduler::find(&service.scheduler) {
+        scheduler += &format!(", {}", known.chooses);
+    }
+    line("Scheduler", &scheduler);
+    let persistence = match (service.persistence, &service.netmask, &service.engine) {
+        (None, ..) => "none".to_owned(),
+        (Some(timeout), mask, engine) => {
+            let mask = mask.as_deref().unwrap_or_default();
+            let engine = engine.as_deref().map(|engine| format!(", engine {engine}"));
+            format!("{timeout} s, netmask {mask}{}", engine.unwrap_or_default())
+        }
+    };
+    line("Persistence", &persistence);
+    if service.one_packet {
+        line("One-packet", "yes: every packet is scheduled by itself");
+    }
+    line(
+        "Connections",
+        &format!(
+            "{} active, {} inactive, {} persistent; {} in total, {} per second",
+            service.active,
+            service.inactive,
+            service.persistent,
+            service.stats.connections,
+            service.rate.connections
+        ),
+    );
+    let traffic = |name: &str, packets: u64, bytes: u64, packet_rate: u64, byte_rate: u64| {
+        (
+            name.to_owned(),
+            format!(
+                "{packets} packets, {bytes} bytes; {packet_rate} packets, {byte_rate} bytes per \
+                 second"
+            ),
+        )
+    };
+    let (stats, rate) = (&service.stats, &service.rate);
+    for (name, value) in [
+        traffic(
+            "In",
+            stats.packets_in,
+            stats.bytes_in,
+            rate.packets_in,
+            rate.bytes_in,
+        ),
+        traffic(
+            "Out",
+            stats.packets_out,
+            stats.bytes_out,
+            rate.packets_out,
+            rate.bytes_out,
+        ),
+    ] {
+        line(&name, &value);
+    }
+    if !service.servers.is_empty() {
+        text += "\n";
+        text += &servers(&service.servers);
+    }
+    for warning in &service.warnings {
+        text += &format!("\n{} {warning}", styled(FAIR, "Warning:"));
+    }
+    if !service.warnings.is_empty() {
+        text += "\n";
+    }
+    text
+}
+
+fn servers(servers: &[ServerReport]) -> String {
+    let mut table = table(
+        &[
+            "SERVER", "METHOD", "WEIGHT", "SHARE", "ACTIVE", "SHARE", "INACTIVE", "PERSIST",
+            "LIMIT", "TOTAL", "STATE",
+        ],
+        2..10,
+    );
+    for server in servers {
+        let limit = match (server.lower_threshold, server.upper_threshold) {
+            (_, 0) => "-".to_owned(),
+            (0, upper) => upper.to_string(),
+            (lower, upper) => format!("{lower}..{upper}"),
+        };
+        table.add_row(vec![
+            server.server.clone(),
+            server.method.clone(),
+            server.weight.to_string(),
+            format!("{:.1}%", server.weight_share),
+            server.active.to_string(),
+            format!("{:.1}%", server.active_share),
+            server.inactive.to_string(),
+            server.persistent.to_string(),
+            limit,
+            short(server.stats.connections),
+            server_state(server.state),
+        ]);
+    }
+    lines(&table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::FixedHost;
+    use crate::report::{self, tests::group, tests::server};
+
+    fn plain(text: &str) -> String {
+        anstream::adapter::strip_str(text).to_string()
+    }
+
+    #[test]
+    fn columns_stay_aligned_under_long_ipv6_addresses() {
+        let mut long = server(2, 0, 3);
+        long.destination.id.address = "2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff".parse().unwrap();
+        let report = report::service(&group(vec![server(1, 1, 7), long]), &FixedHost::default());
+        let text = plain(&table_of(&[report]));
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 4, "{text}");
+        let column = lines[0].find("STATE").unwrap();
+        assert_eq!(&lines[1][column..], "DEGRADED", "{text}");
+        assert_eq!(&lines[2][column..], "OK", "{text}");
+        assert_eq!(&lines[3][column..], "DRAINING", "{text}");
+        assert!(lines[3].contains("[2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff]:80  NAT"));
+    }
+
+    #[test]
+    fn a_description_names_servers_shares_and_warnings() {
+        let host = FixedHost {
+            unreachable: vec![[10, 2, 0, 2].into()],
+            ..FixedHost::default()
+        };
+        let report = report::service(&group(vec![server(1, 1, 3), server(2, 3, 1)]), &host);
+        let text = plain(&details(&report));
+        for words in [
+            "Service:     TCP 192.0.2.1:80\n",
+            "State:       DEGRADED\n",
+            "Scheduler:   wlc, fewest connections for its weight\n",
+            "Persistence: none\n",
+            "75.0%",
+            "NO ROUTE\n",
+            "\nWarning: there is no route to the server 10.2.0.2:80",
+        ] {
+            assert!(text.contains(words), "{words:?}\n{text}");
+        }
+        let value: serde_json::Value = serde_json::from_str(&json(&[report])).unwrap();
+        assert_eq!(value["services"][0]["state"], "degraded");
+        assert_eq!(value["services"][0]["servers"][1]["state"], "no_route");
+    }
+
+    #[test]
+    fn numbers_are_shortened_to_four_digits() {
+        for (value, text) in [
+            (0, "0"),
+            (9_999, "9999"),
+            (10_000, "10k"),
+            (12_345_678, "12M"),
+            (u64::MAX, "18E"),
+        ] {
+            assert_eq!(short(value), text);
+        }
+    }
+}
