@@ -7,6 +7,7 @@
 //! director, printing.
 
 pub mod connections;
+pub mod doctor;
 pub mod json;
 mod labels;
 pub mod order;

@@ -16,6 +16,8 @@
 //! | [`desired`], [`plan`] | the table that a file asks for, and the way to it |
 //! | [`merge`] | edits that keep what they do not name |
 //! | [`host`], [`report`] | the host's network; states and warnings |
+//! | [`metrics`] | statistics in the OpenMetrics format |
+//! | [`doctor`] | looks for mistakes of the configuration |
 //! | [`commands`] | the subcommands for people |
 //! | [`format`](mod@format) | listings: text, rules, JSON |
 //! | [`error`] | errors as sentences; exit codes |
@@ -40,11 +42,13 @@ pub mod commands;
 pub mod completion;
 pub mod connections;
 pub mod desired;
+pub mod doctor;
 pub mod error;
 pub mod format;
 pub mod generate;
 pub mod host;
 pub mod merge;
+pub mod metrics;
 pub mod model;
 pub mod names;
 pub mod netlink;

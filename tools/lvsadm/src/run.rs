@@ -16,13 +16,14 @@ use crate::cli::{self, Command, Listing, Subject, View};
 use crate::client::{Director, Kernel};
 use crate::commands::drain::{self, Waiting, Weights};
 use crate::commands::{apply, set, show};
+use crate::doctor::{self, Status};
 use crate::error::Error;
 use crate::format::connections::Form;
 use crate::format::{self, Labels};
 use crate::host::ThisHost;
 use crate::model::{DestinationEntry, Group, ServiceEntry, ServiceId, Table};
 use crate::names::{Names, System};
-use crate::{advice, client, completion, generate, restore};
+use crate::{advice, client, completion, generate, metrics, restore};
 
 /// The whole command: arguments in, exit code out.
 #[must_use]
@@ -49,6 +50,8 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 const FOUND: u8 = 1;
 /// Exit status of `drain` when connections are left.
 const TIMED_OUT: u8 = 3;
+/// What `ipvs_rs` reports about its table.
+const STATUS_FILE: &str = "/proc/net/ip_vs_status";
 /// Time between two looks at the connections of a server that is drained.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -188,6 +191,31 @@ fn execute(arguments: impl Iterator<Item = OsString>) -> Result<u8, Error> {
             write(&mut io::stdout().lock(), drained.text.as_bytes())?;
             return Ok(if drained.timed_out { TIMED_OUT } else { 0 });
         }
+        Command::Doctor { json } => {
+            let module = client::module()?.map(|module| module.name.to_owned());
+            let table = match Kernel::present()? {
+                Some(mut director) => director.table(true)?,
+                None => Vec::new(),
+            };
+            let checks = doctor::all(&doctor::gather(module, table, &ThisHost));
+            let text = if json {
+                format::doctor::json(&checks)
+            } else {
+                format::doctor::text(&checks)
+            };
+            write(&mut colors(), text.as_bytes())?;
+            let failed = checks.iter().any(|check| check.status == Status::Fail);
+            return Ok(if failed { FOUND } else { 0 });
+        }
+        Command::Metrics { listen: None } => measured()?.into_bytes(),
+        Command::Metrics {
+            listen: Some(address),
+        } => {
+            // Whether there is anything to measure is known before anybody asks.
+            measured()?;
+            let mut ready = |address| eprintln!("lvsadm: metrics at http://{address}/metrics");
+            return metrics::serve(address, &mut ready, &mut measured).map(|()| 0);
+        }
         Command::Undrain { options, weight } => drain::undrain(
             &mut Kernel::open()?,
             &Weights::of_this_namespace(),
@@ -197,6 +225,24 @@ fn execute(arguments: impl Iterator<Item = OsString>) -> Result<u8, Error> {
         .into_bytes(),
     };
     write(&mut io::stdout().lock(), &text).map(|()| 0)
+}
+
+/// The statistics of this moment. Only what is loaded is measured.
+fn measured() -> Result<String, Error> {
+    let module = client::module()?;
+    let table = match Kernel::present()? {
+        Some(mut director) => director.table(true)?,
+        None => Vec::new(),
+    };
+    let status = std::fs::read_to_string(STATUS_FILE).unwrap_or_default();
+    metrics::encode(&metrics::Sample {
+        module: module.map(|module| {
+            let version = module.version.unwrap_or_default();
+            (module.name.to_owned(), version)
+        }),
+        table,
+        status: metrics::status(&status),
+    })
 }
 
 /// Standard output, with colors only on a terminal and never with `NO_COLOR`.

@@ -2,7 +2,7 @@
 
 //! The typed command that an argument list stands for.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::connections::ConnectionFilter;
@@ -96,6 +96,16 @@ pub enum Command {
     },
     /// List the schedulers.
     Schedulers {
+        /// As JSON.
+        json: bool,
+    },
+    /// Print or serve statistics in the OpenMetrics format.
+    Metrics {
+        /// The address to serve them at.
+        listen: Option<SocketAddr>,
+    },
+    /// Look for mistakes.
+    Doctor {
         /// As JSON.
         json: bool,
     },

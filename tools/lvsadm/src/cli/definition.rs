@@ -13,7 +13,8 @@ pub const EXIT_STATUS: &str = "\
 1  the kernel refused the command, or something else failed
 2  the command line, or a line of the rules, is wrong; nothing was changed
 3  drain: connections are left at the end of the time
-diff: 0 no differences, 1 differences, 2 an error";
+diff: 0 no differences, 1 differences, 2 an error
+doctor: 1 a check failed";
 
 /// The synopsis.
 pub const USAGE: &str = "\
@@ -181,6 +182,13 @@ drain --json, undrain --json
     weight, active, inactive, persistent   numbers
     deleted               boolean
   timed_out               boolean: connections are left
+
+doctor --json
+  checks                  list of:
+    check                 string, which never changes
+    status                \"PASS\", \"WARN\" or \"FAIL\"
+    message               string
+    fix                   string, the command that mends it, or null
 
 schedulers --json
   schedulers              list of:

@@ -2,9 +2,10 @@
 
 //! The subcommands: their options, and the typed commands they stand for.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use clap::{Arg, ArgAction, ArgGroup, Command as Definition};
+use clap::{Arg, ArgAction, ArgGroup, Command as Definition, value_parser};
 
 use super::command::{
     Command, DrainOptions, Listing, Merge, ServiceFilter, ServiceMerge, Subject, Target, View,
@@ -19,7 +20,7 @@ use crate::parse;
 /// Reads the options of one subcommand.
 type Reader = fn(&Options<'_>) -> Result<Command, Error>;
 
-const READERS: [(&str, Reader); 9] = [
+const READERS: [(&str, Reader); 11] = [
     ("show", show),
     ("describe", describe),
     ("diff", diff),
@@ -28,6 +29,8 @@ const READERS: [(&str, Reader); 9] = [
     ("drain", drain),
     ("undrain", undrain),
     ("schedulers", schedulers),
+    ("doctor", doctor),
+    ("metrics", metrics),
     ("connections", connections),
 ];
 
@@ -138,6 +141,25 @@ pub(super) fn definitions() -> Vec<Definition> {
             "lvsadm schedulers\n  lvsadm schedulers --json",
         )
         .arg(json()),
+        command(
+            "doctor",
+            "Look for mistakes of director and host; exit status 1: a check failed",
+            "lvsadm doctor\n  lvsadm doctor --json",
+        )
+        .arg(json()),
+        command(
+            "metrics",
+            "Print statistics in the OpenMetrics text format, or serve them",
+            "lvsadm metrics >/var/lib/node_exporter/lvs.prom\n  \
+             lvsadm metrics --listen 127.0.0.1:9750",
+        )
+        .arg(
+            Arg::new("listen")
+                .long("listen")
+                .value_name("ADDRESS:PORT")
+                .value_parser(value_parser!(SocketAddr))
+                .help("Serve the metrics over HTTP at /metrics, until the command is ended"),
+        ),
         command(
             "connections",
             "List connections, or those of a service, a server, a client (same as -L -c)",
@@ -399,6 +421,18 @@ fn undrain(options: &Options<'_>) -> Result<Command, Error> {
 fn schedulers(options: &Options<'_>) -> Result<Command, Error> {
     Ok(Command::Schedulers {
         json: options.given("json"),
+    })
+}
+
+fn doctor(options: &Options<'_>) -> Result<Command, Error> {
+    Ok(Command::Doctor {
+        json: options.given("json"),
+    })
+}
+
+fn metrics(options: &Options<'_>) -> Result<Command, Error> {
+    Ok(Command::Metrics {
+        listen: options.matches.get_one("listen").copied(),
     })
 }
 

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! `doctor`: looks for mistakes in the configuration of director and host.
+//!
+//! `facts` asks the kernel and its tools, `checks` judges what they answered. The two share only the
+//! plain data in `Facts`, so that every check is tested without a host.
+
+mod checks;
+mod facts;
+
+pub use checks::{Check, Status, all};
+pub use facts::{Facts, FirewallRule, Kernel, Link, Route, gather};
