@@ -16,6 +16,7 @@
 //! | [`desired`], [`plan`] | the table that a file asks for, and the way to it |
 //! | [`merge`] | edits that keep what they do not name |
 //! | [`host`], [`report`] | the host's network; states and warnings |
+//! | [`top`] | services and servers on the full screen |
 //! | [`metrics`] | statistics in the OpenMetrics format |
 //! | [`doctor`] | looks for mistakes of the configuration |
 //! | [`commands`] | the subcommands for people |
@@ -57,5 +58,6 @@ pub mod plan;
 pub mod report;
 pub mod restore;
 pub mod run;
+pub mod top;
 
 pub use run::main;

@@ -5,6 +5,7 @@
 //! Belongs here: the order of steps, reading standard input, writing to the terminal. Never: the
 //! layout of a listing, the text of an error.
 
+use std::cell::RefCell;
 use std::ffi::OsString;
 use std::io::{self, BufWriter, LineWriter, Read, Write};
 use std::net::IpAddr;
@@ -12,7 +13,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::cli::{self, Command, Listing, Subject, View};
+use crate::cli::{self, Command, DrainOptions, Listing, Subject, View};
 use crate::client::{Director, Kernel};
 use crate::commands::drain::{self, Waiting, Weights};
 use crate::commands::{apply, set, show};
@@ -23,6 +24,7 @@ use crate::format::{self, Labels};
 use crate::host::ThisHost;
 use crate::model::{DestinationEntry, Group, ServiceEntry, ServiceId, Table};
 use crate::names::{Names, System};
+use crate::top::{self, Row, World};
 use crate::{advice, client, completion, generate, metrics, restore};
 
 /// The whole command: arguments in, exit code out.
@@ -216,6 +218,9 @@ fn execute(arguments: impl Iterator<Item = OsString>) -> Result<u8, Error> {
             let mut ready = |address| eprintln!("lvsadm: metrics at http://{address}/metrics");
             return metrics::serve(address, &mut ready, &mut measured).map(|()| 0);
         }
+        Command::Top { once, interval } => {
+            return watched(once, interval).map(|()| 0);
+        }
         Command::Undrain { options, weight } => drain::undrain(
             &mut Kernel::open()?,
             &Weights::of_this_namespace(),
@@ -225,6 +230,69 @@ fn execute(arguments: impl Iterator<Item = OsString>) -> Result<u8, Error> {
         .into_bytes(),
     };
     write(&mut io::stdout().lock(), &text).map(|()| 0)
+}
+
+/// `top`.
+fn watched(once: bool, interval: Duration) -> Result<(), Error> {
+    // The three closures use it one after the other.
+    let director = RefCell::new(Kernel::open()?);
+    let weights = Weights::of_this_namespace();
+    let server = |row: &Row| -> Result<DrainOptions, Error> {
+        let mut director = director.borrow_mut();
+        let service = director
+            .services()?
+            .into_iter()
+            .map(|entry| entry.service.id)
+            .find(|id| id.to_string() == row.service);
+        match (service, row.server) {
+            (Some(service), Some((address, port))) => Ok(DrainOptions {
+                service: Some(service),
+                address,
+                port: Some(port),
+                json: false,
+            }),
+            _ => Err(Error::Failed("it is gone".to_owned())),
+        }
+    };
+    let mut world = World {
+        sample: &mut || {
+            let status = std::fs::read_to_string(STATUS_FILE).unwrap_or_default();
+            let drops: Vec<u64> = metrics::status(&status)
+                .into_iter()
+                .filter(|(name, _)| name == "Conns refused" || name == "Conns dropped")
+                .map(|(_, value)| value)
+                .collect();
+            Ok(top::Sample {
+                services: show::reports(&mut *director.borrow_mut(), &ThisHost, None)?,
+                drops: (!drops.is_empty()).then(|| drops.iter().sum()),
+            })
+        },
+        drain: &mut |row| {
+            let options = server(row)?;
+            let mut waiting = Waiting {
+                time: None,
+                then_delete: false,
+                pause: PAUSE,
+                progress: &mut |_| (),
+            };
+            drain::drain(
+                &mut *director.borrow_mut(),
+                &weights,
+                &options,
+                &mut waiting,
+            )
+            .map(|drained| drained.text)
+        },
+        undrain: &mut |row| {
+            let options = server(row)?;
+            drain::undrain(&mut *director.borrow_mut(), &weights, &options, None)
+        },
+    };
+    if once {
+        let text = top::once(&mut world)?;
+        return write(&mut io::stdout().lock(), text.as_bytes());
+    }
+    top::run(interval, &mut world)
 }
 
 /// The statistics of this moment. Only what is loaded is measured.

@@ -104,6 +104,13 @@ pub enum Command {
         /// The address to serve them at.
         listen: Option<SocketAddr>,
     },
+    /// Watch services and servers.
+    Top {
+        /// Print one screen.
+        once: bool,
+        /// Time between two updates.
+        interval: Duration,
+    },
     /// Look for mistakes.
     Doctor {
         /// As JSON.

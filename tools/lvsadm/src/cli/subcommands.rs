@@ -20,7 +20,7 @@ use crate::parse;
 /// Reads the options of one subcommand.
 type Reader = fn(&Options<'_>) -> Result<Command, Error>;
 
-const READERS: [(&str, Reader); 11] = [
+const READERS: [(&str, Reader); 12] = [
     ("show", show),
     ("describe", describe),
     ("diff", diff),
@@ -30,6 +30,7 @@ const READERS: [(&str, Reader); 11] = [
     ("undrain", undrain),
     ("schedulers", schedulers),
     ("doctor", doctor),
+    ("top", top),
     ("metrics", metrics),
     ("connections", connections),
 ];
@@ -159,6 +160,21 @@ pub(super) fn definitions() -> Vec<Definition> {
                 .value_name("ADDRESS:PORT")
                 .value_parser(value_parser!(SocketAddr))
                 .help("Serve the metrics over HTTP at /metrics, until the command is ended"),
+        ),
+        command(
+            "top",
+            "Watch services and servers on the full screen",
+            "lvsadm top\n  lvsadm top --once",
+        )
+        .arg(flag("once", "Print one screen and exit"))
+        .arg(
+            Arg::new("interval")
+                .long("interval")
+                .short('i')
+                .value_name("SECONDS")
+                .value_parser(value_parser!(u32).range(1..=3600))
+                .default_value("1")
+                .help("Seconds between two updates"),
         ),
         command(
             "connections",
@@ -433,6 +449,14 @@ fn doctor(options: &Options<'_>) -> Result<Command, Error> {
 fn metrics(options: &Options<'_>) -> Result<Command, Error> {
     Ok(Command::Metrics {
         listen: options.matches.get_one("listen").copied(),
+    })
+}
+
+fn top(options: &Options<'_>) -> Result<Command, Error> {
+    let seconds: u32 = options.matches.get_one("interval").copied().unwrap_or(1);
+    Ok(Command::Top {
+        once: options.given("once"),
+        interval: Duration::from_secs(seconds.into()),
     })
 }
 
