@@ -4,7 +4,7 @@
 # server, and compares outcomes and listings. What the module does not offer, both must be refused.
 # Needs root, ipvsadm, lvsadm, iproute2, python3. Output: TAP.
 # timeout: 150
-# kernel: stock, since it compares texts that two programs print; the kernel does what netlink and edit do there
+# kernel: stock, since it compares texts that two programs print
 
 set -u
 export LC_ALL=C
@@ -341,7 +341,7 @@ import json, sys
 assert json.load(sys.stdin) == {"timeouts": {"tcp": 901, "tcp_fin": 120, "udp": 301}}' 2>"$work/error"
 result $? "--timeout --json" "$work/error"
 
-# Synchronisation daemons: started and listed alike, or refused by both.
+# Synchronization daemons: started and listed alike, or refused by both.
 lvsadm -C
 both=1
 for tool in ipvsadm lvsadm; do

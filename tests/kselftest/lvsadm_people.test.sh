@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# lvsadm's subcommands for people, with traffic: show, describe, diff, apply, set, drain, undrain, schedulers; and
-# what it says about commands that are easily mistaken. Only lvsadm has them, so the script runs it under either
-# director.
+# lvsadm's subcommands for people, with traffic: show, describe, diff, apply, set, drain, undrain,
+# schedulers; and what it says about commands that are easily mistaken. Only lvsadm has them, so the
+# script runs it under either director.
 # timeout: 240
+# kernel: stock, since it is about texts; edit and netlink do the same to the debug kernel
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -36,7 +37,7 @@ stderr() {
 	"$@" 2>&1 >"$work/out"
 }
 
-# --- apply and diff ---------------------------------------------------------------------------------------------
+# --- apply and diff -------------------------------------------------------------------------------
 
 cat >"$work/rules" <<END
 -A -t 10.1.0.100:80 -s rr
@@ -82,7 +83,7 @@ check_eq 'diff --json' "$(adm diff --json "$work/rules" | jq -c '[.same, .applie
 	'[false,false,3,2,1]'
 client close kept >/dev/null
 
-# --- show and describe ------------------------------------------------------------------------------------------
+# --- show and describe ----------------------------------------------------------------------------
 
 flush
 must adm apply "$work/rules"
@@ -108,7 +109,7 @@ check_match 'an address of another host' "$(adm describe 10.9.9.9:80 | grep 10.9
 check_eq 'JSON' "$(adm show --json | jq -r '[.services[] | select(.address == "10.1.0.100") | .state, .servers[].state] | sort | join(" ")')" \
 	'degraded drained no_route ok ok'
 
-# --- set, and what edits reset ----------------------------------------------------------------------------------
+# --- set, and what edits reset --------------------------------------------------------------------
 
 must adm -E -t '[fd00:0:0:1::100]:80' -s wlc -p 300 -M 64
 must adm set -t '[fd00:0:0:1::100]:80' -s rr
@@ -127,7 +128,7 @@ check_eq 'a third flag is not lost' "$(adm -A -t 10.1.0.103:1 -s sh -b flag-3; a
 	'-A -t 10.1.0.103:1 -s sh -b flag-3'
 check_fails 'a forgotten port' '10.1.0.103 has no port: write' adm -A -t 10.1.0.103
 
-# --- drain ------------------------------------------------------------------------------------------------------
+# --- drain ----------------------------------------------------------------------------------------
 
 flush
 service -t 10.1.0.100:80 rr -- A:m:5 B:m:1
@@ -149,11 +150,38 @@ check_eq 'it is gone there' "$(adm -S -n | grep -c '100:80 -r 10.2.0.11')" 0
 check_eq 'JSON' "$(adm drain --json -r 10.2.0.11 | jq -c '[.timed_out, (.servers[] | .former_weight, .weight)]')" '[false,2,0]'
 check_fails 'a server that nobody has' 'no service has a server 10.2.0.99' adm drain -r 10.2.0.99
 
-# --- schedulers, completion, names ------------------------------------------------------------------------------
+# --- doctor, metrics, top -------------------------------------------------------------------------
+
+flush
+service -t 10.1.0.100:80 rr -- A:m:1 B:m:1
+must client get tcp 10.1.0.100 80 4
+check_eq 'doctor: nothing fails' "$(status adm doctor)" 0
+check_eq 'a check that passes' "$(adm doctor --json | jq -r '.checks[] | select(.check == "routes") | .status')" PASS
+must on director sysctl -qw net.ipv4.ip_forward=0
+check_eq 'doctor: no forwarding: status 1' "$(status adm doctor)" 1
+check_eq 'it tells what mends it' "$(grep -A1 '^FAIL' "$work/out" | tail -n 1 | xargs)" '-> sysctl net.ipv4.ip_forward=1'
+must on director sysctl -qw net.ipv4.ip_forward=1
+must on director nft 'table ip early { chain pre { type filter hook prerouting priority -150; ct state invalid drop; }; }'
+check_match 'a rule that breaks NAT' "$(adm doctor | grep '^FAIL')" 'FAIL  firewall .*ip early pre \(priority -150\).*'
+must on director nft delete table ip early
+must adm -a -t 10.1.0.100:80 -r 10.3.0.11 -g
+check_match 'direct routing through a router' "$(adm doctor | grep '^FAIL')" 'FAIL  direct-routing .*10.3.0.11:80.*'
+must adm -d -t 10.1.0.100:80 -r 10.3.0.11
+check_eq 'metrics: connections of a service' \
+	"$(adm metrics | awk '/^lvs_service_connections_total/ { print $NF }')" 4
+check_eq 'metrics: the end' "$(adm metrics | tail -n 1)" '# EOF'
+on director lvsadm metrics --listen 127.0.0.1:9750 2>"$work/served" &
+metrics=$!
+check_soon 'metrics over HTTP' 2 on director sh -c 'curl -s http://127.0.0.1:9750/metrics | grep -c ^lvs_server_weight'
+kill $metrics
+check_match 'top --once' "$(adm top --once | grep 10.2.0.11:80 | xargs)" '10.2.0.11:80 NAT 1 .* OK'
+
+# --- schedulers, completion, names ----------------------------------------------------------------
 
 check_eq 'schedulers: rr is loaded' "$(adm schedulers | awk '$1 == "rr" { print $2 }')" yes
 check_eq 'schedulers --json' "$(adm schedulers --json | jq -r '.schedulers[] | select(.name == "mh") | .flags | join(" ")')" \
 	'mh-fallback mh-port'
+service -t 10.1.0.101:80 rr -- A:m:2 B:m:1
 complete() { # WORD…: what the shell would offer for the last word
 	COMPLETE=bash _CLAP_IFS=$'\n' _CLAP_COMPLETE_INDEX=$(($# - 1)) adm -- "$@" | sort | xargs
 }
@@ -161,7 +189,8 @@ check_eq 'completion offers services' "$(complete lvsadm -D -t '')" '10.1.0.100:
 check_eq 'and servers' "$(complete lvsadm -d -t 10.1.0.101:80 -r '')" '10.2.0.11:80 10.2.0.12:80'
 check_eq 'and schedulers' "$(complete lvsadm -A -s lbl)" 'lblc lblcr'
 
-# A name server that nobody answers for. The listing is there at once but for names, all of which share one deadline.
+# A name server that nobody answers for. The listing is there at once but for names, all of which
+# share one deadline.
 for server in 21 22 23 24 25 26; do must adm -a -t 10.1.0.101:80 -r "10.2.0.$server" -m; done
 must touch /etc/resolv.conf
 cp --remove-destination "$(readlink -f /etc/resolv.conf)" "$work/resolv.conf"

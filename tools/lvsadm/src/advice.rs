@@ -2,8 +2,8 @@
 
 //! Remarks about a change that depend on what the director holds.
 //!
-//! Belongs here: consequences of a correct command that its user may not expect. Never: errors, which
-//! the director reports.
+//! Belongs here: consequences of a correct command that its user may not expect. Never: errors,
+//! which the director reports.
 
 use crate::client::Director;
 use crate::model::{Change, Destination, Forwarding, Service, ServiceFlags, ServiceId};
@@ -11,8 +11,8 @@ use crate::model::{Change, Destination, Forwarding, Service, ServiceFlags, Servi
 const NAT_OF_ONE_PACKET: &str = "one-packet scheduling keeps no connections, so the director does \
                                  not translate the replies of NAT servers (-m): use -g or -i";
 
-/// The remarks about a change, given the options (long names) that the user wrote. What the director
-/// does not answer leads to no remark: the change itself will report the reason.
+/// The remarks about a change, given the options (long names) that the user wrote. What the
+/// director does not answer leads to no remark: the change itself will report the reason.
 pub fn before(change: &Change, given: &[String], director: &mut dyn Director) -> Vec<String> {
     match change {
         Change::EditService(service) => {
@@ -203,7 +203,7 @@ fn server_resets(old: &Destination, new: &Destination, given: &[String]) -> Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::{Command, parse};
+    use crate::cli::{parse, Command};
     use crate::client::memory::Memory;
     use crate::names::Fixed;
 

@@ -2,8 +2,8 @@
 
 //! Argument lists → [`Command`].
 //!
-//! Belongs here: the options (`options`, `subcommands`), which of them go together (`rules`), and the typed command
-//! (`command`) that `convert` builds from them. Never: carrying a command out.
+//! Belongs here: the options (`options`, `subcommands`), which of them go together (`rules`), and
+//! the typed command (`command`) that `convert` builds from them. Never: carrying a command out.
 
 mod command;
 mod convert;
@@ -18,7 +18,7 @@ pub use command::{
     Columns, Command, DrainOptions, Listing, Merge, ServerMerge, ServiceFilter, ServiceMerge,
     Subject, Target, View,
 };
-pub use parser::{Parser, parse};
+pub use parser::{parse, Parser};
 
 #[cfg(test)]
 mod tests;

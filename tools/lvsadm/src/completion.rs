@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Shell completion. The shell asks this command, so that it can offer the services and servers that
-//! exist.
+//! Shell completion. The shell asks this command, so that it can offer the services and servers
+//! that exist.
 //!
 //! Belongs here: candidates for the values of options. Never: anything that changes the kernel, nor
 //! loads a module.
@@ -16,7 +16,7 @@ use clap_complete::{CompleteEnv, Shell};
 
 use crate::cli::definition;
 use crate::client::{Director, Kernel};
-use crate::model::{DaemonRole, Protocol, ServiceId, TunnelKind, endpoint, scheduler};
+use crate::model::{endpoint, scheduler, DaemonRole, Protocol, ServiceId, TunnelKind};
 
 /// The environment variable by which a shell asks for candidates.
 const VARIABLE: &str = "COMPLETE";

@@ -47,7 +47,8 @@ impl Connection {
 
 const PROTOCOLS: [Protocol; 3] = [Protocol::Tcp, Protocol::Udp, Protocol::Sctp];
 
-/// The name of a protocol's number in /proc/net/ip_vs_conn. 0 is that of a template for all of them.
+/// The name of a protocol's number in /proc/net/ip_vs_conn. 0 is that of a template for all of
+/// them.
 #[must_use]
 pub fn protocol_name(number: u8) -> String {
     match Protocol::from(u16::from(number)) {

@@ -278,8 +278,8 @@ fn json_destination(json: &JsonDestination) -> Result<Destination, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::Director;
     use crate::client::memory::Memory;
+    use crate::client::Director;
     use crate::format::{self, Labels};
     use crate::model::{self};
     use crate::names::Fixed;
@@ -293,7 +293,7 @@ mod tests {
 ";
 
     /// The table that these rules make.
-    pub fn director(rules: &str) -> Memory {
+    fn director(rules: &str) -> Memory {
         let mut director = Memory::default();
         for rule in restore::parse(rules, &Fixed).unwrap() {
             director.change(&rule.change).unwrap();

@@ -2,11 +2,11 @@
 
 //! `doctor`: looks for mistakes in the configuration of director and host.
 //!
-//! `facts` asks the kernel and its tools, `checks` judges what they answered. The two share only the
-//! plain data in `Facts`, so that every check is tested without a host.
+//! `facts` asks the kernel and its tools, `checks` judges what they answered. The two share only
+//! the plain data in `Facts`, so that every check is tested without a host.
 
 mod checks;
 mod facts;
 
-pub use checks::{Check, Status, all};
-pub use facts::{Facts, FirewallRule, Kernel, Link, Route, gather};
+pub use checks::{all, Check, Status};
+pub use facts::{gather, Facts, FirewallRule, Kernel, Link, Route};

@@ -26,8 +26,8 @@
 //! | [`completion`], [`generate`] | shell completion and the manual page |
 //!
 //! Modules use each other in one direction: `run` → `commands` →
-//! `cli`/`client`/`format` → `netlink`/`parse`/`names` → `model`. Only `run` writes to the terminal, and only `client` and
-//! `netlink` know netlink.
+//! `cli`/`client`/`format` → `netlink`/`parse`/`names` → `model`. Only `run` writes to the
+//! terminal, and only `client` and `netlink` know netlink.
 
 // The command does not panic, whatever it reads.
 #![warn(clippy::cast_possible_truncation)]

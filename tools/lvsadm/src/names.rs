@@ -2,8 +2,8 @@
 
 //! Host and port names, both ways, by the system's resolver.
 //!
-//! Belongs here: asking the resolver (which reads /etc/hosts and /etc/services and asks DNS), and the
-//! time that it may take. Never: the syntax of endpoints.
+//! Belongs here: asking the resolver (which reads /etc/hosts and /etc/services and asks DNS), and
+//! the time that it may take. Never: the syntax of endpoints.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};

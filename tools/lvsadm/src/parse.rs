@@ -172,7 +172,10 @@ fn port(text: &str, protocol: Option<Protocol>, names: &dyn Names) -> Result<u16
         .and_then(|protocol| names.port_of(text, protocol))
         .ok_or_else(|| match protocol {
             Some(protocol) => {
-                format!("port {text:?} is neither a number from 0 to 65535 nor a {protocol} service name")
+                format!(
+                    "port {text:?} is neither a number from 0 to 65535 nor a {protocol} service \
+                     name"
+                )
             }
             None => format!("port {text:?} is not a number from 0 to 65535"),
         })
@@ -237,8 +240,9 @@ pub fn netmask(text: &str, family: Family) -> Result<Netmask, String> {
                 return Ok(Netmask::Inet(mask.into()));
             }
             text.parse().map(Netmask::Inet).map_err(|_| {
-                "an IPv4 service needs a mask such as 255.255.255.0, or a prefix length from 1 to 32"
-                    .to_owned()
+                "an IPv4 service needs a mask such as 255.255.255.0, or a prefix length from 1 to \
+                 32"
+                .to_owned()
             })
         }
         Family::Inet6 => number(text, 1..=128)

@@ -91,7 +91,8 @@ impl Plan {
     }
 }
 
-/// Compares a table with the wanted one. Services that are not wanted are deleted with `prune` only.
+/// Compares a table with the wanted one. Services that are not wanted are deleted with `prune`
+/// only.
 ///
 /// Capacity is added before it is taken away, and what stays is edited in place, so connections of
 /// what stays survive.

@@ -367,7 +367,7 @@ pub(crate) mod tests {
     use crate::model::{DestinationId, Family, Protocol, Service, ServiceEntry, Traffic, Tunnel};
 
     /// A server with a weight and a number of active connections.
-    pub fn server(last: u8, weight: u32, active: u32) -> DestinationEntry {
+    pub(crate) fn server(last: u8, weight: u32, active: u32) -> DestinationEntry {
         DestinationEntry {
             destination: Destination {
                 id: DestinationId {
@@ -388,7 +388,7 @@ pub(crate) mod tests {
     }
 
     /// A service with these servers.
-    pub fn group(destinations: Vec<DestinationEntry>) -> Group {
+    pub(crate) fn group(destinations: Vec<DestinationEntry>) -> Group {
         Group {
             service: ServiceEntry {
                 service: Service {

@@ -134,8 +134,8 @@ mod tests {
         let error = parse("-A -t 10.0.0.1:80\nbogus\n-A -t 10.0.0.1:81\n", &Fixed).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "line 2: bogus: unexpected \"bogus\": it is neither an option nor a subcommand; nothing \
-             was changed"
+            "line 2: bogus: unexpected \"bogus\": it is neither an option nor a subcommand; \
+             nothing was changed"
         );
         assert_eq!(error.exit_code(), std::process::ExitCode::from(2));
         for line in ["-L", "-S", "-R", "--manual"] {
@@ -156,8 +156,8 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "line 2: -A -t 10.0.0.1:80: cannot add service TCP 10.0.0.1:80: there is such a \
-             service already (-E edits it); 1 command was carried out before it, and 2 commands were \
-             after it not"
+             service already (-E edits it); 1 command was carried out before it, and 2 commands \
+             were after it not"
         );
         assert_eq!(director.services().unwrap().len(), 1);
     }

@@ -441,7 +441,7 @@ pub fn list(
 }
 
 /// The addresses of a table in the order in which it is listed.
-fn addresses(table: &Table) -> impl Iterator<Item = IpAddr> {
+fn addresses(table: &Table) -> impl Iterator<Item = IpAddr> + '_ {
     table.groups.iter().flat_map(|group| {
         let service = match &group.service.service.id {
             ServiceId::Address { address, .. } => Some(*address),

@@ -2,8 +2,8 @@
 
 //! `top`: services and servers on the full screen.
 //!
-//! `state` holds what is shown and reacts to keys, `draw` paints it, and `terminal` is the loop. Only
-//! the loop knows a terminal, so that screens are tested without one.
+//! `state` holds what is shown and reacts to keys, `draw` paints it, and `terminal` is the loop.
+//! Only the loop knows a terminal, so that screens are tested without one.
 
 mod draw;
 mod state;
@@ -11,4 +11,4 @@ mod terminal;
 
 pub use draw::screen;
 pub use state::{Key, Request, Row, Sample, Sort, State};
-pub use terminal::{World, once, run};
+pub use terminal::{once, run, World};

@@ -12,10 +12,9 @@ use super::rules::Verb;
 use crate::connections::{ConnectionFilter, EndpointFilter};
 use crate::error::Error;
 use crate::model::{
-    self, Change, DEFAULT_SCHEDULER, DEFAULT_WEIGHT, Daemon, DaemonRole, Destination,
-    DestinationId, ENGINE_NAME_MAX, Family, Forwarding, INTERFACE_NAME_MAX, Netmask, Protocol,
-    SCHEDULER_NAME_MAX, Service, ServiceFlags, ServiceId, Timeouts, Tunnel, TunnelChecksum,
-    TunnelKind,
+    self, Change, Daemon, DaemonRole, Destination, DestinationId, Family, Forwarding, Netmask,
+    Protocol, Service, ServiceFlags, ServiceId, Timeouts, Tunnel, TunnelChecksum, TunnelKind,
+    DEFAULT_SCHEDULER, DEFAULT_WEIGHT, ENGINE_NAME_MAX, INTERFACE_NAME_MAX, SCHEDULER_NAME_MAX,
 };
 use crate::names::Names;
 use crate::parse;
@@ -478,8 +477,8 @@ impl Options<'_> {
             },
             Some(ServiceId::Mark { .. }) => {
                 return Err(Error::Usage(
-                    "--fwmark-service cannot select connections, which have no mark: give a virtual \
-                     address or a server"
+                    "--fwmark-service cannot select connections, which have no mark: give a \
+                     virtual address or a server"
                         .to_owned(),
                 ));
             }

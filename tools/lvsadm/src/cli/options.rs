@@ -4,7 +4,7 @@
 //!
 //! The identifier of an option is its long name, so that messages can name it.
 
-use clap::{Arg, ArgAction, ArgMatches, value_parser};
+use clap::{value_parser, Arg, ArgAction, ArgMatches};
 
 const COMMANDS: &str = "Commands";
 const SERVICES: &str = "Virtual service";

@@ -35,8 +35,8 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Reads an argument list that begins with the program's name. Without any argument it lists the
-    /// table.
+    /// Reads an argument list that begins with the program's name. Without any argument it lists
+    /// the table.
     ///
     /// # Errors
     ///

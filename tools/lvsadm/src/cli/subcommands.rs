@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use clap::{Arg, ArgAction, ArgGroup, Command as Definition, value_parser};
+use clap::{value_parser, Arg, ArgAction, ArgGroup, Command as Definition};
 
 use super::command::{
     Command, DrainOptions, Listing, Merge, ServiceFilter, ServiceMerge, Subject, Target, View,
@@ -243,12 +243,10 @@ fn server() -> Arg {
 }
 
 fn target() -> Vec<Arg> {
-    let mut target = vec![
-        Arg::new("service")
-            .value_name("SERVICE")
-            .conflicts_with_all(rules::SERVICES)
-            .help("HOST[:PORT][/PROTOCOL], such as 192.0.2.1:80 or [2001:db8::1]:53/udp"),
-    ];
+    let mut target = vec![Arg::new("service")
+        .value_name("SERVICE")
+        .conflicts_with_all(rules::SERVICES)
+        .help("HOST[:PORT][/PROTOCOL], such as 192.0.2.1:80 or [2001:db8::1]:53/udp")];
     target.extend(options::services());
     target
 }

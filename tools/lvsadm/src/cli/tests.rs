@@ -524,11 +524,9 @@ fn a_forgotten_port_or_bracket_is_refused() {
     ] {
         assert!(parsed(line).is_ok(), "{line}");
     }
-    assert!(
-        Parser::of_lines(&Fixed)
-            .parse_rule(["lvsadm", "-A", "-t", "10.0.0.1"])
-            .is_ok()
-    );
+    assert!(Parser::of_lines(&Fixed)
+        .parse_rule(["lvsadm", "-A", "-t", "10.0.0.1"])
+        .is_ok());
     let (change, notes) = changed("-A -t 2001:db8::1:80 -p");
     assert!(matches!(change, Change::AddService(_)));
     assert_eq!(
@@ -564,10 +562,11 @@ proptest::proptest! {
     fn no_command_line_stops_the_parser(
         words in proptest::collection::vec(
             proptest::sample::select(vec![
-                "-A", "-E", "-a", "-d", "-L", "-Z", "-S", "--set", "-t", "-u", "-f", "-6", "-s", "-p",
-                "-r", "-m", "-i", "-w", "-x", "-M", "-b", "-n", "-c", "--stats", "--json", "--pe", "-o",
-                "--tun-type", "gue", "10.0.0.1:80", "[2001:db8::1]:80", "10.0.0.2", "7", "rr", "", "-1",
-                "255.255.255.0", "--start-daemon", "master",
+                "-A", "-E", "-a", "-d", "-L", "-Z", "-S", "--set", "-t", "-u", "-f", "-6", "-s",
+                "-p", "-r", "-m", "-i", "-w", "-x", "-M", "-b", "-n", "-c", "--stats", "--json",
+                "--pe", "-o", "--tun-type", "gue", "10.0.0.1:80", "[2001:db8::1]:80", "10.0.0.2",
+                "7", "rr", "", "-1", "255.255.255.0", "--start-daemon", "master", "show", "drain",
+                "set", "apply", "connections", "--wait", "5s",
             ]),
             0..8,
         )

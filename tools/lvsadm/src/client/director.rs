@@ -40,8 +40,8 @@ pub trait Director {
     /// See [`Director::info`].
     fn destinations(&mut self, id: &ServiceId) -> Result<Vec<DestinationEntry>, Error>;
 
-    /// All services with their destinations, in the kernel's order; without statistics, if they are not
-    /// wanted and can be left out.
+    /// All services with their destinations, in the kernel's order; without statistics, if they are
+    /// not wanted and can be left out.
     ///
     /// # Errors
     ///

@@ -93,8 +93,8 @@ impl Kernel {
         }
     }
 
-    /// Connects. When nothing provides the family, our module is loaded; failing that, the kernel may
-    /// load another.
+    /// Connects. When nothing provides the family, our module is loaded; failing that, the kernel
+    /// may load another.
     ///
     /// # Errors
     ///
@@ -128,7 +128,8 @@ impl Kernel {
             .map(|extension| &mut extension.connection))
     }
 
-    /// All services with their destinations in one answer; `None` if the module does not offer that.
+    /// All services with their destinations in one answer; `None` if the module does not offer
+    /// that.
     fn whole_table(&mut self, statistics: bool) -> Result<Option<Vec<Group>>, Failure> {
         let Some(connection) = self.extension(feature::TABLE)? else {
             return Ok(None);
@@ -346,7 +347,8 @@ fn listed_in_file(
         let file = connections::FILE;
         Error::Failed(match error.kind() {
             io::ErrorKind::NotFound => format!(
-                "cannot list the connections: the kernel module does not offer it (there is no {file})"
+                "cannot list the connections: the kernel module does not offer it (there is no \
+                 {file})"
             ),
             _ => format!("cannot list the connections: {file}: {error}"),
         })

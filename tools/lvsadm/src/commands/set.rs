@@ -59,9 +59,9 @@ pub fn editable(mut destination: Destination) -> Destination {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::{Command, parse};
+    use crate::cli::{parse, Command};
     use crate::client::memory::Memory;
-    use crate::format::{Labels, save};
+    use crate::format::{save, Labels};
     use crate::model::Table;
     use crate::names::Fixed;
 

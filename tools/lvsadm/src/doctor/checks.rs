@@ -208,7 +208,7 @@ fn signature(facts: &Facts) -> Option<Vec<Finding>> {
             .map(|kernel| {
                 fail(
                     format!(
-                        "the kernel accepts signed modules only, and the module for {} is not signed",
+                        "the kernel accepts signed modules only, and that of {} is not signed",
                         kernel.release
                     ),
                     "sign the modules with a key that the kernel or the firmware (MOK) knows"
@@ -330,7 +330,7 @@ fn neighbors(facts: &Facts) -> Option<Vec<Finding>> {
 fn servers_by(
     facts: &Facts,
     method: Forwarding,
-) -> impl Iterator<Item = (&ServiceId, &DestinationEntry)> {
+) -> impl Iterator<Item = (&ServiceId, &DestinationEntry)> + '_ {
     facts.table.iter().flat_map(move |group| {
         group
             .destinations

@@ -21,8 +21,8 @@ pub enum Form<'a> {
     Json,
 }
 
-/// A listing that is being written. Nothing is before the first connection or the end, so that an error
-/// stands alone.
+/// A listing that is being written. Nothing is before the first connection or the end, so that an
+/// error stands alone.
 pub struct Listing<'a, W> {
     form: Form<'a>,
     out: W,
@@ -158,7 +158,8 @@ mod tests {
     fn columns_are_ipvsadms() {
         let list = parse(
             "heading\n\
-             TCP 0A010001 ACB0 0A010001 0050 2001:0db8:0000:0000:0000:0000:0000:0099 0050 SYN_RECV         56\n\
+             TCP 0A010001 ACB0 0A010001 0050 2001:0db8:0000:0000:0000:0000:0000:0099 0050 \
+             SYN_RECV         56\n\
              UDP C0000201 13C4 0A010002 13C4 0A000009 13C4 UDP             118 sip call-1\n",
         )
         .unwrap();
@@ -172,9 +173,11 @@ mod tests {
         assert_eq!(
             listed(text(true), &list),
             "IPVS connection entries\n\
-             pro expire state       source             virtual            destination        pe name          pe_data\n\
+             pro expire state       source             virtual            destination        \
+             pe name          pe_data\n\
              TCP 00:56  SYN_RECV    10.1.0.1:44208     10.1.0.1:80        [2001:db8::99]:80\n\
-             UDP 01:58  UDP         192.0.2.1:5060     10.1.0.2:5060      10.0.0.9:5060    sip                call-1\n"
+             UDP 01:58  UDP         192.0.2.1:5060     10.1.0.2:5060      10.0.0.9:5060    \
+             sip                call-1\n"
         );
     }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Listings as JSON. The schema is a promise: members are only ever added. It is told to users under
-//! `--help` and in the manual page; the structures here are its source.
+//! Listings as JSON. The schema is a promise: members are only ever added. It is told to users
+//! under `--help` and in the manual page; the structures here are its source.
 
 use std::io::{self, Write};
 use std::net::IpAddr;

@@ -93,7 +93,8 @@ pub fn sort<T>(items: &mut [T], compare: fn(&T, &T) -> Ordering) {
             _ => Ordering::Equal,
         },
     );
-    // Each place says which item comes there. So go round from place to place, until back at the first.
+    // Each place says which item comes there. So go round from place to place, until back at the
+    // first.
     for first in 0..items.len() {
         let mut place = first;
         while let Some(from) = order.get_mut(place).map(|from| mem::replace(from, place)) {

@@ -26,7 +26,7 @@ const BAD: Style = AnsiColor::Red.on_default().bold();
 const FAIR: Style = AnsiColor::Yellow.on_default();
 const HEAD: Style = Style::new().bold();
 
-/// A text in a style. Whoever prints it removes the style where there is no terminal.
+/// A text in a style. The printer removes the style where there is no terminal.
 fn styled(style: Style, text: &str) -> String {
     format!("{style}{text}{style:#}")
 }

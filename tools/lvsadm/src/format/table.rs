@@ -253,7 +253,8 @@ fn figures(values: [u64; 5], exact: bool) -> String {
     values.map(|value| figure(value, exact)).concat()
 }
 
-/// A figure in nine columns, with a unit when it would not fit; or in full, at least one blank ahead.
+/// A figure in nine columns, with a unit when it would not fit; or in full, at least one blank
+/// ahead.
 fn figure(value: u64, exact: bool) -> String {
     const MILLION: u64 = 1_000_000;
     if exact {

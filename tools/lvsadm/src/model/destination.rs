@@ -50,7 +50,7 @@ impl From<Forwarding> for u32 {
     }
 }
 
-/// What a tunnelled packet is wrapped in.
+/// The encapsulation of a tunnel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TunnelKind {
     /// IP in IP.

@@ -279,7 +279,8 @@ pub(super) fn service_entry(attributes: &[ServiceAttribute]) -> Result<ServiceEn
 ///
 /// # Errors
 ///
-/// [`Failure::Malformed`] when something a destination cannot be without is missing or out of range.
+/// [`Failure::Malformed`] when something a destination cannot be without is missing or out of
+/// range.
 pub fn read_destination(default: Family, message: &Message) -> Result<DestinationEntry, Failure> {
     let attributes = required(
         find!(message.attributes, Attribute::Destination),

@@ -108,8 +108,8 @@ const TIMEOUT_UDP: u16 = 6;
 const INFO_VERSION: u16 = 1;
 const INFO_TABLE_SIZE: u16 = 2;
 
-/// An attribute of the first level. [`Command::SetInfo`] numbers its attributes apart from all other
-/// commands.
+/// An attribute of the first level. [`Command::SetInfo`] numbers its attributes apart from all
+/// other commands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Attribute {

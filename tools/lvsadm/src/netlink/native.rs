@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The family `ipvs_rs`: what the family IPVS has no words for. Its numbers are [`lvs_core`]'s, which the
-//! kernel module shares.
+//! The family `ipvs_rs`: what the family IPVS has no words for. Its numbers are [`lvs_core`]'s,
+//! which the kernel module shares.
 
 use std::net::IpAddr;
 

@@ -102,8 +102,8 @@ impl Collector {
     ///
     /// # Errors
     ///
-    /// When the kernel refused, when the tables changed meanwhile, when the bytes are no netlink; or
-    /// `sink`'s.
+    /// When the kernel refused, when the tables changed meanwhile, when the bytes are no netlink;
+    /// or `sink`'s.
     pub fn feed(&mut self, datagram: &[u8], sink: &mut Sink<'_>) -> Result<Progress, Failure> {
         let mut rest = datagram;
         while !rest.is_empty() {

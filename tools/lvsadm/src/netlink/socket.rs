@@ -53,7 +53,8 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Opens a socket and looks the family of this name up. `Ok(None)` when the kernel has no such family.
+    /// Opens a socket and looks the family of this name up. `Ok(None)` when the kernel has no such
+    /// family.
     ///
     /// # Errors
     ///
@@ -129,8 +130,8 @@ impl Connection {
         parts.iter().map(|part| decode(part)).collect()
     }
 
-    /// Sends a request and gives the parts of its answer to `sink` as they come, which takes no memory
-    /// for all of them; nor can a listing begin again.
+    /// Sends a request and gives the parts of its answer to `sink` as they come, which takes no
+    /// memory for all of them; nor can a listing begin again.
     ///
     /// # Errors
     ///

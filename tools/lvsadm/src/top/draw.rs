@@ -2,11 +2,11 @@
 
 //! The screen.
 
-use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Row, Sparkline, Table, TableState};
+use ratatui::Frame;
 
 use super::state::{Mode, State};
 use crate::format::show::short;
@@ -38,7 +38,8 @@ fn summary(state: &State, services: &[ServiceReport]) -> Paragraph<'static> {
         Some(all) => format!("   drops {} (+{})", short(all), short(state.new_drops)),
     };
     Paragraph::new(format!(
-        "lvsadm top   {} services   active {}   inactive {}   conn/s {}   in {}B/s   out {}B/s{drops}",
+        "lvsadm top   {} services   active {}   inactive {}   conn/s {}   in {}B/s   \
+         out {}B/s{drops}",
         services.len(),
         short(sum(|service| service.active)),
         short(sum(|service| service.inactive)),
@@ -242,8 +243,8 @@ fn footer(state: &State) -> Line<'static> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::state::Key;
     use super::super::state::tests::sample;
+    use super::super::state::Key;
     use super::*;
     use crate::top::terminal::painted;
 

@@ -96,7 +96,7 @@ pub struct Row {
 
 /// What the keys do now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Mode {
+pub(super) enum Mode {
     /// They move and choose.
     #[default]
     Browse,
@@ -309,7 +309,7 @@ pub(super) mod tests {
     use crate::report::{self, tests::group, tests::server};
 
     /// Two services, the second with more of everything.
-    pub fn sample() -> Sample {
+    pub(in crate::top) fn sample() -> Sample {
         let mut first = group(vec![server(1, 1, 3), server(2, 3, 1)]);
         let mut second = group(vec![server(3, 0, 9), server(4, 1, 5)]);
         second.service.service.id = ServiceId::Address {

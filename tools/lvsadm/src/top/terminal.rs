@@ -5,9 +5,9 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
+use ratatui::Terminal;
 
 use super::draw::screen;
 use super::state::{Key, Request, Row, Sample, State};
@@ -16,17 +16,14 @@ use crate::error::Error;
 /// The size of the screen that `--once` prints when there is no terminal.
 const SIZE: (u16, u16) = (120, 40);
 
-/// A command for a server; its outcome is shown.
-pub type Act<'a> = dyn FnMut(&Row) -> Result<String, Error> + 'a;
-
 /// What the loop needs of the world.
 pub struct World<'a> {
     /// Looks at the director.
     pub sample: &'a mut dyn FnMut() -> Result<Sample, Error>,
     /// Drains a server.
-    pub drain: &'a mut Act<'a>,
+    pub drain: &'a mut dyn FnMut(&Row) -> Result<String, Error>,
     /// Gives a server its weight again.
-    pub undrain: &'a mut Act<'a>,
+    pub undrain: &'a mut dyn FnMut(&Row) -> Result<String, Error>,
 }
 
 /// A screen as text.

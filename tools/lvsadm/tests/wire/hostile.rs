@@ -66,7 +66,8 @@ proptest! {
         cut_off in any::<bool>(),
     ) {
         let mut captured = captured();
-        let answer = which.get(&captured.iter().map(|answer| answer.sequence).collect::<Vec<_>>()).to_owned();
+        let sequences: Vec<_> = captured.iter().map(|answer| answer.sequence).collect();
+        let answer = which.get(&sequences).to_owned();
         let answer = captured.iter_mut().find(|candidate| candidate.sequence == answer).unwrap();
         for (at, value) in changes {
             let datagram = &mut answer.datagrams[0];
