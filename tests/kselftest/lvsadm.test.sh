@@ -284,7 +284,7 @@ refusal() { # exit code, what is said, arguments
 	echo "exit code $status" >>"$work/error"
 	result $outcome "$*: $said" "$work/error"
 }
-refusal 1 'there is such a service already' -A -t 10.1.0.1:80
+refusal 1 'the service exists already' -A -t 10.1.0.1:80
 refusal 1 'no scheduler "nope"' -A -t 10.1.0.1:99 -s nope
 refusal 1 'no such service' -D -t 10.1.0.1:99
 refusal 1 'no such service' -L -n -t 10.1.0.1:99

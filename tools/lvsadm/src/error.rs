@@ -170,7 +170,7 @@ fn particular(change: &Change, error: &KernelError) -> Option<Meaning> {
     let errno = error.errno;
     Some(match change {
         Change::AddService(service) | Change::EditService(service) => match errno {
-            libc::EEXIST => Known("there is such a service already (-E edits it)".to_owned()),
+            libc::EEXIST => Known("the service exists already (-E edits it)".to_owned()),
             libc::ESRCH => Known(no_service(&service.id)),
             libc::ENOENT => Known(unknown_name(service, error.message.as_deref())),
             libc::EINVAL | libc::EOPNOTSUPP => unsupported_service(service)?,
@@ -215,7 +215,7 @@ fn no_server() -> String {
 fn refused_destination(destination: &Destination, errno: i32) -> Option<Meaning> {
     let (lower, upper) = (destination.lower_threshold, destination.upper_threshold);
     Some(match errno {
-        libc::EEXIST => Known("the service has such a server already (-e edits it)".to_owned()),
+        libc::EEXIST => Known("the server exists already (-e edits it)".to_owned()),
         libc::ERANGE if lower > upper => Known(format!(
             "--l-threshold {lower} is above --u-threshold {upper}; it must not be"
         )),
@@ -416,14 +416,14 @@ mod tests {
                 &add,
                 libc::EEXIST,
                 None,
-                "such a service already (-E edits it)",
+                "the service exists already (-E edits it)",
             ),
             // The kernel's words would repeat ours.
             (
                 &add,
                 libc::EEXIST,
                 Some("the virtual service exists already"),
-                "(IPv4): there is such a service already (-E edits it)",
+                "(IPv4): the service exists already (-E edits it)",
             ),
             (
                 &add,
@@ -476,7 +476,7 @@ mod tests {
                 &nat,
                 libc::EEXIST,
                 None,
-                "such a server already (-e edits it)",
+                "the server exists already (-e edits it)",
             ),
             (
                 &nat,

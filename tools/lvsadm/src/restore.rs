@@ -155,9 +155,9 @@ mod tests {
         let error = apply(&rules, &mut director).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "line 2: -A -t 10.0.0.1:80: cannot add service TCP 10.0.0.1:80: there is such a \
-             service already (-E edits it); 1 command was carried out before it, and 2 commands \
-             were after it not"
+            "line 2: -A -t 10.0.0.1:80: cannot add service TCP 10.0.0.1:80: the service exists \
+             already (-E edits it); 1 command was carried out before it, and 2 commands were after \
+             it not"
         );
         assert_eq!(director.services().unwrap().len(), 1);
     }

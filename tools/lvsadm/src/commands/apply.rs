@@ -90,7 +90,10 @@ fn listing(plan: &Plan, applied: bool) -> String {
 }
 
 fn text(plan: &Plan, applied: bool) -> String {
-    let mut text: String = plan.steps.iter().map(|step| format!("{step}\n")).collect();
+    let mut text = String::new();
+    for step in &plan.steps {
+        text += &format!("{step}\n");
+    }
     let verb = if applied { "" } else { "to be " };
     text += &if plan.steps.is_empty() {
         "no differences".to_owned()

@@ -321,20 +321,19 @@ fn answer(servers: Vec<Entry>, json: bool, timed_out: bool) -> String {
     if json {
         return json::text(&Listing { servers, timed_out });
     }
-    servers
-        .iter()
-        .map(|entry| {
-            let weight = match entry.former_weight {
-                Some(former) => format!("weight {} (was {former})", entry.weight),
-                None => format!("weight {}", entry.weight),
-            };
-            let end = if entry.deleted { ", deleted" } else { "" };
-            format!(
-                "{} -> {}: {weight}, {} active, {} inactive, {} persistent{end}\n",
-                entry.service, entry.server, entry.active, entry.inactive, entry.persistent
-            )
-        })
-        .collect()
+    let mut text = String::new();
+    for entry in &servers {
+        let weight = match entry.former_weight {
+            Some(former) => format!("weight {} (was {former})", entry.weight),
+            None => format!("weight {}", entry.weight),
+        };
+        let end = if entry.deleted { ", deleted" } else { "" };
+        text += &format!(
+            "{} -> {}: {weight}, {} active, {} inactive, {} persistent{end}\n",
+            entry.service, entry.server, entry.active, entry.inactive, entry.persistent
+        );
+    }
+    text
 }
 
 #[cfg(test)]

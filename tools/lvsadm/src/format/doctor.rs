@@ -2,7 +2,7 @@
 
 //! The outcomes of `doctor`.
 
-use anstyle::{AnsiColor, Style};
+use anstyle::AnsiColor;
 use serde::Serialize;
 
 use super::json;
@@ -27,7 +27,7 @@ pub fn text(checks: &[Check]) -> String {
     let mut text = String::new();
     for check in sorted {
         let style = match check.status {
-            Status::Pass => Style::from(AnsiColor::Green.on_default()),
+            Status::Pass => AnsiColor::Green.on_default(),
             Status::Warn => AnsiColor::Yellow.on_default(),
             Status::Fail => AnsiColor::Red.on_default().bold(),
         };

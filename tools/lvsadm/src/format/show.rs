@@ -77,10 +77,12 @@ fn table(heads: &[&str], numbers: std::ops::Range<usize>) -> Table {
 
 /// The lines of a table without the blanks at their ends.
 fn lines(table: &Table) -> String {
-    table
-        .lines()
-        .map(|line| format!("{}\n", line.trim_end()))
-        .collect()
+    let mut text = String::new();
+    for line in table.lines() {
+        text += line.trim_end();
+        text.push('\n');
+    }
+    text
 }
 
 /// All services with their servers, one a line.
