@@ -170,7 +170,8 @@ must adm -d -t 10.1.0.100:80 -r 10.3.0.11
 check_eq 'metrics: connections of a service' \
 	"$(adm metrics | awk '/^lvs_service_connections_total/ { print $NF }')" 4
 check_eq 'metrics: the end' "$(adm metrics | tail -n 1)" '# EOF'
-on director lvsadm metrics --listen 127.0.0.1:9750 2>"$work/served" &
+# Not by `on`: that would be a shell of its own, with another process id.
+nsenter --net=/run/netns/director lvsadm metrics --listen 127.0.0.1:9750 2>"$work/served" &
 metrics=$!
 check_soon 'metrics over HTTP' 2 on director sh -c 'curl -s http://127.0.0.1:9750/metrics | grep -c ^lvs_server_weight'
 kill $metrics
@@ -199,6 +200,6 @@ on director timeout $((30 * TIME_SCALE)) lvsadm -L >"$work/listed" 2>"$work/note
 listed=$?
 cat "$work/resolv.conf" >/etc/resolv.conf
 check_eq 'a listing with a dead name server ends' "$listed" 0
-check_eq 'it has all servers' "$(grep -c '^  -> 10.2.0' "$work/listed")" 8
+check_eq 'it has all servers' "$(grep -c '^  -> 10.2.0' "$work/listed")" 10
 check_match 'it says that names are missing' "$(cat "$work/notes")" 'lvsadm: note: the resolver did not answer in time for .*'
 finish
