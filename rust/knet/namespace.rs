@@ -4,7 +4,7 @@
 //!
 //! C header: `include/net/net_namespace.h`
 
-use crate::{bindings, netlink, packet::raw, rcu};
+use crate::{bindings, netlink, rcu, route::raw};
 use core::{ffi::c_void, marker::PhantomData, ptr, ptr::NonNull};
 use kernel::{prelude::*, sync::Arc};
 use lvs_core::{Address, Family};
@@ -31,7 +31,7 @@ impl Net {
     /// False for IPv6 where it was left out at boot. Any context.
     pub fn knows(self, family: Family) -> bool {
         // SAFETY: may be called anywhere.
-        family == Family::V4 || unsafe { bindings::knet_ipv6_is_there() }
+        family == Family::V4 || unsafe { bindings::knet_ipv6_enabled() }
     }
 
     /// True for an address of this host. Process context.

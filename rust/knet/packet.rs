@@ -15,17 +15,14 @@ use crate::{
     hook::Point,
     namespace::Net,
     rcu::Section,
-    route::{PreferredSource, Route},
+    route::{raw, Route},
 };
-use core::{
-    marker::PhantomData,
-    ptr::{self, NonNull},
-    slice,
-};
+use core::{marker::PhantomData, ptr::NonNull, slice};
 use kernel::prelude::*;
 use lvs_core::{
     packet::{self, IPV4_HEADER, IPV6_HEADER},
-    tunnel::{GueChecksum, Tunnel},
+    transmit::{self, Candidate, Check, Handling, Limits, Report},
+    tunnel::{GueChecksum, Outer, Tunnel},
     Address, Endpoint, Family,
 };
 
@@ -46,6 +43,8 @@ pub trait Version: sealed::Sealed + 'static {
     type Octets: AsRef<[u8]>;
     /// Source and destination address in a header.
     fn addresses(header: &Self::Header) -> (Self::Octets, Self::Octets);
+    /// The fields of a header that routers act on.
+    fn handling(header: &Self::Header) -> Handling;
 }
 
 /// IPv4.
@@ -60,6 +59,11 @@ impl Version for V4 {
     fn addresses(header: &Self::Header) -> (Self::Octets, Self::Octets) {
         packet::addresses_v4(header)
     }
+
+    #[inline(always)]
+    fn handling(header: &Self::Header) -> Handling {
+        Handling::of_v4(header)
+    }
 }
 
 /// IPv6.
@@ -73,6 +77,11 @@ impl Version for V6 {
     #[inline(always)]
     fn addresses(header: &Self::Header) -> (Self::Octets, Self::Octets) {
         packet::addresses_v6(header)
+    }
+
+    #[inline(always)]
+    fn handling(header: &Self::Header) -> Handling {
+        Handling::of_v6(header)
     }
 }
 
@@ -223,17 +232,23 @@ impl<'a, V: Version> Packet<'a, V> {
         Verdict(bindings::NF_DROP)
     }
 
-    /// Discards the packet and tells its sender that nobody listens here (ICMP port unreachable).
-    /// Only for a packet that has been routed.
-    pub fn refuse(self) -> Verdict {
-        let skb = self.skb.as_ptr();
+    /// Sends an ICMP error to the packet's sender. Softirq.
+    fn report(&mut self, net: Net, report: Report) {
+        let report = raw_report(report);
         // SAFETY: live, owned and of this version by the type invariant.
         unsafe {
             match V::FAMILY {
-                Family::V4 => bindings::knet_port_unreachable4(skb),
-                Family::V6 => bindings::knet_port_unreachable6(skb),
+                Family::V4 => {
+                    bindings::knet_report4(net.as_ptr(), self.skb.as_ptr(), &report);
+                }
+                Family::V6 => bindings::knet_report6(self.skb.as_ptr(), &report),
             }
         };
+    }
+
+    /// Discards the packet and sends its sender an ICMP error: port unreachable. Softirq.
+    pub fn refuse(mut self, net: Net) -> Verdict {
+        self.report(net, Report::port_unreachable(V::FAMILY));
         self.discard()
     }
 
@@ -283,64 +298,75 @@ impl<'a, V: Version> Packet<'a, V> {
         };
     }
 
-    /// Tells the sender of the packet of `family` that is quoted `at` this offset of an error, and
-    /// which went through a tunnel of this host's. The error itself has done its work. Softirq.
-    pub fn relay_error(self, net: Net, at: usize, family: Family, error: RelayedError) -> Verdict {
-        let mtu = match error {
-            RelayedError::TooBig(mtu) => mtu,
-            RelayedError::Unreachable => 0,
-        };
+    /// Sends an ICMP error to the sender of the packet of `family` that this packet, itself an
+    /// ICMP error, quotes `at` this offset, and which went through a tunnel of this host. Discards
+    /// the packet. Softirq.
+    pub fn relay_report(self, net: Net, at: usize, family: Family, report: Report) -> Verdict {
+        let report = raw_report(report);
         if let Ok(at) = u32::try_from(at) {
             let (net, skb) = (net.as_ptr(), self.skb.as_ptr());
             // SAFETY: live and owned by the type invariant; the call checks that the quote is there.
             unsafe {
                 match family {
-                    Family::V4 => bindings::knet_relay_error4(net, skb, at, mtu),
-                    Family::V6 => bindings::knet_relay_error6(net, skb, at, mtu),
+                    Family::V4 => bindings::knet_relay_report4(net, skb, at, &report),
+                    Family::V6 => bindings::knet_relay_report6(skb, at, &report),
                 }
             };
         }
         self.discard()
     }
 
-    /// Gives the packet its route, and makes its first `writable` bytes writable. Softirq.
+    /// The length of the largest fragment that the packet was reassembled from, 0 if it arrived
+    /// whole.
+    #[inline]
+    fn largest_fragment(&self) -> u16 {
+        let offset = match V::FAMILY {
+            Family::V4 => bindings::knet_skb_layout_KNET_SKB_LARGEST_FRAGMENT4,
+            Family::V6 => bindings::knet_skb_layout_KNET_SKB_LARGEST_FRAGMENT6,
+        };
+        // SAFETY: C says where it is; IP of this version has the control block in its hooks.
+        unsafe { self.field(offset) }
+    }
+
+    /// Sets the packet's route, and makes its first `writable` bytes writable. Softirq.
     ///
-    /// It is discarded when there is no route, when it is shorter, and for want of memory; when the
-    /// packet is larger than the path allows and must not be fragmented (RFC 1191, RFC 8201), and
-    /// when its time to live is used up (RFC 1812 section 5.3.1), its sender is told by ICMP, so
-    /// the headers must still be those that were sent. One whose route leads to this host comes
-    /// back unchanged.
+    /// The packet is discarded if there is no route, if it is shorter, or if there is no memory.
+    /// It is discarded and its sender gets an ICMP error if [`transmit::check`] says so; therefore
+    /// the headers must still be those that the sender sent. If the route leads to this host, the
+    /// packet comes back unchanged.
     #[inline(always)]
     pub fn prepare(
         self,
-        _section: &Section<'_>,
+        section: &Section<'_>,
         net: Net,
         route: &Route<'_>,
         writable: u16,
     ) -> Result<RoutedPacket<'a, V>, NotRouted<'a, V>> {
-        let family = route.destination.family();
-        let request = bindings::knet_route {
-            dst: route.cache.as_ptr(),
-            cookie: route.cookie.as_ptr(),
-            source: route
-                .preferred
-                .map_or(ptr::null_mut(), PreferredSource::as_ptr),
-            daddr: raw(route.destination),
-            saddr: route
-                .source
-                .map_or(bindings::knet_address { words: [0; 2] }, raw),
-            overhead: route.overhead,
-            writable,
-            direct: route.direct,
-            cut: route.cut,
-        };
+        let handling = V::handling(self.header());
+        let sufficient = transmit::sufficient_mtu(handling, self.len(), route.overhead());
+        self.prepare_with(section, net, route, writable, sufficient)
+    }
+
+    /// As [`Self::prepare`]; a route with this MTU is not checked.
+    #[inline(always)]
+    fn prepare_with(
+        self,
+        section: &Section<'_>,
+        net: Net,
+        route: &Route<'_>,
+        writable: u16,
+        sufficient_mtu: u32,
+    ) -> Result<RoutedPacket<'a, V>, NotRouted<'a, V>> {
+        let family = route.family();
+        let request = route.request(sufficient_mtu, writable);
         let mut hop = bindings::knet_hop {
             mtu: 0,
             source: bindings::knet_address { words: [0; 2] },
         };
         let (net_ptr, skb) = (net.as_ptr(), self.skb.as_ptr());
         // SAFETY: the packet is live and of this version, the namespace outlives its hooks, the
-        // caches are borrowed, and the section is evidence of the RCU read lock.
+        // route's pointers are valid by its type invariant, and the section is evidence of the RCU
+        // read lock.
         let result = unsafe {
             match (V::FAMILY, family) {
                 (Family::V4, Family::V4) => {
@@ -361,6 +387,9 @@ impl<'a, V: Version> Packet<'a, V> {
             bindings::knet_prepared_KNET_PREPARED => false,
             bindings::knet_prepared_KNET_PREPARED_PARTIAL => true,
             bindings::knet_prepared_KNET_LOCAL => return Err(NotRouted::Local(self)),
+            bindings::knet_prepared_KNET_UNCHECKED if sufficient_mtu != 0 => {
+                return self.prepare_checked(section, net, route, writable, hop.mtu);
+            }
             _ => return Err(NotRouted::Over(self.discard())),
         };
         // INVARIANT: the call has set the route and made the bytes writable.
@@ -371,17 +400,52 @@ impl<'a, V: Version> Packet<'a, V> {
             family,
             writable,
             checksum_is_partial,
-            cut: route.cut,
+            ignore_df: route.ignores_df(),
         })
+    }
+
+    /// Checks a packet that is longer than the route's MTU, or has no time to live, and sets its
+    /// route if it may go on.
+    #[cold]
+    #[inline(never)]
+    fn prepare_checked(
+        mut self,
+        section: &Section<'_>,
+        net: Net,
+        route: &Route<'_>,
+        writable: u16,
+        mtu: u32,
+    ) -> Result<RoutedPacket<'a, V>, NotRouted<'a, V>> {
+        let candidate = Candidate {
+            family: V::FAMILY,
+            len: self.len(),
+            handling: V::handling(self.header()),
+            largest_fragment: self.largest_fragment(),
+        };
+        let limits = Limits {
+            mtu,
+            overhead: route.overhead(),
+            ignore_df: route.ignores_df(),
+        };
+        let skb = self.skb.as_ptr();
+        // SAFETY: live and owned by the type invariant.
+        let segments_fit = |mtu| unsafe { bindings::knet_segments_fit(skb, mtu) };
+        match transmit::check(candidate, limits, segments_fit) {
+            Check::Pass => self.prepare_with(section, net, route, writable, 0),
+            Check::Report(report) => {
+                self.report(net, report);
+                Err(NotRouted::Over(self.discard()))
+            }
+        }
     }
 }
 
-/// What the sender of a packet is told that did not get through a tunnel.
-pub enum RelayedError {
-    /// Packets larger than this many bytes do not fit.
-    TooBig(u32),
-    /// Nobody is reached.
-    Unreachable,
+fn raw_report(report: Report) -> bindings::knet_report {
+    bindings::knet_report {
+        type_: report.kind,
+        code: report.code,
+        info: report.info,
+    }
 }
 
 /// Whether conntrack has a part in packets that the director sends on.
@@ -394,14 +458,6 @@ pub enum NotRouted<'a, V: Version> {
     Local(Packet<'a, V>),
     /// It is over with the packet.
     Over(Verdict),
-}
-
-/// An address for the C side.
-#[inline]
-pub(crate) fn raw(address: Address) -> bindings::knet_address {
-    bindings::knet_address {
-        words: address.to_words(),
-    }
 }
 
 /// A packet with a route, ready to be changed and sent.
@@ -417,7 +473,7 @@ pub struct RoutedPacket<'a, V: Version> {
     family: Family,
     writable: u16,
     checksum_is_partial: bool,
-    cut: bool,
+    ignore_df: bool,
 }
 
 impl<V: Version> RoutedPacket<'_, V> {
@@ -476,30 +532,95 @@ impl<V: Version> RoutedPacket<'_, V> {
         Verdict(bindings::NF_STOLEN)
     }
 
-    /// Puts the packet into another one to `destination`, to which its route must lead and have
-    /// been asked for the preferred source, and sends that. It is discarded for want of memory, and
-    /// when the route is of another family than `destination`.
+    /// Puts the packet into another one to `destination`, to which its route must lead, and sends
+    /// that. The packet is discarded if there is no memory, or if the route is not one of a tunnel
+    /// or of another family than `destination`. Softirq.
     #[inline(always)]
-    pub fn send_through(self, tunnel: Tunnel, destination: Address, tracking: Tracking) -> Verdict {
+    pub fn send_through(
+        mut self,
+        tunnel: Tunnel,
+        destination: Address,
+        tracking: Tracking,
+    ) -> Verdict {
         let (net, skb) = (self.net.as_ptr(), self.packet.skb.as_ptr());
         let family = destination.family();
-        if family != self.family {
+        let [_, source] = self.hop.source.words;
+        if family != self.family || source == 0 {
             return self.discard();
         }
         // SAFETY: live and owned by the type invariant.
         if tracking.0 && !unsafe { bindings::knet_track_tunneled(skb) } {
             return self.discard();
         }
+        let packet = &self.packet;
+        let largest_fragment = match V::FAMILY {
+            Family::V4 => 0,
+            Family::V6 => packet.largest_fragment(),
+        };
+        let outer = Outer {
+            handling: V::handling(packet.header()).outer(
+                V::FAMILY,
+                packet.len(),
+                largest_fragment,
+                self.ignore_df,
+            ),
+            protocol: tunnel.protocol(V::FAMILY),
+            source: Address::from_words(self.hop.source.words),
+            destination,
+        };
+        let Some(identification) = self.encapsulate(tunnel, &outer) else {
+            return self.discard();
+        };
+        // SAFETY: live, owned and routed by the type invariants; encapsulation has put a header of
+        // `family` before the packet, which is written here. The call consumes the packet.
+        unsafe {
+            let data = self.packet.raw().data;
+            match family {
+                Family::V4 => {
+                    outer.write_v4(&mut *data.cast(), identification);
+                    bindings::knet_send4_local(net, skb, self.hop.mtu);
+                }
+                Family::V6 => {
+                    let payload = self.len().saturating_sub(IPV6_HEADER as u32);
+                    outer.write_v6(&mut *data.cast(), payload);
+                    bindings::knet_send6_local(net, skb);
+                }
+            }
+        };
+        Verdict(bindings::NF_STOLEN)
+    }
+
+    /// Puts the headers of a tunnel before the packet, the outer IP header not yet written. Returns
+    /// the identification for an IPv4 header; `None` if there is no memory.
+    #[inline(always)]
+    fn encapsulate(&mut self, tunnel: Tunnel, outer: &Outer) -> Option<u16> {
+        let skb = self.packet.skb.as_ptr();
+        let may_fragment = !outer.handling.dont_fragment;
+        let result = match (tunnel, V::FAMILY, self.family) {
+            // SAFETY: live, owned, of these families and routed by the type invariants.
+            (Tunnel::Ipip, Family::V4, Family::V4) => unsafe {
+                bindings::knet_encapsulate_ipip4(skb, may_fragment)
+            },
+            _ => self.encapsulate_any(tunnel, outer),
+        };
+        u16::try_from(result).ok()
+    }
+
+    /// What [`Self::encapsulate`] does for all but the most frequent kind.
+    #[inline(never)]
+    fn encapsulate_any(&mut self, tunnel: Tunnel, outer: &Outer) -> i32 {
         let mut raw = bindings::knet_tunnel {
-            daddr: raw(destination),
-            saddr: self.hop.source,
-            family: family as i32,
+            daddr: raw(outer.destination),
+            saddr: raw(outer.source),
+            family: self.family as i32,
+            inner_family: V::FAMILY as i32,
             kind: bindings::knet_tunnel_kind_KNET_IPIP,
-            overhead: tunnel.overhead(family),
+            overhead: tunnel.overhead(self.family),
             port: 0,
+            protocol: Tunnel::Ipip.protocol(V::FAMILY),
             checksum: false,
             remote_checksum: false,
-            cut: self.cut,
+            may_fragment: !outer.handling.dont_fragment,
         };
         match tunnel {
             Tunnel::Ipip => {}
@@ -514,18 +635,7 @@ impl<V: Version> RoutedPacket<'_, V> {
                 raw.checksum = checksum;
             }
         }
-        // SAFETY: live, owned, of this version and routed by the type invariants.
-        let error = unsafe { bindings::knet_encapsulate(net, skb, &raw, V::FAMILY as i32) };
-        if error != 0 {
-            return self.discard();
-        }
-        // SAFETY: as in `send`.
-        unsafe {
-            match family {
-                Family::V4 => bindings::knet_send4_local(net, skb, self.hop.mtu),
-                Family::V6 => bindings::knet_send6_local(net, skb),
-            }
-        };
-        Verdict(bindings::NF_STOLEN)
+        // SAFETY: live, owned, of these families and routed by the type invariants.
+        unsafe { bindings::knet_encapsulate(self.net.as_ptr(), self.packet.skb.as_ptr(), &raw) }
     }
 }

@@ -1,120 +1,209 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Routes, and the caches that save looking them up for every packet.
+//! Routes, and the caches that save a lookup for every packet.
 //!
 //! C headers: `include/net/route.h`, `include/net/ip6_route.h`, `include/net/dst.h`
 
 use crate::bindings;
 use core::{
-    ptr,
-    sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering},
+    cell::UnsafeCell,
+    marker::PhantomData,
+    mem::offset_of,
+    ptr::{self, NonNull},
 };
-use lvs_core::Address;
+use lvs_core::{Address, Family};
 
-/// Where a packet is to be sent.
-pub struct Route<'a> {
-    /// Next destination; its family is the route's.
-    pub destination: Address,
-    /// Source address that routing rules shall see, of the same family; none lets routing choose.
-    pub source: Option<Address>,
-    /// By how many bytes the packet will grow on the way.
-    pub overhead: u16,
-    /// The next neighbour on the link is `destination` itself, whatever address the packet has.
-    pub direct: bool,
-    /// A packet of IPv4 that grows may be cut up, though its sender forbids it.
-    pub cut: bool,
-    /// Remembers the route, for packets with the same `destination`, `source` and `direct`.
-    pub cache: &'a RouteCache,
-    /// Belongs to the cache.
-    pub cookie: &'a Cookie,
-    /// Learns which address of ours the route prefers.
-    pub preferred: Option<&'a PreferredSource>,
+/// Caches a route until routing changes.
+///
+/// All packets that use a cache must have the same next destination and the same source for
+/// routing rules; what owns the cache therefore makes the [`Route`].
+///
+/// The words are read and written by C only (`helpers/route.c`), with the atomics of the kernel's
+/// memory model; that file also has the argument that no reference is lost.
+///
+/// `T` is something of at most four bytes that the owner keeps in what would be padding.
+#[repr(C)]
+pub struct RouteCache<T = ()> {
+    // As `struct knet_route_cache`.
+    dst: UnsafeCell<*mut bindings::dst_entry>,
+    cookie: UnsafeCell<u32>,
+    /// The owner's.
+    pub beside: T,
 }
 
-/// Remembers a route until routing changes.
-///
-/// A packet borrows the route under RCU, without counting references. When an interface goes, the
-/// kernel makes the routes over it invalid and takes its own reference from them, so a cached
-/// route does not keep it.
-///
-/// # Invariants
-///
-/// Null, or a mark that some processor is filling the cache, or a route with a reference of which
-/// this is the owner.
-#[repr(transparent)]
-pub struct RouteCache(AtomicPtr<bindings::dst_entry>);
+// SAFETY: C accesses the words atomically; routes may be released by any CPU.
+unsafe impl<T: Send> Send for RouteCache<T> {}
+// SAFETY: as above.
+unsafe impl<T: Sync> Sync for RouteCache<T> {}
 
-impl RouteCache {
+impl<T> RouteCache<T> {
+    const LAYOUT: () = {
+        type C = bindings::knet_route_cache;
+        assert!(offset_of!(Self, dst) == offset_of!(C, dst));
+        assert!(offset_of!(Self, cookie) == offset_of!(C, cookie));
+        assert!(size_of::<Self>() == size_of::<C>());
+    };
+
     /// An empty cache.
-    pub const fn new() -> Self {
-        Self(AtomicPtr::new(ptr::null_mut()))
+    pub const fn new(beside: T) -> Self {
+        let () = Self::LAYOUT;
+        Self {
+            dst: UnsafeCell::new(ptr::null_mut()),
+            cookie: UnsafeCell::new(0),
+            beside,
+        }
     }
 
-    /// For `struct knet_route`.
-    pub(crate) fn as_ptr(&self) -> *mut *mut bindings::dst_entry {
-        self.0.as_ptr()
+    fn as_ptr(&self) -> NonNull<bindings::knet_route_cache> {
+        NonNull::from(self).cast()
     }
 
-    /// Forgets the route. A packet that is looking one up at this moment may remember that all the
-    /// same. Any context.
+    /// Drops the cached route; the next packet looks it up. A packet that is being routed at this
+    /// moment may still cache the former route. Any context.
     pub fn forget(&self) {
-        // Most have none: those of connections without replies.
-        if !self.0.load(Ordering::Relaxed).is_null() {
-            release(self.0.swap(ptr::null_mut(), Ordering::AcqRel));
+        // SAFETY: the cache is live and was initialized by `new`.
+        unsafe { bindings::knet_route_forget(self.as_ptr().as_ptr()) };
+    }
+
+    /// A route to `next` over this cache. `source` is the address that routing rules see.
+    ///
+    /// If the families differ, packets find no route.
+    #[inline(always)]
+    pub fn route(&self, next: Address, source: Option<Address>) -> Route<'_> {
+        Route {
+            cache: self.as_ptr(),
+            next,
+            source,
+            preferred: None,
+            overhead: 0,
+            direct: false,
+            ignore_df: false,
+            _borrows: PhantomData,
         }
     }
 }
 
-fn release(route: *mut bindings::dst_entry) {
-    // SAFETY: by the invariant it is none, or a reference that was the cache's; readers that borrowed
-    // it keep what they have until their section ends, since routes are freed by RCU.
-    unsafe { bindings::knet_dst_release(route) };
-}
-
-impl Default for RouteCache {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Drop for RouteCache {
+impl<T> Drop for RouteCache<T> {
     fn drop(&mut self) {
         self.forget();
     }
 }
 
-/// Tells whether a cached route of IPv6 still holds (`rt6_get_cookie()`). Written by who fills the
-/// cache, before the route.
-#[derive(Default)]
-#[repr(transparent)]
-pub struct Cookie(AtomicU32);
+/// A [`RouteCache`] that also caches the local address that the route prefers: for tunnels, whose
+/// packets the director sends.
+pub struct SourcedRouteCache {
+    cache: RouteCache,
+    // Written and read by C only, atomically, together with the cache.
+    preferred: UnsafeCell<bindings::knet_address>,
+}
 
-impl Cookie {
-    /// That of an empty cache.
+// SAFETY: C accesses the address by whole words, and tells whether they belong together.
+unsafe impl Sync for SourcedRouteCache {}
+
+impl SourcedRouteCache {
+    /// An empty cache.
     pub const fn new() -> Self {
-        Self(AtomicU32::new(0))
+        Self {
+            cache: RouteCache::new(()),
+            preferred: UnsafeCell::new(bindings::knet_address { words: [0; 2] }),
+        }
     }
 
-    /// For `struct knet_route`.
-    pub(crate) fn as_ptr(&self) -> *mut u32 {
-        self.0.as_ptr()
+    /// See [`RouteCache::forget`].
+    pub fn forget(&self) {
+        self.cache.forget();
+    }
+
+    /// See [`RouteCache::route`].
+    #[inline(always)]
+    pub fn route(&self, next: Address, source: Option<Address>) -> Route<'_> {
+        Route {
+            preferred: NonNull::new(self.preferred.get()),
+            ..self.cache.route(next, source)
+        }
+    }
+
+    /// A route to the end of a tunnel. The tunnel adds `overhead` bytes, at least one. With
+    /// `ignore_df`, routers may fragment its packets even if the inner IPv4 header forbids it.
+    #[inline(always)]
+    pub fn tunnel(&self, end: Address, overhead: u16, ignore_df: bool) -> Route<'_> {
+        Route {
+            overhead,
+            ignore_df,
+            ..self.route(end, None)
+        }
     }
 }
 
-/// The address of ours that a cached route prefers. Only the C side reads it, with a look at the
-/// cache before and after.
-#[derive(Default)]
-#[repr(transparent)]
-pub struct PreferredSource([AtomicU64; 2]);
+impl Default for SourcedRouteCache {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
-impl PreferredSource {
-    /// Not known yet.
-    pub const fn new() -> Self {
-        Self([const { AtomicU64::new(0) }; 2])
+/// Where to send a packet.
+///
+/// # Invariants
+///
+/// The pointers are valid for `'a`. If `overhead` is not 0, `preferred` is not `None`.
+pub struct Route<'a> {
+    cache: NonNull<bindings::knet_route_cache>,
+    /// The next destination; its family is the route's.
+    next: Address,
+    source: Option<Address>,
+    preferred: Option<NonNull<bindings::knet_address>>,
+    overhead: u16,
+    direct: bool,
+    ignore_df: bool,
+    _borrows: PhantomData<&'a RouteCache>,
+}
+
+impl Route<'_> {
+    /// The same, but the neighbor on the link is the next destination itself, whatever destination
+    /// the packet has (direct routing).
+    #[must_use]
+    #[inline(always)]
+    pub fn direct(self) -> Self {
+        Self {
+            direct: true,
+            ..self
+        }
     }
 
-    /// For `struct knet_route`.
-    pub(crate) fn as_ptr(&self) -> *mut bindings::knet_address {
-        self.0.as_ptr().cast_mut().cast()
+    pub(crate) fn family(&self) -> Family {
+        self.next.family()
+    }
+
+    pub(crate) fn overhead(&self) -> u16 {
+        self.overhead
+    }
+
+    pub(crate) fn ignores_df(&self) -> bool {
+        self.ignore_df
+    }
+
+    /// For C, for a packet of which `writable` bytes are to be written to.
+    #[inline(always)]
+    pub(crate) fn request(&self, sufficient_mtu: u32, writable: u16) -> bindings::knet_route {
+        bindings::knet_route {
+            cache: self.cache.as_ptr(),
+            source: self.preferred.map_or(ptr::null_mut(), NonNull::as_ptr),
+            daddr: raw(self.next),
+            saddr: self
+                .source
+                .map_or(bindings::knet_address { words: [0; 2] }, raw),
+            sufficient_mtu,
+            writable,
+            wants_source: self.overhead != 0,
+            direct: self.direct,
+        }
+    }
+}
+
+/// An address for C.
+#[inline]
+pub(crate) fn raw(address: Address) -> bindings::knet_address {
+    bindings::knet_address {
+        words: address.to_words(),
     }
 }

@@ -49,12 +49,19 @@ impl Address {
     /// The four IPv4 octets in network order, or `None` for an address that is not IPv4.
     #[inline]
     pub const fn v4(self) -> Option<[u8; 4]> {
-        if !self.is_v4() {
-            return None;
+        if self.is_v4() {
+            Some(self.last_octets())
+        } else {
+            None
         }
+    }
+
+    /// The last four octets in network order: all of an IPv4 address.
+    #[inline]
+    pub const fn last_octets(self) -> [u8; 4] {
         let [_, low] = self.0;
         let [_, _, _, _, a, b, c, d] = low.to_ne_bytes();
-        Some([a, b, c, d])
+        [a, b, c, d]
     }
 
     /// Whether this is an IPv4 address.

@@ -46,6 +46,7 @@ pub mod selection;
 pub mod split_order;
 pub mod state;
 pub mod timeout;
+pub mod transmit;
 pub mod tunnel;
 
 pub use address::{Address, Endpoint, Family, Protocol, Unsupported};

@@ -3,10 +3,15 @@
 //! Tunnels to real servers: IP in IP (RFC 2003, RFC 2473, RFC 4213), generic UDP encapsulation (GUE,
 //! draft-ietf-intarea-gue) and generic routing encapsulation (GRE, RFC 2784 and RFC 2890).
 //!
-//! Here is what a tunnel adds to a packet, and where the packet is in what a tunnel sent. The headers
-//! are written where the packets are.
+//! Here is how much a tunnel adds to a packet, the outer IP header, and where the packet lies inside
+//! one that a tunnel sent. UDP, GUE and GRE headers are written in `knet`, since their checksums
+//! depend on what the device offloads.
 
-use crate::Family;
+use crate::{
+    packet::{IPV4_HEADER, IPV6_HEADER},
+    transmit::Handling,
+    Address, Family,
+};
 
 /// Protocol number of IPv4 in another IP packet.
 const IPV4: u8 = 4;
@@ -110,6 +115,17 @@ impl Tunnel {
         }
     }
 
+    /// The protocol that the outer IP header announces for an inner packet of this family.
+    #[inline(always)]
+    pub const fn protocol(self, inner: Family) -> u8 {
+        match (self, inner) {
+            (Self::Ipip, Family::V4) => IPV4,
+            (Self::Ipip, Family::V6) => IPV6,
+            (Self::Gue { .. }, _) => UDP,
+            (Self::Gre { .. }, _) => GRE,
+        }
+    }
+
     /// Octets that the tunnel puts before a packet when it goes over this family.
     pub const fn overhead(self, outer: Family) -> u16 {
         let ip: u16 = match outer {
@@ -129,6 +145,84 @@ impl Tunnel {
             Self::Gre { checksum: false } => GRE_HEADER,
             Self::Gre { checksum: true } => GRE_HEADER.saturating_add(GRE_FIELD),
         })
+    }
+}
+
+/// The outer IP header of a tunnel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Outer {
+    /// See [`Handling::outer`].
+    pub handling: Handling,
+    /// See [`Tunnel::protocol`].
+    pub protocol: u8,
+    /// The director's address.
+    pub source: Address,
+    /// The tunnel's end, of the same family.
+    pub destination: Address,
+}
+
+impl Outer {
+    /// Writes an IPv4 header but for length and checksum, which are the last step before it is
+    /// sent. `identification` counts only if the packet may be fragmented (RFC 6864).
+    #[inline(always)]
+    pub fn write_v4(self, header: &mut [u8; IPV4_HEADER], identification: u16) {
+        let Handling {
+            traffic_class,
+            hop_limit,
+            dont_fragment,
+        } = self.handling;
+        let (flags, identification) = if dont_fragment {
+            (0x40, 0)
+        } else {
+            (0, identification)
+        };
+        let [i0, i1] = identification.to_be_bytes();
+        let [s0, s1, s2, s3] = self.source.last_octets();
+        let [d0, d1, d2, d3] = self.destination.last_octets();
+        *header = [
+            0x45,
+            traffic_class,
+            0,
+            0,
+            i0,
+            i1,
+            flags,
+            0,
+            hop_limit,
+            self.protocol,
+            0,
+            0,
+            s0,
+            s1,
+            s2,
+            s3,
+            d0,
+            d1,
+            d2,
+            d3,
+        ];
+    }
+
+    /// Writes an IPv6 header, before `payload` octets. More than 65,535 are to be segmented by the
+    /// device, which sets the length of each segment.
+    #[inline(always)]
+    pub fn write_v6(self, header: &mut [u8; IPV6_HEADER], payload: u32) {
+        let class = self.handling.traffic_class;
+        let [p0, p1] = u16::try_from(payload).unwrap_or(0).to_be_bytes();
+        let (fixed, addresses) = header.split_at_mut(8);
+        fixed.copy_from_slice(&[
+            0x60 | class >> 4,
+            class << 4,
+            0,
+            0,
+            p0,
+            p1,
+            self.protocol,
+            self.handling.hop_limit,
+        ]);
+        let (source, destination) = addresses.split_at_mut(16);
+        source.copy_from_slice(&self.source.octets16());
+        destination.copy_from_slice(&self.destination.octets16());
     }
 }
 

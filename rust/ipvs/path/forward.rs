@@ -191,7 +191,7 @@ impl Path {
         self.note(section, connection, Direction::Output, headers);
 
         let from = connection.virtual_endpoint();
-        let route = route_back(connection);
+        let route = connection.reply_route();
         let writable = rewritten_bytes(headers);
         let bytes = packet.len();
         let mut packet = match packet.prepare(section, self.net, &route, writable) {
@@ -211,7 +211,7 @@ impl Path {
         packet.send(self.tracking())
     }
 
-    /// The way to a server, by the forwarding method of the connection.
+    /// The route to a server, by the forwarding method of the connection.
     #[inline(always)]
     pub(crate) fn route_to<'a>(
         &self,
@@ -219,30 +219,13 @@ impl Path {
         forwarding: Forwarding,
         server: Address,
     ) -> Route<'a> {
-        let route = Route {
-            destination: server,
-            source: None,
-            overhead: 0,
-            direct: false,
-            cut: false,
-            cache: &destination.route,
-            cookie: &destination.cookie,
-            preferred: Some(&destination.source),
-        };
         match forwarding {
-            Forwarding::Masquerading => route,
-            Forwarding::Tunneling => Route {
-                overhead: destination.tunnel().overhead(server.family()),
-                cut: !self.settings.pmtu_disc.load(Ordering::Relaxed),
-                ..route
-            },
-            Forwarding::DirectRouting => Route {
-                direct: true,
-                cache: &destination.direct_route,
-                cookie: &destination.direct_cookie,
-                preferred: None,
-                ..route
-            },
+            Forwarding::Masquerading => destination.route(server),
+            Forwarding::Tunneling => {
+                let ignore_df = !self.settings.pmtu_disc.load(Ordering::Relaxed);
+                destination.tunnel_route(server, ignore_df)
+            }
+            Forwarding::DirectRouting => destination.direct_route(server),
         }
     }
 
@@ -292,22 +275,6 @@ impl Path {
         if connection.timeout() != timeout {
             self.connections.set_timeout(connection, timeout);
         }
-    }
-}
-
-/// The way to a connection's client.
-#[inline(always)]
-pub(crate) fn route_back(connection: &Connection) -> Route<'_> {
-    let (cache, cookie) = connection.reply_route();
-    Route {
-        destination: connection.client().address,
-        source: Some(connection.virtual_endpoint().address),
-        overhead: 0,
-        direct: false,
-        cut: false,
-        cache,
-        cookie,
-        preferred: None,
     }
 }
 

@@ -7,7 +7,7 @@
 
 use crate::{
     path::{
-        forward::{route_back, Target},
+        forward::Target,
         pull, Path,
     },
     services::destination::Forwarding,
@@ -16,7 +16,7 @@ use crate::{
 use core::sync::atomic::Ordering;
 use knet::{
     hook::Point,
-    packet::{NotRouted, Packet, RelayedError, Verdict, Version},
+    packet::{NotRouted, Packet, Verdict, Version},
     rcu::Section,
     route::Route,
 };
@@ -24,6 +24,7 @@ use lvs_core::{
     icmp::{self, Error, Message, Quote},
     packet::{self, ParseError, TcpFlags},
     rewrite::{self, Side},
+    transmit::Report,
     tunnel, Endpoint, Protocol,
 };
 
@@ -171,7 +172,7 @@ impl Path {
         if matches!(point, Point::Forward | Point::LocalOut) {
             return deliver(packet, error, translation);
         }
-        let route = route_back(connection);
+        let route = connection.reply_route();
         match send(self, section, packet, error, &route, translation) {
             Sent::Over(verdict) => verdict,
             // As replies: not before routing.
@@ -226,12 +227,12 @@ impl Path {
         }
         // Routers older than RFC 1191 do not say how much would fit.
         let taken = at.saturating_sub(usize::from(quote.at)) as u32;
-        let relayed = match error.mtu.map(|mtu| mtu.saturating_sub(taken)) {
+        let report = match error.mtu.map(|mtu| mtu.saturating_sub(taken)) {
             Some(0) => return packet.accept(),
-            Some(mtu) => RelayedError::TooBig(mtu),
-            None => RelayedError::Unreachable,
+            Some(mtu) => Report::too_big(family, mtu),
+            None => Report::host_unreachable(family),
         };
-        packet.relay_error(self.net, at, family, relayed)
+        packet.relay_report(self.net, at, family, report)
     }
 }
 

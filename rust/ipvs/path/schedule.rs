@@ -81,7 +81,7 @@ impl Path {
         };
         let choice = match choice {
             Ok(choice) => choice,
-            Err(NoChoice::Unavailable) => return packet.refuse(),
+            Err(NoChoice::Unavailable) => return packet.refuse(self.net),
             Err(NoChoice::Refused) => return packet.discard(),
         };
         let lease = choice.template.and_then(|template| template.lease());

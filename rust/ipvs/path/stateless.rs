@@ -50,7 +50,7 @@ impl Path {
         settings: &Settings,
     ) -> Verdict {
         let Some(target) = choose(pool, settings, headers) else {
-            return packet.refuse();
+            return packet.refuse(self.net);
         };
         // All that there is to see of a connection is that of TCP one began.
         if is_beginning(headers.tcp_flags) {

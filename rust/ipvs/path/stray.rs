@@ -103,7 +103,7 @@ impl Path {
                 .real_servers
                 .has(section, headers.protocol, headers.source);
         if told {
-            packet.refuse()
+            packet.refuse(self.net)
         } else {
             packet.accept()
         }

@@ -10,14 +10,14 @@ use core::{
 use kernel::{prelude::*, sync::Arc};
 use knet::{
     rcu::{self, Boxed, Cell},
-    route::{Cookie, PreferredSource, RouteCache},
+    route::{Route, RouteCache, SourcedRouteCache},
     work,
 };
 use lvs_core::{
     delay::{Delay, Estimate},
     scheduler::Server,
     tunnel::Tunnel,
-    Endpoint,
+    Address, Endpoint,
 };
 
 /// How packets get to a real server ("Linux Virtual Server for Scalable Network Services",
@@ -78,15 +78,9 @@ pub struct Destination {
     /// A [`Tunnel`] in one word.
     tunnel: AtomicU32,
     /// The route to it.
-    pub route: RouteCache,
-    /// The same for direct routing, where it is the next neighbour whatever address packets have.
-    pub direct_route: RouteCache,
-    /// The cookies of the two.
-    pub cookie: Cookie,
-    /// See `cookie`.
-    pub direct_cookie: Cookie,
-    /// The address of ours that `route` prefers, for tunnels.
-    pub source: PreferredSource,
+    route: SourcedRouteCache,
+    /// The same for direct routing, where it is the neighbor whatever destination packets have.
+    direct_route: RouteCache,
     /// Its traffic. The counters are the first of its fields.
     pub statistics: Statistics,
     /// Its address and port; port 0 means the port that the client asked for.
@@ -134,11 +128,8 @@ impl Destination {
             available: AtomicBool::new(true),
             forwarding: AtomicU8::new(0),
             tunnel: AtomicU32::new(0),
-            route: RouteCache::new(),
-            direct_route: RouteCache::new(),
-            cookie: Cookie::new(),
-            direct_cookie: Cookie::new(),
-            source: PreferredSource::new(),
+            route: SourcedRouteCache::new(),
+            direct_route: RouteCache::new(()),
             statistics: Statistics::new()?,
             endpoint,
             _known: known,
@@ -227,6 +218,26 @@ impl Destination {
             self.forget_routes();
             self.stand_at(None);
         }
+    }
+
+    /// The route to `server`, its address, for masquerading. Softirq.
+    #[inline(always)]
+    pub fn route(&self, server: Address) -> Route<'_> {
+        self.route.route(server, None)
+    }
+
+    /// The route to the end of its tunnel at `server`, its address. With `ignore_df`, routers may
+    /// fragment the tunnel's packets even if the inner IPv4 header forbids it. Softirq.
+    #[inline(always)]
+    pub fn tunnel_route(&self, server: Address, ignore_df: bool) -> Route<'_> {
+        let overhead = self.tunnel().overhead(server.family());
+        self.route.tunnel(server, overhead, ignore_df)
+    }
+
+    /// The route to `server`, its address, for direct routing. Softirq.
+    #[inline(always)]
+    pub fn direct_route(&self, server: Address) -> Route<'_> {
+        self.direct_route.route(server, None).direct()
     }
 
     /// Forgets the routes to it; the next packet looks one up. Any context.

@@ -18,9 +18,9 @@
 //! | 1 | 2 | server port | never |
 //! | 1 | 8 | destination | never |
 //! | 2 | 16 | server address | never |
-//! | 2 | 4 | state, and when the handshake began | by packets, compare and exchange |
-//! | 2 | 4 | cookie of the route | with the route |
 //! | 2 | 8 | route of replies | by the first reply, and when routing changed |
+//! | 2 | 4 | cookie of the route | with the route |
+//! | 2 | 4 | state, and when the handshake began | by packets, compare and exchange |
 //! | 2 | 8 | lease of a template, by the template and what it controls | never |
 //!
 //! So the first line decides a mismatch, and a packet reads no third one of the entry.
@@ -36,7 +36,7 @@ use crate::services::destination::{Forwarding, RealServer};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use kernel::{prelude::*, sync::Arc};
 use knet::{
-    route::{Cookie, RouteCache},
+    route::{Route, RouteCache},
     table::Body,
     work,
 };
@@ -68,10 +68,8 @@ pub struct Connection {
     server_port: u16,
     destination: RealServer,
     server_address: Address,
-    /// A [`State`], [`GONE`], and what begins at [`BEGAN`].
-    state: AtomicU32,
-    reply_cookie: Cookie,
-    reply_route: RouteCache,
+    /// The route to the client, and beside it a [`State`], [`GONE`], and what begins at [`BEGAN`].
+    reply_route: RouteCache<AtomicU32>,
     lease: Option<Arc<Lease>>,
 }
 
@@ -148,9 +146,7 @@ impl Connection {
             server_port: server.port,
             destination,
             server_address: server.address,
-            state: AtomicU32::new(state as u32),
-            reply_cookie: Cookie::new(),
-            reply_route: RouteCache::new(),
+            reply_route: RouteCache::new(AtomicU32::new(state as u32)),
             lease,
         }
     }
@@ -162,7 +158,7 @@ impl Connection {
         self.destination.asked(now);
         let ticks = (now >> TICK) as u32;
         let began = (ticks << BEGAN).max(1 << BEGAN);
-        self.state.fetch_or(began, Ordering::Relaxed);
+        self.word().fetch_or(began, Ordering::Relaxed);
     }
 
     /// A template that leads to `destination`. Any context.
@@ -180,9 +176,7 @@ impl Connection {
             server_port: destination.endpoint.port,
             server_address: destination.endpoint.address,
             destination,
-            state: AtomicU32::new(State::None as u32),
-            reply_cookie: Cookie::new(),
-            reply_route: RouteCache::new(),
+            reply_route: RouteCache::new(AtomicU32::new(State::None as u32)),
             lease: Some(lease),
         })
     }
@@ -259,23 +253,29 @@ impl Connection {
         &self.destination
     }
 
-    /// The route to the client, for replies, and its cookie.
-    #[inline]
-    pub fn reply_route(&self) -> (&RouteCache, &Cookie) {
-        (&self.reply_route, &self.reply_cookie)
+    /// The route to the client, for replies: routing rules see the virtual address.
+    #[inline(always)]
+    pub fn reply_route(&self) -> Route<'_> {
+        let source = self.virtual_endpoint().address;
+        self.reply_route.route(self.client().address, Some(source))
+    }
+
+    #[inline(always)]
+    fn word(&self) -> &AtomicU32 {
+        &self.reply_route.beside
     }
 
     /// The state. Any context.
     #[inline]
     pub fn state(&self) -> State {
-        State::from_u8(self.state.load(Ordering::Relaxed) as u8)
+        State::from_u8(self.word().load(Ordering::Relaxed) as u8)
     }
 
     /// Goes to the state that follows on a packet with `flags`, and returns it. `guarded`: whether
     /// handshakes are ([`State::after_guarded`]). Any context.
     #[inline]
     pub fn advance(&self, direction: Direction, flags: TcpFlags, guarded: &AtomicBool) -> State {
-        let word = self.state.load(Ordering::Relaxed);
+        let word = self.word().load(Ordering::Relaxed);
         // Nearly all packets change nothing.
         if word == State::Udp as u32 {
             return State::Udp;
@@ -308,7 +308,7 @@ impl Connection {
             if new == old && !answered {
                 return old;
             }
-            match self.state.compare_exchange_weak(
+            match self.word().compare_exchange_weak(
                 word,
                 new as u32,
                 Ordering::Relaxed,
@@ -343,7 +343,7 @@ impl Connection {
 
     /// Counts the connection out, once.
     fn leave(&self) {
-        let word = self.state.fetch_or(GONE, Ordering::Relaxed);
+        let word = self.word().fetch_or(GONE, Ordering::Relaxed);
         if word & GONE != 0 {
             return;
         }

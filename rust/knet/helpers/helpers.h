@@ -12,12 +12,14 @@
 #ifndef KNET_HELPERS_H
 #define KNET_HELPERS_H
 
+#include <linux/ipv6.h>
 #include <linux/netfilter.h>
 #include <linux/skbuff.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/workqueue.h>
 #include <net/genetlink.h>
+#include <net/ip.h>
 #include <net/net_namespace.h>
 
 struct dst_entry;
@@ -26,11 +28,18 @@ struct seq_file;
 
 /* skb.c */
 
-/* Where Rust finds what it reads of every packet: fields that bindgen would hide in nameless unions. */
+/*
+ * Where Rust finds what it reads of every packet: fields that bindgen would
+ * hide in anonymous unions, and those in the control block of IP.
+ */
 enum knet_skb_layout {
 	KNET_SKB_MARK = offsetof(struct sk_buff, mark),
 	KNET_SKB_PACKET_TYPE = PKT_TYPE_OFFSET,
 	KNET_SKB_PACKET_TYPE_MASK = PKT_TYPE_MAX,
+	KNET_SKB_LARGEST_FRAGMENT4 = offsetof(struct sk_buff, cb) +
+				     offsetof(struct inet_skb_parm, frag_max_size),
+	KNET_SKB_LARGEST_FRAGMENT6 = offsetof(struct sk_buff, cb) +
+				     offsetof(struct inet6_skb_parm, frag_max_size),
 };
 
 int knet_skb_pull(struct sk_buff *skb, unsigned int len);
@@ -59,44 +68,51 @@ static inline const struct in6_addr *knet_ipv6(const struct knet_address *addres
 
 /* route.c */
 enum knet_prepared {
-	KNET_PREPARED,	/* routed and writable */
-	KNET_PREPARED_PARTIAL, /* the same; the device fills in the transport checksum */
-	KNET_NO_ROUTE,	/* there is none */
-	KNET_LOCAL,	/* it leads to this host; nothing was changed */
-	KNET_NOT_WRITABLE, /* too short, or no memory */
-	KNET_TOO_BIG,	/* the sender has been told by ICMP */
-	KNET_EXPIRED,	/* time to live used up; the sender has been told by ICMP */
+	KNET_PREPARED,		/* routed and writable */
+	KNET_PREPARED_PARTIAL,	/* the same; the device fills in the transport checksum */
+	KNET_NO_ROUTE,		/* there is no route */
+	KNET_LOCAL,		/* the route leads to this host; nothing was changed */
+	KNET_NOT_WRITABLE,	/* the packet is too short, or there is no memory */
+	KNET_UNCHECKED,		/* the MTU is not sufficient; nothing was changed */
 };
 
-/* Where a packet is to be sent, and what is to be done to it on the way. */
+/*
+ * A cached route. Only C reads and writes these words. The cookie tells whether
+ * a route of IPv6 is still valid. Four bytes of padding follow, in which the
+ * owner of the cache keeps what it likes.
+ */
+struct knet_route_cache {
+	struct dst_entry __rcu *dst;
+	u32 cookie;
+};
+
+/* Where to send a packet, and what to do to it on the way. */
 struct knet_route {
-	/* Cache of the route, for packets with this same struct. */
-	struct dst_entry __rcu **dst;
-	/* What tells for IPv6 whether the cached route still holds. */
-	u32 *cookie;
-	/* Where to note the address of ours that the route prefers, or NULL. */
+	/* The cache, for packets with the same @daddr, @saddr and @direct. */
+	struct knet_route_cache *cache;
+	/* The local address that the cached route prefers, or NULL: nobody asks for it. */
 	struct knet_address *source;
-	/* Next destination, and the source that routing rules shall see (0: any). */
+	/* Next destination, and the source that routing rules see (0: any). */
 	struct knet_address daddr;
 	struct knet_address saddr;
-	/* Bytes by which the packet will grow. */
-	u16 overhead;
-	/* Bytes of it that will be written to. */
+	/* The route is used without further checks if its MTU is at least this. */
+	u32 sufficient_mtu;
+	/* This many bytes of the packet will be written to. */
 	u16 writable;
-	/* The neighbour is @daddr whatever destination the packet itself has. */
+	/* The caller needs the preferred source; @source is not NULL. */
+	bool wants_source;
+	/* The neighbor is @daddr, whatever the destination of the packet itself. */
 	bool direct;
-	/* In a tunnel a packet may be cut up, though its sender forbids it. */
-	bool cut;
 };
 
-/* What is known of the route that was found. */
+/* What was found out about the route. */
 struct knet_hop {
 	u32 mtu;
-	/* The address of ours that it prefers, where that was asked for. */
+	/* The local address that it prefers, if the caller wanted it. */
 	struct knet_address source;
 };
 
-void knet_dst_release(struct dst_entry *dst);
+void knet_route_forget(struct knet_route_cache *cache);
 enum knet_prepared knet_prepare4(struct net *net, struct sk_buff *skb,
 				 const struct knet_route *route, struct knet_hop *hop);
 enum knet_prepared knet_prepare6(struct net *net, struct sk_buff *skb,
@@ -105,7 +121,8 @@ enum knet_prepared knet_prepare4in6(struct net *net, struct sk_buff *skb,
 				    const struct knet_route *route, struct knet_hop *hop);
 enum knet_prepared knet_prepare6in4(struct net *net, struct sk_buff *skb,
 				    const struct knet_route *route, struct knet_hop *hop);
-bool knet_ipv6_is_there(void);
+bool knet_segments_fit(const struct sk_buff *skb, unsigned int mtu);
+bool knet_ipv6_enabled(void);
 bool knet_address_is_local(struct net *net, const struct knet_address *address);
 
 /* transmit.c */
@@ -115,12 +132,21 @@ void knet_send4(struct net *net, struct sk_buff *skb, u32 mtu, bool track);
 void knet_send6(struct net *net, struct sk_buff *skb, u32 mtu, bool track);
 void knet_send4_local(struct net *net, struct sk_buff *skb, u32 mtu);
 void knet_send6_local(struct net *net, struct sk_buff *skb);
+
+/* icmp.c */
+struct knet_report {
+	u8 type;
+	u8 code;
+	u32 info;
+};
+
+void knet_report4(struct net *net, struct sk_buff *skb, const struct knet_report *report);
+void knet_report6(struct sk_buff *skb, const struct knet_report *report);
 void knet_learn_mtu4(struct net *net, struct sk_buff *skb, unsigned int at, u8 protocol, u32 mtu);
 void knet_learn_mtu6(struct net *net, struct sk_buff *skb, unsigned int at, u32 mtu);
-void knet_relay_error4(struct net *net, struct sk_buff *skb, unsigned int at, u32 mtu);
-void knet_relay_error6(struct net *net, struct sk_buff *skb, unsigned int at, u32 mtu);
-void knet_port_unreachable4(struct sk_buff *skb);
-void knet_port_unreachable6(struct sk_buff *skb);
+void knet_relay_report4(struct net *net, struct sk_buff *skb, unsigned int at,
+			const struct knet_report *report);
+void knet_relay_report6(struct sk_buff *skb, unsigned int at, const struct knet_report *report);
 
 /* tunnel.c */
 enum knet_tunnel_kind {
@@ -134,19 +160,21 @@ struct knet_tunnel {
 	struct knet_address daddr;
 	struct knet_address saddr;
 	int family;
+	int inner_family;
 	enum knet_tunnel_kind kind;
-	u16 overhead;	/* bytes that it puts before a packet, at most */
+	u16 overhead;	/* the most bytes that it puts before a packet */
 	__be16 port;	/* of GUE */
-	/* Of GUE and GRE: a checksum over the whole. */
+	u8 protocol;	/* what an IP header before the inner packet announces */
+	/* GUE and GRE: a checksum over all of the payload. */
 	bool checksum;
-	/* Of GUE: the inner checksum is left to the tunnel's end where it is not done yet. */
+	/* GUE: the tunnel's end computes an inner checksum that is not done yet. */
 	bool remote_checksum;
-	/* A packet of IPv4 may be cut up on the way, though its sender forbids it. */
-	bool cut;
+	/* Routers may fragment the outer packet. */
+	bool may_fragment;
 };
 
-int knet_encapsulate(struct net *net, struct sk_buff *skb,
-		     const struct knet_tunnel *tunnel, int inner_family);
+int knet_encapsulate_ipip4(struct sk_buff *skb, bool may_fragment);
+int knet_encapsulate(struct net *net, struct sk_buff *skb, const struct knet_tunnel *tunnel);
 
 /* fragment.c */
 int knet_gather4(struct net *net, struct sk_buff *skb, unsigned int hook);

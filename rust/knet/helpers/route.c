@@ -1,19 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The route of a packet: looked up, remembered, and set when the packet fits it.
+ * The route of a packet: looked up, cached, and set on the packet.
  *
  * All of it runs in softirq inside an RCU read section, as netfilter hooks do:
- * routes are borrowed from their cache and set on packets without a reference.
+ * a packet borrows the route from the cache, without a reference. When a device
+ * goes, the kernel makes the routes over it obsolete, so a cache keeps no device
+ * for long; knet_route_forget() drops the rest.
+ *
+ * A cache is NULL, KNET_FILLING, or a route with a reference that the cache
+ * owns. The reference is never lost, however many CPUs meet in a cache:
+ *
+ * - Only knet_refresh() puts a reference in, and only into a cache that it found
+ *   other than KNET_FILLING and set to that. It owns the cache until it stores
+ *   the route.
+ * - Whoever takes a route out does so with an atomic exchange, and so is the
+ *   only one that releases it.
+ * - knet_route_forget() leaves KNET_FILLING alone. Were it to write NULL there,
+ *   a second CPU could begin to fill, and the later of the two stores would
+ *   overwrite a route, and with it its reference.
  */
 
-#include <linux/icmp.h>
-#include <linux/icmpv6.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <net/addrconf.h>
 #include <net/dst.h>
 #include <net/gso.h>
-#include <net/icmp.h>
 #include <net/ip.h>
 #include <net/ip6_fib.h>
 #include <net/ip6_route.h>
@@ -22,7 +33,7 @@
 
 #include "helpers.h"
 
-/* In a cache: some processor is filling it. */
+/* In a cache: a CPU is filling it. */
 #define KNET_FILLING ((struct dst_entry *)1)
 
 static bool knet_is_route(const struct dst_entry *dst)
@@ -30,10 +41,25 @@ static bool knet_is_route(const struct dst_entry *dst)
 	return (unsigned long)dst > (unsigned long)KNET_FILLING;
 }
 
-void knet_dst_release(struct dst_entry *dst)
+/*
+ * Takes the route out of the cache. A CPU that is filling the cache at this
+ * moment stores its route afterwards. Any context.
+ */
+void knet_route_forget(struct knet_route_cache *cache)
 {
-	if (knet_is_route(dst))
-		dst_release(dst);
+	struct dst_entry *dst = rcu_access_pointer(cache->dst);
+
+	/* Most have none: those of connections without replies. */
+	while (knet_is_route(dst)) {
+		struct dst_entry *found = unrcu_pointer(cmpxchg(&cache->dst, RCU_INITIALIZER(dst),
+								NULL));
+
+		if (found == dst) {
+			dst_release(dst);
+			return;
+		}
+		dst = found;
+	}
 }
 
 static void knet_set_ipv4(struct knet_address *to, __be32 address)
@@ -104,117 +130,82 @@ static void knet_read_address(struct knet_address *to, const struct knet_address
 }
 
 /*
- * Looks the route up and fills the cache anew. One processor at a time fills a
- * cache, so that route, cookie and source in it belong together; a packet that
- * comes meanwhile keeps a route of its own, with the reference in *@own.
+ * Looks the route up and fills the cache. One CPU at a time fills a cache, so
+ * that route, cookie and source in it belong together; a CPU that comes
+ * meanwhile keeps its route to itself, with the reference in *@own.
  */
 static noinline struct dst_entry *knet_refresh(struct net *net,
 					       const struct knet_route *route,
 					       struct knet_address *source, int family,
 					       struct dst_entry **own)
 {
+	struct knet_route_cache *cache = route->cache;
 	struct dst_entry *dst, *old;
 
 	dst = family == AF_INET ? knet_lookup4(net, route, source) :
 				  knet_lookup6(net, route, source);
-	old = unrcu_pointer(xchg(route->dst, RCU_INITIALIZER(KNET_FILLING)));
+	old = unrcu_pointer(xchg(&cache->dst, RCU_INITIALIZER(KNET_FILLING)));
 	if (old == KNET_FILLING) {
 		*own = dst;
 		return dst;
 	}
 	if (dst && family == AF_INET6)
-		WRITE_ONCE(*route->cookie, rt6_get_cookie(dst_rt6_info(dst)));
+		WRITE_ONCE(cache->cookie, rt6_get_cookie(dst_rt6_info(dst)));
 	if (dst && route->source)
 		knet_write_address(route->source, source);
-	rcu_assign_pointer(*route->dst, dst);
+	rcu_assign_pointer(cache->dst, dst);
 	dst_release(old);
 	return dst;
 }
 
 /*
- * The cached route if it still holds, else NULL, and its source, which only
- * tunnels need. A source that is not that of the route any more, since another
- * processor is filling the cache, is none.
+ * @dst if it is valid and of @family, else NULL: a cache that was used for both
+ * families is refilled, and its route never taken for one of the other. As
+ * dst_check(), which asks for the family to find the function.
+ */
+static __always_inline struct dst_entry *knet_check(struct dst_entry *dst, u32 cookie, int family)
+{
+#ifdef CONFIG_MITIGATION_RETPOLINE
+	if (family == AF_INET && likely(dst->ops->check == ipv4_dst_check))
+		return READ_ONCE(dst->obsolete) ? ipv4_dst_check(dst, cookie) : dst;
+#if IS_BUILTIN(CONFIG_IPV6)
+	if (family == AF_INET6 && likely(dst->ops->check == ip6_dst_check))
+		return READ_ONCE(dst->obsolete) ? ip6_dst_check(dst, cookie) : dst;
+#endif
+#endif
+	if (dst->ops->family != family)
+		return NULL;
+	return dst_check(dst, cookie);
+}
+
+/*
+ * The cached route if it is still valid, else NULL; and its source, if the
+ * caller wants it. A source that no longer belongs to the route, since another
+ * CPU is filling the cache, makes the route NULL.
  */
 static __always_inline struct dst_entry *knet_cached(const struct knet_route *route,
 						     struct knet_address *source, int family)
 {
-	struct dst_entry *dst = rcu_dereference(*route->dst);
+	struct knet_route_cache *cache = route->cache;
+	struct dst_entry *dst = rcu_dereference(cache->dst);
 
 	if (unlikely(!knet_is_route(dst)))
 		return NULL;
-	if (family == AF_INET) {
-		/* An IPv4 address lies in one word. */
-		if (route->overhead)
+	if (route->wants_source) {
+		/* Pairs with the release in knet_refresh(). */
+		smp_rmb();
+		if (family == AF_INET) {
+			/* An IPv4 address is one word, so it is never half of another. */
 			source->words[1] = READ_ONCE(route->source->words[1]);
-		return dst_check(dst, 0);
+		} else {
+			knet_read_address(source, route->source);
+			/* Pairs with the xchg() in knet_refresh(). */
+			smp_rmb();
+			if (rcu_access_pointer(cache->dst) != dst)
+				return NULL;
+		}
 	}
-	if (route->overhead) {
-		/* Pairs with the xchg() and the release in knet_refresh(). */
-		smp_rmb();
-		knet_read_address(source, route->source);
-		smp_rmb();
-		if (rcu_access_pointer(*route->dst) != dst)
-			return NULL;
-	}
-	return dst_check(dst, READ_ONCE(*route->cookie));
-}
-
-/* ICMP errors are sent along a route to the packet's sender; before routing there is none yet. */
-static bool knet_route_back(struct net *net, struct sk_buff *skb)
-{
-	struct flowi4 fl4 = { .daddr = ip_hdr(skb)->saddr };
-	struct rtable *rt;
-
-	if (skb_dst(skb))
-		return true;
-	rt = ip_route_output_key(net, &fl4);
-	if (IS_ERR(rt))
-		return false;
-	skb_dst_set(skb, &rt->dst);
-	return true;
-}
-
-static __always_inline bool knet_fits(const struct sk_buff *skb, unsigned int mtu, int family,
-				      bool tunnel)
-{
-	unsigned int largest_fragment;
-
-	if (skb->len <= mtu)
-		return true;
-	if (family == AF_INET) {
-		if (!(ip_hdr(skb)->frag_off & htons(IP_DF)))
-			return true;
-		largest_fragment = IPCB(skb)->frag_max_size;
-	} else {
-		largest_fragment = IP6CB(skb)->frag_max_size;
-	}
-	/*
-	 * One that was put together from fragments leaves in such as it came in;
-	 * through a tunnel it travels whole, in fragments of the tunnel's.
-	 */
-	if (largest_fragment)
-		return largest_fragment <= mtu || (family == AF_INET6 && tunnel);
-	return skb_is_gso(skb) && skb_gso_validate_network_len(skb, mtu);
-}
-
-static noinline enum knet_prepared knet_expired(struct net *net, struct sk_buff *skb, int family)
-{
-	if (family == AF_INET6)
-		icmpv6_send(skb, ICMPV6_TIME_EXCEED, ICMPV6_EXC_HOPLIMIT, 0);
-	else if (knet_route_back(net, skb))
-		icmp_send(skb, ICMP_TIME_EXCEEDED, ICMP_EXC_TTL, 0);
-	return KNET_EXPIRED;
-}
-
-static noinline enum knet_prepared knet_too_big(struct net *net, struct sk_buff *skb,
-						unsigned int mtu, int family)
-{
-	if (family == AF_INET6)
-		icmpv6_send(skb, ICMPV6_PKT_TOOBIG, 0, mtu);
-	else if (knet_route_back(net, skb))
-		icmp_send(skb, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, htonl(mtu));
-	return KNET_TOO_BIG;
+	return knet_check(dst, READ_ONCE(cache->cookie), family);
 }
 
 /* What the other knet_prepare…() do; the compiler knows both families. */
@@ -224,7 +215,6 @@ knet_prepare(struct net *net, struct sk_buff *skb, const struct knet_route *rout
 {
 	struct dst_entry *dst = knet_cached(route, &hop->source, outer_family), *own = NULL;
 	enum knet_prepared failure;
-	unsigned int inner;
 
 	if (unlikely(!dst)) {
 		dst = knet_refresh(net, route, &hop->source, outer_family, &own);
@@ -235,18 +225,9 @@ knet_prepare(struct net *net, struct sk_buff *skb, const struct knet_route *rout
 		failure = KNET_LOCAL;
 		goto fail;
 	}
-	if (unlikely((family == AF_INET ? ip_hdr(skb)->ttl : ipv6_hdr(skb)->hop_limit) <= 1)) {
-		failure = knet_expired(net, skb, family);
-		goto fail;
-	}
 	hop->mtu = dst_mtu(dst);
-	inner = hop->mtu - route->overhead;
-	/* All of IPv6 carries this much; a tunnel that does not is fragmented (RFC 2473 section 7.1). */
-	if (family == AF_INET6 && route->overhead)
-		inner = max_t(unsigned int, inner, IPV6_MIN_MTU);
-	if (unlikely(!knet_fits(skb, inner, family, route->overhead)) &&
-	    !(route->cut && family == AF_INET)) {
-		failure = knet_too_big(net, skb, inner, family);
+	if (unlikely(hop->mtu < route->sufficient_mtu)) {
+		failure = KNET_UNCHECKED;
 		goto fail;
 	}
 	if (unlikely(skb->len < route->writable ||
@@ -275,9 +256,9 @@ fail:
 }
 
 /*
- * Finds the route, checks that the packet fits and may live on, sets the route
- * and makes the packet's beginning writable: all that can fail, before anything
- * is changed. One for each pair of the packet's family and the route's.
+ * Finds the route, sets it on the packet and makes the beginning of the packet
+ * writable: all that can fail, before anything is changed. One function for each
+ * pair of the packet's family and the route's.
  */
 enum knet_prepared knet_prepare4(struct net *net, struct sk_buff *skb,
 				 const struct knet_route *route, struct knet_hop *hop)
@@ -303,13 +284,19 @@ enum knet_prepared knet_prepare6in4(struct net *net, struct sk_buff *skb,
 	return knet_prepare(net, skb, route, hop, AF_INET6, AF_INET);
 }
 
-/* False when IPv6 was left out at boot: then none of it may be called. */
-bool knet_ipv6_is_there(void)
+/* Whether segmentation makes packets of at most @mtu bytes of this one. */
+bool knet_segments_fit(const struct sk_buff *skb, unsigned int mtu)
+{
+	return skb_is_gso(skb) && skb_gso_validate_network_len(skb, mtu);
+}
+
+/* False if IPv6 was disabled at boot: then none of its functions may be called. */
+bool knet_ipv6_enabled(void)
 {
 	return ipv6_mod_enabled();
 }
 
-/* True for an address of this host. Process context. */
+/* Whether this is an address of this host. Process context. */
 bool knet_address_is_local(struct net *net, const struct knet_address *address)
 {
 	if (ipv6_addr_v4mapped(knet_ipv6(address)))

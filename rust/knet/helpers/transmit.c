@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The last steps of a packet that has its route: POST_ROUTING and out, or an
- * error to its sender.
+ * The last steps of a packet that has its route: POST_ROUTING and out.
  *
  * All of it runs in softirq inside an RCU read section, as netfilter hooks do.
  */
 
-#include <linux/icmp.h>
-#include <linux/icmpv6.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <net/dst.h>
-#include <net/icmp.h>
 #include <net/ip.h>
 #include <net/ip6_route.h>
 #include <net/ipv6.h>
@@ -182,85 +178,4 @@ void knet_send6_local(struct net *net, struct sk_buff *skb)
 {
 	knet_let_go(skb, false);
 	ip6_local_out(net, NULL, skb);
-}
-
-/* For a packet that has been routed to this host. */
-void knet_port_unreachable4(struct sk_buff *skb)
-{
-	icmp_send(skb, ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, 0);
-}
-
-void knet_port_unreachable6(struct sk_buff *skb)
-{
-	icmpv6_send(skb, ICMPV6_DEST_UNREACH, ICMPV6_PORT_UNREACH, 0);
-}
-
-/*
- * Routing learns how large packets may be from the packet quoted @at that
- * offset of an ICMP error, which this host had sent.
- */
-void knet_learn_mtu4(struct net *net, struct sk_buff *skb, unsigned int at, u8 protocol, u32 mtu)
-{
-	if (!pskb_may_pull(skb, at + sizeof(struct iphdr)))
-		return;
-	__skb_pull(skb, at);
-	ipv4_update_pmtu(skb, net, mtu, 0, protocol);
-	__skb_push(skb, at);
-}
-
-void knet_learn_mtu6(struct net *net, struct sk_buff *skb, unsigned int at, u32 mtu)
-{
-	if (!pskb_may_pull(skb, at + sizeof(struct ipv6hdr)))
-		return;
-	__skb_pull(skb, at);
-	ip6_update_pmtu(skb, net, htonl(mtu), 0, 0, sock_net_uid(net, NULL));
-	__skb_push(skb, at);
-}
-
-/*
- * What was a packet of ours through a tunnel is quoted in an ICMP error; the
- * packet inside, @at that offset, becomes all that is left of @skb.
- */
-static bool knet_uncover(struct sk_buff *skb, unsigned int at, unsigned int header, __be16 protocol)
-{
-	if (!pskb_may_pull(skb, at + header))
-		return false;
-	__skb_pull(skb, at);
-	skb_reset_network_header(skb);
-	skb_set_transport_header(skb, header);
-	skb->protocol = protocol;
-	skb_dst_drop(skb);
-	return true;
-}
-
-/* Tells the sender of that packet: it was too big for @mtu, or with 0 did not arrive. */
-void knet_relay_error4(struct net *net, struct sk_buff *skb, unsigned int at, u32 mtu)
-{
-	struct flowi4 fl4 = { };
-	struct rtable *rt;
-
-	if (!knet_uncover(skb, at, sizeof(struct iphdr), htons(ETH_P_IP)))
-		return;
-	memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
-	fl4.daddr = ip_hdr(skb)->saddr;
-	rt = ip_route_output_key(net, &fl4);
-	if (IS_ERR(rt))
-		return;
-	skb_dst_set(skb, &rt->dst);
-	if (mtu)
-		icmp_send(skb, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, htonl(mtu));
-	else
-		icmp_send(skb, ICMP_DEST_UNREACH, ICMP_HOST_UNREACH, 0);
-}
-
-void knet_relay_error6(struct net *net, struct sk_buff *skb, unsigned int at, u32 mtu)
-{
-	if (!knet_uncover(skb, at, sizeof(struct ipv6hdr), htons(ETH_P_IPV6)))
-		return;
-	memset(IP6CB(skb), 0, sizeof(*IP6CB(skb)));
-	IP6CB(skb)->iif = skb->dev->ifindex;
-	if (mtu)
-		icmpv6_send(skb, ICMPV6_PKT_TOOBIG, 0, max_t(u32, mtu, IPV6_MIN_MTU));
-	else
-		icmpv6_send(skb, ICMPV6_DEST_UNREACH, ICMPV6_ADDR_UNREACH, 0);
 }

@@ -34,5 +34,6 @@ mod schedule_ranked;
 mod selection;
 mod split_order;
 mod state;
+mod transmit;
 mod tunnel;
 mod wire;
