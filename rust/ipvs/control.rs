@@ -74,12 +74,12 @@ impl Family for Control {
 
     fn act(request: &Request<'_>) -> Result {
         let director = namespace::instance::<Director>(request).ok_or(ENODEV)?;
-        answer(request, carry_out(director, request))
+        answer(request, carry_out(&director, request))
     }
 
     fn dump(request: &DumpRequest<'_>) -> Result<Listing> {
         let director = namespace::instance::<Director>(request).ok_or(ENODEV)?;
-        answer(request, list(director, request))
+        answer(request, list(&director, request))
     }
 }
 

@@ -31,7 +31,8 @@ use kernel::{
 use knet::{
     counters::Totals,
     errno,
-    namespace::{Instance, Net},
+    namespace::Instance,
+    net::Net,
     procfs, rcu,
     sysctl::Directory,
     work::Ticker,
@@ -46,7 +47,6 @@ const FIRST_TICK: u32 = 1000;
 /// A director. There is one in each namespace; it works from its first service on.
 #[pin_data]
 pub struct Director {
-    net: Net,
     /// Settings that are on or off.
     pub settings: Arc<Settings>,
     #[pin]
@@ -61,6 +61,8 @@ struct Working {
 }
 
 struct Config {
+    /// The namespace, until it ends.
+    net: Option<Net>,
     files: Option<Files>,
     working: Option<Working>,
     /// In the order in which they were added.
@@ -103,12 +105,13 @@ impl Config {
     }
 
     /// The working parts, begun if there are none, for packets of this family too.
-    fn work(&mut self, net: Net, family: Family) -> Result<&Working> {
-        if !net.knows(family) {
+    fn work(&mut self, family: Family) -> Result<&Working> {
+        let net = self.net.as_ref().ok_or(ENODEV)?;
+        if !net.supports(family) {
             return Err(errno::family_not_supported());
         }
         if self.working.is_none() {
-            let path = Path::new(net, self.timeouts, self.settings.clone())?;
+            let path = Path::new(self.timeouts, self.settings.clone())?;
             let ticker = Ticker::start(path.clone(), FIRST_TICK)?;
             path.connections.set_limit(self.most_connections as usize);
             self.working = Some(Working {
@@ -118,7 +121,7 @@ impl Config {
             });
         }
         let working = self.working.as_mut().ok_or(EINVAL)?;
-        working.hooks.cover(family, &working.path, self.stand)?;
+        working.hooks.cover(net, family, &working.path, self.stand)?;
         Ok(working)
     }
 
@@ -128,8 +131,8 @@ impl Config {
         if stand == self.stand {
             return Ok(());
         }
-        if let Some(working) = &mut self.working {
-            working.hooks = working.hooks.moved(&working.path, stand)?;
+        if let (Some(working), Some(net)) = (&mut self.working, &self.net) {
+            working.hooks = working.hooks.moved(net, &working.path, stand)?;
         }
         self.stand = stand;
         Ok(())
@@ -159,12 +162,13 @@ impl Instance for Director {
     fn start(net: Net) -> Result<Arc<Self>> {
         let settings = Arc::new(Settings::default(), GFP_KERNEL)?;
         let shared = settings.clone();
+        let shared_net = net.clone();
         let director = Arc::pin_init(
             pin_init!(Self {
-                net,
                 settings,
                 config <- new_mutex!(
                     Config {
+                        net: Some(shared_net),
                         files: None,
                         working: None,
                         services: KVVec::new(),
@@ -186,11 +190,11 @@ impl Instance for Director {
         )?;
         // From here on it can be reached; until it is registered the files' readers find nothing.
         let files = Files {
-            _list: procfs::File::new(net)?,
-            _connections: procfs::ListFile::new(net)?,
-            _status: procfs::File::new(net)?,
-            _stats: procfs::File::new(net)?,
-            _stats_percpu: procfs::File::new(net)?,
+            _list: procfs::File::new(net.clone())?,
+            _connections: procfs::ListFile::new(net.clone())?,
+            _status: procfs::File::new(net.clone())?,
+            _stats: procfs::File::new(net.clone())?,
+            _stats_percpu: procfs::File::new(net.clone())?,
             _settings: Directory::new(net, sysctl::PATH, &sysctl::SETTINGS, director.clone())?,
         };
         director.config.lock().files = Some(files);
@@ -205,16 +209,21 @@ impl Instance for Director {
 
     fn stop(&self) {
         // Taken out first and dropped outside the lock, since they wait for their users.
-        let (files, working) = {
+        let (files, working, net) = {
             let mut config = self.config.lock();
             let services = core::mem::take(&mut config.services);
             for service in &services {
                 service.retire();
             }
-            (config.files.take(), config.working.take())
+            (
+                config.files.take(),
+                config.working.take(),
+                config.net.take(),
+            )
         };
         drop(files);
         drop(working);
+        drop(net);
     }
 }
 
@@ -231,7 +240,7 @@ impl Director {
             return Err(EEXIST);
         }
         config.services.reserve(1, GFP_KERNEL)?;
-        let path = config.work(self.net, key.family())?.path.clone();
+        let path = config.work(key.family())?.path.clone();
         let known = Known::new(path.filter.clone(), key.address(), None);
         let service = Service::new(key, settings, scheduler, known)?;
         path.services.insert(&service)?;
@@ -335,10 +344,11 @@ impl Director {
             return Err(EEXIST);
         }
         let path = config
-            .work(self.net, endpoint.address.family())?
+            .work(endpoint.address.family())?
             .path
             .clone();
-        let hosts_server = config.stand.hosts_server || self.net.is_local(endpoint.address);
+        let hosts_server = config.stand.hosts_server
+            || config.net.as_ref().is_some_and(|net| net.is_local(endpoint.address));
         let stand = Stand {
             hosts_server,
             ..config.stand

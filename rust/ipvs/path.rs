@@ -31,7 +31,6 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use kernel::{prelude::*, sync::Arc};
 use knet::{
     hook::{Handler, Point},
-    namespace::Net,
     packet::{Packet, Verdict, Version},
     random,
     rcu::{Boxed, Cell, Section},
@@ -50,7 +49,6 @@ use lvs_core::{
 /// What the packets of one namespace meet.
 #[pin_data]
 pub struct Path {
-    pub(crate) net: Net,
     /// The virtual services.
     pub services: Index,
     /// The connections.
@@ -76,7 +74,7 @@ pub struct Path {
 
 impl Path {
     /// Nothing yet. Process context.
-    pub fn new(net: Net, timeouts: Timeouts, settings: Arc<Settings>) -> Result<Arc<Self>> {
+    pub fn new(timeouts: Timeouts, settings: Arc<Settings>) -> Result<Arc<Self>> {
         let hash = HashKey::new(random::number(), random::number());
         let services = Index::new(hash)?;
         let filter = Filter::new()?;
@@ -84,7 +82,6 @@ impl Path {
         let timeouts = Cell::new(Boxed::new(timeouts, GFP_KERNEL)?);
         Arc::pin_init(
             pin_init!(Self {
-                net,
                 services,
                 connections,
                 filter,
@@ -188,7 +185,7 @@ impl Path {
 
     /// A packet that was received and is not routed yet.
     #[inline(never)]
-    fn pre_routing<V: Version>(&self, section: &Section<'_>, mut packet: Packet<'_, V>) -> Verdict {
+    fn pre_routing<'p, V: Version>(&self, section: &Section<'_>, mut packet: Packet<'p, V>) -> Verdict<'p> {
         match read(&mut packet) {
             Ok(headers) => self.known(section, packet, &headers),
             Err(unusual) => self.unusual(section, Point::PreRouting, packet, unusual),
@@ -197,12 +194,12 @@ impl Path {
 
     /// A packet before routing, whose headers were read: one of a known connection leaves here.
     #[inline(always)]
-    fn known<V: Version>(
+    fn known<'p, V: Version>(
         &self,
         section: &Section<'_>,
-        packet: Packet<'_, V>,
+        packet: Packet<'p, V>,
         headers: &packet::Headers,
-    ) -> Verdict {
+    ) -> Verdict<'p> {
         let (source, destination) = words(&packet);
         if self.filter.may_be_request(destination) {
             let hash = self.hash(headers, headers.source);
@@ -232,25 +229,25 @@ impl Path {
     /// A packet that the host forwards, or sends: a reply, where there is no short cut or where the
     /// server is this host.
     #[inline(never)]
-    fn passing<V: Version>(
+    fn passing<'p, V: Version>(
         &self,
         section: &Section<'_>,
         point: Point,
-        mut packet: Packet<'_, V>,
-    ) -> Verdict {
+        mut packet: Packet<'p, V>,
+    ) -> Verdict<'p> {
         match read(&mut packet) {
             Ok(headers) => self.passing_reply(section, point, packet, &headers),
             Err(unusual) => self.unusual(section, point, packet, unusual),
         }
     }
 
-    fn passing_reply<V: Version>(
+    fn passing_reply<'p, V: Version>(
         &self,
         section: &Section<'_>,
         point: Point,
-        packet: Packet<'_, V>,
+        packet: Packet<'p, V>,
         headers: &packet::Headers,
-    ) -> Verdict {
+    ) -> Verdict<'p> {
         let hash = self.hash(headers, headers.destination);
         match self.find_reply(section, headers, hash) {
             Some(connection) => self.reply_in_passing(section, point, packet, headers, connection),
@@ -261,7 +258,7 @@ impl Path {
 
     /// A packet that was routed to this host.
     #[inline(never)]
-    fn local_in<V: Version>(&self, section: &Section<'_>, mut packet: Packet<'_, V>) -> Verdict {
+    fn local_in<'p, V: Version>(&self, section: &Section<'_>, mut packet: Packet<'p, V>) -> Verdict<'p> {
         match read(&mut packet) {
             Ok(headers) => self.arrived(section, packet, &headers),
             Err(unusual) => self.unusual(section, Point::LocalIn, packet, unusual),
@@ -269,12 +266,12 @@ impl Path {
     }
 
     #[inline(always)]
-    fn arrived<V: Version>(
+    fn arrived<'p, V: Version>(
         &self,
         section: &Section<'_>,
-        packet: Packet<'_, V>,
+        packet: Packet<'p, V>,
         headers: &packet::Headers,
-    ) -> Verdict {
+    ) -> Verdict<'p> {
         let (source, destination) = words(&packet);
         if !packet.is_to_host() {
             return packet.accept();
@@ -328,13 +325,13 @@ impl Path {
     /// A packet whose ports cannot be read.
     #[cold]
     #[inline(never)]
-    fn unusual<V: Version>(
+    fn unusual<'p, V: Version>(
         &self,
         section: &Section<'_>,
         point: Point,
-        packet: Packet<'_, V>,
+        packet: Packet<'p, V>,
         unusual: Unusual,
-    ) -> Verdict {
+    ) -> Verdict<'p> {
         match unusual {
             Unusual::Unreadable => packet.accept(),
             Unusual::Other => self.error(section, point, packet),
@@ -350,20 +347,20 @@ impl Path {
         &self,
         point: Point,
         packet: Packet<'a, V>,
-    ) -> Result<Packet<'a, V>, Verdict> {
+    ) -> Result<Packet<'a, V>, Verdict<'a>> {
         let (source, destination) = words(&packet);
         if point == Point::LocalOut || !self.filter.may_be_ours(source, destination) {
             return Err(packet.accept());
         }
-        packet.gather(self.net, point)
+        packet.gather(point)
     }
 
-    fn gathered<V: Version>(
+    fn gathered<'p, V: Version>(
         &self,
         section: &Section<'_>,
         point: Point,
-        mut packet: Packet<'_, V>,
-    ) -> Verdict {
+        mut packet: Packet<'p, V>,
+    ) -> Verdict<'p> {
         match (point, read(&mut packet)) {
             (Point::PreRouting, Ok(headers)) => self.known(section, packet, &headers),
             (Point::LocalIn, Ok(headers)) => self.arrived(section, packet, &headers),
@@ -378,12 +375,12 @@ impl Path {
 
 impl Handler for Path {
     #[inline]
-    fn handle<V: Version>(
+    fn handle<'p, V: Version>(
         &self,
         section: &Section<'_>,
         point: Point,
-        packet: Packet<'_, V>,
-    ) -> Verdict {
+        packet: Packet<'p, V>,
+    ) -> Verdict<'p> {
         match point {
             Point::LocalIn => self.local_in(section, packet),
             _ if !self.may_be_ours(&packet) => packet.accept(),

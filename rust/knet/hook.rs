@@ -4,57 +4,35 @@
 //!
 //! C header: `include/linux/netfilter.h`
 
+pub use crate::point::Point;
+
 use crate::{
     bindings,
-    namespace::Net,
+    net::Net,
     packet::{Packet, Verdict, Version},
     rcu::{self, Section},
 };
 use core::{ffi::c_void, ptr::NonNull};
 use kernel::{alloc::KVec, prelude::*, sync::Arc};
 
-/// Where in the packet's way through the host a hook stands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Point {
-    /// Received, before routing.
-    PreRouting,
-    /// Routed to this host.
-    LocalIn,
-    /// Routed on to another host.
-    Forward,
-    /// Sent by this host.
-    LocalOut,
-}
-
-impl Point {
-    pub(crate) const fn number(self) -> u32 {
-        match self {
-            Self::PreRouting => bindings::nf_inet_hooks_NF_INET_PRE_ROUTING,
-            Self::LocalIn => bindings::nf_inet_hooks_NF_INET_LOCAL_IN,
-            Self::Forward => bindings::nf_inet_hooks_NF_INET_FORWARD,
-            Self::LocalOut => bindings::nf_inet_hooks_NF_INET_LOCAL_OUT,
-        }
-    }
-}
-
-/// A packet handler. Its function is called in softirq, for [`Point::LocalOut`] also in process
-/// context with bottom halves on; it must not sleep.
+/// A packet handler. It is called in softirq, at [`Point::LocalOut`] also in process context with
+/// bottom halves enabled; it must not sleep.
 pub trait Handler: Send + Sync + 'static {
-    /// Decides what becomes of `packet`.
-    fn handle<V: Version>(
+    /// Handles a packet.
+    fn handle<'a, V: Version>(
         &self,
         section: &Section<'_>,
         point: Point,
-        packet: Packet<'_, V>,
-    ) -> Verdict;
+        packet: Packet<'a, V>,
+    ) -> Verdict<'a>;
 }
 
-/// Hooks that stand as long as this value lives. Dropping it waits until no packet is inside a
+/// Registered hooks. Dropping the value unregisters them and waits until no packet is inside a
 /// handler (process context).
 pub struct Registration<H: Handler> {
     net: Net,
     operations: KVec<bindings::nf_hook_ops>,
-    // Dropped after the hooks are gone, since they borrow it.
+    // Dropped after the hooks are unregistered, since they borrow it.
     _handler: Arc<H>,
 }
 
@@ -64,8 +42,9 @@ unsafe impl<H: Handler> Send for Registration<H> {}
 unsafe impl<H: Handler> Sync for Registration<H> {}
 
 impl<H: Handler> Registration<H> {
-    /// Registers `handler` for packets of version `V` at `points` in `net`, at each with a priority:
-    /// lower ones come first (see `include/uapi/linux/netfilter_ipv4.h`). Process context.
+    /// Registers `handler` for packets of version `V` at `points` in `net`. Each point comes with a
+    /// priority; lower ones are called first (`include/uapi/linux/netfilter_ipv4.h`). Process
+    /// context.
     pub fn new<V: Version>(net: Net, handler: Arc<H>, points: &[(Point, i32)]) -> Result<Self> {
         let mut operations = KVec::with_capacity(points.len(), GFP_KERNEL)?;
         for &(point, priority) in points {
@@ -87,7 +66,7 @@ impl<H: Handler> Registration<H> {
             )?;
         }
         // SAFETY: the operations stay where they are in the vector's heap memory until `drop` has
-        // unregistered them, and so does the handler.
+        // unregistered them, and so does the handler; the namespace is alive.
         let result = kernel::error::to_result(unsafe {
             bindings::nf_register_net_hooks(
                 net.as_ptr(),
@@ -96,7 +75,7 @@ impl<H: Handler> Registration<H> {
             )
         });
         if let Err(error) = result {
-            // Packets may be inside the first ones, which are unregistered again.
+            // Packets may be inside those that were registered, and unregistered again.
             rcu::synchronize();
             return Err(error);
         }
@@ -118,66 +97,72 @@ impl<H: Handler> Drop for Registration<H> {
                 self.operations.len() as u32,
             )
         };
-        // Packets that are inside a handler now still use it.
+        // Packets that are inside a handler still use it.
         rcu::synchronize();
     }
 }
 
 /// # Safety
 ///
-/// As netfilter calls hooks of version `V`: a live packet, and `data` as it was registered.
+/// As netfilter calls hooks of version `V`: a live packet, `state` of the hook, and `data` as it
+/// was registered.
 unsafe extern "C" fn pre_routing<H: Handler, V: Version>(
     data: *mut c_void,
     skb: *mut bindings::sk_buff,
-    _state: *const bindings::nf_hook_state,
+    state: *const bindings::nf_hook_state,
 ) -> u32 {
     // SAFETY: by this function's contract.
-    unsafe { call::<H, V>(data, skb, Point::PreRouting) }
+    unsafe { call::<H, V>(data, skb, state, Point::PreRouting) }
 }
 
 /// # Safety
 ///
-/// As netfilter calls hooks of version `V`: a live packet, and `data` as it was registered.
+/// As netfilter calls hooks of version `V`: a live packet, `state` of the hook, and `data` as it
+/// was registered.
 unsafe extern "C" fn local_in<H: Handler, V: Version>(
     data: *mut c_void,
     skb: *mut bindings::sk_buff,
-    _state: *const bindings::nf_hook_state,
+    state: *const bindings::nf_hook_state,
 ) -> u32 {
     // SAFETY: by this function's contract.
-    unsafe { call::<H, V>(data, skb, Point::LocalIn) }
+    unsafe { call::<H, V>(data, skb, state, Point::LocalIn) }
 }
 
 /// # Safety
 ///
-/// As netfilter calls hooks of version `V`: a live packet, and `data` as it was registered.
+/// As netfilter calls hooks of version `V`: a live packet, `state` of the hook, and `data` as it
+/// was registered.
 unsafe extern "C" fn forward<H: Handler, V: Version>(
     data: *mut c_void,
     skb: *mut bindings::sk_buff,
-    _state: *const bindings::nf_hook_state,
+    state: *const bindings::nf_hook_state,
 ) -> u32 {
     // SAFETY: by this function's contract.
-    unsafe { call::<H, V>(data, skb, Point::Forward) }
+    unsafe { call::<H, V>(data, skb, state, Point::Forward) }
 }
 
 /// # Safety
 ///
-/// As netfilter calls hooks of version `V`: a live packet, and `data` as it was registered.
+/// As netfilter calls hooks of version `V`: a live packet, `state` of the hook, and `data` as it
+/// was registered.
 unsafe extern "C" fn local_out<H: Handler, V: Version>(
     data: *mut c_void,
     skb: *mut bindings::sk_buff,
-    _state: *const bindings::nf_hook_state,
+    state: *const bindings::nf_hook_state,
 ) -> u32 {
     // SAFETY: by this function's contract.
-    unsafe { call::<H, V>(data, skb, Point::LocalOut) }
+    unsafe { call::<H, V>(data, skb, state, Point::LocalOut) }
 }
 
 /// # Safety
 ///
-/// `data` must be a live `H`, `skb` the live packet of the running hook of version `V`.
+/// `data` must be a live `H`, `skb` the live packet of the running hook of version `V`, and `state`
+/// that of the hook.
 #[inline]
 unsafe fn call<H: Handler, V: Version>(
     data: *mut c_void,
     skb: *mut bindings::sk_buff,
+    state: *const bindings::nf_hook_state,
     point: Point,
 ) -> u32 {
     // SAFETY: by this function's contract.
@@ -186,7 +171,9 @@ unsafe fn call<H: Handler, V: Version>(
     let handler = unsafe { &*data.cast::<H>() };
     // SAFETY: netfilter runs hooks inside an RCU read section (nf_hook()).
     let section = unsafe { Section::assume_held() };
+    // SAFETY: a hook's namespace is alive.
+    let net = unsafe { NonNull::new_unchecked((*state).net) };
     // SAFETY: by this function's contract; the verdict is returned to netfilter.
-    let packet = unsafe { Packet::<V>::from_raw(skb) };
+    let packet = unsafe { Packet::<V>::from_raw(skb, net) };
     handler.handle(&section, point, packet).into_raw()
 }

@@ -5,79 +5,76 @@
 //! C header: `include/linux/spinlock.h`
 
 use crate::bindings;
-use core::{
-    cell::UnsafeCell,
-    ops::{Deref, DerefMut},
-};
+use core::cell::UnsafeCell;
 use kernel::{
-    prelude::*,
-    types::{NotThreadSafe, Opaque},
+    ffi::c_char,
+    sync::lock::{Backend, Guard, Lock},
 };
 
-/// A spinlock that keeps bottom halves off while it is held: for data that packets (softirq) and
-/// commands (process context) share. Two of them are never held at once.
-#[pin_data]
-pub struct BhLock<T> {
-    #[pin]
-    lock: Opaque<bindings::spinlock_t>,
-    data: UnsafeCell<T>,
-}
+/// The back end of a [`BhLock`]: `spin_lock_bh()`.
+pub struct BhBackend;
 
-// SAFETY: the lock hands the data to one thread at a time.
-unsafe impl<T: Send> Send for BhLock<T> {}
-// SAFETY: as above.
-unsafe impl<T: Send> Sync for BhLock<T> {}
-
-impl<T> BhLock<T> {
-    /// A lock around `data`.
-    pub fn new(data: T) -> impl PinInit<Self> {
-        pin_init!(Self {
-            // SAFETY: the slot is valid for writes and stays where it is.
-            lock <- Opaque::ffi_init(|slot| unsafe { bindings::knet_spin_init(slot) }),
-            data: UnsafeCell::new(data),
-        })
-    }
-
-    /// Takes the lock, spinning. Process context or softirq.
-    #[inline]
-    pub fn lock(&self) -> BhGuard<'_, T> {
-        // SAFETY: the lock was initialised when `self` was made.
-        unsafe { bindings::knet_spin_lock_bh(self.lock.get()) };
-        BhGuard(self, NotThreadSafe)
-    }
-}
+/// A spinlock that disables bottom halves while it is held: for data that packets (softirq) and
+/// commands (process context) share. [`new_bh_lock!`](crate::new_bh_lock) makes one.
+pub type BhLock<T> = Lock<T, BhBackend>;
 
 /// Holds a [`BhLock`]; dropping it releases the lock.
-pub struct BhGuard<'a, T>(&'a BhLock<T>, NotThreadSafe);
+pub type BhGuard<'a, T> = Guard<'a, T, BhBackend>;
 
-impl<T> Deref for BhGuard<'_, T> {
-    type Target = T;
-
-    #[inline]
-    fn deref(&self) -> &T {
-        // SAFETY: the lock is held.
-        unsafe { &*self.0.data.get() }
-    }
+/// Makes a [`BhLock`](crate::lock::BhLock) with a lock class of its own.
+#[macro_export]
+macro_rules! new_bh_lock {
+    ($data:expr, $name:literal) => {
+        $crate::lock::BhLock::new($data, $name, ::kernel::static_lock_class!())
+    };
 }
 
-impl<T> DerefMut for BhGuard<'_, T> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: the lock is held, and the guard is borrowed exclusively.
-        unsafe { &mut *self.0.data.get() }
-    }
-}
+// SAFETY: a spinlock excludes all other CPUs, and its own while bottom halves are disabled: such
+// locks are not taken in hard interrupts. Relocking is locking.
+unsafe impl Backend for BhBackend {
+    type State = kernel::bindings::spinlock_t;
+    type GuardState = ();
 
-impl<T> Drop for BhGuard<'_, T> {
     #[inline]
-    fn drop(&mut self) {
-        // SAFETY: the guard is evidence that this thread holds the lock.
-        unsafe { bindings::knet_spin_unlock_bh(self.0.lock.get()) };
+    unsafe fn init(
+        ptr: *mut Self::State,
+        name: *const c_char,
+        key: *mut kernel::bindings::lock_class_key,
+    ) {
+        // SAFETY: by this function's contract.
+        unsafe { kernel::bindings::__spin_lock_init(ptr, name, key) }
+    }
+
+    #[inline]
+    unsafe fn lock(ptr: *mut Self::State) {
+        // SAFETY: by this function's contract.
+        unsafe { bindings::knet_spin_lock_bh(ptr) }
+    }
+
+    #[inline]
+    unsafe fn try_lock(ptr: *mut Self::State) -> Option<()> {
+        // SAFETY: by this function's contract.
+        unsafe { bindings::knet_spin_trylock_bh(ptr) }.then_some(())
+    }
+
+    #[inline]
+    unsafe fn unlock(ptr: *mut Self::State, (): &()) {
+        // SAFETY: by this function's contract.
+        unsafe { bindings::knet_spin_unlock_bh(ptr) }
+    }
+
+    #[inline]
+    unsafe fn assert_is_held(ptr: *mut Self::State) {
+        // SAFETY: by this function's contract.
+        unsafe { kernel::bindings::spin_assert_is_held(ptr) }
     }
 }
 
 /// Data in a `static` behind the one global mutex of this crate. Uses of different statics
-/// exclude each other too, so `f` must be short and must not use another one.
+/// exclude each other, too, so `f` must be short and must not use another one.
+///
+/// The kernel's `global_lock!` is not used: it must be initialized before its first use, which is
+/// left to the caller and thus `unsafe`. C's mutex is initialized when the module is linked.
 pub struct Global<T>(UnsafeCell<T>);
 
 // SAFETY: the mutex hands the data to one thread at a time.

@@ -1,61 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! One instance of something in every network namespace.
+//! One instance of a type in every network namespace.
 //!
 //! C header: `include/net/net_namespace.h`
 
-use crate::{bindings, netlink, rcu, route::raw};
-use core::{ffi::c_void, marker::PhantomData, ptr, ptr::NonNull};
-use kernel::{prelude::*, sync::Arc};
-use lvs_core::{Address, Family};
+use crate::{bindings, net::Net, netlink, rcu};
+use core::{any::TypeId, ffi::c_void, marker::PhantomData, ptr, ptr::NonNull};
+use kernel::{
+    prelude::*,
+    sync::{Arc, Completion},
+};
 
-/// A network namespace.
-///
-/// # Invariants
-///
-/// It is handed out to an [`Instance`] only, which must not keep hooks, files or work that use it
-/// beyond [`Instance::stop`]; the namespace outlives that.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Net(NonNull<bindings::net>);
-
-// SAFETY: only a name for a namespace, whose functions lock for themselves.
-unsafe impl Send for Net {}
-// SAFETY: as above.
-unsafe impl Sync for Net {}
-
-impl Net {
-    pub(crate) fn as_ptr(self) -> *mut bindings::net {
-        self.0.as_ptr()
-    }
-
-    /// False for IPv6 where it was left out at boot. Any context.
-    pub fn knows(self, family: Family) -> bool {
-        // SAFETY: may be called anywhere.
-        family == Family::V4 || unsafe { bindings::knet_ipv6_enabled() }
-    }
-
-    /// True for an address of this host. Process context.
-    pub fn is_local(self, address: Address) -> bool {
-        // SAFETY: the namespace is alive by the type invariant.
-        unsafe { bindings::knet_address_is_local(self.as_ptr(), &raw(address)) }
-    }
-}
-
-/// What there is one of in every network namespace.
+/// A type of which there is one instance in every network namespace.
 pub trait Instance: Send + Sync + Sized + 'static {
-    /// Makes the instance of a namespace that begins. Process context.
+    /// Makes the instance of a new namespace. Process context.
     fn start(net: Net) -> Result<Arc<Self>>;
 
-    /// Ends everything that works on its own or can be reached from outside: hooks, files, timers.
-    /// The value itself is let go after a grace period. Process context.
+    /// Ends all activity of the instance: hooks, files, work. Process context.
+    ///
+    /// The instance has to drop its clones of [`Net`], and everything that was registered with
+    /// one. The end of the namespace waits for that.
     fn stop(&self);
 
-    /// A device of the namespace is down, or goes. What is kept of routes keeps devices. Process
-    /// context, under the RTNL; may still be called after [`Self::stop`].
+    /// A device of the namespace is down, or is being removed. Cached routes keep devices. Process
+    /// context, under the RTNL; may be called after [`Self::stop`].
     fn device_gone(&self);
 }
 
-/// Keeps an instance in every namespace for as long as it lives. There can be one in a module.
+/// Keeps an instance in every namespace. There can be one registration in a module.
 pub struct Registration<T: Instance>(PhantomData<T>);
 
 impl<T: Instance> Registration<T> {
@@ -82,29 +54,40 @@ impl<T: Instance> Drop for Registration<T> {
     }
 }
 
-/// The instance of the namespace that a netlink request came from.
-pub fn instance<T: Instance>(source: &impl netlink::Source) -> Option<&T> {
-    // SAFETY: the request's namespace is alive while the request is handled.
-    let data = unsafe { bindings::knet_namespace_data(source.net()) };
-    // SAFETY: what is stored there is null or the `T` that `init` leaked, and the namespace ends,
-    // and the module's registration with it, only after its sockets and families are gone. There
-    // is one registration in a module, hence one `T`.
-    unsafe { data.cast::<T>().cast_const().as_ref() }
+/// What a namespace keeps.
+#[repr(C)]
+struct Kept<T> {
+    // First, so that it can be read before `T` is known.
+    kind: TypeId,
+    instance: Arc<T>,
+    /// Completed when the last [`Net`] is dropped.
+    unused: Arc<Completion>,
 }
 
-/// The instance of the namespace that `net` names, for callbacks of files.
+/// The instance of the namespace that a netlink request came from, while there is one.
+pub fn instance<T: Instance>(source: &impl netlink::Source) -> Option<Arc<T>> {
+    // SAFETY: the request's namespace is alive while the request is handled.
+    unsafe { instance_of(source.net()) }
+}
+
+/// The instance of the namespace `net`, while there is one.
 ///
 /// # Safety
 ///
-/// `net` must be alive for `'a`, as must the registration; `T` must be what is registered.
-pub(crate) unsafe fn instance_of<'a, T: Instance>(net: *const bindings::net) -> Option<&'a T> {
-    // SAFETY: by this function's contract.
-    unsafe {
-        bindings::knet_namespace_data(net)
-            .cast::<T>()
-            .cast_const()
-            .as_ref()
-    }
+/// `net` must be alive.
+pub(crate) unsafe fn instance_of<T: Instance>(net: *const bindings::net) -> Option<Arc<T>> {
+    rcu::read(|_| {
+        // SAFETY: the namespace is alive, and this is an RCU read section.
+        let kept = unsafe { bindings::knet_namespace_data(net) };
+        // SAFETY: it is null or a `Kept` of some type, which begins with its kind and is freed
+        // after a grace period.
+        let kind = unsafe { kept.cast::<TypeId>().as_ref() }?;
+        if *kind != TypeId::of::<T>() {
+            return None;
+        }
+        // SAFETY: not null, of this type, and valid in this section.
+        Some(unsafe { &*kept.cast::<Kept<T>>() }.instance.clone())
+    })
 }
 
 /// # Safety
@@ -114,14 +97,32 @@ unsafe extern "C" fn init<T: Instance>(net: *mut bindings::net, data: *mut *mut 
     let Some(net) = NonNull::new(net) else {
         return EINVAL.to_errno();
     };
-    match T::start(Net(net)) {
-        Ok(instance) => {
-            let raw = Arc::into_raw(instance);
+    // SAFETY: `pre_exit` waits for the completion, and so does this function if it fails.
+    let (net, unused) = match unsafe { Net::new(net) } {
+        Ok(net) => net,
+        Err(error) => return error.to_errno(),
+    };
+    let kept = T::start(net).and_then(|instance| {
+        let kept = Kept {
+            kind: TypeId::of::<T>(),
+            instance: instance.clone(),
+            unused: unused.clone(),
+        };
+        KBox::new(kept, GFP_KERNEL).map_err(|_| {
+            instance.stop();
+            ENOMEM
+        })
+    });
+    match kept {
+        Ok(kept) => {
             // SAFETY: `data` is valid for this write by the contract.
-            unsafe { ptr::write(data, raw.cast::<c_void>().cast_mut()) };
+            unsafe { ptr::write(data, KBox::into_raw(kept).cast()) };
             0
         }
-        Err(error) => error.to_errno(),
+        Err(error) => {
+            unused.wait_for_completion();
+            error.to_errno()
+        }
     }
 }
 
@@ -129,22 +130,24 @@ unsafe extern "C" fn init<T: Instance>(net: *mut bindings::net, data: *mut *mut 
 ///
 /// `data` must be what `init` stored.
 unsafe extern "C" fn pre_exit<T: Instance>(data: *mut c_void) {
-    // SAFETY: `init` leaked one reference, which `exit` takes back only later.
-    unsafe { &*data.cast::<T>() }.stop();
+    // SAFETY: `init` leaked it, and `exit` takes it back only later.
+    let kept = unsafe { &*data.cast::<Kept<T>>() };
+    kept.instance.stop();
+    kept.unused.wait_for_completion();
 }
 
 /// # Safety
 ///
-/// `data` must be what `init` stored, not used again after this.
+/// `data` must be what `init` stored; no RCU reader may have it, and it must not be used again.
 unsafe extern "C" fn exit<T: Instance>(data: *mut c_void) {
-    // SAFETY: takes back the reference that `init` leaked.
-    drop(unsafe { Arc::from_raw(data.cast::<T>().cast_const()) });
+    // SAFETY: takes back what `init` leaked.
+    drop(unsafe { KBox::from_raw(data.cast::<Kept<T>>()) });
 }
 
 /// # Safety
 ///
 /// `data` must be what `init` stored, and `exit` must not have been called.
 unsafe extern "C" fn device_gone<T: Instance>(data: *mut c_void) {
-    // SAFETY: `init` leaked one reference, which `exit` takes back only later.
-    unsafe { &*data.cast::<T>() }.device_gone();
+    // SAFETY: `init` leaked it, and `exit` takes it back only later.
+    unsafe { &*data.cast::<Kept<T>>() }.instance.device_gone();
 }

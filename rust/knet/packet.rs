@@ -12,8 +12,7 @@
 
 use crate::{
     bindings,
-    hook::Point,
-    namespace::Net,
+    point::Point,
     rcu::Section,
     route::{raw, Route},
 };
@@ -89,18 +88,29 @@ impl Version for V6 {
 ///
 /// # Invariants
 ///
-/// The pointer is a live packet of version `V` that this value owns until it becomes a [`Verdict`];
-/// `skb->data` is its network header.
+/// `skb` is a live packet of version `V` that this value owns until it becomes a [`Verdict`];
+/// `skb->data` is its network header. `net` is the namespace of the hook, alive for `'a`.
 pub struct Packet<'a, V: Version> {
     skb: NonNull<bindings::sk_buff>,
+    net: NonNull<bindings::net>,
     _hook: PhantomData<(&'a mut bindings::sk_buff, V)>,
+    _brand: Brand<'a>,
 }
 
-/// What becomes of a packet. It can only be made from the packet itself.
-#[must_use]
-pub struct Verdict(u32);
+/// Tells packets apart: each call of a handler has a lifetime of its own, which can neither be
+/// shortened nor extended.
+type Brand<'a> = PhantomData<fn(&'a ()) -> &'a ()>;
 
-impl Verdict {
+/// What netfilter is to do with a packet. It can only be made from the packet itself, whose
+/// lifetime it has: a handler cannot return the verdict of another packet.
+#[must_use]
+pub struct Verdict<'a>(u32, Brand<'a>);
+
+impl<'a> Verdict<'a> {
+    fn new(number: u32) -> Self {
+        Self(number, PhantomData)
+    }
+
     /// For netfilter.
     pub(crate) fn into_raw(self) -> u32 {
         self.0
@@ -112,13 +122,18 @@ impl<'a, V: Version> Packet<'a, V> {
     ///
     /// # Safety
     ///
-    /// `skb` must be the live packet of a running hook of version `V`'s, whose answer the caller makes of
-    /// the verdict.
-    pub(crate) unsafe fn from_raw(skb: NonNull<bindings::sk_buff>) -> Self {
+    /// `skb` must be the live packet of a running hook of version `V` in the namespace `net`, and
+    /// the hook must return the verdict.
+    pub(crate) unsafe fn from_raw(
+        skb: NonNull<bindings::sk_buff>,
+        net: NonNull<bindings::net>,
+    ) -> Self {
         // INVARIANT: by this function's contract; IP hooks see packets at their network header.
         Self {
             skb,
+            net,
             _hook: PhantomData,
+            _brand: PhantomData,
         }
     }
 
@@ -223,23 +238,23 @@ impl<'a, V: Version> Packet<'a, V> {
     }
 
     /// Lets the packet go on as if we had not seen it.
-    pub fn accept(self) -> Verdict {
-        Verdict(bindings::NF_ACCEPT)
+    pub fn accept(self) -> Verdict<'a> {
+        Verdict::new(bindings::NF_ACCEPT)
     }
 
     /// Discards the packet.
-    pub fn discard(self) -> Verdict {
-        Verdict(bindings::NF_DROP)
+    pub fn discard(self) -> Verdict<'a> {
+        Verdict::new(bindings::NF_DROP)
     }
 
     /// Sends an ICMP error to the packet's sender. Softirq.
-    fn report(&mut self, net: Net, report: Report) {
+    fn report(&mut self, report: Report) {
         let report = raw_report(report);
         // SAFETY: live, owned and of this version by the type invariant.
         unsafe {
             match V::FAMILY {
                 Family::V4 => {
-                    bindings::knet_report4(net.as_ptr(), self.skb.as_ptr(), &report);
+                    bindings::knet_report4(self.net.as_ptr(), self.skb.as_ptr(), &report);
                 }
                 Family::V6 => bindings::knet_report6(self.skb.as_ptr(), &report),
             }
@@ -247,35 +262,35 @@ impl<'a, V: Version> Packet<'a, V> {
     }
 
     /// Discards the packet and sends its sender an ICMP error: port unreachable. Softirq.
-    pub fn refuse(mut self, net: Net) -> Verdict {
-        self.report(net, Report::port_unreachable(V::FAMILY));
+    pub fn refuse(mut self) -> Verdict<'a> {
+        self.report(Report::port_unreachable(V::FAMILY));
         self.discard()
     }
 
     /// Lets the packet, which was rewritten, go on to a socket of this host: not to one that was
     /// found by its former addresses.
-    pub fn deliver(self) -> Verdict {
+    pub fn deliver(self) -> Verdict<'a> {
         // SAFETY: live and owned by the type invariant.
         unsafe { bindings::knet_skb_orphan(self.skb.as_ptr()) };
         self.accept()
     }
 
-    /// Puts a packet together of which this is a fragment, at hook `point` of `net`. It comes back
+    /// Puts a packet together of which this is a fragment, at hook `point`. It comes back
     /// whole, or unchanged when it is none that can be put together; it is not given back while
     /// others are missing. Softirq.
-    pub fn gather(self, net: Net, point: Point) -> Result<Self, Verdict> {
+    pub fn gather(self, point: Point) -> Result<Self, Verdict<'a>> {
         let skb = self.skb.as_ptr();
         // SAFETY: live, owned and of this version by the type invariant.
         let error = unsafe {
             match V::FAMILY {
-                Family::V4 => bindings::knet_gather4(net.as_ptr(), skb, point.number()),
-                Family::V6 => bindings::knet_gather6(net.as_ptr(), skb),
+                Family::V4 => bindings::knet_gather4(self.net.as_ptr(), skb, point.number()),
+                Family::V6 => bindings::knet_gather6(self.net.as_ptr(), skb),
             }
         };
         match error {
             0 => Ok(self),
             // It waits for the others, and is not ours any more.
-            error if error == -(bindings::EINPROGRESS as i32) => Err(Verdict(bindings::NF_STOLEN)),
+            error if error == -(bindings::EINPROGRESS as i32) => Err(Verdict::new(bindings::NF_STOLEN)),
             _ => Err(self.discard()),
         }
     }
@@ -283,11 +298,11 @@ impl<'a, V: Version> Packet<'a, V> {
     /// Learns from an ICMP error, which this is, how large packets of `protocol` may be on the way of
     /// the one that it quotes `at` this offset, an IP packet of the same version which this host had
     /// sent. Softirq.
-    pub fn learn_mtu(&mut self, net: Net, at: usize, protocol: u8, mtu: u32) {
+    pub fn learn_mtu(&mut self, at: usize, protocol: u8, mtu: u32) {
         let Ok(at) = u32::try_from(at) else {
             return;
         };
-        let (net, skb) = (net.as_ptr(), self.skb.as_ptr());
+        let (net, skb) = (self.net.as_ptr(), self.skb.as_ptr());
         // SAFETY: live, owned and of this version by the type invariant; the call checks that the
         // quote is there.
         unsafe {
@@ -301,10 +316,10 @@ impl<'a, V: Version> Packet<'a, V> {
     /// Sends an ICMP error to the sender of the packet of `family` that this packet, itself an
     /// ICMP error, quotes `at` this offset, and which went through a tunnel of this host. Discards
     /// the packet. Softirq.
-    pub fn relay_report(self, net: Net, at: usize, family: Family, report: Report) -> Verdict {
+    pub fn relay_report(self, at: usize, family: Family, report: Report) -> Verdict<'a> {
         let report = raw_report(report);
         if let Ok(at) = u32::try_from(at) {
-            let (net, skb) = (net.as_ptr(), self.skb.as_ptr());
+            let (net, skb) = (self.net.as_ptr(), self.skb.as_ptr());
             // SAFETY: live and owned by the type invariant; the call checks that the quote is there.
             unsafe {
                 match family {
@@ -338,13 +353,12 @@ impl<'a, V: Version> Packet<'a, V> {
     pub fn prepare(
         self,
         section: &Section<'_>,
-        net: Net,
         route: &Route<'_>,
         writable: u16,
     ) -> Result<RoutedPacket<'a, V>, NotRouted<'a, V>> {
         let handling = V::handling(self.header());
         let sufficient = transmit::sufficient_mtu(handling, self.len(), route.overhead());
-        self.prepare_with(section, net, route, writable, sufficient)
+        self.prepare_with(section, route, writable, sufficient)
     }
 
     /// As [`Self::prepare`]; a route with this MTU is not checked.
@@ -352,7 +366,6 @@ impl<'a, V: Version> Packet<'a, V> {
     fn prepare_with(
         self,
         section: &Section<'_>,
-        net: Net,
         route: &Route<'_>,
         writable: u16,
         sufficient_mtu: u32,
@@ -363,7 +376,7 @@ impl<'a, V: Version> Packet<'a, V> {
             mtu: 0,
             source: bindings::knet_address { words: [0; 2] },
         };
-        let (net_ptr, skb) = (net.as_ptr(), self.skb.as_ptr());
+        let (net_ptr, skb) = (self.net.as_ptr(), self.skb.as_ptr());
         // SAFETY: the packet is live and of this version, the namespace outlives its hooks, the
         // route's pointers are valid by its type invariant, and the section is evidence of the RCU
         // read lock.
@@ -388,14 +401,13 @@ impl<'a, V: Version> Packet<'a, V> {
             bindings::knet_prepared_KNET_PREPARED_PARTIAL => true,
             bindings::knet_prepared_KNET_LOCAL => return Err(NotRouted::Local(self)),
             bindings::knet_prepared_KNET_UNCHECKED if sufficient_mtu != 0 => {
-                return self.prepare_checked(section, net, route, writable, hop.mtu);
+                return self.prepare_checked(section, route, writable, hop.mtu);
             }
             _ => return Err(NotRouted::Over(self.discard())),
         };
         // INVARIANT: the call has set the route and made the bytes writable.
         Ok(RoutedPacket {
             packet: self,
-            net,
             hop,
             family,
             writable,
@@ -411,7 +423,6 @@ impl<'a, V: Version> Packet<'a, V> {
     fn prepare_checked(
         mut self,
         section: &Section<'_>,
-        net: Net,
         route: &Route<'_>,
         writable: u16,
         mtu: u32,
@@ -431,9 +442,9 @@ impl<'a, V: Version> Packet<'a, V> {
         // SAFETY: live and owned by the type invariant.
         let segments_fit = |mtu| unsafe { bindings::knet_segments_fit(skb, mtu) };
         match transmit::check(candidate, limits, segments_fit) {
-            Check::Pass => self.prepare_with(section, net, route, writable, 0),
+            Check::Pass => self.prepare_with(section, route, writable, 0),
             Check::Report(report) => {
-                self.report(net, report);
+                self.report(report);
                 Err(NotRouted::Over(self.discard()))
             }
         }
@@ -457,18 +468,17 @@ pub enum NotRouted<'a, V: Version> {
     /// The route leads to this host: the packet, unchanged.
     Local(Packet<'a, V>),
     /// It is over with the packet.
-    Over(Verdict),
+    Over(Verdict<'a>),
 }
 
 /// A packet with a route, ready to be changed and sent.
 ///
 /// # Invariants
 ///
-/// The packet has a route of `family` in the namespace `net`, and its first `writable` bytes are
+/// The packet has a route of `family`, and its first `writable` bytes are
 /// linear and its own.
 pub struct RoutedPacket<'a, V: Version> {
     packet: Packet<'a, V>,
-    net: Net,
     hop: bindings::knet_hop,
     family: Family,
     writable: u16,
@@ -476,7 +486,7 @@ pub struct RoutedPacket<'a, V: Version> {
     ignore_df: bool,
 }
 
-impl<V: Version> RoutedPacket<'_, V> {
+impl<'a, V: Version> RoutedPacket<'a, V> {
     /// See [`Packet::len`].
     pub fn len(&self) -> u32 {
         self.packet.len()
@@ -502,7 +512,7 @@ impl<V: Version> RoutedPacket<'_, V> {
     }
 
     /// See [`Packet::discard`].
-    pub fn discard(self) -> Verdict {
+    pub fn discard(self) -> Verdict<'a> {
         self.packet.discard()
     }
 
@@ -516,11 +526,11 @@ impl<V: Version> RoutedPacket<'_, V> {
 
     /// Sends the packet as one that passes through. Without a route of its own family it is discarded.
     #[inline(always)]
-    pub fn send(self, tracking: Tracking) -> Verdict {
+    pub fn send(self, tracking: Tracking) -> Verdict<'a> {
         if self.family != V::FAMILY {
             return self.discard();
         }
-        let (net, skb) = (self.net.as_ptr(), self.packet.skb.as_ptr());
+        let (net, skb) = (self.packet.net.as_ptr(), self.packet.skb.as_ptr());
         // SAFETY: live, owned and routed by the type invariants; the call consumes it, and the
         // verdict tells netfilter so.
         unsafe {
@@ -529,7 +539,7 @@ impl<V: Version> RoutedPacket<'_, V> {
                 Family::V6 => bindings::knet_send6(net, skb, self.hop.mtu, tracking.0),
             }
         };
-        Verdict(bindings::NF_STOLEN)
+        Verdict::new(bindings::NF_STOLEN)
     }
 
     /// Puts the packet into another one to `destination`, to which its route must lead, and sends
@@ -541,8 +551,8 @@ impl<V: Version> RoutedPacket<'_, V> {
         tunnel: Tunnel,
         destination: Address,
         tracking: Tracking,
-    ) -> Verdict {
-        let (net, skb) = (self.net.as_ptr(), self.packet.skb.as_ptr());
+    ) -> Verdict<'a> {
+        let (net, skb) = (self.packet.net.as_ptr(), self.packet.skb.as_ptr());
         let family = destination.family();
         let [_, source] = self.hop.source.words;
         if family != self.family || source == 0 {
@@ -587,7 +597,7 @@ impl<V: Version> RoutedPacket<'_, V> {
                 }
             }
         };
-        Verdict(bindings::NF_STOLEN)
+        Verdict::new(bindings::NF_STOLEN)
     }
 
     /// Puts the headers of a tunnel before the packet, the outer IP header not yet written. Returns
@@ -636,6 +646,6 @@ impl<V: Version> RoutedPacket<'_, V> {
             }
         }
         // SAFETY: live, owned, of these families and routed by the type invariants.
-        unsafe { bindings::knet_encapsulate(self.net.as_ptr(), self.packet.skb.as_ptr(), &raw) }
+        unsafe { bindings::knet_encapsulate(self.packet.net.as_ptr(), self.packet.skb.as_ptr(), &raw) }
     }
 }

@@ -7,7 +7,8 @@
 
 use crate::{
     bindings,
-    namespace::{self, Instance, Net},
+    namespace::{self, Instance},
+    net::Net,
 };
 use core::{ffi::c_void, marker::PhantomData};
 use kernel::{prelude::*, seq_file::SeqFile};
@@ -24,12 +25,7 @@ pub trait Content: 'static {
 }
 
 /// A file that exists as long as this value lives. Dropping it waits for readers.
-pub struct File<C: Content>(Net, PhantomData<C>);
-
-// SAFETY: only a name.
-unsafe impl<C: Content> Send for File<C> {}
-// SAFETY: as above.
-unsafe impl<C: Content> Sync for File<C> {}
+pub struct File<C: Content>(Net, PhantomData<fn() -> C>);
 
 impl<C: Content> File<C> {
     /// Creates the file in `net`. Process context.
@@ -71,12 +67,7 @@ pub trait List: 'static {
 }
 
 /// The file of a list, which exists as long as this value lives. Dropping it waits for readers.
-pub struct ListFile<L: List>(Net, PhantomData<L>);
-
-// SAFETY: only a name.
-unsafe impl<L: List> Send for ListFile<L> {}
-// SAFETY: as above.
-unsafe impl<L: List> Sync for ListFile<L> {}
+pub struct ListFile<L: List>(Net, PhantomData<fn() -> L>);
 
 impl<L: List> ListFile<L> {
     const CALLS: &'static bindings::knet_list_calls = &bindings::knet_list_calls {
@@ -109,11 +100,10 @@ impl<L: List> Drop for ListFile<L> {
 ///
 /// As the kernel calls the functions of a file made by [`ListFile::new`].
 unsafe extern "C" fn list_find<L: List>(net: *mut bindings::net, from: u64) -> u64 {
-    // SAFETY: the file's namespace is alive while it is read, and so is the registration, since it
-    // removes the file first.
+    // SAFETY: the file's namespace is alive while it is read: it waits for the file's removal.
     let of = unsafe { namespace::instance_of::<L::Of>(net) };
     let key = match (of, u32::try_from(from)) {
-        (Some(of), Ok(from)) => L::find(of, from),
+        (Some(of), Ok(from)) => L::find(&of, from),
         _ => None,
     };
     key.map_or(0, |key| u64::from(key).wrapping_add(1))
@@ -136,7 +126,7 @@ unsafe extern "C" fn list_show<L: List>(
     // SAFETY: as above.
     let of = unsafe { namespace::instance_of::<L::Of>(net) };
     if let (Some(of), Ok(key)) = (of, u32::try_from(key)) {
-        L::show(of, key, file);
+        L::show(&of, key, file);
     }
 }
 
@@ -144,12 +134,11 @@ unsafe extern "C" fn list_show<L: List>(
 ///
 /// As the kernel calls the show function of a file made by [`File::new`].
 unsafe extern "C" fn show<C: Content>(seq: *mut bindings::seq_file, _v: *mut c_void) -> i32 {
-    // SAFETY: the file's namespace is alive while it is read, and so is the registration, since it
-    // removes the file first.
+    // SAFETY: the file's namespace is alive while it is read: it waits for the file's removal.
     let of = unsafe { namespace::instance_of::<C::Of>(bindings::knet_seq_net(seq)) };
     if let Some(of) = of {
         // SAFETY: the file is this thread's for the duration of the call.
-        C::show(of, unsafe { SeqFile::from_raw(seq) });
+        C::show(&of, unsafe { SeqFile::from_raw(seq) });
     }
     0
 }

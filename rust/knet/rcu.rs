@@ -4,7 +4,6 @@
 //!
 //! C header: `include/linux/rcupdate.h`
 
-use crate::bindings;
 use core::{
     marker::PhantomData,
     mem::ManuallyDrop,
@@ -14,7 +13,9 @@ use core::{
 };
 use kernel::{
     alloc::{AllocError, Flags},
+    bindings,
     prelude::*,
+    sync::rcu,
     types::NotThreadSafe,
 };
 
@@ -43,17 +44,7 @@ impl Section<'_> {
 /// Runs `f` inside an RCU read section. `f` must not sleep. Any context.
 #[inline]
 pub fn read<R>(f: impl FnOnce(&Section<'_>) -> R) -> R {
-    struct Guard;
-    impl Drop for Guard {
-        fn drop(&mut self) {
-            // SAFETY: pairs with the lock below.
-            unsafe { bindings::knet_rcu_read_unlock() };
-        }
-    }
-
-    // SAFETY: may be called anywhere.
-    unsafe { bindings::knet_rcu_read_lock() };
-    let _guard = Guard;
+    let _guard = rcu::read_lock();
     // SAFETY: the lock is held until `_guard` is dropped, after `f` has returned.
     let section = unsafe { Section::assume_held() };
     f(&section)
@@ -62,13 +53,13 @@ pub fn read<R>(f: impl FnOnce(&Section<'_>) -> R) -> R {
 /// Waits until all deferred drops that were asked for before have been done. Process context.
 pub fn barrier() {
     // SAFETY: process context, by this function's contract.
-    unsafe { bindings::knet_rcu_barrier() };
+    unsafe { bindings::rcu_barrier() };
 }
 
 /// Waits until all read sections that are open now have ended. Process context.
 pub fn synchronize() {
     // SAFETY: process context, by this function's contract.
-    unsafe { bindings::knet_synchronize_rcu() };
+    unsafe { bindings::synchronize_rcu() };
 }
 
 /// A heap value that can be published in a [`Cell`] and dropped after a grace period.
@@ -171,7 +162,7 @@ impl<T: Send + Sync + 'static> Cell<T> {
         if !old.is_null() {
             // SAFETY: `old` was owned by the cell and no new reader can find it; the head is used
             // for this one callback only.
-            unsafe { bindings::knet_call_rcu(&raw mut (*old).head, Some(drop_node::<T>)) };
+            unsafe { bindings::call_rcu(&raw mut (*old).head, Some(drop_node::<T>)) };
         }
     }
 }

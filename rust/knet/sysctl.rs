@@ -4,7 +4,7 @@
 //!
 //! C header: `include/linux/sysctl.h`
 
-use crate::{bindings, namespace::Net};
+use crate::{bindings, net::Net};
 use core::{ffi::c_void, marker::PhantomData, ops::RangeInclusive, ptr::NonNull};
 use kernel::{prelude::*, sync::Arc};
 
@@ -52,8 +52,10 @@ impl<T: Send + Sync + 'static> Entry<T> {
 /// Files that exist as long as this value lives. Dropping it waits for who uses them.
 pub struct Directory<T: Send + Sync + 'static> {
     files: NonNull<bindings::knet_sysctls>,
-    // Let go after the files, which borrow it.
+    // Dropped after the files, which borrow it.
     _of: Arc<T>,
+    // The files are of a namespace that is alive.
+    _net: Net,
 }
 
 // SAFETY: the files lock for themselves.
@@ -85,6 +87,7 @@ impl<T: Send + Sync + 'static> Directory<T> {
         Ok(Self {
             files: NonNull::new(files).ok_or(ENOMEM)?,
             _of: of,
+            _net: net,
         })
     }
 }

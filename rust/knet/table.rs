@@ -21,6 +21,7 @@ pub use entry::{Body, Cache, Entry};
 use crate::{
     bindings,
     lock::BhLock,
+    new_bh_lock,
     rcu::Section,
     wheel::{Wheel, UNLINKED},
     work,
@@ -59,7 +60,8 @@ impl<T: Body> Shards<T> {
                 count: 0,
                 wheel: Wheel::new(now),
             };
-            shards.push(KBox::pin_init(BhLock::new(shard), GFP_KERNEL)?, GFP_KERNEL)?;
+            let lock = new_bh_lock!(shard, c"ipvs_rs_shard");
+            shards.push(KBox::pin_init(lock, GFP_KERNEL)?, GFP_KERNEL)?;
         }
         Ok(Self(shards))
     }

@@ -50,7 +50,7 @@ impl Family for Extension {
         let director = namespace::instance::<Director>(request).ok_or(ENODEV)?;
         let changes = answer(request, Changes::new(request.attributes()))?;
         let mut done = 0u32;
-        let end = changes.apply(director, &mut done);
+        let end = changes.apply(&director, &mut done);
         request.reply(command::APPLY, |writer| writer.u32(message::DONE, done))?;
         answer(request, end)
     }
@@ -63,7 +63,7 @@ impl Family for Extension {
             return Ok(Listing(Items::Table(table)));
         }
         let selection = answer(request, selection(request.attributes()))?;
-        Ok(Listing(Items::Connections(Rows::new(director, selection))))
+        Ok(Listing(Items::Connections(Rows::new(&director, selection))))
     }
 }
 

@@ -63,14 +63,14 @@ impl Connection {
 impl Path {
     /// Notes a client's packet and sends it to the connection's server, from hook `point`.
     #[inline(always)]
-    pub(crate) fn forward<V: Version>(
+    pub(crate) fn forward<'p, V: Version>(
         &self,
         section: &Section<'_>,
         point: Point,
-        packet: Packet<'_, V>,
+        packet: Packet<'p, V>,
         headers: &packet::Headers,
         connection: &Entry<Connection>,
-    ) -> Verdict {
+    ) -> Verdict<'p> {
         if !connection.destination().is_available() {
             return self.orphaned(section, point, packet, headers, connection);
         }
@@ -84,14 +84,14 @@ impl Path {
     /// of no connection.
     #[cold]
     #[inline(never)]
-    fn orphaned<V: Version>(
+    fn orphaned<'p, V: Version>(
         &self,
         section: &Section<'_>,
         point: Point,
-        packet: Packet<'_, V>,
+        packet: Packet<'p, V>,
         headers: &packet::Headers,
         connection: &Entry<Connection>,
-    ) -> Verdict {
+    ) -> Verdict<'p> {
         if !self.settings.expire_nodest_conn.load(Ordering::Relaxed) {
             return packet.discard();
         }
@@ -108,14 +108,14 @@ impl Path {
 
     /// Sends a client's packet to its server, from hook `point`.
     #[inline(always)]
-    pub(crate) fn transmit<V: Version>(
+    pub(crate) fn transmit<'p, V: Version>(
         &self,
         section: &Section<'_>,
         point: Point,
-        packet: Packet<'_, V>,
+        packet: Packet<'p, V>,
         headers: &packet::Headers,
         target: Target<'_>,
-    ) -> Verdict {
+    ) -> Verdict<'p> {
         let Target {
             destination,
             forwarding,
@@ -124,7 +124,7 @@ impl Path {
         let route = self.route_to(destination, forwarding, server.address);
         let writable = rewritten_bytes(headers);
         let bytes = packet.len();
-        let mut packet = match packet.prepare(section, self.net, &route, writable) {
+        let mut packet = match packet.prepare(section, &route, writable) {
             Ok(packet) => packet,
             Err(NotRouted::Local(packet)) => {
                 return self.deliver(point, packet, headers, target);
@@ -156,13 +156,13 @@ impl Path {
     /// Lets a client's packet go on to its server on this very host.
     #[cold]
     #[inline(never)]
-    fn deliver<V: Version>(
+    fn deliver<'p, V: Version>(
         &self,
         point: Point,
-        mut packet: Packet<'_, V>,
+        mut packet: Packet<'p, V>,
         headers: &packet::Headers,
         target: Target<'_>,
-    ) -> Verdict {
+    ) -> Verdict<'p> {
         // Routing has to see where it was sent, since it was for this host in any case.
         if point != Point::LocalIn {
             return packet.accept();
@@ -180,21 +180,21 @@ impl Path {
     /// Sends a server's reply to the connection's client, as if from the virtual server, from hook
     /// `point`.
     #[inline(always)]
-    pub(crate) fn reply<V: Version>(
+    pub(crate) fn reply<'p, V: Version>(
         &self,
         section: &Section<'_>,
         point: Point,
-        packet: Packet<'_, V>,
+        packet: Packet<'p, V>,
         headers: &packet::Headers,
         connection: &Entry<Connection>,
-    ) -> Verdict {
+    ) -> Verdict<'p> {
         self.note(section, connection, Direction::Output, headers);
 
         let from = connection.virtual_endpoint();
         let route = connection.reply_route();
         let writable = rewritten_bytes(headers);
         let bytes = packet.len();
-        let mut packet = match packet.prepare(section, self.net, &route, writable) {
+        let mut packet = match packet.prepare(section, &route, writable) {
             Ok(packet) => packet,
             // The client is on this host. Before routing, a packet from the virtual address, which
             // is this host's, would be a martian.
@@ -237,14 +237,14 @@ impl Path {
 
     /// Makes a reply that goes its way over this host look as if from the virtual server, and lets
     /// it go on. If it is forwarded, its time to live has been counted down already.
-    pub(crate) fn reply_in_passing<V: Version>(
+    pub(crate) fn reply_in_passing<'p, V: Version>(
         &self,
         section: &Section<'_>,
         point: Point,
-        mut packet: Packet<'_, V>,
+        mut packet: Packet<'p, V>,
         headers: &packet::Headers,
         connection: &Entry<Connection>,
-    ) -> Verdict {
+    ) -> Verdict<'p> {
         self.note(section, connection, Direction::Output, headers);
         let from = connection.virtual_endpoint();
         let bytes = packet.len();

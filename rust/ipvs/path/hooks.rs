@@ -6,6 +6,7 @@ use crate::path::Path;
 use kernel::{alloc::KVec, prelude::*, sync::Arc};
 use knet::{
     hook::{Handler, Point, Registration},
+    net::Net,
     packet::{Packet, Verdict, Version, V4, V6},
     rcu::Section,
 };
@@ -57,12 +58,12 @@ impl Stand {
 struct Outside(Arc<Path>);
 
 impl Handler for Outside {
-    fn handle<V: Version>(
+    fn handle<'p, V: Version>(
         &self,
         section: &Section<'_>,
         point: Point,
-        packet: Packet<'_, V>,
-    ) -> Verdict {
+        packet: Packet<'p, V>,
+    ) -> Verdict<'p> {
         if matches!(point, Point::PreRouting | Point::LocalIn) && packet.is_from_tunnel() {
             return packet.accept();
         }
@@ -77,8 +78,8 @@ enum Taken {
 }
 
 impl Taken {
-    fn new<V: Version>(path: &Arc<Path>, stand: Stand) -> Result<Self> {
-        let (net, points) = (path.net, stand.points()?);
+    fn new<V: Version>(net: &Net, path: &Arc<Path>, stand: Stand) -> Result<Self> {
+        let (net, points) = (net.clone(), stand.points()?);
         Ok(if stand.ignores_tunneled {
             let outside = Arc::new(Outside(path.clone()), GFP_KERNEL)?;
             Self::Outside {
@@ -101,23 +102,29 @@ pub(crate) struct Hooks {
 
 impl Hooks {
     /// Sees to it that there are hooks for this family.
-    pub(crate) fn cover(&mut self, family: Family, path: &Arc<Path>, stand: Stand) -> Result {
+    pub(crate) fn cover(
+        &mut self,
+        net: &Net,
+        family: Family,
+        path: &Arc<Path>,
+        stand: Stand,
+    ) -> Result {
         match (family, &self.v4, &self.v6) {
-            (Family::V4, None, _) => self.v4 = Some(Taken::new::<V4>(path, stand)?),
-            (Family::V6, _, None) => self.v6 = Some(Taken::new::<V6>(path, stand)?),
+            (Family::V4, None, _) => self.v4 = Some(Taken::new::<V4>(net, path, stand)?),
+            (Family::V6, _, None) => self.v6 = Some(Taken::new::<V6>(net, path, stand)?),
             _ => {}
         }
         Ok(())
     }
 
     /// Others for the same families.
-    pub(crate) fn moved(&self, path: &Arc<Path>, stand: Stand) -> Result<Self> {
+    pub(crate) fn moved(&self, net: &Net, path: &Arc<Path>, stand: Stand) -> Result<Self> {
         let mut hooks = Self::default();
         if self.v4.is_some() {
-            hooks.cover(Family::V4, path, stand)?;
+            hooks.cover(net, Family::V4, path, stand)?;
         }
         if self.v6.is_some() {
-            hooks.cover(Family::V6, path, stand)?;
+            hooks.cover(net, Family::V6, path, stand)?;
         }
         Ok(hooks)
     }

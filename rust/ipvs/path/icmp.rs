@@ -30,12 +30,12 @@ use lvs_core::{
 
 impl Path {
     /// A packet that is neither TCP nor UDP: an ICMP error about a packet of ours, or none of ours.
-    pub(crate) fn error<V: Version>(
+    pub(crate) fn error<'p, V: Version>(
         &self,
         section: &Section<'_>,
         point: Point,
-        mut packet: Packet<'_, V>,
-    ) -> Verdict {
+        mut packet: Packet<'p, V>,
+    ) -> Verdict<'p> {
         let error = loop {
             match icmp::parse(V::FAMILY, packet.head()) {
                 Ok(Message::Error(error)) => break error,
@@ -66,14 +66,14 @@ impl Path {
     }
 
     /// An error about a packet of TCP or UDP, to which `headers` would be those of an answer.
-    fn about_connection<V: Version>(
+    fn about_connection<'p, V: Version>(
         &self,
         section: &Section<'_>,
         point: Point,
-        packet: Packet<'_, V>,
+        packet: Packet<'p, V>,
         error: &Error,
         headers: &packet::Headers,
-    ) -> Verdict {
+    ) -> Verdict<'p> {
         // A reply did not get to the client: the server has to know.
         if point == Point::LocalIn && error.destination == headers.destination.address {
             let mark = packet.mark();
@@ -129,13 +129,13 @@ impl Path {
     }
 
     /// Sends an error that quotes a reply to the server of the reply.
-    fn error_to_server<V: Version>(
+    fn error_to_server<'p, V: Version>(
         &self,
         section: &Section<'_>,
-        packet: Packet<'_, V>,
+        packet: Packet<'p, V>,
         error: &Error,
         target: Target<'_>,
-    ) -> Verdict {
+    ) -> Verdict<'p> {
         let Target {
             destination,
             forwarding,
@@ -149,7 +149,7 @@ impl Path {
             Forwarding::Masquerading => Some((Side::Destination, server)),
             Forwarding::Tunneling | Forwarding::DirectRouting => None,
         };
-        match send(self, section, packet, error, &route, translation) {
+        match send(section, packet, error, &route, translation) {
             Sent::Over(verdict) => verdict,
             Sent::Local(packet) => deliver(packet, error, translation),
             Sent::Ready(packet) if forwarding == Forwarding::Tunneling => {
@@ -160,20 +160,20 @@ impl Path {
     }
 
     /// Sends an error that quotes a request, as the server got it, to the client.
-    fn error_to_client<V: Version>(
+    fn error_to_client<'p, V: Version>(
         &self,
         section: &Section<'_>,
         point: Point,
-        packet: Packet<'_, V>,
+        packet: Packet<'p, V>,
         error: &Error,
         connection: &Connection,
-    ) -> Verdict {
+    ) -> Verdict<'p> {
         let translation = Some((Side::Source, connection.virtual_endpoint()));
         if matches!(point, Point::Forward | Point::LocalOut) {
             return deliver(packet, error, translation);
         }
         let route = connection.reply_route();
-        match send(self, section, packet, error, &route, translation) {
+        match send(section, packet, error, &route, translation) {
             Sent::Over(verdict) => verdict,
             // As replies: not before routing.
             Sent::Local(packet) if point == Point::PreRouting => packet.accept(),
@@ -183,12 +183,12 @@ impl Path {
     }
 
     /// An error about a packet of a tunnel's that left here: tells the client of the packet inside.
-    fn about_tunnel<V: Version>(
+    fn about_tunnel<'p, V: Version>(
         &self,
         section: &Section<'_>,
-        mut packet: Packet<'_, V>,
+        mut packet: Packet<'p, V>,
         error: &Error,
-    ) -> Verdict {
+    ) -> Verdict<'p> {
         let quote = &error.quote;
         let transport = usize::from(quote.transport);
         let need = transport.saturating_add(tunnel::LOOKED_AT);
@@ -206,7 +206,7 @@ impl Path {
         }
         // The next packet that is too large is then told so at once, whatever this one quotes.
         if let Some(mtu) = error.mtu.filter(|&mtu| mtu != 0) {
-            packet.learn_mtu(self.net, usize::from(quote.at), quote.protocol, mtu);
+            packet.learn_mtu(usize::from(quote.at), quote.protocol, mtu);
         }
         let inner = loop {
             match icmp::quote(family, packet.head(), at) {
@@ -232,7 +232,7 @@ impl Path {
             Some(mtu) => Report::too_big(family, mtu),
             None => Report::host_unreachable(family),
         };
-        packet.relay_report(self.net, at, family, report)
+        packet.relay_report(at, family, report)
     }
 }
 
@@ -240,12 +240,11 @@ impl Path {
 enum Sent<'a, V: Version> {
     Ready(knet::packet::RoutedPacket<'a, V>),
     Local(Packet<'a, V>),
-    Over(Verdict),
+    Over(Verdict<'a>),
 }
 
 /// Gives an error its route and translates it, if it is to be.
 fn send<'a, V: Version>(
-    path: &Path,
     section: &Section<'_>,
     packet: Packet<'a, V>,
     error: &Error,
@@ -255,7 +254,7 @@ fn send<'a, V: Version>(
     let Ok(writable) = u16::try_from(icmp::writable(error)) else {
         return Sent::Over(packet.discard());
     };
-    let mut packet = match packet.prepare(section, path.net, route, writable) {
+    let mut packet = match packet.prepare(section, route, writable) {
         Ok(packet) => packet,
         Err(NotRouted::Local(packet)) => return Sent::Local(packet),
         Err(NotRouted::Over(verdict)) => return Sent::Over(verdict),
@@ -269,11 +268,11 @@ fn send<'a, V: Version>(
 }
 
 /// Translates an error, if it is to be, and lets it go on.
-fn deliver<V: Version>(
-    mut packet: Packet<'_, V>,
+fn deliver<'p, V: Version>(
+    mut packet: Packet<'p, V>,
     error: &Error,
     translation: Option<(Side, Endpoint)>,
-) -> Verdict {
+) -> Verdict<'p> {
     if let Some(to) = translation {
         let translated = packet
             .writable(icmp::writable(error))

@@ -44,13 +44,13 @@ enum NoChoice {
 impl Path {
     /// A packet of no known connection, at LOCAL_IN; `hash` is that of its source.
     #[inline(never)]
-    pub(crate) fn schedule<V: Version>(
+    pub(crate) fn schedule<'p, V: Version>(
         &self,
         section: &Section<'_>,
-        packet: Packet<'_, V>,
+        packet: Packet<'p, V>,
         headers: &packet::Headers,
         hash: u32,
-    ) -> Verdict {
+    ) -> Verdict<'p> {
         let protocol = headers.protocol;
         let mark = packet.mark();
         let service =
@@ -81,7 +81,7 @@ impl Path {
         };
         let choice = match choice {
             Ok(choice) => choice,
-            Err(NoChoice::Unavailable) => return packet.refuse(self.net),
+            Err(NoChoice::Unavailable) => return packet.refuse(),
             Err(NoChoice::Refused) => return packet.discard(),
         };
         let lease = choice.template.and_then(|template| template.lease());

@@ -41,16 +41,16 @@ pub(crate) fn allows_destination(settings: &destination::Settings) -> bool {
 impl Path {
     /// Sends a client's packet to the server that the scheduler has for the client, at LOCAL_IN.
     #[inline(never)]
-    pub(crate) fn dispatch<V: Version>(
+    pub(crate) fn dispatch<'p, V: Version>(
         &self,
         section: &Section<'_>,
-        packet: Packet<'_, V>,
+        packet: Packet<'p, V>,
         headers: &packet::Headers,
         pool: &Pool,
         settings: &Settings,
-    ) -> Verdict {
+    ) -> Verdict<'p> {
         let Some(target) = choose(pool, settings, headers) else {
-            return packet.refuse(self.net);
+            return packet.refuse();
         };
         // All that there is to see of a connection is that of TCP one began.
         if is_beginning(headers.tcp_flags) {

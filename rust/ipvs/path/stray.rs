@@ -91,19 +91,19 @@ impl Path {
     /// for it, unless it says the same.
     #[cold]
     #[inline(never)]
-    pub(crate) fn stray<V: Version>(
+    pub(crate) fn stray<'p, V: Version>(
         &self,
         section: &Section<'_>,
-        packet: Packet<'_, V>,
+        packet: Packet<'p, V>,
         headers: &packet::Headers,
-    ) -> Verdict {
+    ) -> Verdict<'p> {
         let told = self.settings.nat_icmp_send.load(Ordering::Relaxed)
             && !headers.tcp_flags.contains(TcpFlags::RST)
             && self
                 .real_servers
                 .has(section, headers.protocol, headers.source);
         if told {
-            packet.refuse(self.net)
+            packet.refuse()
         } else {
             packet.accept()
         }

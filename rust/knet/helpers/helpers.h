@@ -202,16 +202,11 @@ void knet_counters_in(struct knet_counters __percpu *counters, u32 bytes);
 void knet_counters_out(struct knet_counters __percpu *counters, u32 bytes);
 
 /* sync.c */
-void knet_spin_init(spinlock_t *lock);
 void knet_spin_lock_bh(spinlock_t *lock);
+bool knet_spin_trylock_bh(spinlock_t *lock);
 void knet_spin_unlock_bh(spinlock_t *lock);
 void knet_global_lock(void);
 void knet_global_unlock(void);
-void knet_rcu_read_lock(void);
-void knet_rcu_read_unlock(void);
-void knet_call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *));
-void knet_rcu_barrier(void);
-void knet_synchronize_rcu(void);
 u32 knet_seconds(void);
 u64 knet_microseconds(void);
 u32 knet_until_next_second(void);
@@ -239,7 +234,10 @@ struct knet_namespace_calls {
 	int (*init)(struct net *net, void **data);
 	void (*pre_exit)(void *data);
 	void (*exit)(void *data);
-	/* A device is down or goes: once when routes over it are gone, and once more when no packet uses them. */
+	/*
+	 * A device is down or is removed: called when the routes over it are gone,
+	 * and again when no packet uses them any more.
+	 */
 	void (*device_gone)(void *data);
 };
 

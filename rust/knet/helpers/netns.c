@@ -12,53 +12,64 @@
 #include "helpers.h"
 
 struct knet_namespace {
-	void *data;
+	/* From init() to pre_exit(), for RCU readers. */
+	void __rcu *data;
+	/* From init() to exit(). */
+	void *kept;
 };
 
 static unsigned int knet_namespace_id;
 static struct knet_namespace_calls knet_calls;
-/* The identifier is good: set and cleared around what uses it. */
+/* The identifier is valid. */
 static bool knet_registered;
 
 static int knet_namespace_init(struct net *net)
 {
 	struct knet_namespace *ns = net_generic(net, knet_namespace_id);
 
-	ns->data = NULL;
-	return knet_calls.init(net, &ns->data);
+	void *kept = NULL;
+	int err = knet_calls.init(net, &kept);
+
+	if (err)
+		return err;
+	WRITE_ONCE(ns->kept, kept);
+	rcu_assign_pointer(ns->data, kept);
+	return 0;
 }
 
+/* The kernel waits for a grace period between the two. */
 static void knet_namespace_pre_exit(struct net *net)
 {
 	struct knet_namespace *ns = net_generic(net, knet_namespace_id);
 
-	if (ns->data)
-		knet_calls.pre_exit(ns->data);
+	RCU_INIT_POINTER(ns->data, NULL);
+	if (ns->kept)
+		knet_calls.pre_exit(ns->kept);
 }
 
 static void knet_namespace_exit(struct net *net)
 {
 	struct knet_namespace *ns = net_generic(net, knet_namespace_id);
-	void *data = ns->data;
+	void *kept = ns->kept;
 
-	ns->data = NULL;
-	if (data)
-		knet_calls.exit(data);
+	WRITE_ONCE(ns->kept, NULL);
+	if (kept)
+		knet_calls.exit(kept);
 }
 
-/* What is kept of routes over a device keeps the device. */
+/* Cached routes over a device keep the device. */
 static int knet_device_event(struct notifier_block *block, unsigned long event, void *info)
 {
 	const struct net_device *device = netdev_notifier_info_to_dev(info);
 	const struct knet_namespace *ns = net_generic(dev_net(device), knet_namespace_id);
-	void *data = READ_ONCE(ns->data);
+	void *kept = READ_ONCE(ns->kept);
 
-	if (data && (event == NETDEV_DOWN || event == NETDEV_UNREGISTER))
-		knet_calls.device_gone(data);
+	if (kept && (event == NETDEV_DOWN || event == NETDEV_UNREGISTER))
+		knet_calls.device_gone(kept);
 	return NOTIFY_DONE;
 }
 
-/* After those who take the routes away. */
+/* After the notifiers that remove the routes. */
 static struct notifier_block knet_device_notifier = {
 	.notifier_call = knet_device_event,
 	.priority = INT_MIN,
@@ -103,7 +114,11 @@ void knet_namespace_unregister(void)
 	knet_calls.init = NULL;
 }
 
-/* What init() left for @net; NULL while nothing is registered. */
+/*
+ * What init() made for @net, or NULL. In an RCU read section, in which it stays
+ * valid: unregistering waits for a grace period before exit() and before the
+ * identifier is given up.
+ */
 void *knet_namespace_data(const struct net *net)
 {
 	struct knet_namespace *ns;
@@ -111,7 +126,7 @@ void *knet_namespace_data(const struct net *net)
 	if (!smp_load_acquire(&knet_registered))
 		return NULL;
 	ns = net_generic(net, knet_namespace_id);
-	return ns->data;
+	return rcu_dereference(ns->data);
 }
 
 struct proc_dir_entry *knet_proc_create(struct net *net, const char *name,

@@ -1,24 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Locks, RCU and deferred work. */
+/* Locks, time and deferred work. */
 
 #include <linux/jiffies.h>
 #include <linux/mutex.h>
-#include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/spinlock.h>
 #include <linux/timekeeping.h>
 
 #include "helpers.h"
 
-/* One lock class for all: locks made here are never nested in each other. */
-void knet_spin_init(spinlock_t *lock)
-{
-	spin_lock_init(lock);
-}
-
 void knet_spin_lock_bh(spinlock_t *lock)
 {
 	spin_lock_bh(lock);
+}
+
+bool knet_spin_trylock_bh(spinlock_t *lock)
+{
+	return spin_trylock_bh(lock);
 }
 
 void knet_spin_unlock_bh(spinlock_t *lock)
@@ -36,31 +34,6 @@ void knet_global_lock(void)
 void knet_global_unlock(void)
 {
 	mutex_unlock(&knet_global);
-}
-
-void knet_rcu_read_lock(void)
-{
-	rcu_read_lock();
-}
-
-void knet_rcu_read_unlock(void)
-{
-	rcu_read_unlock();
-}
-
-void knet_call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *))
-{
-	call_rcu(head, func);
-}
-
-void knet_rcu_barrier(void)
-{
-	rcu_barrier();
-}
-
-void knet_synchronize_rcu(void)
-{
-	synchronize_rcu();
 }
 
 /* Seconds since boot; of jiffies, so that a packet pays one load for it. */

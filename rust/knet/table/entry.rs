@@ -112,7 +112,7 @@ impl<T: Body> Entry<T> {
         unsafe {
             let head = &raw mut (*self.tail.get()).head;
             head.write(bindings::callback_head::default());
-            bindings::knet_call_rcu(head, Some(free_retired::<T>));
+            kernel::bindings::call_rcu(head, Some(free_retired::<T>));
         }
     }
 
