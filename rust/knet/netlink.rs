@@ -285,20 +285,23 @@ impl<F: Family> Registration<F> {
                 GFP_KERNEL,
             )?;
         }
+        let calls = bindings::knet_family_calls {
+            act: Some(act::<F>),
+            start: Some(dump_start::<F>),
+            dump: Some(dump_continue::<F>),
+            done: Some(dump_done::<F>),
+        };
         let mut error = 0;
-        // SAFETY: the name and commands are copied; the functions stay until `drop` has
-        // unregistered the family, and the module keeps them loaded meanwhile.
+        // SAFETY: name, commands and calls are copied; the functions stay loaded until `drop` has
+        // unregistered the family: `module` has them.
         let family = unsafe {
             bindings::knet_family_register(
                 F::NAME.as_char_ptr(),
                 F::VERSION,
                 commands.as_ptr(),
                 commands.len() as u32,
+                &calls,
                 module.as_ptr(),
-                Some(act::<F>),
-                Some(dump_start::<F>),
-                Some(dump_continue::<F>),
-                Some(dump_done::<F>),
                 &mut error,
             )
         };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Putting fragments together, since only the first one names ports.
+ * Reassembly: only the first fragment has the ports.
  *
- * In softirq, in a netfilter hook.
+ * All of it runs in softirq in a netfilter hook.
  */
 
 #include <linux/ip.h>
@@ -13,8 +13,8 @@
 #include "helpers.h"
 
 /*
- * 0 when @skb is the whole packet now, or is not a fragment that could be put
- * together; else it is no longer the caller's: it waits for the others.
+ * Returns 0 if @skb is the whole packet now, or cannot be reassembled. Otherwise
+ * it waits for the other fragments and no longer belongs to the caller.
  */
 int knet_gather4(struct net *net, struct sk_buff *skb, unsigned int hook)
 {
@@ -27,7 +27,10 @@ int knet_gather4(struct net *net, struct sk_buff *skb, unsigned int hook)
 	return 0;
 }
 
-/* The same, but with another error the packet is still the caller's, to be dropped. */
+/*
+ * As knet_gather4(); but after an error other than -EINPROGRESS, the packet still
+ * belongs to the caller, who has to drop it.
+ */
 int knet_gather6(struct net *net, struct sk_buff *skb)
 {
 	return nf_ct_frag6_gather(net, skb, IP6_DEFRAG_CONNTRACK_IN);

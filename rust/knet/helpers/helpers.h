@@ -2,10 +2,10 @@
 /*
  * C shims of the knet crate.
  *
- * Here belongs what Rust cannot reach by itself: static inline functions and
- * macros of the kernel, and whole steps of the packet path, each of which is
- * one call so that Rust need not cross the language border once per field.
- * What never belongs here: a decision. Shims do as they are told.
+ * What belongs here: static inline functions and macros of the kernel, which
+ * Rust cannot call, and whole steps of the packet path, so that Rust makes one
+ * call per step and not one per field. What does not: decisions. lvs_core makes
+ * them, and shims carry them out.
  *
  * Rust learns these prototypes through bindgen (see ../bindings/).
  */
@@ -49,8 +49,8 @@ bool knet_skb_from_tunnel(const struct sk_buff *skb);
 bool knet_skb_checksum_partial(const struct sk_buff *skb);
 
 /*
- * An address, or an IPv4-mapped one, in network byte order: a struct in6_addr
- * without the unions that bindgen makes hard work of.
+ * An IPv6 or IPv4-mapped address in network byte order: a struct in6_addr
+ * without unions, which are awkward in Rust.
  */
 struct knet_address {
 	u64 words[2];
@@ -248,9 +248,9 @@ struct proc_dir_entry *knet_proc_create(struct net *net, const char *name,
 					int (*show)(struct seq_file *, void *));
 
 struct knet_list_calls {
-	/* The least key from @from on, and one; 0: there is none. */
+	/* Returns the lowest key that is at least @from, plus one; 0: there is none. */
 	u64 (*find)(struct net *net, u64 from);
-	/* Writes the part at @position: a key and one, or 0 for the heading. */
+	/* Writes the part at @position: a key plus one, or 0 for the heading. */
 	void (*show)(struct net *net, struct seq_file *seq, u64 position);
 };
 
@@ -281,13 +281,17 @@ struct knet_command {
 	bool act;
 };
 
+struct knet_family_calls {
+	int (*act)(struct sk_buff *skb, struct genl_info *info);
+	int (*start)(struct netlink_callback *cb);
+	int (*dump)(struct sk_buff *skb, struct netlink_callback *cb);
+	int (*done)(struct netlink_callback *cb);
+};
+
 struct genl_family *knet_family_register(const char *name, unsigned int version,
-	const struct knet_command *commands, unsigned int n,
-	struct module *owner,
-	int (*act)(struct sk_buff *skb, struct genl_info *info),
-	int (*start)(struct netlink_callback *cb),
-	int (*dump)(struct sk_buff *skb, struct netlink_callback *cb),
-	int (*done)(struct netlink_callback *cb), int *error);
+					 const struct knet_command *commands, unsigned int n,
+					 const struct knet_family_calls *calls,
+					 struct module *owner, int *error);
 void knet_family_unregister(struct genl_family *family);
 struct net *knet_info_net(const struct genl_info *info);
 u8 knet_info_command(const struct genl_info *info);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Slab caches, and how much memory is left. */
+/* Slab caches, and the amount of free memory. */
 
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -17,7 +17,7 @@ void *knet_cache_alloc_atomic(struct kmem_cache *cache)
 	return kmem_cache_alloc(cache, GFP_ATOMIC | __GFP_NOWARN);
 }
 
-/* kfree() finds the cache of an object by itself. */
+/* kfree() finds the cache of an object. */
 void knet_cache_free(void *object)
 {
 	kfree(object);

@@ -10,7 +10,7 @@
 
 #include "helpers.h"
 
-/* Process context, may sleep until modprobe is done. */
+/* Loads a module by name and waits for modprobe. Process context. */
 int knet_request_module(const char *prefix, const char *name)
 {
 	return request_module("%s%s", prefix, name);
@@ -28,7 +28,7 @@ void knet_module_put(struct module *module)
 
 static const char *knet_refused;
 
-/* EBUSY, since modprobe takes EEXIST for success. */
+/* EBUSY, since modprobe takes EEXIST for success. Process context. */
 static int knet_module_coming(struct notifier_block *block, unsigned long state,
 			      void *data)
 {
@@ -45,7 +45,7 @@ static struct notifier_block knet_module_notifier = {
 	.notifier_call = knet_module_coming,
 };
 
-/* From now on a module called @name cannot be loaded. @name must stay. */
+/* From now on, a module called @name cannot be loaded. @name must be static. */
 int knet_module_refuse(const char *name)
 {
 	knet_refused = name;

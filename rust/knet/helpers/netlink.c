@@ -12,14 +12,14 @@ struct knet_family {
 	struct genl_ops ops[];
 };
 
-/* Commands need CAP_NET_ADMIN in the user namespace that owns the network namespace. */
+/*
+ * Commands require CAP_NET_ADMIN in the user namespace that owns the network
+ * namespace. Process context.
+ */
 struct genl_family *knet_family_register(const char *name, unsigned int version,
-	const struct knet_command *commands, unsigned int n,
-	struct module *owner,
-	int (*act)(struct sk_buff *skb, struct genl_info *info),
-	int (*start)(struct netlink_callback *cb),
-	int (*dump)(struct sk_buff *skb, struct netlink_callback *cb),
-	int (*done)(struct netlink_callback *cb), int *error)
+					 const struct knet_command *commands, unsigned int n,
+					 const struct knet_family_calls *calls,
+					 struct module *owner, int *error)
 {
 	struct knet_family *f;
 	unsigned int i;
@@ -35,11 +35,11 @@ struct genl_family *knet_family_register(const char *name, unsigned int version,
 		f->ops[i].validate = GENL_DONT_VALIDATE_STRICT |
 				     GENL_DONT_VALIDATE_DUMP;
 		if (commands[i].act)
-			f->ops[i].doit = act;
+			f->ops[i].doit = calls->act;
 		if (commands[i].dump) {
-			f->ops[i].start = start;
-			f->ops[i].dumpit = dump;
-			f->ops[i].done = done;
+			f->ops[i].start = calls->start;
+			f->ops[i].dumpit = calls->dump;
+			f->ops[i].done = calls->done;
 		}
 	}
 	strscpy(f->family.name, name, sizeof(f->family.name));
@@ -59,7 +59,7 @@ struct genl_family *knet_family_register(const char *name, unsigned int version,
 	return &f->family;
 }
 
-/* Waits until no command runs any more. */
+/* Waits until no command is running. Process context. */
 void knet_family_unregister(struct genl_family *family)
 {
 	genl_unregister_family(family);

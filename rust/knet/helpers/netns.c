@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * One instance of something per network namespace, what it learns of the
- * namespace's devices, and its files below /proc/net.
+ * One instance per network namespace, the events of the namespace's devices,
+ * and files below /proc/net.
  */
 
 #include <linux/netdevice.h>
@@ -96,6 +96,7 @@ int knet_namespace_register(const struct knet_namespace_calls *calls)
 	err = register_netdevice_notifier(&knet_device_notifier);
 	if (err)
 		goto fail_notifier;
+	/* The identifier before the flag; pairs with knet_namespace_data(). */
 	smp_store_release(&knet_registered, true);
 	return 0;
 
@@ -123,6 +124,7 @@ void *knet_namespace_data(const struct net *net)
 {
 	struct knet_namespace *ns;
 
+	/* Pairs with knet_namespace_register(). */
 	if (!smp_load_acquire(&knet_registered))
 		return NULL;
 	ns = net_generic(net, knet_namespace_id);
@@ -136,8 +138,8 @@ struct proc_dir_entry *knet_proc_create(struct net *net, const char *name,
 }
 
 /*
- * A file of as many parts as it takes. The position in it is that of no part
- * (0: the heading), or the key of a part and one.
+ * A file of many parts. A position in it is the key of a part plus one, or 0 for
+ * the heading.
  */
 static void *knet_list_at(struct seq_file *seq, loff_t *pos)
 {

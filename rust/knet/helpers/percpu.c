@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Per-CPU traffic counters: added to without locks or atomics, summed when read. */
+/* Per-CPU traffic counters: incremented without locks or atomics, summed up by readers. */
 
 #include <linux/percpu.h>
 
@@ -31,20 +31,20 @@ void knet_counters_sum(struct knet_counters __percpu *counters,
 	}
 }
 
-/* The counters of one processor. */
+/* Copies the counters of one CPU. */
 void knet_counters_of(struct knet_counters __percpu *counters, unsigned int cpu,
 		      struct knet_counters *of)
 {
 	*of = *per_cpu_ptr(counters, cpu);
 }
 
-/* The first possible processor from @cpu on, or a number that none has. */
+/* Returns the first possible CPU that is at least @cpu, or a number no CPU has. */
 unsigned int knet_cpu_from(unsigned int cpu)
 {
 	return cpumask_next((int)cpu - 1, cpu_possible_mask);
 }
 
-/* A number that no processor has. */
+/* Returns a number that is greater than that of any CPU. */
 unsigned int knet_cpu_end(void)
 {
 	return nr_cpu_ids;

@@ -116,7 +116,7 @@ static bool knet_is_local(const struct dst_entry *dst, int family)
 				   dst_rt6_info(dst)->rt6i_flags & RTF_LOCAL;
 }
 
-/* The words of an address that others may be reading. */
+/* Writes an address that other CPUs may be reading. */
 static void knet_write_address(struct knet_address *to, const struct knet_address *from)
 {
 	WRITE_ONCE(to->words[0], from->words[0]);
@@ -236,7 +236,7 @@ knet_prepare(struct net *net, struct sk_buff *skb, const struct knet_route *rout
 		goto fail;
 	}
 
-	/* The host has recorded itself in an option, and counts that in when it forwards. */
+	/* The host recorded its address in an option; forwarding updates the checksum. */
 	if (family == AF_INET && unlikely(IPCB(skb)->opt.is_changed)) {
 		IPCB(skb)->opt.is_changed = 0;
 		ip_send_check(ip_hdr(skb));

@@ -7,15 +7,18 @@
 
 #include "helpers.h"
 
-/* Makes the first @len bytes linear: 0, or -EINVAL when the packet is shorter or memory ran out. */
+/*
+ * Makes the first @len bytes linear. Returns 0, or -EINVAL if the packet is
+ * shorter or there is no memory.
+ */
 int knet_skb_pull(struct sk_buff *skb, unsigned int len)
 {
 	return pskb_may_pull(skb, len) ? 0 : -EINVAL;
 }
 
 /*
- * Makes the first @len bytes linear and ours alone, to be changed in place. The
- * header pointers may move; a sum over the whole packet is forgotten.
+ * Makes the first @len bytes linear and private, to be changed in place. The
+ * bytes may move. A checksum over the whole packet is discarded.
  */
 int knet_skb_writable(struct sk_buff *skb, unsigned int len)
 {
@@ -26,13 +29,13 @@ int knet_skb_writable(struct sk_buff *skb, unsigned int len)
 	return skb_ensure_writable(skb, len);
 }
 
-/* Lets go of the socket that the packet was thought to be for. */
+/* Drops the socket that early demultiplexing found. */
 void knet_skb_orphan(struct sk_buff *skb)
 {
 	skb_orphan(skb);
 }
 
-/* True when the packet came out of an IP tunnel that ends in this namespace. */
+/* Whether the packet was received from an IP tunnel that ends in this namespace. */
 bool knet_skb_from_tunnel(const struct sk_buff *skb)
 {
 	switch (skb->dev ? skb->dev->type : ARPHRD_VOID) {
@@ -47,7 +50,7 @@ bool knet_skb_from_tunnel(const struct sk_buff *skb)
 	}
 }
 
-/* True when the device fills in the transport checksum: the field then holds the pseudo-header sum. */
+/* Whether the device fills in the transport checksum: the field holds the pseudo-header sum. */
 bool knet_skb_checksum_partial(const struct sk_buff *skb)
 {
 	return skb->ip_summed == CHECKSUM_PARTIAL;

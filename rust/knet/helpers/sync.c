@@ -36,19 +36,19 @@ void knet_global_unlock(void)
 	mutex_unlock(&knet_global);
 }
 
-/* Seconds since boot; of jiffies, so that a packet pays one load for it. */
+/* Seconds since boot, from jiffies: one load, cheap enough for every packet. */
 u32 knet_seconds(void)
 {
 	return (u32)((jiffies - INITIAL_JIFFIES) / HZ);
 }
 
-/* Microseconds since boot, finely; reads a clock. */
+/* Microseconds since boot; reads a clock. */
 u64 knet_microseconds(void)
 {
 	return ktime_to_us(ktime_get());
 }
 
-/* Milliseconds until knet_seconds() tells the next second, rounded up. */
+/* Milliseconds until knet_seconds() changes, rounded up. */
 u32 knet_until_next_second(void)
 {
 	return jiffies_to_msecs(HZ - (jiffies - INITIAL_JIFFIES) % HZ);

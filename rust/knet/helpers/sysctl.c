@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Settings below /proc/sys, one set for each network namespace. */
+/* Settings below /proc/sys, one set per network namespace. */
 
 #include <linux/slab.h>
 #include <linux/sysctl.h>
@@ -18,7 +18,7 @@ struct knet_sysctls {
 	struct knet_sysctl_entry entries[];
 };
 
-/* Parsing, range check and formatting are the kernel's; the value lives in Rust. */
+/* The kernel parses, checks the range and formats; Rust has the value. */
 static int knet_sysctl_handle(const struct ctl_table *table, int write, void *buffer,
 			      size_t *length, loff_t *position)
 {
@@ -42,7 +42,10 @@ static int knet_sysctl_handle(const struct ctl_table *table, int write, void *bu
 	return err;
 }
 
-/* @settings must be static; @of is handed to their functions. NULL without memory. Process context. */
+/*
+ * Creates the files of @settings, which must be static. Their functions get @of.
+ * Returns NULL if there is no memory. Process context.
+ */
 struct knet_sysctls *knet_sysctl_register(struct net *net, const char *path,
 					  const struct knet_sysctl *settings,
 					  unsigned int n, void *of)
@@ -76,7 +79,7 @@ no_table:
 	return NULL;
 }
 
-/* Waits for who is reading or writing one of them. Process context. */
+/* Removes the files and waits for readers and writers. Process context. */
 void knet_sysctl_unregister(struct knet_sysctls *sysctls)
 {
 	unregister_net_sysctl_table(sysctls->header);

@@ -19,9 +19,9 @@
 #include "helpers.h"
 
 /*
- * The director's own entry stands for the connection: unless @track, conntrack
- * has no part in what it sends on, nor has a socket of this host that early
- * demultiplexing found.
+ * The director has an entry of its own for the connection. Unless @track is set,
+ * conntrack does not see the packets that it sends. A socket that early
+ * demultiplexing found does not, either.
  */
 static void knet_let_go(struct sk_buff *skb, bool track)
 {
@@ -37,9 +37,9 @@ static void knet_let_go(struct sk_buff *skb, bool track)
 }
 
 /*
- * A client's packet is about to be sent to this address and port: if it is the
- * first of a tracked connection, the replies will come from there. Before the
- * packet is changed.
+ * Tells conntrack that replies come from this address and port, if the packet is
+ * the first one of a tracked connection. To be called before the packet is
+ * changed.
  */
 void knet_track_server(struct sk_buff *skb, const struct knet_address *address, __be16 port)
 {
@@ -62,8 +62,9 @@ void knet_track_server(struct sk_buff *skb, const struct knet_address *address, 
 }
 
 /*
- * The packet inside a tunnel ends its own way here. False when it must not go on:
- * conntrack has another packet of the same connection.
+ * Confirms the tracked connection of a packet that is about to be encapsulated:
+ * it does not reach POST_ROUTING by itself. Returns false if the packet must be
+ * dropped, since another packet of the connection was confirmed first.
  */
 bool knet_track_tunneled(struct sk_buff *skb)
 {
@@ -74,7 +75,7 @@ bool knet_track_tunneled(struct sk_buff *skb)
 #endif
 }
 
-/* The last step of a packet that was found fit for it: to its neighbour. */
+/* Hands the packet to its neighbor. */
 static int knet_finish4(struct net *net, struct sock *sk, struct sk_buff *skb)
 {
 	struct rtable *rt = skb_rtable(skb);
@@ -104,9 +105,9 @@ static int knet_finish6(struct net *net, struct sock *sk, struct sk_buff *skb)
 }
 
 /*
- * What dst_output() comes to for nearly all packets, without the detours:
- * nothing to transform, to segment or to fragment. POST_ROUTING sees them.
- * False, with nothing done, for all others.
+ * The short form of dst_output(), for packets that need not be transformed,
+ * segmented or fragmented: nearly all. They pass POST_ROUTING. Returns false, and
+ * does nothing, for all others.
  */
 static bool knet_output4_at_once(struct net *net, struct sk_buff *skb, u32 mtu)
 {
@@ -144,7 +145,7 @@ static bool knet_output6_at_once(struct net *net, struct sk_buff *skb, u32 mtu)
 	return true;
 }
 
-/* Sends a packet that passes through: POST_ROUTING and out. Consumes it. */
+/* Sends a forwarded packet: POST_ROUTING and out. Consumes it. */
 void knet_send4(struct net *net, struct sk_buff *skb, u32 mtu, bool track)
 {
 	knet_let_go(skb, track);
@@ -159,7 +160,7 @@ void knet_send6(struct net *net, struct sk_buff *skb, u32 mtu, bool track)
 		dst_output(net, NULL, skb);
 }
 
-/* Sends a packet whose outer header is ours: LOCAL_OUT, POST_ROUTING and out. Consumes it. */
+/* Sends a packet of this host: LOCAL_OUT, POST_ROUTING and out. Consumes it. */
 void knet_send4_local(struct net *net, struct sk_buff *skb, u32 mtu)
 {
 	knet_let_go(skb, false);
