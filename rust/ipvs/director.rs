@@ -29,12 +29,7 @@ use kernel::{
     sync::{Arc, Mutex},
 };
 use knet::{
-    counters::Totals,
-    errno,
-    namespace::Instance,
-    net::Net,
-    procfs, rcu,
-    sysctl::Directory,
+    counters::Totals, errno, namespace::Instance, net::Net, procfs, rcu, sysctl::Directory,
     work::Ticker,
 };
 use lvs_core::{timeout::Timeouts, Endpoint, Family};
@@ -121,7 +116,9 @@ impl Config {
             });
         }
         let working = self.working.as_mut().ok_or(EINVAL)?;
-        working.hooks.cover(net, family, &working.path, self.stand)?;
+        working
+            .hooks
+            .cover(net, family, &working.path, self.stand)?;
         Ok(working)
     }
 
@@ -343,12 +340,12 @@ impl Director {
         if service.find(endpoint).is_some() {
             return Err(EEXIST);
         }
-        let path = config
-            .work(endpoint.address.family())?
-            .path
-            .clone();
+        let path = config.work(endpoint.address.family())?.path.clone();
         let hosts_server = config.stand.hosts_server
-            || config.net.as_ref().is_some_and(|net| net.is_local(endpoint.address));
+            || config
+                .net
+                .as_ref()
+                .is_some_and(|net| net.is_local(endpoint.address));
         let stand = Stand {
             hosts_server,
             ..config.stand

@@ -185,7 +185,11 @@ impl Path {
 
     /// A packet that was received and is not routed yet.
     #[inline(never)]
-    fn pre_routing<'p, V: Version>(&self, section: &Section<'_>, mut packet: Packet<'p, V>) -> Verdict<'p> {
+    fn pre_routing<'p, V: Version>(
+        &self,
+        section: &Section<'_>,
+        mut packet: Packet<'p, V>,
+    ) -> Verdict<'p> {
         match read(&mut packet) {
             Ok(headers) => self.known(section, packet, &headers),
             Err(unusual) => self.unusual(section, Point::PreRouting, packet, unusual),
@@ -258,7 +262,11 @@ impl Path {
 
     /// A packet that was routed to this host.
     #[inline(never)]
-    fn local_in<'p, V: Version>(&self, section: &Section<'_>, mut packet: Packet<'p, V>) -> Verdict<'p> {
+    fn local_in<'p, V: Version>(
+        &self,
+        section: &Section<'_>,
+        mut packet: Packet<'p, V>,
+    ) -> Verdict<'p> {
         match read(&mut packet) {
             Ok(headers) => self.arrived(section, packet, &headers),
             Err(unusual) => self.unusual(section, Point::LocalIn, packet, unusual),

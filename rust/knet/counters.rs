@@ -34,7 +34,7 @@ impl Totals {
         self.out_bytes = self.out_bytes.wrapping_add(other.out_bytes);
     }
 
-    /// What came on top of `base`.
+    /// The difference to an earlier value, `base`.
     pub fn since(&self, base: &Totals) -> Totals {
         Totals {
             connections: self.connections.wrapping_sub(base.connections),

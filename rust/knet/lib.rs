@@ -2,34 +2,33 @@
 
 //! Safe wrappers over what the kernel's own `kernel` crate lacks.
 //!
-//! Here belongs: everything `unsafe`, namely packets, netfilter hooks, network namespaces, generic
+//! What belongs here: all `unsafe` code, namely packets, netfilter hooks, namespaces, generic
 //! netlink, routes, tunnels, slab caches, per-CPU counters, RCU-protected data, the connection hash
-//! and its slow timer, deferred work, files below `/proc/net` and `/proc/sys`. What never belongs
-//! here: what a director decides (that is `lvs_core`), or what a virtual service is (that is
-//! `ipvs`). Nothing here depends on either, but for addresses, where they lie in a header, kinds of
-//! tunnels, and the table's algorithm (`lvs_core::split_order`), which stands where a model of it
-//! can run.
+//! and its slow timer, deferred work, files below `/proc/net` and `/proc/sys`. What does not: what
+//! a director decides (`lvs_core`), and what a virtual service is (`ipvs`). `scripts/layers` lists
+//! the modules of `lvs_core` that may be used here.
 //!
-//! Atomics are those of `core`: on the architectures that we support they compile to the same
-//! instructions as the kernel's, while `kernel::sync::atomic` costs a function call for each
-//! access on kernels that do not inline helpers.
+//! Atomics are those of `core`, for words that only Rust accesses: on the architectures that we
+//! support they compile to the same instructions as the kernel's, while `kernel::sync::atomic`
+//! costs a function call for each access on kernels that do not inline helpers. Words that C
+//! accesses, too, are accessed by C only ([`route::RouteCache`]).
 //!
 //! # Context
 //!
-//! Each item says where it may be called: process context (may sleep), softirq, or both. Whatever
-//! reads RCU-protected data takes a [`rcu::Section`] as evidence.
+//! Each item says where it may be called: process context (may sleep), softirq, or both. A function
+//! that reads RCU-protected data takes a [`rcu::Section`] as evidence.
 //!
 //! # Lock order
 //!
-//! 1. The kernel's RTNL, which a call about a device comes with ([`namespace::Instance`]). Nobody
-//!    takes it under the others.
-//! 2. `ipvs`'s mutexes, from process context: the configuration of a namespace, then that of a
+//! 1. The kernel's RTNL, held by its caller of [`namespace::Instance::device_gone`]. It is never
+//!    taken under the others.
+//! 2. The mutexes of `ipvs`, in process context: the configuration of a namespace, then that of a
 //!    service's scheduler, or that of the deleted destinations.
 //! 3. [`lock::BhLock`], among them the shards of a [`table::Table`]: spinlocks taken with bottom
-//!    halves off. They are never nested in each other.
+//!    halves disabled. They are never nested in each other.
 //!
-//! [`lock::Global`] data has one mutex for all (process context); nothing is locked inside it, and
-//! it is not taken while a configuration is locked, since who holds it may be loading a module.
+//! All [`lock::Global`] data has one mutex (process context). No lock is taken inside it, and it is
+//! not taken while a configuration is locked, since its holder may be loading a module.
 
 #![deny(missing_docs)]
 #![deny(unsafe_op_in_unsafe_fn)]

@@ -7,9 +7,9 @@
 use crate::bindings;
 use kernel::{prelude::*, ThisModule};
 
-/// Asks user space to load the module `prefix` + `name` and waits for it. Process context, and no
-/// lock that the module's initialisation takes may be held. Whether it is there now, see for
-/// yourself.
+/// Asks user space to load the module `prefix` + `name` and waits for the result, which is not
+/// returned: look for what the module registers. Process context, without locks that the module's
+/// initialization takes.
 pub fn request(prefix: &CStr, name: &CStr) {
     // SAFETY: both are NUL-terminated; process context, by this function's contract.
     let _ = unsafe { bindings::knet_request_module(prefix.as_char_ptr(), name.as_char_ptr()) };
@@ -24,7 +24,7 @@ unsafe impl Send for Reference {}
 unsafe impl Sync for Reference {}
 
 impl Reference {
-    /// Takes a reference; fails when the module is being unloaded. Any context.
+    /// Takes a reference; fails if the module is being unloaded. Any context.
     pub fn new(module: &'static ThisModule) -> Option<Self> {
         // SAFETY: the caller reached `module` through a registration, which ends before the
         // module does.
@@ -35,16 +35,16 @@ impl Reference {
 impl Drop for Reference {
     fn drop(&mut self) {
         // SAFETY: the reference was taken in `new`.
-        unsafe { bindings::knet_module_put(self.0.as_ptr()) };
+        unsafe { kernel::bindings::module_put(self.0.as_ptr()) };
     }
 }
 
-/// Keeps a module that does the same as ours from being loaded beside it, for as long as this
+/// Prevents a module that provides the same interfaces from being loaded, for as long as this
 /// value lives. There can be one.
 ///
-/// Some would not fail cleanly by themselves: the C director creates its files below `/proc/net`
-/// before anything that tells it that it is not alone, and a name that is taken there makes the
-/// kernel print a warning with a stack trace.
+/// Such a module may not fail cleanly by itself: the C director creates its files below
+/// `/proc/net` before it registers anything that would fail, and the kernel prints a warning with
+/// a stack trace for a name that exists.
 pub struct Refusal(());
 
 impl Refusal {

@@ -2,7 +2,7 @@
 
 //! Generic netlink families.
 //!
-//! Attributes arrive as bytes: who parses them, and how strictly, is the family's business.
+//! Attributes arrive as bytes; the family parses them.
 //!
 //! C header: `include/net/genetlink.h`
 
@@ -15,14 +15,14 @@ use kernel::{alloc::KVec, prelude::*, ThisModule};
 pub struct Command {
     /// Its number.
     pub number: u8,
-    /// It can be carried out ([`Family::act`]).
+    /// The family handles requests ([`Family::act`]).
     pub act: bool,
-    /// It can be dumped ([`Family::dump`]).
+    /// The family handles dumps ([`Family::dump`]).
     pub dump: bool,
 }
 
-/// A family of commands. All need CAP_NET_ADMIN in the user namespace that owns the network
-/// namespace. They run in process context, several at once.
+/// A family of commands. All require CAP_NET_ADMIN in the user namespace that owns the network
+/// namespace. They run in process context, concurrently.
 pub trait Family: 'static {
     /// Its name.
     const NAME: &'static CStr;
@@ -33,10 +33,10 @@ pub trait Family: 'static {
     /// The state of a dump between its messages.
     type Dump: Dump;
 
-    /// Carries out a command.
+    /// Executes a command.
     fn act(request: &Request<'_>) -> Result;
 
-    /// Begins a dump.
+    /// Starts a dump.
     fn dump(request: &DumpRequest<'_>) -> Result<Self::Dump>;
 }
 
@@ -45,13 +45,13 @@ pub trait Dump: Send + 'static {
     /// The command number of its messages.
     fn command(&self) -> u8;
 
-    /// Finds the next item, if it has not been found yet; false when there is nothing left to tell.
+    /// Finds the next item, unless it was found before; false at the end of the listing.
     fn find(&mut self) -> Result<bool>;
 
-    /// Writes the item that was found. The same one is asked for again after [`Full`].
+    /// Writes the item that was found. It is called again for the same item after [`Full`].
     fn write(&self, writer: &mut Writer<'_>) -> Result<(), Full>;
 
-    /// Goes on behind that item.
+    /// Moves past that item.
     fn advance(&mut self);
 }
 
@@ -65,15 +65,15 @@ mod sealed {
     impl Sealed for super::DumpRequest<'_> {}
 }
 
-/// Something that came from a socket, hence from a network namespace that is alive.
+/// A request from a socket, whose network namespace is therefore alive.
 pub trait Source: sealed::Sealed {
     #[doc(hidden)]
     fn net(&self) -> *const bindings::net;
     /// The command's number.
     fn command(&self) -> u8;
-    /// The attributes, as they came.
+    /// The attributes, not validated.
     fn attributes(&self) -> &[u8];
-    /// Adds a sentence to the answer that says what was wrong (extended acknowledgement).
+    /// Adds an error message to the answer (extended acknowledgment).
     fn explain(&self, message: &'static CStr);
 }
 
@@ -88,7 +88,7 @@ unsafe fn attributes<'a>(header: *const bindings::nlmsghdr) -> &'a [u8] {
     unsafe { slice::from_raw_parts(data, len as usize) }
 }
 
-/// A command to carry out.
+/// A command to execute.
 ///
 /// # Invariants
 ///
@@ -121,7 +121,7 @@ impl Source for Request<'_> {
 }
 
 impl Request<'_> {
-    /// Answers with a message of the given command number, which `fill` writes.
+    /// Sends a reply with this command number; `fill` writes its attributes.
     pub fn reply(
         &self,
         command: u8,
@@ -143,7 +143,7 @@ impl Request<'_> {
     }
 }
 
-/// A dump that begins.
+/// A request for a dump.
 ///
 /// # Invariants
 ///
@@ -225,7 +225,7 @@ impl Writer<'_> {
         self.put(kind, &value.to_ne_bytes())
     }
 
-    /// Appends a 64-bit number, aligned by an attribute of kind `pad` where that is needed.
+    /// Appends a 64-bit number, aligned by an attribute of kind `pad` if necessary.
     pub fn u64(&mut self, kind: u16, value: u64, pad: u16) -> Result<(), Full> {
         // SAFETY: valid by the type invariant.
         let error = unsafe {
@@ -243,7 +243,7 @@ impl Writer<'_> {
         self.put(kind, value.to_bytes_with_nul())
     }
 
-    /// Appends an attribute that holds those which `fill` writes.
+    /// Appends a nested attribute; `fill` writes its content.
     pub fn nest(
         &mut self,
         kind: u16,
@@ -254,7 +254,7 @@ impl Writer<'_> {
         if nest.is_null() {
             return Err(Full);
         }
-        // On failure the whole message is taken back, and the nest with it.
+        // On failure the caller cancels the whole message, and the nest with it.
         fill(self)?;
         // SAFETY: the nest was started in this message.
         unsafe { bindings::knet_nest_end(self.0.as_ptr(), nest) };
@@ -262,8 +262,8 @@ impl Writer<'_> {
     }
 }
 
-/// A family that is registered as long as this value lives. Dropping it waits for commands that
-/// are running (process context).
+/// A registered family. Dropping the value unregisters it and waits for running commands (process
+/// context).
 pub struct Registration<F: Family>(NonNull<bindings::genl_family>, PhantomData<F>);
 
 // SAFETY: generic netlink locks for itself.
@@ -272,7 +272,7 @@ unsafe impl<F: Family> Send for Registration<F> {}
 unsafe impl<F: Family> Sync for Registration<F> {}
 
 impl<F: Family> Registration<F> {
-    /// Registers the family; [`EEXIST`] when its name is taken. Process context.
+    /// Registers the family. [`EEXIST`]: its name is taken. Process context.
     pub fn new(module: &'static ThisModule) -> Result<Self> {
         let mut commands = KVec::with_capacity(F::COMMANDS.len(), GFP_KERNEL)?;
         for command in F::COMMANDS {
@@ -371,7 +371,7 @@ unsafe extern "C" fn dump_continue<F: Family>(
         match dump.find() {
             Ok(true) => {}
             Ok(false) => break,
-            // What was written goes out first.
+            // The items written so far are sent first.
             Err(_) if written => break,
             Err(error) => return error.to_errno(),
         }

@@ -2,11 +2,11 @@
 
 //! Packets in flight (`struct sk_buff`).
 //!
-//! A [`Packet`] is what a netfilter hook is given, and a [`Verdict`] is what it gives back. Since
-//! every method that may move the bytes takes the packet exclusively, the borrow checker sees to
-//! it that no slice of headers is used after such a move.
+//! A netfilter hook gets a [`Packet`] and returns a [`Verdict`]. Every method that may move the
+//! packet's bytes borrows it exclusively, so the borrow checker rejects a slice of headers that is
+//! used after such a move.
 //!
-//! Packets of the two IP versions are two types, so that the compiler knows which one a hook has.
+//! The IP version is part of the type, so the compiler specializes a hook for it.
 //!
 //! C header: `include/linux/skbuff.h`
 
@@ -26,7 +26,7 @@ use lvs_core::{
 };
 
 mod sealed {
-    /// Only the two of this module.
+    /// Implemented by the two versions of this module only.
     pub trait Sealed {}
     impl Sealed for super::V4 {}
     impl Sealed for super::V6 {}
@@ -107,11 +107,13 @@ type Brand<'a> = PhantomData<fn(&'a ()) -> &'a ()>;
 pub struct Verdict<'a>(u32, Brand<'a>);
 
 impl<'a> Verdict<'a> {
+    #[inline(always)]
     fn new(number: u32) -> Self {
         Self(number, PhantomData)
     }
 
     /// For netfilter.
+    #[inline(always)]
     pub(crate) fn into_raw(self) -> u32 {
         self.0
     }
@@ -124,6 +126,7 @@ impl<'a, V: Version> Packet<'a, V> {
     ///
     /// `skb` must be the live packet of a running hook of version `V` in the namespace `net`, and
     /// the hook must return the verdict.
+    #[inline(always)]
     pub(crate) unsafe fn from_raw(
         skb: NonNull<bindings::sk_buff>,
         net: NonNull<bindings::net>,
@@ -149,18 +152,18 @@ impl<'a, V: Version> Packet<'a, V> {
         self.raw().len
     }
 
-    /// True for a packet without a single byte.
+    /// Whether the packet has no bytes.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The bytes from the network header on that lie in the linear area.
+    /// The bytes of the linear area, from the network header on.
     #[inline]
     pub fn head(&self) -> &[u8] {
         let skb = self.raw();
         let linear = skb.len.wrapping_sub(skb.data_len) as usize;
-        // SAFETY: `skb->data` is followed by `skb_headlen()` initialised bytes, and the exclusive
+        // SAFETY: `skb->data` is followed by `skb_headlen()` initialized bytes, and the exclusive
         // methods that move or change them cannot run while `self` is borrowed.
         unsafe { slice::from_raw_parts(skb.data, linear) }
     }
@@ -168,21 +171,21 @@ impl<'a, V: Version> Packet<'a, V> {
     /// The fixed part of the IP header, at the start of the packet.
     #[inline]
     pub fn header(&self) -> &V::Header {
-        // SAFETY: of a packet of this version the kernel has made the fixed header linear before
-        // any hook sees it (ip_rcv_core(), ip6_rcv_core(), and what sends has written it); nothing
-        // makes less of a packet linear again. `Header` is an array of bytes of that length.
+        // SAFETY: the fixed header is linear before a hook sees the packet: ip_rcv_core() and
+        // ip6_rcv_core() pull it, and a sender has written it. No method makes fewer bytes linear.
+        // `Header` is an array of bytes of that length.
         unsafe { &*self.raw().data.cast::<V::Header>() }
     }
 
-    /// Makes at least `len` bytes linear. Fails when the packet is shorter, or for want of memory.
+    /// Makes at least `len` bytes linear. Fails if the packet is shorter or there is no memory.
     pub fn pull(&mut self, len: usize) -> Result {
         let len = u32::try_from(len).map_err(|_| EINVAL)?;
         // SAFETY: live and owned by the type invariant.
         kernel::error::to_result(unsafe { bindings::knet_skb_pull(self.skb.as_ptr(), len) })
     }
 
-    /// The first `len` bytes to write to. Fails when the packet is shorter, or for want of memory. A
-    /// sum that the device made over the whole packet is forgotten.
+    /// Makes the first `len` bytes writable. Fails if the packet is shorter or there is no memory.
+    /// A checksum that the device computed over the whole packet is discarded.
     pub fn writable(&mut self, len: usize) -> Result<&mut [u8]> {
         let count = u32::try_from(len).map_err(|_| EINVAL)?;
         // SAFETY: live and owned by the type invariant.
@@ -191,8 +194,8 @@ impl<'a, V: Version> Packet<'a, V> {
         Ok(unsafe { slice::from_raw_parts_mut(self.raw().data, len) })
     }
 
-    /// True when the transport checksum is left to the device, the field holding only the sum of
-    /// the pseudo-header.
+    /// Whether the device fills in the transport checksum: the field holds the sum of the
+    /// pseudo-header.
     pub fn checksum_is_partial(&self) -> bool {
         // SAFETY: live and owned by the type invariant.
         unsafe { bindings::knet_skb_checksum_partial(self.skb.as_ptr()) }
@@ -218,26 +221,26 @@ impl<'a, V: Version> Packet<'a, V> {
     /// The firewall mark.
     #[inline]
     pub fn mark(&self) -> u32 {
-        // SAFETY: C says where it is.
+        // SAFETY: C tells the offset.
         unsafe { self.field(bindings::knet_skb_layout_KNET_SKB_MARK) }
     }
 
-    /// False for what was sent to a broadcast or multicast link address.
+    /// False for a packet that was sent to a broadcast or multicast link address.
     #[inline]
     pub fn is_to_host(&self) -> bool {
-        // SAFETY: C says where it is.
+        // SAFETY: C tells the offset.
         let byte: u8 = unsafe { self.field(bindings::knet_skb_layout_KNET_SKB_PACKET_TYPE) };
         u32::from(byte) & bindings::knet_skb_layout_KNET_SKB_PACKET_TYPE_MASK
             == bindings::PACKET_HOST
     }
 
-    /// Whether it came out of an IP tunnel that ends in this namespace. For a packet that was received.
+    /// Whether the packet was received from an IP tunnel that ends in this namespace.
     pub fn is_from_tunnel(&self) -> bool {
-        // SAFETY: live and owned by the type invariant; while a hook has a packet, its device lives.
+        // SAFETY: live and owned by the type invariant; the device of a packet in a hook is alive.
         unsafe { bindings::knet_skb_from_tunnel(self.skb.as_ptr()) }
     }
 
-    /// Lets the packet go on as if we had not seen it.
+    /// Lets the packet continue.
     pub fn accept(self) -> Verdict<'a> {
         Verdict::new(bindings::NF_ACCEPT)
     }
@@ -267,17 +270,17 @@ impl<'a, V: Version> Packet<'a, V> {
         self.discard()
     }
 
-    /// Lets the packet, which was rewritten, go on to a socket of this host: not to one that was
-    /// found by its former addresses.
+    /// Lets the packet, which was rewritten, continue to a socket of this host. A socket that was
+    /// found by the former addresses does not get it.
     pub fn deliver(self) -> Verdict<'a> {
         // SAFETY: live and owned by the type invariant.
         unsafe { bindings::knet_skb_orphan(self.skb.as_ptr()) };
         self.accept()
     }
 
-    /// Puts a packet together of which this is a fragment, at hook `point`. It comes back
-    /// whole, or unchanged when it is none that can be put together; it is not given back while
-    /// others are missing. Softirq.
+    /// Reassembles the packet of which this is a fragment, at hook `point`. Returns the whole
+    /// packet, or this one if it cannot be reassembled; a verdict while fragments are missing.
+    /// Softirq.
     pub fn gather(self, point: Point) -> Result<Self, Verdict<'a>> {
         let skb = self.skb.as_ptr();
         // SAFETY: live, owned and of this version by the type invariant.
@@ -289,22 +292,23 @@ impl<'a, V: Version> Packet<'a, V> {
         };
         match error {
             0 => Ok(self),
-            // It waits for the others, and is not ours any more.
-            error if error == -(bindings::EINPROGRESS as i32) => Err(Verdict::new(bindings::NF_STOLEN)),
+            // It waits for the other fragments, and no longer belongs to this hook.
+            error if error == -(bindings::EINPROGRESS as i32) => {
+                Err(Verdict::new(bindings::NF_STOLEN))
+            }
             _ => Err(self.discard()),
         }
     }
 
-    /// Learns from an ICMP error, which this is, how large packets of `protocol` may be on the way of
-    /// the one that it quotes `at` this offset, an IP packet of the same version which this host had
-    /// sent. Softirq.
+    /// Stores a path MTU. This packet is an ICMP error; `at` this offset it quotes a packet of
+    /// `protocol` and the same IP version that this host sent; its path has that MTU. Softirq.
     pub fn learn_mtu(&mut self, at: usize, protocol: u8, mtu: u32) {
         let Ok(at) = u32::try_from(at) else {
             return;
         };
         let (net, skb) = (self.net.as_ptr(), self.skb.as_ptr());
-        // SAFETY: live, owned and of this version by the type invariant; the call checks that the
-        // quote is there.
+        // SAFETY: live, owned and of this version by the type invariant; the call checks the
+        // quote's length.
         unsafe {
             match V::FAMILY {
                 Family::V4 => bindings::knet_learn_mtu4(net, skb, at, protocol, mtu),
@@ -313,14 +317,14 @@ impl<'a, V: Version> Packet<'a, V> {
         };
     }
 
-    /// Sends an ICMP error to the sender of the packet of `family` that this packet, itself an
-    /// ICMP error, quotes `at` this offset, and which went through a tunnel of this host. Discards
-    /// the packet. Softirq.
+    /// Relays an ICMP error about a tunnel. This packet is that error; `at` this offset it quotes
+    /// a packet of `family` that this host had encapsulated. Its sender gets the report. Discards
+    /// this packet. Softirq.
     pub fn relay_report(self, at: usize, family: Family, report: Report) -> Verdict<'a> {
         let report = raw_report(report);
         if let Ok(at) = u32::try_from(at) {
             let (net, skb) = (self.net.as_ptr(), self.skb.as_ptr());
-            // SAFETY: live and owned by the type invariant; the call checks that the quote is there.
+            // SAFETY: live and owned by the type invariant; the call checks the quote's length.
             unsafe {
                 match family {
                     Family::V4 => bindings::knet_relay_report4(net, skb, at, &report),
@@ -339,7 +343,7 @@ impl<'a, V: Version> Packet<'a, V> {
             Family::V4 => bindings::knet_skb_layout_KNET_SKB_LARGEST_FRAGMENT4,
             Family::V6 => bindings::knet_skb_layout_KNET_SKB_LARGEST_FRAGMENT6,
         };
-        // SAFETY: C says where it is; IP of this version has the control block in its hooks.
+        // SAFETY: C tells the offset; in the hooks of IP, the control block is that of IP.
         unsafe { self.field(offset) }
     }
 
@@ -351,58 +355,53 @@ impl<'a, V: Version> Packet<'a, V> {
     /// packet comes back unchanged.
     #[inline(always)]
     pub fn prepare(
-        self,
-        section: &Section<'_>,
+        mut self,
+        _section: &Section<'_>,
         route: &Route<'_>,
         writable: u16,
     ) -> Result<RoutedPacket<'a, V>, NotRouted<'a, V>> {
         let handling = V::handling(self.header());
         let sufficient = transmit::sufficient_mtu(handling, self.len(), route.overhead());
-        self.prepare_with(section, route, writable, sufficient)
-    }
-
-    /// As [`Self::prepare`]; a route with this MTU is not checked.
-    #[inline(always)]
-    fn prepare_with(
-        self,
-        section: &Section<'_>,
-        route: &Route<'_>,
-        writable: u16,
-        sufficient_mtu: u32,
-    ) -> Result<RoutedPacket<'a, V>, NotRouted<'a, V>> {
-        let family = route.family();
-        let request = route.request(sufficient_mtu, writable);
+        let mut request = route.request(sufficient, writable);
+        let (family, overhead, ignore_df) = (route.family(), route.overhead(), route.ignores_df());
         let mut hop = bindings::knet_hop {
             mtu: 0,
             source: bindings::knet_address { words: [0; 2] },
         };
-        let (net_ptr, skb) = (self.net.as_ptr(), self.skb.as_ptr());
-        // SAFETY: the packet is live and of this version, the namespace outlives its hooks, the
-        // route's pointers are valid by its type invariant, and the section is evidence of the RCU
-        // read lock.
-        let result = unsafe {
-            match (V::FAMILY, family) {
-                (Family::V4, Family::V4) => {
-                    bindings::knet_prepare4(net_ptr, skb, &request, &mut hop)
+        let result = loop {
+            let (net, skb) = (self.net.as_ptr(), self.skb.as_ptr());
+            // SAFETY: the packet is live and of this version, the namespace is alive, the route's
+            // pointers are valid by its type invariant, and the section is evidence of the RCU
+            // read lock.
+            let result = unsafe {
+                match (V::FAMILY, family) {
+                    (Family::V4, Family::V4) => {
+                        bindings::knet_prepare4(net, skb, &request, &mut hop)
+                    }
+                    (Family::V6, Family::V6) => {
+                        bindings::knet_prepare6(net, skb, &request, &mut hop)
+                    }
+                    (Family::V4, Family::V6) => {
+                        bindings::knet_prepare4in6(net, skb, &request, &mut hop)
+                    }
+                    (Family::V6, Family::V4) => {
+                        bindings::knet_prepare6in4(net, skb, &request, &mut hop)
+                    }
                 }
-                (Family::V6, Family::V6) => {
-                    bindings::knet_prepare6(net_ptr, skb, &request, &mut hop)
-                }
-                (Family::V4, Family::V6) => {
-                    bindings::knet_prepare4in6(net_ptr, skb, &request, &mut hop)
-                }
-                (Family::V6, Family::V4) => {
-                    bindings::knet_prepare6in4(net_ptr, skb, &request, &mut hop)
-                }
+            };
+            if result != bindings::knet_prepared_KNET_UNCHECKED {
+                break result;
             }
+            self = match self.check(hop.mtu, overhead, ignore_df) {
+                Some(packet) => packet,
+                None => return Err(NotRouted::Over(Verdict::new(bindings::NF_DROP))),
+            };
+            request.sufficient_mtu = 0;
         };
         let checksum_is_partial = match result {
             bindings::knet_prepared_KNET_PREPARED => false,
             bindings::knet_prepared_KNET_PREPARED_PARTIAL => true,
             bindings::knet_prepared_KNET_LOCAL => return Err(NotRouted::Local(self)),
-            bindings::knet_prepared_KNET_UNCHECKED if sufficient_mtu != 0 => {
-                return self.prepare_checked(section, route, writable, hop.mtu);
-            }
             _ => return Err(NotRouted::Over(self.discard())),
         };
         // INVARIANT: the call has set the route and made the bytes writable.
@@ -412,21 +411,16 @@ impl<'a, V: Version> Packet<'a, V> {
             family,
             writable,
             checksum_is_partial,
-            ignore_df: route.ignores_df(),
+            ignore_df,
         })
     }
 
-    /// Checks a packet that is longer than the route's MTU, or has no time to live, and sets its
-    /// route if it may go on.
+    /// Checks a packet for which the route's MTU is not certain to suffice. Returns `None` if it
+    /// does not pass: its sender got an ICMP error, and it is to be dropped.
+    // It takes and returns words in registers: all packets would pay for structs in memory.
     #[cold]
     #[inline(never)]
-    fn prepare_checked(
-        mut self,
-        section: &Section<'_>,
-        route: &Route<'_>,
-        writable: u16,
-        mtu: u32,
-    ) -> Result<RoutedPacket<'a, V>, NotRouted<'a, V>> {
+    fn check(mut self, mtu: u32, overhead: u16, ignore_df: bool) -> Option<Self> {
         let candidate = Candidate {
             family: V::FAMILY,
             len: self.len(),
@@ -435,17 +429,17 @@ impl<'a, V: Version> Packet<'a, V> {
         };
         let limits = Limits {
             mtu,
-            overhead: route.overhead(),
-            ignore_df: route.ignores_df(),
+            overhead,
+            ignore_df,
         };
         let skb = self.skb.as_ptr();
         // SAFETY: live and owned by the type invariant.
         let segments_fit = |mtu| unsafe { bindings::knet_segments_fit(skb, mtu) };
         match transmit::check(candidate, limits, segments_fit) {
-            Check::Pass => self.prepare_with(section, route, writable, 0),
+            Check::Pass => Some(self),
             Check::Report(report) => {
                 self.report(report);
-                Err(NotRouted::Over(self.discard()))
+                None
             }
         }
     }
@@ -459,15 +453,15 @@ fn raw_report(report: Report) -> bindings::knet_report {
     }
 }
 
-/// Whether conntrack has a part in packets that the director sends on.
+/// Whether conntrack tracks the packets that the director sends.
 #[derive(Clone, Copy)]
 pub struct Tracking(pub bool);
 
-/// Why a packet did not get a route.
+/// Why a packet has no route.
 pub enum NotRouted<'a, V: Version> {
     /// The route leads to this host: the packet, unchanged.
     Local(Packet<'a, V>),
-    /// It is over with the packet.
+    /// The packet was discarded, or its sender got an ICMP error.
     Over(Verdict<'a>),
 }
 
@@ -475,8 +469,7 @@ pub enum NotRouted<'a, V: Version> {
 ///
 /// # Invariants
 ///
-/// The packet has a route of `family`, and its first `writable` bytes are
-/// linear and its own.
+/// The packet has a route of `family`, and its first `writable` bytes are linear and private.
 pub struct RoutedPacket<'a, V: Version> {
     packet: Packet<'a, V>,
     hop: bindings::knet_hop,
@@ -497,15 +490,15 @@ impl<'a, V: Version> RoutedPacket<'a, V> {
         self.packet.is_empty()
     }
 
-    /// The bytes to write to.
+    /// The writable bytes.
     #[inline]
     pub fn writable(&mut self) -> &mut [u8] {
-        // SAFETY: by the type invariant, and the exclusive borrow keeps everybody else away.
+        // SAFETY: by the type invariant; the borrow is exclusive.
         unsafe { slice::from_raw_parts_mut(self.packet.raw().data, self.writable.into()) }
     }
 
-    /// True when the transport checksum is left to the device, the field holding only the sum of
-    /// the pseudo-header.
+    /// Whether the device fills in the transport checksum: the field holds the sum of the
+    /// pseudo-header.
     #[inline]
     pub fn checksum_is_partial(&self) -> bool {
         self.checksum_is_partial
@@ -516,23 +509,23 @@ impl<'a, V: Version> RoutedPacket<'a, V> {
         self.packet.discard()
     }
 
-    /// Tells conntrack, of the first packet of a tracked connection, that the replies will come from
-    /// `server`. To be done before the packet is rewritten.
+    /// Tells conntrack that replies come from `server`, if this is the first packet of a tracked
+    /// connection. To be called before the packet is rewritten.
     pub fn track_server(&mut self, server: Endpoint) {
         let skb = self.packet.skb.as_ptr();
         // SAFETY: live and owned by the type invariant.
         unsafe { bindings::knet_track_server(skb, &raw(server.address), server.port.to_be()) };
     }
 
-    /// Sends the packet as one that passes through. Without a route of its own family it is discarded.
+    /// Sends the packet as a forwarded one. Discards it if its route is of the other family.
     #[inline(always)]
     pub fn send(self, tracking: Tracking) -> Verdict<'a> {
         if self.family != V::FAMILY {
             return self.discard();
         }
         let (net, skb) = (self.packet.net.as_ptr(), self.packet.skb.as_ptr());
-        // SAFETY: live, owned and routed by the type invariants; the call consumes it, and the
-        // verdict tells netfilter so.
+        // SAFETY: live, owned and routed by the type invariants; the call consumes it, as the
+        // verdict says.
         unsafe {
             match V::FAMILY {
                 Family::V4 => bindings::knet_send4(net, skb, self.hop.mtu, tracking.0),
@@ -542,12 +535,12 @@ impl<'a, V: Version> RoutedPacket<'a, V> {
         Verdict::new(bindings::NF_STOLEN)
     }
 
-    /// Puts the packet into another one to `destination`, to which its route must lead, and sends
-    /// that. The packet is discarded if there is no memory, or if the route is not one of a tunnel
-    /// or of another family than `destination`. Softirq.
+    /// Encapsulates the packet in one to `destination`, to which its route must lead, and sends
+    /// it. Discards the packet if there is no memory, or if the route is not that of a tunnel or
+    /// not of the family of `destination`. Softirq.
     #[inline(always)]
     pub fn send_through(
-        mut self,
+        self,
         tunnel: Tunnel,
         destination: Address,
         tracking: Tracking,
@@ -578,11 +571,24 @@ impl<'a, V: Version> RoutedPacket<'a, V> {
             source: Address::from_words(self.hop.source.words),
             destination,
         };
-        let Some(identification) = self.encapsulate(tunnel, &outer) else {
+        let may_fragment = !outer.handling.dont_fragment;
+        // SAFETY: live, owned, of these families and routed by the type invariants.
+        let result = unsafe {
+            match (tunnel, V::FAMILY, family) {
+                (Tunnel::Ipip, Family::V4, Family::V4) => {
+                    bindings::knet_encapsulate_ipip4(skb, may_fragment)
+                }
+                (Tunnel::Ipip, Family::V6, Family::V6) => {
+                    bindings::knet_encapsulate_ipip6(skb, may_fragment)
+                }
+                _ => bindings::knet_encapsulate(net, skb, &raw_tunnel(tunnel, outer, V::FAMILY)),
+            }
+        };
+        let Ok(identification) = u16::try_from(result) else {
             return self.discard();
         };
-        // SAFETY: live, owned and routed by the type invariants; encapsulation has put a header of
-        // `family` before the packet, which is written here. The call consumes the packet.
+        // SAFETY: live, owned and routed by the type invariants. Encapsulation has made room for a
+        // header of `family`, which is written here. The call consumes the packet.
         unsafe {
             let data = self.packet.raw().data;
             match family {
@@ -599,53 +605,37 @@ impl<'a, V: Version> RoutedPacket<'a, V> {
         };
         Verdict::new(bindings::NF_STOLEN)
     }
+}
 
-    /// Puts the headers of a tunnel before the packet, the outer IP header not yet written. Returns
-    /// the identification for an IPv4 header; `None` if there is no memory.
-    #[inline(always)]
-    fn encapsulate(&mut self, tunnel: Tunnel, outer: &Outer) -> Option<u16> {
-        let skb = self.packet.skb.as_ptr();
-        let may_fragment = !outer.handling.dont_fragment;
-        let result = match (tunnel, V::FAMILY, self.family) {
-            // SAFETY: live, owned, of these families and routed by the type invariants.
-            (Tunnel::Ipip, Family::V4, Family::V4) => unsafe {
-                bindings::knet_encapsulate_ipip4(skb, may_fragment)
-            },
-            _ => self.encapsulate_any(tunnel, outer),
-        };
-        u16::try_from(result).ok()
-    }
-
-    /// What [`Self::encapsulate`] does for all but the most frequent kind.
-    #[inline(never)]
-    fn encapsulate_any(&mut self, tunnel: Tunnel, outer: &Outer) -> i32 {
-        let mut raw = bindings::knet_tunnel {
-            daddr: raw(outer.destination),
-            saddr: raw(outer.source),
-            family: self.family as i32,
-            inner_family: V::FAMILY as i32,
-            kind: bindings::knet_tunnel_kind_KNET_IPIP,
-            overhead: tunnel.overhead(self.family),
-            port: 0,
-            protocol: Tunnel::Ipip.protocol(V::FAMILY),
-            checksum: false,
-            remote_checksum: false,
-            may_fragment: !outer.handling.dont_fragment,
-        };
-        match tunnel {
-            Tunnel::Ipip => {}
-            Tunnel::Gue { port, checksum } => {
-                raw.kind = bindings::knet_tunnel_kind_KNET_GUE;
-                raw.port = port.to_be();
-                raw.checksum = checksum != GueChecksum::None;
-                raw.remote_checksum = checksum == GueChecksum::Remote;
-            }
-            Tunnel::Gre { checksum } => {
-                raw.kind = bindings::knet_tunnel_kind_KNET_GRE;
-                raw.checksum = checksum;
-            }
+/// A tunnel for C, with an inner packet of this family.
+#[inline(never)]
+fn raw_tunnel(tunnel: Tunnel, outer: Outer, inner: Family) -> bindings::knet_tunnel {
+    let family = outer.destination.family();
+    let mut raw = bindings::knet_tunnel {
+        daddr: raw(outer.destination),
+        saddr: raw(outer.source),
+        family: family as i32,
+        inner_family: inner as i32,
+        kind: bindings::knet_tunnel_kind_KNET_IPIP,
+        overhead: tunnel.overhead(family),
+        port: 0,
+        protocol: Tunnel::Ipip.protocol(inner),
+        checksum: false,
+        remote_checksum: false,
+        may_fragment: !outer.handling.dont_fragment,
+    };
+    match tunnel {
+        Tunnel::Ipip => {}
+        Tunnel::Gue { port, checksum } => {
+            raw.kind = bindings::knet_tunnel_kind_KNET_GUE;
+            raw.port = port.to_be();
+            raw.checksum = checksum != GueChecksum::None;
+            raw.remote_checksum = checksum == GueChecksum::Remote;
         }
-        // SAFETY: live, owned, of these families and routed by the type invariants.
-        unsafe { bindings::knet_encapsulate(self.packet.net.as_ptr(), self.packet.skb.as_ptr(), &raw) }
+        Tunnel::Gre { checksum } => {
+            raw.kind = bindings::knet_tunnel_kind_KNET_GRE;
+            raw.checksum = checksum;
+        }
     }
+    raw
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Files below `/proc/net`: such as are written afresh for each reader, and lists that are written
+//! Files below `/proc/net`: short files that are generated as a whole, and lists that are generated
 //! part by part as they are read.
 //!
 //! C headers: `include/linux/proc_fs.h`, `include/linux/seq_file_net.h`
@@ -15,7 +15,7 @@ use kernel::{prelude::*, seq_file::SeqFile};
 
 /// The content of a file.
 pub trait Content: 'static {
-    /// What the file tells of.
+    /// The instance that the file is about.
     type Of: Instance;
     /// Its name below `/proc/net`.
     const NAME: &'static CStr;
@@ -24,7 +24,7 @@ pub trait Content: 'static {
     fn show(of: &Self::Of, file: &SeqFile);
 }
 
-/// A file that exists as long as this value lives. Dropping it waits for readers.
+/// A file. Dropping the value removes it and waits for readers.
 pub struct File<C: Content>(Net, PhantomData<fn() -> C>);
 
 impl<C: Content> File<C> {
@@ -49,9 +49,9 @@ impl<C: Content> Drop for File<C> {
     }
 }
 
-/// The content of a list that may be longer than memory can hold twice.
+/// The content of a list of any length.
 pub trait List: 'static {
-    /// What the list tells of.
+    /// The instance that the list is about.
     type Of: Instance;
     /// Its name below `/proc/net`.
     const NAME: &'static CStr;
@@ -59,14 +59,14 @@ pub trait List: 'static {
     /// Writes the heading. Process context.
     fn heading(file: &SeqFile);
 
-    /// The least key from `from` on of a part, if there are more. Process context.
+    /// The lowest key of a part that is at least `from`, if there is one. Process context.
     fn find(of: &Self::Of, from: u32) -> Option<u32>;
 
-    /// Writes the part with this key, if it is still there. Process context.
+    /// Writes the part with this key, if it still exists. Process context.
     fn show(of: &Self::Of, key: u32, file: &SeqFile);
 }
 
-/// The file of a list, which exists as long as this value lives. Dropping it waits for readers.
+/// The file of a list. Dropping the value removes it and waits for readers.
 pub struct ListFile<L: List>(Net, PhantomData<fn() -> L>);
 
 impl<L: List> ListFile<L> {

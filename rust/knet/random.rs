@@ -4,7 +4,7 @@
 //!
 //! C header: `include/linux/random.h`
 
-/// A random number that nobody can guess. Any context.
+/// An unpredictable random number. Any context.
 pub fn number() -> u64 {
     // SAFETY: may be called anywhere.
     unsafe { kernel::bindings::get_random_u64() }

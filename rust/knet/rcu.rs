@@ -21,7 +21,7 @@ use kernel::{
 
 /// Evidence that the calling thread is inside an RCU read section.
 ///
-/// It costs nothing: netfilter hooks and timers hand one out, [`read`] opens one.
+/// It costs nothing. Netfilter hooks and timers pass one, [`read`] opens one.
 ///
 /// # Invariants
 ///
@@ -50,7 +50,7 @@ pub fn read<R>(f: impl FnOnce(&Section<'_>) -> R) -> R {
     f(&section)
 }
 
-/// Waits until all deferred drops that were asked for before have been done. Process context.
+/// Waits for all deferred drops that were requested before. Process context.
 pub fn barrier() {
     // SAFETY: process context, by this function's contract.
     unsafe { bindings::rcu_barrier() };
@@ -70,13 +70,13 @@ struct Node<T> {
     value: ManuallyDrop<T>,
 }
 
-/// A value ready to be published, allocated beforehand so that publishing cannot fail.
+/// A value ready to be published, allocated in advance so that publishing cannot fail.
 pub struct Boxed<T>(KBox<Node<T>>);
 
 impl<T: Send + Sync + 'static> Boxed<T> {
-    /// Allocates room for `value`, which is dropped when there is none.
+    /// Allocates memory for `value`, which is dropped if there is none.
     pub fn new(value: T, flags: Flags) -> Result<Self, AllocError> {
-        // Room first: a node by itself does not drop its value.
+        // Memory first: a node by itself does not drop its value.
         let room = KBox::<Node<T>>::new_uninit(flags)?;
         Ok(Self(KBox::write(
             room,
@@ -121,8 +121,8 @@ unsafe extern "C" fn drop_node<T>(head: *mut bindings::callback_head) {
     unsafe { ManuallyDrop::drop(&mut node.value) };
 }
 
-/// A pointer-sized cell: readers borrow the present value under RCU, writers replace it, and the
-/// former value is dropped after a grace period (in softirq: its destructor must not sleep).
+/// A pointer-sized cell. Readers borrow the current value under RCU, writers replace it, and the
+/// former value is dropped after a grace period, in softirq: its destructor must not sleep.
 ///
 /// # Invariants
 ///
@@ -140,7 +140,7 @@ impl<T: Send + Sync + 'static> Cell<T> {
         Self(AtomicPtr::new(value.into_raw()))
     }
 
-    /// The present value, if any, valid while the section lasts. Any context.
+    /// The current value, if any, valid while the section lasts. Any context.
     #[inline]
     pub fn get<'a>(&self, _section: &'a Section<'_>) -> Option<&'a T> {
         let node = self.0.load(Ordering::Acquire);
@@ -149,7 +149,7 @@ impl<T: Send + Sync + 'static> Cell<T> {
         unsafe { node.as_ref() }.map(|node| &*node.value)
     }
 
-    /// True when there is no value. Any context.
+    /// Whether there is no value. Any context.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.0.load(Ordering::Relaxed).is_null()

@@ -54,6 +54,7 @@ impl<T> RouteCache<T> {
         }
     }
 
+    #[inline(always)]
     fn as_ptr(&self) -> NonNull<bindings::knet_route_cache> {
         NonNull::from(self).cast()
     }
@@ -170,14 +171,17 @@ impl Route<'_> {
         }
     }
 
+    #[inline(always)]
     pub(crate) fn family(&self) -> Family {
         self.next.family()
     }
 
+    #[inline(always)]
     pub(crate) fn overhead(&self) -> u16 {
         self.overhead
     }
 
+    #[inline(always)]
     pub(crate) fn ignores_df(&self) -> bool {
         self.ignore_df
     }
@@ -201,7 +205,7 @@ impl Route<'_> {
 }
 
 /// An address for C.
-#[inline]
+#[inline(always)]
 pub(crate) fn raw(address: Address) -> bindings::knet_address {
     bindings::knet_address {
         words: address.to_words(),

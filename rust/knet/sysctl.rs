@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Settings below `/proc/sys`, one set for each network namespace.
+//! Settings below `/proc/sys`, one set per network namespace.
 //!
 //! C header: `include/linux/sysctl.h`
 
@@ -8,22 +8,22 @@ use crate::{bindings, net::Net};
 use core::{ffi::c_void, marker::PhantomData, ops::RangeInclusive, ptr::NonNull};
 use kernel::{prelude::*, sync::Arc};
 
-/// A whole number that an administrator reads and writes.
+/// A number that an administrator reads and writes.
 pub trait Setting: 'static {
-    /// What it is a setting of.
+    /// The type that has the setting.
     type Of: Send + Sync + 'static;
     /// The name of its file.
     const NAME: &'static CStr;
-    /// What it can be set to; all else is refused with [`EINVAL`].
+    /// The valid values; others are refused with [`EINVAL`].
     const RANGE: RangeInclusive<u32>;
 
-    /// The present value. Process context.
+    /// The current value. Process context.
     fn get(of: &Self::Of) -> u32;
     /// Sets it to a value in the range. Process context.
     fn set(of: &Self::Of, value: u32) -> Result;
 }
 
-/// A setting's functions, for a `static` list of those of one `T`.
+/// The functions of a setting, for a `static` list of the settings of one `T`.
 #[repr(transparent)]
 pub struct Entry<T> {
     setting: bindings::knet_sysctl,
@@ -49,7 +49,8 @@ impl<T: Send + Sync + 'static> Entry<T> {
     }
 }
 
-/// Files that exist as long as this value lives. Dropping it waits for who uses them.
+/// A directory of settings. Dropping the value removes the files and waits for readers and
+/// writers.
 pub struct Directory<T: Send + Sync + 'static> {
     files: NonNull<bindings::knet_sysctls>,
     // Dropped after the files, which borrow it.
@@ -64,8 +65,8 @@ unsafe impl<T: Send + Sync + 'static> Send for Directory<T> {}
 unsafe impl<T: Send + Sync + 'static> Sync for Directory<T> {}
 
 impl<T: Send + Sync + 'static> Directory<T> {
-    /// Creates the files of `settings`, of `of`, in the directory `path` below `/proc/sys` in
-    /// `net`. Process context.
+    /// Creates the files of `settings` in the directory `path` below `/proc/sys` in `net`. They
+    /// read and write those of `of`. Process context.
     pub fn new(
         net: Net,
         path: &'static CStr,
@@ -73,8 +74,8 @@ impl<T: Send + Sync + 'static> Directory<T> {
         of: Arc<T>,
     ) -> Result<Self> {
         let data = (&raw const *of).cast::<c_void>().cast_mut();
-        // SAFETY: path and settings are static; an entry is nothing but its first field; `of` is
-        // of the type that the functions expect, and kept until `drop` has removed the files.
+        // SAFETY: path and settings are static; an entry has the layout of its first field; `of`
+        // has the type that the functions expect, and lives until `drop` has removed the files.
         let files = unsafe {
             bindings::knet_sysctl_register(
                 net.as_ptr(),

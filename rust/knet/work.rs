@@ -8,15 +8,15 @@ use crate::bindings;
 use core::ffi::c_void;
 use kernel::{alloc::KBox, prelude::*, sync::Arc, types::Opaque};
 
-/// What a [`Ticker`] runs.
+/// Work that a [`Ticker`] repeats.
 pub trait Tick: Send + Sync + 'static {
-    /// Does a round of work and says after how many milliseconds the next one is due, if any.
-    /// Process context, may sleep.
+    /// Does a round of work. Returns the milliseconds until the next round, or `None` for no
+    /// more. Process context, may sleep.
     fn tick(&self) -> Option<u32>;
 }
 
-/// Runs [`Tick::tick`] over and over, never twice at once. Dropping it cancels the work and waits
-/// for a round that is running.
+/// Calls [`Tick::tick`] repeatedly, never concurrently. Dropping it cancels the work and waits for
+/// a running round.
 pub struct Ticker<T: Tick>(KBox<State<T>>);
 
 struct State<T> {
@@ -24,13 +24,13 @@ struct State<T> {
     target: Arc<T>,
 }
 
-// SAFETY: the kernel serialises the work item; the target may be shared by its bounds.
+// SAFETY: the kernel serializes the work item; the target may be shared by its bounds.
 unsafe impl<T: Tick> Send for Ticker<T> {}
 // SAFETY: as above.
 unsafe impl<T: Tick> Sync for Ticker<T> {}
 
 impl<T: Tick> Ticker<T> {
-    /// Starts ticking, the first time after `milliseconds`. Process context.
+    /// Starts the work; the first round begins after `milliseconds`. Process context.
     pub fn start(target: Arc<T>, milliseconds: u32) -> Result<Self> {
         let state = KBox::new(
             State {
@@ -52,8 +52,8 @@ impl<T: Tick> Ticker<T> {
 
 impl<T: Tick> Drop for Ticker<T> {
     fn drop(&mut self) {
-        // SAFETY: the work was initialised in `start`; the call waits for a running round and
-        // keeps it from queueing itself again.
+        // SAFETY: the work was initialized in `start`; the call waits for a running round and
+        // keeps it from being queued again.
         unsafe { bindings::knet_work_cancel(self.0.work.get()) };
     }
 }
@@ -70,27 +70,37 @@ unsafe extern "C" fn run<T: Tick>(data: *mut c_void) {
     }
 }
 
-/// Gives way to other work when it is due. Process context, no lock held.
+/// Reschedules if necessary. Process context, no lock held.
 pub fn yield_now() {
     // SAFETY: process context, by this function's contract.
     unsafe { bindings::knet_cond_resched() };
 }
 
-/// Milliseconds until [`seconds`] tells the next second. Any context.
-pub fn until_next_second() -> u32 {
-    // SAFETY: may be called anywhere.
-    unsafe { bindings::knet_until_next_second() }
+const HZ: u64 = bindings::knet_time_KNET_HZ as u64;
+
+/// Jiffies since boot.
+#[inline]
+fn jiffies() -> u64 {
+    // SAFETY: the kernel's counter is always valid; it is read once, as C's volatile does.
+    let now = unsafe { (&raw const kernel::bindings::jiffies).read_volatile() };
+    now.wrapping_sub(bindings::knet_time_KNET_INITIAL_JIFFIES as usize) as u64
 }
 
-/// Seconds since boot, coarse, wrapping after 136 years. Any context.
+/// Seconds since boot, wrapping after 136 years. Any context.
 #[inline]
 pub fn seconds() -> u32 {
-    // SAFETY: may be called anywhere.
-    unsafe { bindings::knet_seconds() }
+    (jiffies() / HZ) as u32
 }
 
-/// Microseconds since boot, by a clock that is worth tens of nanoseconds. Any context.
+/// Milliseconds until [`seconds`] changes, rounded up. Any context.
+pub fn until_next_second() -> u32 {
+    let left = HZ.wrapping_sub(jiffies() % HZ);
+    left.wrapping_mul(1000).div_ceil(HZ) as u32
+}
+
+/// Microseconds since boot. Reading the clock takes tens of nanoseconds. Any context.
 pub fn microseconds() -> u64 {
     // SAFETY: may be called anywhere.
-    unsafe { bindings::knet_microseconds() }
+    let nanoseconds = unsafe { kernel::bindings::ktime_get() };
+    nanoseconds as u64 / 1000
 }

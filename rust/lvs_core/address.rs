@@ -60,8 +60,8 @@ impl Address {
     #[inline]
     pub const fn last_octets(self) -> [u8; 4] {
         let [_, low] = self.0;
-        let [_, _, _, _, a, b, c, d] = low.to_ne_bytes();
-        [a, b, c, d]
+        // One word, since the compiler does not make a word of four octets.
+        (u64::from_be(low) as u32).to_be_bytes()
     }
 
     /// Whether this is an IPv4 address.

@@ -5,16 +5,17 @@
 //! Formats: RFC 791 (IPv4), RFC 8200 (IPv6), RFC 9293 section 3.1 (TCP), RFC 768 (UDP). No length
 //! field of a packet is trusted: each is checked against the others and against the bytes at hand.
 
+mod error;
 pub(crate) mod ipv4;
 pub(crate) mod ipv6;
+
+pub use error::ParseError;
+pub use ipv4::{addresses_v4, IPV4_HEADER};
+pub use ipv6::{addresses_v6, IPV6_HEADER};
 
 use crate::{Address, Endpoint, Family, Protocol};
 use core::ops::BitOr;
 
-/// Octets of an IPv4 header without options.
-pub const IPV4_HEADER: usize = 20;
-/// Octets of an IPv6 header without extension headers.
-pub const IPV6_HEADER: usize = 40;
 /// Octets of a TCP header without options.
 pub(crate) const TCP_HEADER: usize = 20;
 /// Octets of a UDP header.
@@ -90,23 +91,6 @@ pub struct Headers {
     pub tcp_flags: TcpFlags,
     /// This is the first of several fragments.
     pub more_fragments: bool,
-}
-
-/// Why there is no [`Headers`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ParseError {
-    /// The slice ends too early.
-    Truncated {
-        /// How many octets, counted from the start of the IP header, must be present to go on.
-        need: usize,
-    },
-    /// The headers contradict themselves: no larger slice makes sense of this packet.
-    Malformed,
-    /// Another transport protocol or another IP version, or a packet that is still on its way to
-    /// another node.
-    NotOurs,
-    /// A fragment other than the first: it carries no ports.
-    Fragment,
 }
 
 /// Reads the headers of the packet of this family whose IP header starts the slice.
@@ -249,27 +233,4 @@ pub fn is_icmp(family: Family, ip: &[u8]) -> bool {
             next => next == Some(&ipv6::ICMP),
         },
     }
-}
-
-/// Source and destination address in the fixed part of an IPv4 header, in network byte order: the
-/// cheapest way to see that a packet is not for the director.
-#[inline]
-pub const fn addresses_v4(header: &[u8; IPV4_HEADER]) -> ([u8; 4], [u8; 4]) {
-    let [_, _, _, _, _, _, _, _, _, _, _, _, s0, s1, s2, s3, d0, d1, d2, d3] = *header;
-    ([s0, s1, s2, s3], [d0, d1, d2, d3])
-}
-
-/// Source and destination address in an IPv6 header, in network byte order, as [`addresses_v4`].
-#[inline]
-pub const fn addresses_v6(header: &[u8; IPV6_HEADER]) -> ([u8; 16], [u8; 16]) {
-    #[rustfmt::skip]
-    let [_, _, _, _, _, _, _, _,
-         s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, s12, s13, s14, s15,
-         d0, d1, d2, d3, d4, d5, d6, d7, d8, d9, d10, d11, d12, d13, d14, d15] = *header;
-    #[rustfmt::skip]
-    let addresses = (
-        [s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, s12, s13, s14, s15],
-        [d0, d1, d2, d3, d4, d5, d6, d7, d8, d9, d10, d11, d12, d13, d14, d15],
-    );
-    addresses
 }

@@ -177,30 +177,14 @@ impl Outer {
             (0, identification)
         };
         let [i0, i1] = identification.to_be_bytes();
-        let [s0, s1, s2, s3] = self.source.last_octets();
-        let [d0, d1, d2, d3] = self.destination.last_octets();
-        *header = [
-            0x45,
-            traffic_class,
-            0,
-            0,
-            i0,
-            i1,
-            flags,
-            0,
-            hop_limit,
-            self.protocol,
-            0,
-            0,
-            s0,
-            s1,
-            s2,
-            s3,
-            d0,
-            d1,
-            d2,
-            d3,
-        ];
+        let (fixed, addresses) = header.split_at_mut(12);
+        #[rustfmt::skip]
+        fixed.copy_from_slice(&[
+            0x45, traffic_class, 0, 0, i0, i1, flags, 0, hop_limit, self.protocol, 0, 0,
+        ]);
+        let (source, destination) = addresses.split_at_mut(4);
+        source.copy_from_slice(&self.source.last_octets());
+        destination.copy_from_slice(&self.destination.last_octets());
     }
 
     /// Writes an IPv6 header, before `payload` octets. More than 65,535 are to be segmented by the
@@ -210,19 +194,16 @@ impl Outer {
         let class = self.handling.traffic_class;
         let [p0, p1] = u16::try_from(payload).unwrap_or(0).to_be_bytes();
         let (fixed, addresses) = header.split_at_mut(8);
+        #[rustfmt::skip]
         fixed.copy_from_slice(&[
-            0x60 | class >> 4,
-            class << 4,
-            0,
-            0,
-            p0,
-            p1,
-            self.protocol,
-            self.handling.hop_limit,
+            0x60 | class >> 4, class << 4, 0, 0, p0, p1, self.protocol, self.handling.hop_limit,
         ]);
-        let (source, destination) = addresses.split_at_mut(16);
-        source.copy_from_slice(&self.source.octets16());
-        destination.copy_from_slice(&self.destination.octets16());
+        // By words, since the compiler does not make words of the octets of an address.
+        let [s0, s1] = self.source.to_words();
+        let [d0, d1] = self.destination.to_words();
+        for (octets, word) in addresses.chunks_exact_mut(8).zip([s0, s1, d0, d1]) {
+            octets.copy_from_slice(&word.to_ne_bytes());
+        }
     }
 }
 

@@ -6,10 +6,7 @@
 //! come from the other side, and finds the connection as such a packet does.
 
 use crate::{
-    path::{
-        forward::Target,
-        pull, Path,
-    },
+    path::{forward::Target, pull, Path},
     services::destination::Forwarding,
     state::connection::Connection,
 };

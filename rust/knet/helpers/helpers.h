@@ -13,6 +13,7 @@
 #define KNET_HELPERS_H
 
 #include <linux/ipv6.h>
+#include <linux/jiffies.h>
 #include <linux/netfilter.h>
 #include <linux/skbuff.h>
 #include <linux/spinlock.h>
@@ -174,6 +175,7 @@ struct knet_tunnel {
 };
 
 int knet_encapsulate_ipip4(struct sk_buff *skb, bool may_fragment);
+int knet_encapsulate_ipip6(struct sk_buff *skb, bool may_fragment);
 int knet_encapsulate(struct net *net, struct sk_buff *skb, const struct knet_tunnel *tunnel);
 
 /* fragment.c */
@@ -207,9 +209,12 @@ bool knet_spin_trylock_bh(spinlock_t *lock);
 void knet_spin_unlock_bh(spinlock_t *lock);
 void knet_global_lock(void);
 void knet_global_unlock(void);
-u32 knet_seconds(void);
-u64 knet_microseconds(void);
-u32 knet_until_next_second(void);
+
+/* Macros that bindgen does not evaluate: it takes user space's HZ for the kernel's. */
+enum knet_time {
+	KNET_HZ = HZ,
+	KNET_INITIAL_JIFFIES = (unsigned int)INITIAL_JIFFIES,
+};
 
 struct knet_work {
 	struct delayed_work work;
@@ -321,7 +326,6 @@ const struct nlmsghdr *knet_info_message_header(const struct genl_info *info);
 /* module.c */
 int knet_request_module(const char *prefix, const char *name);
 bool knet_module_get(struct module *module);
-void knet_module_put(struct module *module);
 int knet_module_refuse(const char *name);
 void knet_module_refuse_end(void);
 

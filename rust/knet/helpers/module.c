@@ -21,11 +21,6 @@ bool knet_module_get(struct module *module)
 	return try_module_get(module);
 }
 
-void knet_module_put(struct module *module)
-{
-	module_put(module);
-}
-
 static const char *knet_refused;
 
 /* EBUSY, since modprobe takes EEXIST for success. Process context. */

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Locks, time and deferred work. */
+/* Locks and deferred work. */
 
 #include <linux/jiffies.h>
 #include <linux/mutex.h>
 #include <linux/sched.h>
 #include <linux/spinlock.h>
-#include <linux/timekeeping.h>
 
 #include "helpers.h"
 
@@ -34,24 +33,6 @@ void knet_global_lock(void)
 void knet_global_unlock(void)
 {
 	mutex_unlock(&knet_global);
-}
-
-/* Seconds since boot, from jiffies: one load, cheap enough for every packet. */
-u32 knet_seconds(void)
-{
-	return (u32)((jiffies - INITIAL_JIFFIES) / HZ);
-}
-
-/* Microseconds since boot; reads a clock. */
-u64 knet_microseconds(void)
-{
-	return ktime_to_us(ktime_get());
-}
-
-/* Milliseconds until knet_seconds() changes, rounded up. */
-u32 knet_until_next_second(void)
-{
-	return jiffies_to_msecs(HZ - (jiffies - INITIAL_JIFFIES) % HZ);
 }
 
 static void knet_work_run(struct work_struct *work)

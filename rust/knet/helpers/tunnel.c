@@ -151,7 +151,7 @@ static __always_inline int knet_push_ipv4(struct sk_buff *skb, bool may_fragment
 	return may_fragment ? knet_identify(skb) : 0;
 }
 
-static int knet_push_ipv6(struct sk_buff *skb, bool may_fragment)
+static __always_inline int knet_push_ipv6(struct sk_buff *skb, bool may_fragment)
 {
 	skb_push(skb, sizeof(struct ipv6hdr));
 	skb_reset_network_header(skb);
@@ -162,7 +162,7 @@ static int knet_push_ipv6(struct sk_buff *skb, bool may_fragment)
 	return 0;
 }
 
-/* As knet_encapsulate(), for IPv4 in IPv4 (RFC 2003). */
+/* As knet_encapsulate(), for IPv4 in IPv4 (RFC 2003) and IPv6 in IPv6 (RFC 2473). */
 int knet_encapsulate_ipip4(struct sk_buff *skb, bool may_fragment)
 {
 	int err = knet_begin(skb, sizeof(struct iphdr), SKB_GSO_IPXIP4);
@@ -172,6 +172,17 @@ int knet_encapsulate_ipip4(struct sk_buff *skb, bool may_fragment)
 	skb_set_inner_ipproto(skb, IPPROTO_IPIP);
 	knet_set_inner(skb);
 	return knet_push_ipv4(skb, may_fragment);
+}
+
+int knet_encapsulate_ipip6(struct sk_buff *skb, bool may_fragment)
+{
+	int err = knet_begin(skb, sizeof(struct ipv6hdr), SKB_GSO_IPXIP6);
+
+	if (err)
+		return err;
+	skb_set_inner_ipproto(skb, IPPROTO_IPV6);
+	knet_set_inner(skb);
+	return knet_push_ipv6(skb, may_fragment);
 }
 
 /*

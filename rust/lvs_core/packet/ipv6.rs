@@ -3,8 +3,11 @@
 //! The IPv6 header and its extension headers: RFC 8200, with RFC 4302 (authentication header),
 //! RFC 6946 (atomic fragments) and RFC 7112 (chains of headers that are longer than a fragment).
 
-use super::{addresses_v6, ParseError, IPV6_HEADER};
+use super::error::ParseError;
 use crate::{Address, Protocol};
+
+/// Octets of an IPv6 header without extension headers.
+pub const IPV6_HEADER: usize = 40;
 
 /// The protocol number of ICMPv6 (RFC 4443).
 pub(crate) const ICMP: u8 = 58;
@@ -198,4 +201,19 @@ fn skip_extensions(ip: &[u8], start: usize, next: u8, end: usize) -> Result<Uppe
         }
     }
     Err(ParseError::NotOurs)
+}
+
+/// Source and destination address in an IPv6 header, in network byte order, as [`addresses_v4`](super::addresses_v4).
+#[inline]
+pub const fn addresses_v6(header: &[u8; IPV6_HEADER]) -> ([u8; 16], [u8; 16]) {
+    #[rustfmt::skip]
+    let [_, _, _, _, _, _, _, _,
+         s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, s12, s13, s14, s15,
+         d0, d1, d2, d3, d4, d5, d6, d7, d8, d9, d10, d11, d12, d13, d14, d15] = *header;
+    #[rustfmt::skip]
+    let addresses = (
+        [s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, s12, s13, s14, s15],
+        [d0, d1, d2, d3, d4, d5, d6, d7, d8, d9, d10, d11, d12, d13, d14, d15],
+    );
+    addresses
 }
