@@ -18,6 +18,8 @@
  * - knet_route_forget() leaves KNET_FILLING alone. Were it to write NULL there,
  *   a second CPU could begin to fill, and the later of the two stores would
  *   overwrite a route, and with it its reference.
+ *
+ * rust/lvs_core/tests/loom/route_cache.rs models this in all interleavings.
  */
 
 #include <linux/ip.h>

@@ -8,6 +8,7 @@
 //! freed ([`table`] sees to that).
 
 mod ranking;
+mod route_cache;
 mod table;
 
 use loom::{sync::Arc, thread};
