@@ -15,8 +15,8 @@
 
 unload_all "$IPVS_MODULE"
 must lvsadm --version
-check_eq 'the versions, without a module' "$(lvsadm --version | tail -n 1)" 'the kernel has no director loaded'
-check_eq 'asking for them loads none' "$(loaded "$IPVS_MODULE" && echo loaded)" ''
+check_eq 'lvsadm --version reports that no module is loaded' "$(lvsadm --version | tail -n 1)" 'the kernel has no director loaded'
+check_eq 'lvsadm --version loads no module' "$(loaded "$IPVS_MODULE" && echo loaded)" ''
 must module_load "$IPVS_MODULE"
 topology_up
 client_up client
@@ -27,8 +27,8 @@ connections_of() { on director lvsadm connections "$@"; }
 
 # --- no connections ----------------------------------------------------------------------------------------------
 
-check_eq 'an empty list' "$(connections_of -n | wc -l)" 2
-check_eq 'an empty list in JSON' "$(connections_of --json)" $'{\n  "connections": []\n}'
+check_eq 'a new module lists no connections' "$(connections_of -n | wc -l)" 2
+check_eq 'a new module lists no connections in JSON' "$(connections_of --json)" $'{\n  "connections": []\n}'
 
 # --- connections of all kinds ------------------------------------------------------------------------------------
 
@@ -66,10 +66,10 @@ note "$all"
 # 24 connections, and templates: two clients of a service, one of a mark.
 check_eq 'there are connections and templates of all kinds' "$(wc -l <<<"$all") $(cut -d' ' -f1 <<<"$all" | sort | uniq -c | xargs)" \
 	'27 1 IP 18 TCP 8 UDP'
-check_eq 'all connections' "$(connections_of -n | lines)" "$all"
-check_eq 'the same by options' "$(lvs -L -n -c | lines)" "$all"
+check_eq 'the list has every connection of /proc/net/ip_vs_conn' "$(connections_of -n | lines)" "$all"
+check_eq '-L -c lists the same connections' "$(lvs -L -n -c | lines)" "$all"
 if command -v ipvsadm >/dev/null; then
-	check_eq 'to the letter, as ipvsadm lists them' "$(connections_of -n | sed -E 's/ [0-9:]+ +/ TIME /' | sort)" \
+	check_eq 'the list equals that of ipvsadm to the letter' "$(connections_of -n | sed -E 's/ [0-9:]+ +/ TIME /' | sort)" \
 		"$(on director ipvsadm -L -n -c | sed -E 's/ [0-9:]+ +/ TIME /' | sort)"
 fi
 
@@ -80,29 +80,29 @@ picked() {
 	shift 2
 	wanted=$(awk "$condition" <<<"$all")
 	note "$name: $(grep -c . <<<"$wanted") of all"
-	[ -n "$wanted" ] || report 1 "$name: there are some"
+	[ -n "$wanted" ] || report 1 "$name: the file has such connections"
 	check_eq "$name" "$(connections_of -n "$@" | lines)" "$wanted"
 }
-picked 'a client' 'index($3, "10.0.0.2:") == 1' --client 10.0.0.2
+picked '--client selects a client' 'index($3, "10.0.0.2:") == 1' --client 10.0.0.2
 port=$(awk '$3 ~ /^10\.0\.0\.1:/ && $4 == "10.1.0.100:80" { sub(/.*:/, "", $3); print $3; exit }' <<<"$all")
-picked 'a client and its port' "\$3 == \"10.0.0.1:$port\" && \$1 == \"TCP\"" --client "10.0.0.1:$port" -t 10.1.0.100
-picked 'a network of clients' '$3 ~ /^10\.0\.0\./' --client 10.0.0.0/24
-picked 'all IPv6 clients' '$3 ~ /\[/' --client ::/0
-picked 'a service' '$1 == "TCP" && $4 == "10.1.0.100:80"' -t 10.1.0.100:80
-picked 'an address, whatever the port' '$1 == "UDP" && $4 ~ /^10\.1\.0\.100:/' -u 10.1.0.100
-picked 'an IPv6 service' "\$4 == \"[$v6]:80\"" -t "[$v6]:80"
-picked 'an address that marked packets go to' '$4 == "10.4.0.1:80"' -t 10.4.0.1:80
-picked 'a server' '$5 ~ /^10\.2\.0\.11:/' -r 10.2.0.11
-picked 'a server and its port' '$5 == "10.2.0.12:8080"' -r 10.2.0.12:8080
-picked 'a network of servers' '$4 == "10.1.0.100:80" && $5 ~ /^10\.[23]\.0\./' -r 10.2.0.0/15 -t 10.1.0.100:80
-picked 'client, service and server at once' '$3 ~ /^10\.0\.0\.2:/ && $4 == "10.1.0.100:80" && $5 ~ /^10\.2\.0\.11:/' \
+picked '--client selects a client and its port' "\$3 == \"10.0.0.1:$port\" && \$1 == \"TCP\"" --client "10.0.0.1:$port" -t 10.1.0.100
+picked '--client selects a network' '$3 ~ /^10\.0\.0\./' --client 10.0.0.0/24
+picked '--client selects all IPv6 clients' '$3 ~ /\[/' --client ::/0
+picked '-t selects a service' '$1 == "TCP" && $4 == "10.1.0.100:80"' -t 10.1.0.100:80
+picked '-u selects an address with any port' '$1 == "UDP" && $4 ~ /^10\.1\.0\.100:/' -u 10.1.0.100
+picked '-t selects an IPv6 service' "\$4 == \"[$v6]:80\"" -t "[$v6]:80"
+picked '-t selects an address that marked packets are sent to' '$4 == "10.4.0.1:80"' -t 10.4.0.1:80
+picked '-r selects a server' '$5 ~ /^10\.2\.0\.11:/' -r 10.2.0.11
+picked '-r selects a server and its port' '$5 == "10.2.0.12:8080"' -r 10.2.0.12:8080
+picked '-r selects a network of servers' '$4 == "10.1.0.100:80" && $5 ~ /^10\.[23]\.0\./' -r 10.2.0.0/15 -t 10.1.0.100:80
+picked 'client, service and server select together' '$3 ~ /^10\.0\.0\.2:/ && $4 == "10.1.0.100:80" && $5 ~ /^10\.2\.0\.11:/' \
 	--client 10.0.0.2 -t 10.1.0.100:80 -r 10.2.0.11
-check_eq 'a network with nobody' "$(connections_of -n --client 10.0.1.0/24 | wc -l)" 2
-check_eq 'a service with nobody' "$(connections_of -n -u 10.1.0.100:80 | wc -l)" 2
+check_eq 'a network without clients selects nothing' "$(connections_of -n --client 10.0.1.0/24 | wc -l)" 2
+check_eq 'a service without connections selects nothing' "$(connections_of -n -u 10.1.0.100:80 | wc -l)" 2
 
 # --- JSON ---------------------------------------------------------------------------------------------------------
 
-check_eq 'JSON has the same' "$(connections_of --json | python3 -c '
+check_eq 'JSON lists the same connections' "$(connections_of --json | python3 -c '
 import json, sys
 def end(of):
     host, port = of["address"], of["port"]
@@ -111,24 +111,24 @@ for one in json.load(sys.stdin)["connections"]:
     assert set(one) == {"protocol", "state", "expires", "source", "virtual", "destination", "engine", "engine_data"}, one
     assert isinstance(one["expires"], int) and one["engine"] is None, one
     print(one["protocol"], one["state"], end(one["source"]), end(one["virtual"]), end(one["destination"]))' | sort)" "$all"
-check_eq 'JSON of a server' "$(connections_of --json -r 10.2.0.12:8080 | grep -c '"port":8080')" 2
-check_eq 'a reader that has seen enough' "$(connections_of -n | head -n 1)" 'IPVS connection entries'
+check_eq 'JSON lists the connections of one server' "$(connections_of --json -r 10.2.0.12:8080 | grep -c '"port":8080')" 2
+check_eq 'a reader may close the list early' "$(connections_of -n | head -n 1)" 'IPVS connection entries'
 
 # --- refusals -----------------------------------------------------------------------------------------------------
 
-check_fails 'a mark' 'cannot select connections' connections_of -f 1
-check_fails 'a prefix that is too long' 'from 0 to 32' connections_of --client 10.0.0.0/33
-check_fails 'no privilege' CAP_NET_ADMIN on director setpriv --bounding-set -net_admin --inh-caps -net_admin lvsadm connections
-check_eq 'another namespace has its own' "$(on router lvsadm connections -n | wc -l)" 2
+check_fails 'a firewall mark is refused' 'cannot select connections' connections_of -f 1
+check_fails 'a prefix that is too long is refused' 'from 0 to 32' connections_of --client 10.0.0.0/33
+check_fails 'a caller without privilege is refused' CAP_NET_ADMIN on director setpriv --bounding-set -net_admin --inh-caps -net_admin lvsadm connections
+check_eq 'another namespace lists its own connections' "$(on router lvsadm connections -n | wc -l)" 2
 
 # --- what the module is -------------------------------------------------------------------------------------------
 
 if [ "$IPVS_MODULE" = ip_vs ]; then
-	check_eq 'the versions' "$(lvsadm --version | tail -n +2)" 'module ip_vs, the C director'
+	check_eq 'lvsadm --version describes the C module' "$(lvsadm --version | tail -n +2)" 'module ip_vs, the C director'
 	finish
 fi
-check_match 'the versions' "$(lvsadm --version)" $'lvsadm ([0-9.]+)\nmodule ipvs_rs [0-9.]+\nfeatures: connections, table, apply'
-check_eq 'in JSON' "$(lvsadm --version --json | python3 -c '
+check_match 'lvsadm --version describes the module' "$(lvsadm --version)" $'lvsadm ([0-9.]+)\nmodule ipvs_rs [0-9.]+\nfeatures: connections, table, apply'
+check_eq 'lvsadm --version --json describes the module' "$(lvsadm --version --json | python3 -c '
 import json, sys
 versions = json.load(sys.stdin)
 module = versions["module"]
@@ -158,6 +158,6 @@ watch=$!
 reported on director python3 "$here/netlink_checks.py" walk
 kill $flows $watch
 note "buckets: $(uniq "$work/sizes" | xargs)"
-check_eq 'the table grew and shrank all the while' \
+check_eq 'the table grew and shrank while it was listed' \
 	"$(awk 'NR > 1 { up += $1 > last; down += $1 < last } { last = $1 } END { print (up > 0), (down > 0) }' "$work/sizes")" '1 1'
 finish

@@ -27,7 +27,7 @@ metrics() { on director curl -sf http://127.0.0.1:9100/metrics | grep '^node_ipv
 wait_for 20 metrics || bail "the exporter does not start: $(tail -n 3 "$work/exporter")"
 metric() { metrics | awk -v name="$1" '$1 == name { print $2 }'; }
 
-check_eq 'without services: nothing but the sums' "$(metrics | sed 's/ .*//' | sort | paste -sd ' ')" \
+check_eq 'without services, only the sums are exported' "$(metrics | sed 's/ .*//' | sort | paste -sd ' ')" \
 	'node_ipvs_connections_total node_ipvs_incoming_bytes_total node_ipvs_incoming_packets_total'\
 ' node_ipvs_outgoing_bytes_total node_ipvs_outgoing_packets_total node_scrape_collector_success{collector="ipvs"}'
 
@@ -70,8 +70,8 @@ for key, value in found.items():
 }
 agree() { [ "$(told)" = "$(listed)" ]; }
 wait_for 10 agree
-check_eq 'every destination: weight, active and inactive connections' "$(told)" "$(listed)"
-check_eq 'which are not none' "$(told | wc -l), $(told | awk '{ w += $4; a += $5; i += $6 } END { print w, (a > 12), (i > 8) }')" \
+check_eq 'weight, active and inactive connections of every destination are exported' "$(told)" "$(listed)"
+check_eq 'the exported weights and connections are not 0' "$(told | wc -l), $(told | awk '{ w += $4; a += $5; i += $6 } END { print w, (a > 12), (i > 8) }')" \
 	'8, 65547 1 1'
 
 # The sums of all services. Nothing moves any more.
@@ -88,9 +88,9 @@ total() {
 }
 same() { [ "$(total)" = "$(sums)" ]; }
 wait_for 10 same
-check_eq 'the sums of connections, packets and octets' "$(total)" "$(sums)"
-check_match 'which are not none' "$(total)" '2[0-9]( [1-9][0-9]+){4}'
-check_eq 'the collector is content' "$(metric 'node_scrape_collector_success{collector="ipvs"}')" 1
+check_eq 'the sums of connections, packets and bytes are exported' "$(total)" "$(sums)"
+check_match 'the exported sums are not 0' "$(total)" '2[0-9]( [1-9][0-9]+){4}'
+check_eq 'the collector reports success' "$(metric 'node_scrape_collector_success{collector="ipvs"}')" 1
 
 # While the table and the figures change.
 client load x tcp 10.1.0.100 80 2 0.05 >/dev/null
@@ -103,9 +103,9 @@ for n in 1 2 3 4 5; do
 	[ "$(metric 'node_scrape_collector_success{collector="ipvs"}')" = 1 ] && content=$((content + 1))
 	must lvs -D -t 10.1.0.101:80
 done
-check_match 'the load was served' "$(client stop x)" '([AB]=[0-9]+ ?)+'
-check_eq 'every look succeeded meanwhile' $content 5
+check_match 'every connection of the load is served' "$(client stop x)" '([AB]=[0-9]+ ?)+'
+check_eq 'every scrape under load succeeds' $content 5
 client close kept >/dev/null
 flush
-check_soon 'an empty table again' 0 eval 'metrics | grep -c backend'
+check_soon 'a flushed table exports no destinations' 0 eval 'metrics | grep -c backend'
 finish

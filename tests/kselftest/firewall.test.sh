@@ -82,23 +82,23 @@ for mode in $modes; do
 			ours || { new='early prerouting input output postrouting' known=$new; }
 			[ "$method" = m ] || reply=
 			watch
-			check_eq "$what: a new flow" "$(client hold "$title$mode$address" udp "$address" 8000)" A
-			check_eq "$what: its packet meets" "$(met request)" "$new"
-			check_eq "$what: its answer meets" "$(met reply)" "$reply"
+			check_eq "$what: a new flow is served" "$(client hold "$title$mode$address" udp "$address" 8000)" A
+			check_eq "$what: the first packet passes the expected chains" "$(met request)" "$new"
+			check_eq "$what: the first answer passes the expected chains" "$(met reply)" "$reply"
 			watch
-			check_eq "$what: again" "$(client again "$title$mode$address")" A
-			check_eq "$what: a known packet meets" "$(met request)" "$known"
-			check_eq "$what: a known answer meets" "$(met reply)" "$reply"
+			check_eq "$what: a known flow is served" "$(client again "$title$mode$address")" A
+			check_eq "$what: a packet of a known flow passes the expected chains" "$(met request)" "$known"
+			check_eq "$what: an answer of a known flow passes the expected chains" "$(met reply)" "$reply"
 		done
 	done
 	for pair in '10.1.0.100 10.2.0.11 3 3' 'fd00:0:0:1::100 fd00:0:0:2::11 1 4'; do
 		read -r address server kind code <<<"$pair"
 		ask errors open "e$mode$address" udp "$address" 8000 >/dev/null
 		watch
-		check_match "short_cut=$mode, $address: a server's error" \
+		check_match "short_cut=$mode, $address: an ICMP error of a server reaches the client" \
 			"$(ask errors from_server "e$mode$address" "$server" 8000 "$kind" "$code" 0 8)" "from $address $kind/$code/0 .*"
 		# Errors are few: they take the way that firewalls expect, or the short cut.
-		check_match "short_cut=$mode, $address: an error meets" "$(met error)" \
+		check_match "short_cut=$mode, $address: an ICMP error passes the expected chains" "$(met error)" \
 			'early (prerouting forward )?postrouting'
 	done
 done
@@ -119,17 +119,17 @@ for mode in $modes; do
 			if [ "$method" != i ]; then
 				must on director nft 'table inet wall { chain wall { type filter hook postrouting priority filter;
 					ip saddr 10.0.0.1 udp dport 8000 drop; ip6 saddr fd00::1 udp dport 8000 drop; }; }'
-				check_eq "$what: POSTROUTING stops it" "$(client again "$tag")" timeout
+				check_eq "$what: a rule in POSTROUTING stops a known flow" "$(client again "$tag")" timeout
 				must on director nft delete table inet wall
 			fi
 			must on director nft 'table inet wall { chain wall { type filter hook input priority filter;
 				ip saddr 10.0.0.1 udp dport 8000 drop; ip6 saddr fd00::1 udp dport 8000 drop; }; }'
 			wanted=timeout
 			[ "$mode" = 0 ] || wanted=A
-			check_eq "$what: INPUT and what is known" "$(client again "$tag")" $wanted
-			check_eq "$what: INPUT stops what is new" "$(client get udp "$address" 8000)" timeout
+			check_eq "$what: a rule in INPUT meets a known flow as expected" "$(client again "$tag")" $wanted
+			check_eq "$what: a rule in INPUT stops a new flow" "$(client get udp "$address" 8000)" timeout
 			must on director nft delete table inet wall
-			check_eq "$what: until the rule is gone" "$(client again "$tag")" A
+			check_eq "$what: the flow continues once the rule is removed" "$(client again "$tag")" A
 		done
 	done
 done
@@ -153,11 +153,11 @@ for mode in $modes; do
 		for pair in '4 10.1.0.100 10.2.0.11' '6 fd00:0:0:1::100 fd00:0:0:2::11'; do
 			read -r family address server <<<"$pair"
 			on director conntrack -F >/dev/null 2>&1
-			check_eq "short_cut=$mode, conntrack=$setting, IPv$family: connections" \
+			check_eq "short_cut=$mode, conntrack=$setting, IPv$family: connections are served" \
 				"$(client get tcp "$address" 80 3) $(client body "$address" 80 100001)" 'A A A A'
 			wanted='0 0'
 			[ $setting = 0 ] || wanted='4 4'
-			check_eq "short_cut=$mode, conntrack=$setting, IPv$family: tracked" "$(tracked "$family" "$address" "$server")" "$wanted"
+			check_eq "short_cut=$mode, conntrack=$setting, IPv$family: conntrack has the expected entries" "$(tracked "$family" "$address" "$server")" "$wanted"
 		done
 	done
 done

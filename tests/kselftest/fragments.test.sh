@@ -47,31 +47,31 @@ done
 # Pieces made by hand: new connections, each of them.
 by_hand() {
 	local what=$1 vip=$2 real=$3 device=$4
-	check_eq "$what: requests in four pieces" \
+	check_eq "$what: requests in four fragments arrive" \
 		"$(ask pieces send "$vip" 8000 4500 1200 forward backward last-first shuffled doubled)" 'A A A A A'
-	check_eq "$what: in a hundred pieces" "$(ask pieces send "$vip" 8000 2400 24 forward backward shuffled)" 'A A A'
-	check_eq "$what: the first piece has no more than the ports" "$(ask pieces send "$vip" 8000 20 8 forward backward)" 'A A'
-	check_eq "$what: answers in pieces" \
+	check_eq "$what: requests in a hundred fragments arrive" "$(ask pieces send "$vip" 8000 2400 24 forward backward shuffled)" 'A A A'
+	check_eq "$what: requests whose first fragment holds only the ports arrive" "$(ask pieces send "$vip" 8000 20 8 forward backward)" 'A A'
+	check_eq "$what: answers in fragments arrive" \
 		"$(ask pieces answer "$vip" 8000 "$real" "$device" 4500 1200 forward backward last-first shuffled doubled)" \
 		'good good good good good'
 	ask pieces patience 0.3 >/dev/null
-	check_eq "$what: pieces that overlap or are missing" \
+	check_eq "$what: requests with overlapping or missing fragments get no answer" \
 		"$(ask pieces overlap "$vip" 8000 4500 1200) $(ask pieces send "$vip" 8000 4500 1200 lossy headless)" \
 		'timeout timeout timeout'
-	check_eq "$what: answers of which pieces are missing" \
+	check_eq "$what: answers with missing fragments do not arrive" \
 		"$(ask pieces answer "$vip" 8000 "$real" "$device" 4500 1200 lossy headless)" 'timeout timeout'
 	ask pieces patience 3 >/dev/null
-	check_eq "$what: and then a whole one" "$(client get udp "$vip" 8000)" A
-	check_eq "$what: every datagram takes its turn" \
+	check_eq "$what: a whole datagram after broken ones is answered" "$(client get udp "$vip" 8000)" A
+	check_eq "$what: rr schedules each fragmented datagram once" \
 		"$(ask pieces send "$vip" 80 3000 1200 forward backward shuffled backward)" 'A B A B'
 }
 
 # As the hosts make them.
 as_they_come() {
 	local what=$1 vip=$2
-	check_eq "$what: large datagrams" "$(client datagrams "$vip" 8000 1472-1474 2961 8000 20001 60000)" 'A=7'
-	check_eq "$what: super-packets of datagrams" "$(ask pieces segments "$vip" 8000 1000 20)" 'A=20'
-	check_eq "$what: bodies" "$(client body "$vip" 80 1 65537 500001)" 'A A A'
+	check_eq "$what: large datagrams are echoed" "$(client datagrams "$vip" 8000 1472-1474 2961 8000 20001 60000)" 'A=7'
+	check_eq "$what: datagrams joined by offloads arrive" "$(ask pieces segments "$vip" 8000 1000 20)" 'A=20'
+	check_eq "$what: large bodies arrive" "$(client body "$vip" 80 1 65537 500001)" 'A A A'
 }
 
 for row in "${rows[@]}"; do
@@ -79,7 +79,7 @@ for row in "${rows[@]}"; do
 	by_hand "IPv4, $title" "$vip" "$server" "$device"
 	by_hand "IPv6, $title" "$(six "$vip")" "$(six "$server")" "$device"
 done
-check_eq 'no checksum is wrong' "$(wrong)" "$none"
+check_eq 'no packet has a wrong checksum' "$(wrong)" "$none"
 
 # What must not be fragmented may be lost until the client knows what fits a tunnel.
 client patience 0.5 >/dev/null
@@ -109,7 +109,7 @@ for way in 'on' 'tx off' 'gso off' 'off'; do
 		as_they_come "IPv4, $title, offloads $way" "$vip"
 		as_they_come "IPv6, $title, offloads $way" "$(six "$vip")"
 	done
-	check_eq "offloads $way: no checksum is wrong" "$(wrong)" "$none"
+	check_eq "offloads $way: no packet has a wrong checksum" "$(wrong)" "$none"
 done
 offloads on
 
@@ -132,7 +132,7 @@ for row in "${rows[@]}"; do
 	[ "$method" = m ] || none='2 0'
 	# A tunnel's inner packet comes by the rules a second time.
 	sums >/dev/null
-	check_eq "$title: no checksum" "$(client unchecked "$vip" 8000 10 1000) $(sums)" "A=2 $none"
-	check_eq "$title: a checksum" "$(client datagrams "$vip" 8000 10 1000) $(sums)" 'A=2 0 2'
+	check_eq "$title: datagrams without checksums stay without" "$(client unchecked "$vip" 8000 10 1000) $(sums)" "A=2 $none"
+	check_eq "$title: datagrams with checksums keep correct ones" "$(client datagrams "$vip" 8000 10 1000) $(sums)" 'A=2 0 2'
 done
 finish

@@ -88,12 +88,12 @@ closed() {
 	ours || wrong=' checksum'
 	[ "$family" = 4 ] || unreachable=1/4/0
 	for size in $sizes; do
-		check_eq "IPv$family: a closed port, NAT, $size octets" "$(ask errors closed "$vip" 9 "$size")" \
+		check_eq "IPv$family: NAT translates the error about a closed port, $size octets" "$(ask errors closed "$vip" 9 "$size")" \
 			"refused from $vip $unreachable me>$open$vip$close:9$wrong"
 	done
-	check_match "IPv$family: a closed port, NAT, a long quote" "$(ask errors closed "$vip" 9 1400)" \
+	check_match "IPv$family: NAT translates the error about a closed port, long quote" "$(ask errors closed "$vip" 9 1400)" \
 		"refused from $vip $unreachable me>${open:+\\[}$vip${close:+\\]}:9"
-	check_eq "IPv$family: a closed port, DR" "$(ask errors closed "$vip" 8 32)" \
+	check_eq "IPv$family: DR: the error about a closed port reaches the client" "$(ask errors closed "$vip" 8 32)" \
 		"refused from $vip $unreachable me>$open$vip$close:8"
 }
 in_both closed
@@ -110,22 +110,22 @@ from_server() {
 		IFS=/ read -r kind code rest <<<"$words"
 		# The kernel's own director takes a parameter problem for none of its.
 		if ! ours && [ "$kind" = 12 ]; then continue; fi
-		check_eq "IPv$family: A says $words, whole quote" \
+		check_eq "IPv$family: the client receives $words from A, whole quote" \
 			"$(ask errors from_server "udp$family" "$nat" 8000 "$kind" "$code" "$rest" 48)" \
 			"from $nat_vip $words me>$open$nat_vip$close:8000$wrong"
-		check_eq "IPv$family: A says $words, 8 octets" \
+		check_eq "IPv$family: the client receives $words from A, quote of 8 octets" \
 			"$(ask errors from_server "udp$family" "$nat" 8000 "$kind" "$code" "$rest" 8)" \
 			"from $nat_vip $words me>$open$nat_vip$close:8000"
-		check_eq "IPv$family: A says $words of TCP, 8 octets" \
+		check_eq "IPv$family: the client receives $words about TCP from A, quote of 8 octets" \
 			"$(ask errors from_server "tcp$family" "$nat" 80 "$kind" "$code" "$rest" 8)" \
 			"from $nat_vip $words me>$open$nat_vip$close:80"
 	done
 }
 in_both from_server
-check_eq 'a socket is told' "$(ask errors open fresh udp 10.1.0.101 8000
+check_eq 'an IPv4 socket receives the error' "$(ask errors open fresh udp 10.1.0.101 8000
 	ask errors from_server fresh 10.2.0.11 8000 3 3 0 8 >/dev/null
 	ask errors pending fresh)" $'A\nECONNREFUSED'
-check_eq 'a socket is told by IPv6' "$(ask errors open fresh udp fd00:0:0:1::101 8000
+check_eq 'an IPv6 socket receives the error' "$(ask errors open fresh udp fd00:0:0:1::101 8000
 	ask errors from_server fresh fd00:0:0:2::11 8000 1 4 0 8 >/dev/null
 	ask errors pending fresh)" $'A\nECONNREFUSED'
 
@@ -139,14 +139,14 @@ from_client() {
 			device=tunl0
 			[ "$family" = 4 ] || device=ip6tnl0
 		fi
-		check_eq "IPv$family, $title: a flow" "$(ask errors open "$title$family" udp "$address" 8000)" A
+		check_eq "IPv$family, $title: a flow is served" "$(ask errors open "$title$family" udp "$address" 8000)" A
 		for words in $errors; do
 			IFS=/ read -r kind code rest <<<"$words"
 			for octets in 48 8; do
 				# As above; and what is not rewritten stays right.
 				wrong=
 				if ! ours && [ "$octets" = 48 ] && [ "$title" = NAT ]; then wrong=' checksum'; fi
-				check_eq "IPv$family, $title: the client says $words, $octets octets" \
+				check_eq "IPv$family, $title: A receives $words from the client, quote of $octets octets" \
 					"$(ask errors from_client "$title$family" "$server" "$device" "$kind" "$code" "$rest" "$octets")" \
 					"$words $open$seen$close:8000>client$wrong"
 			done
@@ -163,8 +163,8 @@ trace() {
 	# As above.
 	local hop=exceeded
 	ours || hop='.* checksum'
-	check_match "IPv$family: what a traceroute sees" "$(ask errors trace "$nat_vip" 8000 4)" "exceeded exceeded $hop A"
-	check_eq "IPv$family: what is behind the hop" "$(client get udp "$nat_vip" 8000)" A
+	check_match "IPv$family: traceroute shows the hop and the server" "$(ask errors trace "$nat_vip" 8000 4)" "exceeded exceeded $hop A"
+	check_eq "IPv$family: a packet with enough hops is served" "$(client get udp "$nat_vip" 8000)" A
 }
 in_both trace
 
@@ -184,7 +184,7 @@ forget() {
 
 # passes TITLE ADDRESS: bodies both ways, in known connections and in new ones.
 passes() {
-	check_eq "$1: bodies" "$(client body "$2" 80 200001 3)" 'A A'
+	check_eq "$1: large bodies arrive" "$(client body "$2" 80 200001 3)" 'A A'
 }
 
 # Between the director and A: a hop's error about a packet that has A's address.
@@ -193,15 +193,15 @@ between() {
 	[ "$family" = 4 ] || mtu=1300
 	must ip -n hop route add "$nat" dev eth0 mtu lock "$mtu"
 	passes "IPv$family, NAT, a narrow link to A" "$nat_vip"
-	check_eq "IPv$family, NAT: the client has learnt it" "$(learnt client "$nat_vip")" "$mtu"
-	check_eq "IPv$family, NAT: datagrams, too" "$(ask errors learns "$nat_vip" 8000 1400 "$mtu")" "$mtu A"
+	check_eq "IPv$family, NAT: the client learns the path MTU" "$(learnt client "$nat_vip")" "$mtu"
+	check_eq "IPv$family, NAT: a UDP client learns the path MTU" "$(ask errors learns "$nat_vip" 8000 1400 "$mtu")" "$mtu A"
 	forget
 	must ip -n hop route del "$nat"
 
 	must ip -n director route add "$dr" dev eth0 mtu lock "$mtu"
 	passes "IPv$family, DR, a narrow link to A" "$dr_vip"
-	check_eq "IPv$family, DR: the client has learnt it" "$(learnt client "$dr_vip")" "$mtu"
-	check_eq "IPv$family, DR: datagrams, too" "$(ask errors learns "$dr_vip" 8000 1400 "$mtu")" "$mtu A"
+	check_eq "IPv$family, DR: the client learns the path MTU" "$(learnt client "$dr_vip")" "$mtu"
+	check_eq "IPv$family, DR: a UDP client learns the path MTU" "$(ask errors learns "$dr_vip" 8000 1400 "$mtu")" "$mtu A"
 	must ip -n director route del "$dr"
 	forget
 
@@ -211,8 +211,8 @@ between() {
 	[ "$family" = 4 ] || mtu=1340
 	must ip -n router route change "$tun" via "$dr" mtu lock "$mtu"
 	passes "IPv$family, TUN, a narrow link to A" "$tun_vip"
-	check_eq "IPv$family, TUN: the client has learnt what fits" "$(learnt client "$tun_vip")" $((mtu - header))
-	check_eq "IPv$family, TUN: datagrams, too" \
+	check_eq "IPv$family, TUN: the client learns the path MTU less the tunnel header" "$(learnt client "$tun_vip")" $((mtu - header))
+	check_eq "IPv$family, TUN: a UDP client learns the path MTU less the tunnel header" \
 		"$(ask errors learns "$tun_vip" 8000 1400 $((mtu - header)))" "$((mtu - header)) A"
 	must ip -n router route change "$tun" via "$dr"
 	forget
@@ -229,7 +229,7 @@ before() {
 	for row in "NAT $nat_vip $nat" "TUN $tun_vip $tun_vip" "DR $dr_vip $dr_vip"; do
 		read -r title address from <<<"$row"
 		passes "IPv$family, $title, a narrow link to the client" "$address"
-		check_eq "IPv$family, $title: A has learnt it" "$(learnt A "$client" "$from")" "$mtu"
+		check_eq "IPv$family, $title: A learns the path MTU" "$(learnt A "$client" "$from")" "$mtu"
 		forget
 	done
 	must ip -n router route del "$client"
@@ -252,11 +252,11 @@ must on router nft -f - <<-'END'
 END
 redirects() { on router nft list table inet redirects | sed -n 's/.*counter packets \([0-9]*\).*/\1/p' | xargs; }
 near() {
-	check_eq "IPv$family, DR: a client on the same network" \
+	check_eq "IPv$family, DR: a client on the same network is served" \
 		"$(ask near get tcp "$dr_vip" 80 3) $(ask near datagrams "$dr_vip" 8000 0-9)" 'A A A A=10'
 }
 in_both near
-check_eq 'nobody is sent elsewhere' "$(redirects)" '0 0'
+check_eq 'the director sends no redirects' "$(redirects)" '0 0'
 # To see that it would be counted.
 director route add 10.9.0.0/24 via 10.1.0.12
 director route add fd00:0:0:9::/64 dev eth0
@@ -268,5 +268,5 @@ redirected() {
 	on router ping -n -c 1 -W 1 fd00:0:0:9::1 >/dev/null
 	redirects
 }
-check_match 'a plain router would do that' "$(redirected)" '[1-9] [1-9]'
+check_match 'a plain router sends redirects' "$(redirected)" '[1-9] [1-9]'
 finish

@@ -277,11 +277,11 @@ wanted="-A -f 1 -s lc
 -a -t [$vip6]:80 -r [$(six 10.2.0.12)]:80 -m -w 1
 -a -u 10.1.0.103:53 -r 10.3.0.11:53 -i -w 1 --tun-type gue --tun-port 6080 --tun-csum
 -a -u 10.1.0.103:53 -r 10.3.0.12:53 -i -w 1 --tun-type gre --tun-nocsum"
-check_soon 'services and servers, as it was told' "$wanted" rules
+check_soon 'the services and servers are those of the configuration' "$wanted" rules
 orphans director
 [ "$IPVS_MODULE" = ip_vs ] || check_eq 'no part of the other director' "$(lsmod | grep -c '^ip_vs')" 0
-check_eq 'time-outs' "$(lvs -L --timeout | xargs)" 'Timeout (tcp tcpfin udp): 800 90 200'
-check_eq 'servers by their weights' "$(shares "$(client get tcp 10.1.0.100 80 12)")" 'A=6 B=4 C=2'
+check_eq 'the timeouts are those of the configuration' "$(lvs -L --timeout | xargs)" 'Timeout (tcp tcpfin udp): 800 90 200'
+check_eq 'servers get connections by their weights' "$(shares "$(client get tcp 10.1.0.100 80 12)")" 'A=6 B=4 C=2'
 
 # In all that follows there is load on each of the services.
 begin() {
@@ -296,16 +296,16 @@ ended() { check_match "$1: $2" "$(client stop "$2")" "$3"; }
 client hold kept tcp 10.1.0.101 8000 2 >/dev/null
 begin
 more misc
-check_soon 'the quorum is there, which a script is told' up tail -n 1 "$work/told"
+check_soon 'a reached quorum runs its script' up tail -n 1 "$work/told"
 rm "$work/health/B/up"
 must on B nft 'table inet dead { chain in { type filter hook input priority 0;
 	tcp dport 8000 reject with tcp reset; }; }'
 echo 1 >"$work/status.A"
 check_soon 'HTTP: a failed server is removed' 'A 3 C 1' weights -t 10.1.0.100:80
-check_soon 'HTTP, IPv6: so is it' 'A 1' weights -t "[$vip6]:80"
+check_soon 'HTTP, IPv6: a failed server is removed' 'A 1' weights -t "[$vip6]:80"
 check_soon 'TCP: a failed server gets weight 0 (inhibit_on_failure)' 'A 1 B 0' weights -t 10.1.0.101:8000
-check_soon 'MISC: less than the quorum: the sorry server alone' 'C 1' weights -t 10.1.0.102:8080
-check_soon 'which a script is told' down tail -n 1 "$work/told"
+check_soon 'MISC: below the quorum, only the sorry server is left' 'C 1' weights -t 10.1.0.102:8080
+check_soon 'a lost quorum runs its script' down tail -n 1 "$work/told"
 # What is under way to a server that is removed is lost with it; and a server that refuses is seen to refuse.
 more misc
 ended 'until the checkers have seen it, under load' http '([ABC]=[0-9]+ ?){3}( ?[a-z-]+=1)?'
@@ -319,36 +319,36 @@ ended 'without what failed, none is refused' http 'A=[0-9]+ C=[0-9]+'
 ended 'without what failed, none is refused' http6 'A=[0-9]+'
 ended 'without what failed, none is refused' tcp 'A=[0-9]+'
 ended 'without what failed, none is refused' misc 'C=[0-9]+'
-check_eq 'those that are left, by their weights' "$(shares "$(client get tcp 10.1.0.100 80 8)")" 'A=6 C=2'
-check_eq 'the mark has its own' "$(client get tcp 10.4.0.1 80 2)" 'C C'
+check_eq 'the remaining servers get connections by their weights' "$(shares "$(client get tcp 10.1.0.100 80 8)")" 'A=6 C=2'
+check_eq 'the service on a mark keeps its server' "$(client get tcp 10.4.0.1 80 2)" 'C C'
 
 begin
 more misc
 touch "$work/health/B/up"
 must on B nft delete table inet dead
 echo 0 >"$work/status.A"
-check_soon 'HTTP: a server returns' 'A 3 B 2 C 1' weights -t 10.1.0.100:80
-check_soon 'HTTP, IPv6: so does it' 'A 1 B 1' weights -t "[$vip6]:80"
-check_soon 'TCP: its weight returns' 'A 1 B 1' weights -t 10.1.0.101:8000
-check_soon 'MISC: the quorum is back, without the sorry server' 'A 8 B 4' weights -t 10.1.0.102:8080
-check_soon 'which a script is told, too' up tail -n 1 "$work/told"
+check_soon 'HTTP: a recovered server is added' 'A 3 B 2 C 1' weights -t 10.1.0.100:80
+check_soon 'HTTP, IPv6: a recovered server is added' 'A 1 B 1' weights -t "[$vip6]:80"
+check_soon 'TCP: a recovered server regains its weight' 'A 1 B 1' weights -t 10.1.0.101:8000
+check_soon 'MISC: above the quorum, the sorry server is removed' 'A 8 B 4' weights -t 10.1.0.102:8080
+check_soon 'a regained quorum runs its script' up tail -n 1 "$work/told"
 for load in http http6 tcp misc; do more $load; done
 ended 'servers return under load, none is lost' http 'A=[0-9]+ B=[0-9]+ C=[0-9]+'
 ended 'servers return under load, none is lost' http6 'A=[0-9]+ B=[0-9]+'
 ended 'servers return under load, none is lost' tcp 'A=[0-9]+ B=[0-9]+'
 # The sorry server is removed with what is under way to it.
 ended 'servers return under load' misc '([ABC]=[0-9]+ ?){3}( ?[a-z-]+=1)?'
-check_match 'weight 0 kept open connections' "$(client again kept)" '(A B|B A)'
+check_match 'connections continue while the weight is 0' "$(client again kept)" '(A B|B A)'
 
 # A script's weight; a configuration that is read again.
 echo 12 >"$work/status.B"
-check_soon 'MISC: the weight that a script says' 'A 8 B 10' weights -t 10.1.0.102:8080
+check_soon 'MISC: a script sets the weight' 'A 8 B 10' weights -t 10.1.0.102:8080
 config 5 >"$work/director.conf"
 kill -HUP "${keepalived[director]}"
-check_soon 'another weight by reading the configuration again' 'A 5 B 2 C 1' weights -t 10.1.0.100:80
-check_match 'which kept open connections' "$(client again kept)" '(A B|B A)'
+check_soon 'a reload changes a weight' 'A 5 B 2 C 1' weights -t 10.1.0.100:80
+check_match 'connections continue across a reload' "$(client again kept)" '(A B|B A)'
 keepalived_down director
-check_eq 'it leaves nothing' "$(lvs -S -n)" ''
+check_eq 'keepalived removes its services when it stops' "$(lvs -S -n)" ''
 client close kept >/dev/null
 
 # --- VRRP ------------------------------------------------------------------------------------------------------
@@ -449,12 +449,12 @@ serve() {
 	vip6=$(six $vip)
 	# Keepalived tells the neighbours again after a second. Shares would be exact, were it not for the loads.
 	sleep $((2 * TIME_SCALE))
-	check_match "$1: NAT" "$(shares "$(client get tcp $vip 80 6)")" 'A=[0-9] B=[0-9] C=[0-9]'
-	check_match "$1: DR" "$(shares "$(client get tcp $vip 8080 6)")" 'A=[0-9] B=[0-9] C=[0-9]'
-	check_eq "$1: DR, IPv6" "$(shares "$(client get tcp "$vip6" 8080 6)")" 'A=2 B=2 C=2'
+	check_match "$1: NAT serves through all servers" "$(shares "$(client get tcp $vip 80 6)")" 'A=[0-9] B=[0-9] C=[0-9]'
+	check_match "$1: DR serves through all servers" "$(shares "$(client get tcp $vip 8080 6)")" 'A=[0-9] B=[0-9] C=[0-9]'
+	check_eq "$1: DR over IPv6 serves through all servers" "$(shares "$(client get tcp "$vip6" 8080 6)")" 'A=2 B=2 C=2'
 	before=$(DIRECTOR=$1 statistics -t $vip:8080 | cut -d' ' -f1)
 	client get tcp $vip 8080 3 >/dev/null
-	check "$1: it is the one that served" \
+	check "$1: the expected director serves" \
 		test "$(DIRECTOR=$1 statistics -t $vip:8080 | cut -d' ' -f1)" -ge $((before + 3))
 }
 full() {
@@ -463,8 +463,8 @@ full() {
 
 keepalived_up director
 keepalived_up second
-check_soon 'VRRP: the one of higher priority has the addresses' 'director director director' holders
-check 'both have all servers' wait_for 10 eval 'full director && full second'
+check_soon 'VRRP: the director of higher priority holds the addresses' 'director director director' holders
+check 'both directors have all servers' wait_for 10 eval 'full director && full second'
 orphans second
 serve director
 
@@ -472,18 +472,18 @@ client load nat tcp 10.1.0.103 80 1 0.1 >/dev/null
 client load dr tcp 10.1.0.103 8080 1 0.1 >/dev/null
 more dr
 must ip -n router link set director0 down
-check_soon 'its wire is pulled: the other has the addresses' 'second second second' holders
+check_soon 'the other director holds the addresses when a link fails' 'second second second' holders
 serve second
 more nat
 more dr
 must ip -n router link set director0 up
-check_soon 'the wire is back, so are the addresses' 'director director director' holders
+check_soon 'the first director holds the addresses when its link recovers' 'director director director' holders
 wait_for 10 full director
 serve director
 more nat
 more dr
 keepalived_down director
-check_soon 'it is stopped: the other has the addresses' 'second second second' holders
+check_soon 'the other director holds the addresses when the first stops' 'second second second' holders
 serve second
 more nat
 more dr
@@ -491,8 +491,8 @@ more dr
 lost() { tr ' ' '\n' <<<"$1" | awk -F= '$1 !~ /^[ABC]$/ { sum += $2 } END { print (sum <= 3) }'; }
 for load in nat dr; do
 	served=$(client stop $load)
-	check_match "the load went on: $load" "$served" 'A=[0-9]+ B=[0-9]+ C=[0-9]+( .*)?'
-	check_eq "without losing more than was under way: $load ($served)" "$(lost "$served")" 1
+	check_match "the load continues across all changes: $load" "$served" 'A=[0-9]+ B=[0-9]+ C=[0-9]+( .*)?'
+	check_eq "only connections in progress are lost: $load ($served)" "$(lost "$served")" 1
 done
 keepalived_down second
 

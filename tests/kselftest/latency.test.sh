@@ -44,35 +44,35 @@ for vip in 10.1.0.100 fd00:0:0:1::100; do
 		got=$(client bulk tcp "$vip" 80 30 1)
 		[ "$(counts "$got" A)" -ge 3 ] && [ "$(counts "$got" B)" -ge 3 ] && [ "$(counts "$got" C)" -ge 3 ]
 	}
-	check "$vip: alike, each has a share" wait_for 60 all_have_shares
+	check "$vip: equally fast servers each get a share" wait_for 60 all_have_shares
 	# Longer than what a busy machine may add.
 	late B $((300 * TIME_SCALE))
 	client bulk tcp "$vip" 80 9 3 >/dev/null
 	got=$(client bulk tcp "$vip" 80 60 1)
 	note "$vip, B is late: $got"
-	between "$vip: B is late and gets little" "$(counts "$got" B)" 0 6
-	between "$vip: the others get the rest" "$(($(counts "$got" A) + $(counts "$got" C)))" 54 60
+	between "$vip: a late server gets few connections" "$(counts "$got" B)" 0 6
+	between "$vip: the other servers get the rest" "$(($(counts "$got" A) + $(counts "$got" C)))" 54 60
 	late B 0
 	# What is known of B is forgotten by halves, in two seconds each.
-	check "$vip: B is no longer late and has its share again" wait_for 60 all_have_shares
+	check "$vip: a server that is no longer late gets its share again" wait_for 60 all_have_shares
 	flush
 done
 
 service -t 10.1.0.101:80 ewma -- A:m:8 B:m:1 C:m:0
 got=$(client bulk tcp 10.1.0.101 80 60 3)
 note "weights 8, 1, 0: $got"
-between 'by weights: A' "$(counts "$got" A)" 31 60
-check_eq 'of weight 0: none' "$(counts "$got" C)" 0
+between 'a server of weight 8 gets most connections' "$(counts "$got" A)" 31 60
+check_eq 'a server of weight 0 gets no connections' "$(counts "$got" C)" 0
 flush
 
 # Nothing is measured where answers go past the director, or where there is no handshake: loads decide.
 service -t 10.1.0.102:80 ewma -- A:g:1 B:i:1 C:g:1
 client hold kept tcp 10.1.0.102 80 30 >/dev/null
-check_match 'DR and TUN: by connections' "$(connections -t 10.1.0.102:80)" 'A ([89]|1[0-2])/0 B ([89]|1[0-2])/0 C ([89]|1[0-2])/0'
+check_match 'DR and TUN are balanced by connections' "$(connections -t 10.1.0.102:80)" 'A ([89]|1[0-2])/0 B ([89]|1[0-2])/0 C ([89]|1[0-2])/0'
 client close kept >/dev/null
 service -u 10.1.0.102:80 ewma -- A:m:1 B:m:1 C:m:1
 client hold kept udp 10.1.0.102 80 30 >/dev/null
-check_match 'UDP: by connections' "$(connections -u 10.1.0.102:80)" 'A 0/([89]|1[0-2]) B 0/([89]|1[0-2]) C 0/([89]|1[0-2])'
+check_match 'UDP is balanced by connections' "$(connections -u 10.1.0.102:80)" 'A 0/([89]|1[0-2]) B 0/([89]|1[0-2]) C 0/([89]|1[0-2])'
 client close kept >/dev/null
 
 # A server that swallows what opens connections is as slow as it lets wait.
@@ -83,9 +83,9 @@ client patience 1 >/dev/null
 got=$(client bulk tcp 10.1.0.103 80 60 3)
 client patience 10 >/dev/null
 note "B is silent: $got"
-between 'B is silent: nearly all are answered by the others' "$(($(counts "$got" A) + $(counts "$got" C)))" 48 60
+between 'the others answer nearly all connections while B is silent' "$(($(counts "$got" A) + $(counts "$got" C)))" 48 60
 must on B nft delete table ip silent
 # shellcheck disable=SC2317 # called through wait_for
 answers() { [ "$(counts "$(client bulk tcp 10.1.0.103 80 30 1)" B)" -ge 3 ]; }
-check 'B answers again and is found out' wait_for 120 answers
+check 'B gets connections again once it answers' wait_for 120 answers
 finish

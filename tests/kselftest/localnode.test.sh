@@ -43,11 +43,11 @@ for family in 4 6; do
 		here "$at:80" m:8000
 		for protocol in tcp udp; do
 			check_eq "$what, NAT $protocol: the director serves" "$(client get $protocol "$vip" 80 3)" 'director director director'
-			check_eq "$what, NAT $protocol: by" "$(client seen $protocol "$vip" 80)" "$own:8000"
+			check_eq "$what, NAT $protocol: the director is reached at the expected address" "$(client seen $protocol "$vip" 80)" "$own:8000"
 		done
-		check_eq "$what, NAT: bodies" "$(client body "$vip" 80 1 100001)" 'director director'
-		check_eq "$what, NAT: datagrams" "$(client datagrams "$vip" 80 0-16 1400)" 'director=18'
-		check_eq "$what, NAT: a client there" "$(ask inside get tcp "$vip" 80 2) $(ask inside get udp "$vip" 80 2)" \
+		check_eq "$what, NAT: large bodies arrive" "$(client body "$vip" 80 1 100001)" 'director director'
+		check_eq "$what, NAT: datagrams arrive" "$(client datagrams "$vip" 80 0-16 1400)" 'director=18'
+		check_eq "$what, NAT: a client on the director is served" "$(ask inside get tcp "$vip" 80 2) $(ask inside get udp "$vip" 80 2)" \
 			'director director director director'
 		for option in -t -u; do must lvs -d $option "$at:80" -r "$own:8000"; done
 
@@ -55,27 +55,27 @@ for family in 4 6; do
 			here "$at:80" $method:80
 			for protocol in tcp udp; do
 				check_eq "$what, -$method $protocol: the director serves" "$(client get $protocol "$vip" 80 2)" 'director director'
-				check_eq "$what, -$method $protocol: by" "$(client seen $protocol "$vip" 80)" "$at:80"
+				check_eq "$what, -$method $protocol: the director is reached at the expected address" "$(client seen $protocol "$vip" 80)" "$at:80"
 			done
-			check_eq "$what, -$method: bodies" "$(client body "$vip" 80 100001)" 'director'
+			check_eq "$what, -$method: large bodies arrive" "$(client body "$vip" 80 100001)" 'director'
 			for option in -t -u; do must lvs -d $option "$at:80" -r "$own:80"; done
 		done
 
 		here "$sat:80" m:8080
-		check_match "$what: turns with another server" \
+		check_match "$what: the director takes turns with another server" \
 			"$(client get tcp "$second" 80 4) $(client get udp "$second" 80 2)" \
 			'(A director A director|director A director A) (A director|director A)'
 		for option in -t -u; do must lvs -d $option "$sat:80" -r "$own:8080"; done
 
 		for protocol in tcp udp; do
-			check_eq "$what: clients there, $protocol" "$(ask inside get $protocol "$third" 80 6)" 'A B C A B C'
+			check_eq "$what: clients on the director are balanced, $protocol" "$(ask inside get $protocol "$third" 80 6)" 'A B C A B C'
 		done
-		check_eq "$what: clients there, bodies" "$(ask inside body "$third" 80 100001 3 100001)" 'A B C'
-		check_eq "$what: clients there, datagrams" "$(for n in 1 2 3; do ask inside datagrams "$third" 80 0-8 1400; done | xargs)" \
+		check_eq "$what: clients on the director exchange large bodies" "$(ask inside body "$third" 80 100001 3 100001)" 'A B C'
+		check_eq "$what: clients on the director exchange datagrams" "$(for n in 1 2 3; do ask inside datagrams "$third" 80 0-8 1400; done | xargs)" \
 			'A=10 B=10 C=10'
-		check_eq "$what: other clients go on" "$(client get tcp "$third" 80 3)" 'A B C'
+		check_eq "$what: other clients are balanced as before" "$(client get tcp "$third" 80 3)" 'A B C'
 	done
-	check_soon "IPv$family: what clients there do is counted" "$((12 * $(wc -w <<<"$modes")))" \
+	check_soon "IPv$family: connections of clients on the director are counted" "$((12 * $(wc -w <<<"$modes")))" \
 		eval "scheduled -t '$tat:80' | cut -d' ' -f1"
 	flush
 done

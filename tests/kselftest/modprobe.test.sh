@@ -18,16 +18,16 @@ means() {
 	modprobe --show-depends "$1" 2>&1 | sed -n 's,.*/\(ip_\?vs[a-z_]*\)\.ko.*,\1,p' | xargs
 }
 none_of_theirs() {
-	check_eq "$1: none of the kernel's own director" "$(lsmod | grep -c '^ip_vs')" 0
+	check_eq "$1 loads no module of the kernel's own director" "$(lsmod | grep -c '^ip_vs')" 0
 }
 
 unload_all ip_vs
 unload_all ipvs_rs
-check_eq 'before: ip_vs is the kernel'"'"'s own' "$(means ip_vs)" ip_vs
-check_eq 'before: so is ip_vs_rr' "$(means ip_vs_rr)" 'ip_vs ip_vs_rr'
+check_eq 'without the file, ip_vs is the kernel'"'"'s own' "$(means ip_vs)" ip_vs
+check_eq 'without the file, ip_vs_rr is the kernel'"'"'s own' "$(means ip_vs_rr)" 'ip_vs ip_vs_rr'
 drop_in
 
-check_eq 'there is more than one module to stand for' "$(wc -l <<<"$theirs" | awk '{ print ($1 > 5) }')" 1
+check_eq 'the kernel has several director modules' "$(wc -l <<<"$theirs" | awk '{ print ($1 > 5) }')" 1
 for name in $theirs; do
 	case " $lacking " in
 	*" $name "*)
@@ -39,19 +39,19 @@ for name in $theirs; do
 		check "$name loads ${name/ip_vs/ipvs_rs}" loaded "${name/ip_vs/ipvs_rs}"
 		none_of_theirs "$name"
 		must modprobe -r "$name"
-		check_eq "$name: modprobe -r removes it" "$(lsmod | grep -c '^ipvs_rs')" 0
+		check_eq "modprobe -r $name removes the module" "$(lsmod | grep -c '^ipvs_rs')" 0
 		;;
 	esac
 done
 
 # Firewalls that look at the other director's connections must not bring it in.
 if modinfo xt_ipvs >/dev/null 2>&1; then
-	check_fails 'what needs the other director is refused' 'ip_vs' modprobe xt_ipvs
+	check_fails 'a module that needs the kernel'"'"'s own director is refused' 'ip_vs' modprobe xt_ipvs
 	none_of_theirs xt_ipvs
 fi
 
 # The kernel asks by the name of the netlink family, for a program that asks for that.
-check 'naming the netlink family' python3 - <<'END'
+check 'the netlink family is found by name' python3 - <<'END'
 import socket, struct
 sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 16)  # NETLINK_GENERIC
 name = struct.pack("=HH", 9, 2) + b"IPVS\0\0\0\0"  # CTRL_ATTR_FAMILY_NAME
@@ -61,10 +61,10 @@ answer = sock.recv(65536)
 kind, = struct.unpack_from("=H", answer, 4)
 assert kind == 16, "no such family: %d" % struct.unpack_from("=i", answer, 16)
 END
-check 'loads ipvs_rs' loaded ipvs_rs
+check 'a request for the netlink family loads ipvs_rs' loaded ipvs_rs
 none_of_theirs 'the netlink family'
 unload_all ipvs_rs
 
 rm "$drop_in_force"
-check_eq 'without the file: the kernel'"'"'s own again' "$(means ip_vs)" ip_vs
+check_eq 'once the file is removed, ip_vs is the kernel'"'"'s own' "$(means ip_vs)" ip_vs
 finish
