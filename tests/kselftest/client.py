@@ -406,9 +406,9 @@ class Client(Orders):
             words = pool.map(lambda _: outcome(once, self, protocol, address, port), range(int(count)))
             return show(collections.Counter(words))
 
-    def do_load(self, tag, protocol, address, port, workers="2", pause="0"):
-        """load TAG PROTOCOL ADDRESS PORT [WORKERS [PAUSE]]: goes on with connections until `stop TAG`, so many at a
-        time and with so many seconds between them."""
+    def do_load(self, tag, protocol, address, port, workers="2", pause="0.03"):
+        """load TAG PROTOCOL ADDRESS PORT [WORKERS [PAUSE]]: opens connections until `stop TAG`: WORKERS at a time, each
+        with PAUSE seconds between two. Without a pause, they would take the processor from what is tested."""
         self.loads[tag] = Load(self, protocol, address, port, int(workers), float(pause))
         return "started"
 

@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# What a firewall on the director sees: the chains that packets of both families and the errors about them meet,
-# with the short cut and without; what a rule in each chain stops; and connection tracking, which a setting turns on.
+# The firewall's view of balanced packets: the chains that packets of both families and ICMP errors about them pass,
+# with the short cut and without, and the packets that a rule in each chain stops.
 # timeout: 240
+# kernel: stock, since it tests the order of hooks; forwarding, ipv6 and conntrack pass them on the debug kernel
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -134,31 +135,4 @@ for mode in $modes; do
 	done
 done
 client patience 10 >/dev/null
-
-# --- connection tracking -------------------------------------------------------------------------------------------
-
-# A rule that needs it brings it.
-must on director nft 'table inet tracking { chain forward { type filter hook forward priority filter;
-	ct state invalid counter comment "invalid"; ct state established counter comment "established"; }; }'
-# tracked VIP: how many tracked connections are for it, and how the answers are expected: from the virtual address or
-# the server's.
-tracked() {
-	on director conntrack -L -f "ipv$1" -p tcp 2>/dev/null | awk -v vip="dst=$2" -v server="src=$3" '
-		$0 ~ vip " " { count++; if ($0 ~ server " ") known++ } END { print count + 0, known + 0 }'
-}
-for mode in $modes; do
-	short_cut "$mode"
-	for setting in 0 1; do
-		sysctls director net.ipv4.vs.conntrack=$setting
-		for pair in '4 10.1.0.100 10.2.0.11' '6 fd00:0:0:1::100 fd00:0:0:2::11'; do
-			read -r family address server <<<"$pair"
-			on director conntrack -F >/dev/null 2>&1
-			check_eq "short_cut=$mode, conntrack=$setting, IPv$family: connections are served" \
-				"$(client get tcp "$address" 80 3) $(client body "$address" 80 100001)" 'A A A A'
-			wanted='0 0'
-			[ $setting = 0 ] || wanted='4 4'
-			check_eq "short_cut=$mode, conntrack=$setting, IPv$family: conntrack has the expected entries" "$(tracked "$family" "$address" "$server")" "$wanted"
-		done
-	done
-done
 finish
