@@ -12,11 +12,6 @@
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-if [ "${KERNEL_FLAVOUR-}" = debug ]; then
-	skip "Debian's program" 'it is slow here; the stock kernel has it'
-	finish
-fi
-
 vip=10.1.0.100
 vip6=$(six $vip)
 
