@@ -187,6 +187,8 @@ more() {
 	was=$(ask load progress x)
 	wait_for 30 eval "[ \$(ask load progress x) -gt $((was + 6)) ]" || note 'the load stands still'
 }
+# drained SERVER: no connection to it is active.
+drained() { [[ $(connections -t $at) == *"$1 0/"* ]]; }
 port=8080
 for scheduler in $all; do
 	# One-client schedulers have one server for the load; what is quiesced is another one then. Weights are high, so
@@ -205,6 +207,8 @@ for scheduler in $all; do
 	# Its clients are refused by dh, so it is not the one that is quiesced.
 	[ "$scheduler" = dh ] || must destination -e -t $at B:m:0:80
 	more
+	# Packets to a deleted server are dropped, so its last connection must have ended.
+	[ "$scheduler" = dh ] || wait_for 30 drained B || note 'B does not drain'
 	[ "$scheduler" = dh ] || must destination -d -t $at B:m:0:80
 	more
 	check_match "$scheduler: changes under load, every connection is answered" "$(ask load stop x)" \
