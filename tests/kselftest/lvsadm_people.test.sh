@@ -34,7 +34,7 @@ state() {
 
 # stderr COMMAND…: what it says beside its output.
 stderr() {
-	"$@" 2>&1 >"$work/out"
+	{ "$@" >"$work/out"; } 2>&1
 }
 
 # --- apply and diff -------------------------------------------------------------------------------

@@ -188,7 +188,8 @@ more() {
 	wait_for 30 eval "[ \$(ask load progress x) -gt $((was + 6)) ]" || note 'the load stands still'
 }
 # drained SERVER: no connection to it is active.
-drained() { [[ $(connections -t $at) == *"$1 0/"* ]]; }
+# shellcheck disable=SC2317 # called through wait_for
+drained() { [[ $(connections -t "$at") == *"$1 0/"* ]]; }
 port=8080
 for scheduler in $all; do
 	# One-client schedulers have one server for the load; what is quiesced is another one then. Weights are high, so
