@@ -9,9 +9,9 @@
 //! and counts change. A selection never returns a server that had weight 0 or was overloaded when
 //! it was read, and never an index outside the list.
 //!
-//! Two races are part of the design. Concurrent selections each get their own place in the sequence.
-//! A selection that runs concurrently with [`changed`](Algorithm::changed) and uses the old list may
-//! advance the new list's sequence by one place at most.
+//! Two races are part of the design. Concurrent selections each get their own place in the
+//! sequence. A selection that runs concurrently with [`changed`](Algorithm::changed) and uses the
+//! old list may advance the new list's sequence by one place at most.
 
 mod dh;
 mod ewma;
@@ -61,15 +61,15 @@ pub trait Algorithm: Send + Sync + 'static {
     const FOLLOWS_LOADS: bool = false;
     /// Whether the algorithm uses [`Server::delay`], so the director must measure delays.
     const MEASURES_DELAYS: bool = false;
-    /// Whether the choice depends only on the flow, the servers and their weights. Then the director
-    /// may ask for each packet instead of only the first, and needs no connection entries.
+    /// Whether the choice depends only on the flow, the servers and their weights. Then the
+    /// director may ask for each packet instead of only the first, and needs no connection entries.
     const MAY_BE_STATELESS: bool = false;
 
     /// Returns the state for a new service. `seed` is random.
     fn new(seed: u64) -> Self;
 
-    /// Returns the number of words of memory for a list of this many servers, if the former list had
-    /// `former` words.
+    /// Returns the number of words of memory for a list of this many servers, if the former list
+    /// had `former` words.
     fn words(_servers: usize, _former: usize) -> usize {
         0
     }
@@ -123,8 +123,8 @@ pub struct Options {
 
 /// A real server as schedulers see it.
 pub trait Server {
-    /// The weight: the server's share of the load, relative to the others. A server with weight 0 is
-    /// quiesced and gets no new connections.
+    /// The weight: the server's share of the load, relative to the others. A server with weight 0
+    /// is quiesced and gets no new connections.
     fn weight(&self) -> u32;
     /// The last weight other than 0; 0 if there was none.
     fn last_weight(&self) -> u32;
