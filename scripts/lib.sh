@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
-# Shared by every script here: the cache, its products, long steps with progress, messages.
-# What belongs here: what two scripts need. What never does: knowledge of one product (that is its own script).
+# Shared by every script here: the cache, its products, long steps with progress, messages. What
+# belongs here: what two scripts need. What never does: knowledge of one product (that is its own
+# script).
 
 set -euo pipefail
 
@@ -43,8 +44,9 @@ spawn() {
 	trap 'kill -TERM -- "${SPAWNED[@]/#/-}" 2>/dev/null; exit 130' INT TERM
 }
 
-# with_lock FILE CMD...: one at a time across processes. The file names the run that holds the lock: a message tells
-# that this run waits for another one, but not that its own parts wait for each other.
+# with_lock FILE CMD...: one at a time across processes. The file names the run that holds the lock:
+# a message tells that this run waits for another one, but not that its own parts wait for each
+# other.
 # shellcheck disable=SC2094 # the file is read while it is open
 with_lock() {
 	local lock=$1
