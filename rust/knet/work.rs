@@ -40,7 +40,7 @@ impl<T: Tick> Ticker<T> {
             GFP_KERNEL,
         )?;
         let data = (&raw const *state).cast::<c_void>().cast_mut();
-        // SAFETY: the work lies in the box, so it stays where it is until `drop` has cancelled it,
+        // SAFETY: the work lies in the box, so it stays where it is until `drop` has canceled it,
         // and so does `data`, of the type that `run` expects.
         unsafe {
             bindings::knet_work_init(state.work.get(), Some(run::<T>), data);
@@ -65,7 +65,7 @@ unsafe extern "C" fn run<T: Tick>(data: *mut c_void) {
     // SAFETY: by this function's contract.
     let state = unsafe { &*data.cast::<State<T>>() };
     if let Some(milliseconds) = state.target.tick() {
-        // SAFETY: the work is live; a cancelled work is not queued.
+        // SAFETY: the work is live; a canceled work is not queued.
         unsafe { bindings::knet_work_queue(state.work.get(), milliseconds) };
     }
 }

@@ -30,7 +30,7 @@ impl TcpFlags {
     pub const EMPTY: Self = Self(0);
     /// No more data from the sender.
     pub const FIN: Self = Self(0x01);
-    /// Synchronise sequence numbers.
+    /// Synchronize sequence numbers.
     pub const SYN: Self = Self(0x02);
     /// Reset the connection.
     pub const RST: Self = Self(0x04);
@@ -220,8 +220,8 @@ impl Transport {
     }
 }
 
-/// Whether the packet of this family whose IP header starts the slice is of its ICMP. False when the
-/// slice ends before this is known.
+/// Whether the packet of this family whose IP header starts the slice is of its ICMP. False when
+/// the slice ends before this is known.
 #[inline]
 pub fn is_icmp(family: Family, ip: &[u8]) -> bool {
     match family {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Tunnels to real servers: IP in IP (RFC 2003, RFC 2473, RFC 4213), generic UDP encapsulation (GUE,
-//! draft-ietf-intarea-gue) and generic routing encapsulation (GRE, RFC 2784 and RFC 2890).
+//! Tunnels to real servers: IP in IP (RFC 2003, RFC 2473, RFC 4213), generic UDP encapsulation
+//! (GUE, draft-ietf-intarea-gue) and generic routing encapsulation (GRE, RFC 2784 and RFC 2890).
 //!
-//! Here is how much a tunnel adds to a packet, the outer IP header, and where the packet lies inside
-//! one that a tunnel sent. UDP, GUE and GRE headers are written in `knet`, since their checksums
-//! depend on what the device offloads.
+//! Here is how much a tunnel adds to a packet, the outer IP header, and where the packet lies
+//! inside one that a tunnel sent. UDP, GUE and GRE headers are written in `knet`, since their
+//! checksums depend on what the device offloads.
 
 use crate::{
     packet::{IPV4_HEADER, IPV6_HEADER},
@@ -33,8 +33,8 @@ const GRE_HEADER: u16 = 4;
 /// Octets of each of GRE's optional fields.
 const GRE_FIELD: u16 = 4;
 
-/// Octets behind a tunnel's IP header that [`payload`] looks at: have them in the slice, if the packet
-/// is that long.
+/// Octets behind a tunnel's IP header that [`payload`] looks at: have them in the slice, if the
+/// packet is that long.
 pub const LOOKED_AT: usize = (UDP_HEADER + GUE_HEADER) as usize;
 
 /// How GUE protects its payload.
@@ -207,7 +207,8 @@ impl Outer {
     }
 }
 
-/// Finds the IP header of the packet that a tunnel's packet carries: its family, and where it begins.
+/// Finds the IP header of the packet that a tunnel's packet carries: its family, and where it
+/// begins.
 ///
 /// `protocol` is what the tunnel's own IP header announces, and `at` is where that begins in the
 /// slice. Whatever is no tunnel's is `None`, and so is a tunnel's header beyond the slice. That the

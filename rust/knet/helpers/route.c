@@ -13,7 +13,7 @@
  * - Only knet_refresh() puts a reference in, and only into a cache that it found
  *   other than KNET_FILLING and set to that. It owns the cache until it stores
  *   the route.
- * - Whoever takes a route out does so with an atomic exchange, and so is the
+ * - Code that takes a route out does so by atomic exchange, and so is the
  *   only one that releases it.
  * - knet_route_forget() leaves KNET_FILLING alone. Were it to write NULL there,
  *   a second CPU could begin to fill, and the later of the two stores would

@@ -100,7 +100,8 @@ impl Header {
 /// What comes after the extension headers.
 #[derive(Clone, Copy)]
 pub(crate) struct Upper {
-    /// Its protocol number; of a later fragment, what the fragmented part of the packet begins with.
+    /// Its protocol number; of a later fragment, what the fragmented part of the packet begins
+    /// with.
     pub(crate) protocol: u8,
     /// Where it begins, counted from the start of the slice.
     pub(crate) at: usize,
@@ -203,7 +204,8 @@ fn skip_extensions(ip: &[u8], start: usize, next: u8, end: usize) -> Result<Uppe
     Err(ParseError::NotOurs)
 }
 
-/// Source and destination address in an IPv6 header, in network byte order, as [`addresses_v4`](super::addresses_v4).
+/// Source and destination address in an IPv6 header, in network byte order, as
+/// [`addresses_v4`](super::addresses_v4).
 #[inline]
 pub const fn addresses_v6(header: &[u8; IPV6_HEADER]) -> ([u8; 16], [u8; 16]) {
     #[rustfmt::skip]

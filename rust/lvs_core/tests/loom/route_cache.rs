@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! A model of cached routes (`rust/knet/helpers/route.c`): CPUs that fill one cache at the same time
-//! and drop its route meanwhile. Each route is released exactly once, unless it is cached, and the
-//! cookie in the cache belongs to the route in it.
+//! A model of cached routes (`rust/knet/helpers/route.c`): CPUs that fill one cache at the same
+//! time and drop its route meanwhile. Each route is released exactly once, unless it is cached, and
+//! the cookie in the cache belongs to the route in it.
 //!
-//! The code is in C, so this follows it step by step; whoever changes one changes the other.
+//! The code is in C, so this model follows it step by step. Change both together.
 
 use super::explore;
 use loom::{
