@@ -15,7 +15,8 @@ pub use extension::Extension;
 
 use crate::{
     director::Director,
-    services::{destination::RealServer, service::Service},
+    instance::Instance,
+    services::{destination::Destination, service::Service},
     uapi::{self, command, message},
 };
 use kernel::{alloc::KVVec, prelude::*, sync::Arc};
@@ -73,17 +74,23 @@ impl Family for Control {
     type Dump = Listing;
 
     fn act(request: &Request<'_>) -> Result {
-        let director = namespace::instance::<Director>(request).ok_or(ENODEV)?;
+        let director = director_of(request)?;
         answer(request, carry_out(&director, request))
     }
 
     fn dump(request: &DumpRequest<'_>) -> Result<Listing> {
-        let director = namespace::instance::<Director>(request).ok_or(ENODEV)?;
+        let director = director_of(request)?;
         answer(request, list(&director, request))
     }
 }
 
-/// Explains a refusal to who asked.
+/// The director of the namespace that a request came from; [`ENODEV`] if it is not there yet.
+fn director_of(request: &impl Source) -> Result<Arc<Director>> {
+    let instance = namespace::instance::<Instance>(request).ok_or(ENODEV)?;
+    Ok(instance.director().clone())
+}
+
+/// Reports why a request was refused.
 fn answer<T>(request: &impl Source, result: Result<T, Refusal>) -> Result<T> {
     result.map_err(|refusal| {
         if let Some(message) = refusal.message {
@@ -273,7 +280,7 @@ pub struct Listing {
 
 enum Items {
     Services(KVVec<Arc<Service>>),
-    Destinations(KVVec<RealServer>),
+    Destinations(KVVec<Arc<Destination>>),
     Nothing,
 }
 

@@ -1,25 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 //! The director of a network namespace: its configuration, and the parts that work.
+//!
+//! It knows neither the netlink families nor the files that administrators use; those know it.
 
 use crate::{
-    path::{
-        hooks::{Hooks, Stand},
-        Path,
-    },
-    proc::{
-        files::{IpVs, IpVsConn, Stats, StatsPerCpu, Status},
-        sysctl,
-    },
+    path::hooks::{Coverage, Hooks},
     services::{
-        deleted::Room,
-        destination::{self, Destination, RealServer},
-        filter::Known,
+        deleted::Reservation,
+        destination::{self, Destination},
+        filter::Counted,
         scheduler::{Bound, Name},
         service::{self, Key, Service},
         statistics::Traffic,
     },
-    state::settings::Settings,
+    state::{settings::Settings, tables::Tables},
 };
 use core::sync::atomic::Ordering;
 use kernel::{
@@ -28,10 +23,7 @@ use kernel::{
     prelude::*,
     sync::{Arc, Mutex},
 };
-use knet::{
-    counters::Totals, errno, namespace::Instance, net::Net, procfs, rcu, sysctl::Directory,
-    work::Ticker,
-};
+use knet::{counters::Totals, errno, net::Net, rcu, work::Ticker};
 use lvs_core::{timeout::Timeouts, Endpoint, Family};
 
 /// The buckets of a connection table that does not exist yet.
@@ -42,8 +34,8 @@ const FIRST_TICK: u32 = 1000;
 /// A director. There is one in each namespace; it works from its first service on.
 #[pin_data]
 pub struct Director {
-    /// Settings that are on or off.
-    pub settings: Arc<Settings>,
+    /// The settings that packets look at.
+    pub(crate) settings: Arc<Settings>,
     #[pin]
     config: Mutex<Config>,
 }
@@ -51,34 +43,22 @@ pub struct Director {
 /// Dropped in order: the hooks first, so that no packet uses the rest, then the timer.
 struct Working {
     hooks: Hooks,
-    _ticker: Ticker<Path>,
-    path: Arc<Path>,
+    _ticker: Ticker<Tables>,
+    tables: Arc<Tables>,
 }
 
+#[derive(Default)]
 struct Config {
     /// The namespace, until it ends.
     net: Option<Net>,
-    files: Option<Files>,
     working: Option<Working>,
     /// In the order in which they were added.
     services: KVVec<Arc<Service>>,
     timeouts: Timeouts,
-    stand: Stand,
+    coverage: Coverage,
     most_connections: u32,
-    /// The traffic of services that are gone, or that were zeroed by themselves.
+    /// The traffic of deleted services, and of services that were zeroed one by one.
     past: Totals,
-    /// The same as the director's.
-    settings: Arc<Settings>,
-}
-
-/// What administrators see below `/proc`.
-struct Files {
-    _list: procfs::File<IpVs>,
-    _connections: procfs::ListFile<IpVsConn>,
-    _status: procfs::File<Status>,
-    _stats: procfs::File<Stats>,
-    _stats_percpu: procfs::File<StatsPerCpu>,
-    _settings: Directory<Director>,
 }
 
 /// How full a director is.
@@ -95,56 +75,58 @@ pub(crate) struct Load {
 
 impl Config {
     fn find(&self, key: &Key) -> Result<Arc<Service>> {
-        let path = &self.working.as_ref().ok_or(ESRCH)?.path;
-        rcu::read(|section| path.services.find(section, key).cloned()).ok_or(ESRCH)
+        let tables = &self.working.as_ref().ok_or(ESRCH)?.tables;
+        rcu::read(|section| tables.services.find(section, key).cloned()).ok_or(ESRCH)
     }
 
-    /// The working parts, begun if there are none, for packets of this family too.
-    fn work(&mut self, family: Family) -> Result<&Working> {
+    /// The working parts, for packets of this family too. They begin to work if there are none.
+    fn work(&mut self, director: &Director, family: Family) -> Result<&Working> {
         let net = self.net.as_ref().ok_or(ENODEV)?;
         if !net.supports(family) {
             return Err(errno::family_not_supported());
         }
         if self.working.is_none() {
-            let path = Path::new(self.timeouts, self.settings.clone())?;
-            let ticker = Ticker::start(path.clone(), FIRST_TICK)?;
-            path.connections.set_limit(self.most_connections as usize);
+            let tables = Tables::new(self.timeouts, director.settings.clone())?;
+            let ticker = Ticker::start(tables.clone(), FIRST_TICK)?;
+            tables.connections.set_limit(self.most_connections as usize);
             self.working = Some(Working {
                 hooks: Hooks::default(),
                 _ticker: ticker,
-                path,
+                tables,
             });
         }
         let working = self.working.as_mut().ok_or(EINVAL)?;
         working
             .hooks
-            .cover(net, family, &working.path, self.stand)?;
+            .cover(net, family, &working.tables, self.coverage)?;
         Ok(working)
     }
 
-    /// Moves the hooks. The new ones come before the old ones go, so that no packet slips through;
-    /// one that meets both is the first one's.
-    fn move_hooks(&mut self, stand: Stand) -> Result {
-        if stand == self.stand {
+    /// Changes which packets the hooks see. The new hooks come before the old ones go, so that they
+    /// miss no packet; one that meets both is handled by the first.
+    fn cover(&mut self, coverage: Coverage) -> Result {
+        if coverage == self.coverage {
             return Ok(());
         }
         if let (Some(working), Some(net)) = (&mut self.working, &self.net) {
-            working.hooks = working.hooks.moved(net, &working.path, stand)?;
+            working.hooks = working.hooks.again(net, &working.tables, coverage)?;
         }
-        self.stand = stand;
+        self.coverage = coverage;
         Ok(())
     }
 
     /// Takes `service` out of use. Either all of it happens or nothing.
     fn delete(&mut self, service: &Arc<Service>) -> Result {
         let servers = service.servers()?;
-        let path = &self.working.as_ref().ok_or(ESRCH)?.path;
-        let mut room = Room::new(servers.len())?;
-        path.services.remove(&service.key)?;
+        let tables = &self.working.as_ref().ok_or(ESRCH)?.tables;
+        let mut reservation = Reservation::new(servers.len())?;
+        tables.services.remove(&service.key)?;
         self.past.add(&service.traffic().totals);
         service.retire();
         for server in &servers {
-            path.deleted.keep(service.key, server.clone(), &mut room);
+            tables
+                .deleted
+                .keep(service.key, server.clone(), &mut reservation);
         }
         // From behind, for that is where a flush takes them from.
         let same = |other: &Arc<Service>| Arc::ptr_eq(other, service);
@@ -155,76 +137,39 @@ impl Config {
     }
 }
 
-impl Instance for Director {
-    fn start(net: Net) -> Result<Arc<Self>> {
+impl Director {
+    /// A director that does not work yet. Process context.
+    pub(crate) fn new(net: Net) -> Result<Arc<Self>> {
         let settings = Arc::new(Settings::default(), GFP_KERNEL)?;
-        let shared = settings.clone();
-        let shared_net = net.clone();
-        let director = Arc::pin_init(
+        let config = Config {
+            net: Some(net),
+            most_connections: Self::MOST_CONNECTIONS,
+            ..Config::default()
+        };
+        Arc::pin_init(
             pin_init!(Self {
                 settings,
-                config <- new_mutex!(
-                    Config {
-                        net: Some(shared_net),
-                        files: None,
-                        working: None,
-                        services: KVVec::new(),
-                        timeouts: Timeouts::new(),
-                        stand: Stand {
-                            short_cut: true,
-                            hosts_server: false,
-                            tells_servers: false,
-                            ignores_tunneled: false,
-                        },
-                        settings: shared,
-                        most_connections: Self::MOST_CONNECTIONS,
-                        past: Totals::default(),
-                    },
-                    "ipvs_rs_config"
-                ),
+                config <- new_mutex!(config, "ipvs_rs_config"),
             }),
             GFP_KERNEL,
-        )?;
-        // From here on it can be reached; until it is registered the files' readers find nothing.
-        let files = Files {
-            _list: procfs::File::new(net.clone())?,
-            _connections: procfs::ListFile::new(net.clone())?,
-            _status: procfs::File::new(net.clone())?,
-            _stats: procfs::File::new(net.clone())?,
-            _stats_percpu: procfs::File::new(net.clone())?,
-            _settings: Directory::new(net, sysctl::PATH, &sysctl::SETTINGS, director.clone())?,
-        };
-        director.config.lock().files = Some(files);
-        Ok(director)
+        )
     }
 
-    fn device_gone(&self) {
-        if let Some(path) = self.path() {
-            path.forget_routes();
-        }
-    }
-
-    fn stop(&self) {
-        // Taken out first and dropped outside the lock, since they wait for their users.
-        let (files, working, net) = {
+    /// Ends all that works. Process context.
+    pub(crate) fn stop(&self) {
+        // Taken out first and dropped outside the lock, since it waits for its users.
+        let (working, net) = {
             let mut config = self.config.lock();
             let services = core::mem::take(&mut config.services);
             for service in &services {
                 service.retire();
             }
-            (
-                config.files.take(),
-                config.working.take(),
-                config.net.take(),
-            )
+            (config.working.take(), config.net.take())
         };
-        drop(files);
         drop(working);
         drop(net);
     }
-}
 
-impl Director {
     /// Adds a service. [`EEXIST`]: there is one with this key; [`ENOENT`]: no such scheduler.
     pub fn add_service(&self, key: Key, settings: &service::Settings, scheduler: Name) -> Result {
         if self.config.lock().find(&key).is_ok() {
@@ -237,10 +182,10 @@ impl Director {
             return Err(EEXIST);
         }
         config.services.reserve(1, GFP_KERNEL)?;
-        let path = config.work(key.family())?.path.clone();
-        let known = Known::new(path.filter.clone(), key.address(), None);
-        let service = Service::new(key, settings, scheduler, known)?;
-        path.services.insert(&service)?;
+        let tables = config.work(self, key.family())?.tables.clone();
+        let counted = Counted::new(tables.filter.clone(), key.address(), None);
+        let service = Service::new(key, settings, scheduler, counted)?;
+        tables.services.insert(&service)?;
         config
             .services
             .push_within_capacity(service)
@@ -287,7 +232,7 @@ impl Director {
     pub fn flush(&self) -> Result {
         let mut config = self.config.lock();
         let config = &mut *config;
-        let Some(Working { path, .. }) = &config.working else {
+        let Some(Working { tables, .. }) = &config.working else {
             return Ok(());
         };
         // All memory that it takes comes first.
@@ -297,14 +242,14 @@ impl Director {
                 servers.push((service.key, server.clone()), GFP_KERNEL)?;
             }
         }
-        let mut room = Room::new(servers.len())?;
-        path.services.clear();
+        let mut reservation = Reservation::new(servers.len())?;
+        tables.services.clear();
         for service in &config.services {
             config.past.add(&service.traffic().totals);
             service.retire();
         }
         for (key, server) in servers {
-            path.deleted.keep(key, server, &mut room);
+            tables.deleted.keep(key, server, &mut reservation);
         }
         config.services.clear();
         Ok(())
@@ -340,35 +285,32 @@ impl Director {
         if service.find(endpoint).is_some() {
             return Err(EEXIST);
         }
-        let path = config.work(endpoint.address.family())?.path.clone();
-        let hosts_server = config.stand.hosts_server
-            || config
-                .net
-                .as_ref()
-                .is_some_and(|net| net.is_local(endpoint.address));
-        let stand = Stand {
-            hosts_server,
-            ..config.stand
+        let tables = config.work(self, endpoint.address.family())?.tables.clone();
+        let is_local = |net: &Net| net.is_local(endpoint.address);
+        let local_server =
+            config.coverage.local_server || config.net.as_ref().is_some_and(is_local);
+        let coverage = Coverage {
+            local_server,
+            ..config.coverage
         };
-        config.move_hooks(stand)?;
-        let mut room = Room::new(1)?;
-        let server = match path.deleted.take(*key, endpoint) {
+        config.cover(coverage)?;
+        let mut reservation = Reservation::new(1)?;
+        let server = match tables.deleted.take(*key, endpoint) {
             Some(server) => {
                 server.set(settings);
                 server.statistics.zero();
                 server
             }
             None => {
-                let known = Known::new(path.filter.clone(), key.address(), Some(endpoint.address));
-                RealServer(Arc::new(
-                    Destination::new(endpoint, settings, known)?,
-                    GFP_KERNEL_ACCOUNT,
-                )?)
+                let filter = tables.filter.clone();
+                let counted = Counted::new(filter, key.address(), Some(endpoint.address));
+                let destination = Destination::new(endpoint, settings, counted)?;
+                Arc::new(destination, GFP_KERNEL_ACCOUNT)?
             }
         };
         service
             .add(server.clone())
-            .inspect_err(|_| path.deleted.keep(*key, server, &mut room))
+            .inspect_err(|_| tables.deleted.keep(*key, server, &mut reservation))
     }
 
     /// Changes a destination's settings. [`ESRCH`]: no such service; [`ENOENT`]: no such
@@ -385,15 +327,16 @@ impl Director {
         service.edit_destination(&server, settings)
     }
 
-    /// Deletes a destination. What clients send it is dropped from now on, and its connections
-    /// end by their timeouts, unless it is added again before. [`ESRCH`]: no such service; [`ENOENT`]: no such destination.
+    /// Deletes a destination. From now on clients' packets to it are dropped, and its connections
+    /// end by their timeouts, unless it is added again before. [`ESRCH`]: no such service;
+    /// [`ENOENT`]: no such destination.
     pub fn delete_destination(&self, key: &Key, endpoint: Endpoint) -> Result {
         let config = self.config.lock();
         let service = config.find(key)?;
-        let path = &config.working.as_ref().ok_or(ESRCH)?.path;
-        let mut room = Room::new(1)?;
+        let tables = &config.working.as_ref().ok_or(ESRCH)?.tables;
+        let mut reservation = Reservation::new(1)?;
         let server = service.remove(endpoint)?.ok_or(ENOENT)?;
-        path.deleted.keep(*key, server, &mut room);
+        tables.deleted.keep(*key, server, &mut reservation);
         Ok(())
     }
 
@@ -408,7 +351,7 @@ impl Director {
         let mut timeouts = config.timeouts;
         timeouts.set(tcp, tcp_fin, udp).map_err(|_| EINVAL)?;
         if let Some(working) = &config.working {
-            working.path.set_timeouts(timeouts)?;
+            working.tables.set_timeouts(timeouts)?;
         }
         config.timeouts = timeouts;
         Ok(())
@@ -438,25 +381,25 @@ impl Director {
     }
 
     /// The destinations of a service at this moment. [`ESRCH`]: no such service.
-    pub fn destinations(&self, key: &Key) -> Result<KVVec<RealServer>> {
+    pub fn destinations(&self, key: &Key) -> Result<KVVec<Arc<Destination>>> {
         let config = self.config.lock();
         config.find(key)?.servers()
     }
 
-    /// The packet path, if it works. Process context.
-    pub(crate) fn path(&self) -> Option<Arc<Path>> {
+    /// The tables, if the director works. Process context.
+    pub(crate) fn tables(&self) -> Option<Arc<Tables>> {
         let config = self.config.lock();
-        Some(config.working.as_ref()?.path.clone())
+        Some(config.working.as_ref()?.tables.clone())
     }
 
     /// How full it is. Process context.
     pub(crate) fn load(&self) -> Load {
         match &self.config.lock().working {
-            Some(Working { path, .. }) => Load {
-                connections: path.connections.count(),
-                refused: path.refused(),
-                dropped: path.dropped(),
-                buckets: path.connections.buckets(),
+            Some(Working { tables, .. }) => Load {
+                connections: tables.connections.count(),
+                refused: tables.refused(),
+                dropped: tables.dropped(),
+                buckets: tables.connections.buckets(),
             },
             None => Load {
                 connections: 0,
@@ -480,23 +423,23 @@ impl Director {
         let mut config = self.config.lock();
         config.most_connections = connections;
         if let Some(working) = &config.working {
-            working.path.connections.set_limit(connections as usize);
+            working.tables.connections.set_limit(connections as usize);
         }
     }
 
-    /// What it has to see. Process context.
-    pub(crate) fn stand(&self) -> Stand {
-        self.config.lock().stand
+    /// Which packets it sees. Process context.
+    pub(crate) fn coverage(&self) -> Coverage {
+        self.config.lock().coverage
     }
 
-    /// Changes that. Process context.
-    pub(crate) fn change_stand(&self, change: impl FnOnce(&mut Stand)) -> Result {
+    /// Changes which packets it sees. Process context.
+    pub(crate) fn change_coverage(&self, change: impl FnOnce(&mut Coverage)) -> Result {
         let mut config = self.config.lock();
-        let mut stand = config.stand;
-        change(&mut stand);
-        config.move_hooks(stand)?;
-        let told = &self.settings.nat_icmp_send;
-        told.store(stand.tells_servers, Ordering::Relaxed);
+        let mut coverage = config.coverage;
+        change(&mut coverage);
+        config.cover(coverage)?;
+        let rejects = &self.settings.nat_icmp_send;
+        rejects.store(coverage.unexpected_replies, Ordering::Relaxed);
         Ok(())
     }
 }

@@ -3,30 +3,51 @@
 //! The director in the kernel: virtual services, destinations, connections, the packet path, and
 //! its control by generic netlink.
 //!
-//! Here belongs policy, put together from what `lvs_core` decides and what `knet` offers. What
-//! never belongs here: `unsafe`, and arithmetic or protocol knowledge that could be tested on the
-//! host.
+//! Policy belongs here: it combines the decisions of `lvs_core` with the kernel interfaces of
+//! `knet`. `unsafe` never belongs here, nor arithmetic or protocol knowledge that could be tested
+//! on the host.
+//!
+//! # Folders
+//!
+//! The cut is by rate of change: administrators change services, packets and the slow timer change
+//! the state, and the path changes nothing but the state. Each part uses only parts below it;
+//! `scripts/lint layers` checks that.
+//!
+//! | part | what happens there |
+//! |---|---|
+//! | `instance` | a namespace gets a director and its files |
+//! | `control` | netlink commands are read, carried out and answered |
+//! | `proc` | files below `/proc` are read and written |
+//! | `director` | a configuration is changed; the director starts and stops |
+//! | `path` | a packet is read, decided and sent |
+//! | `state` | connections, settings, and the tables that packets meet |
+//! | `services` | services, destinations, schedulers |
+//! | `uapi` | the numbers of the netlink interface |
+//!
+//! `control` knows `instance`, to find the director of a request; nothing else does.
 //!
 //! # Locks and RCU
 //!
 //! One configuration mutex per namespace ([`director::Director`]) orders all commands. Packets
-//! take no lock except a shard of the connection table when a connection begins or ends or its
-//! timeout shortens; services, their pools of destinations and the timeouts are read under RCU.
+//! take no lock, except that of a shard of the connection table when a connection begins or ends
+//! or its timeout becomes shorter. They read services, pools of destinations and timeouts under
+//! RCU.
 //!
 //! # Teardown
 //!
-//! The fields of [`Ipvs`] are dropped in order: first the netlink families, so that no command
-//! arrives (until the namespaces are there, commands are answered with ENODEV); then the
-//! namespaces' instances, each of which retires its services and then drops its file, its hooks
-//! (which waits until no packet is inside), its ticker, and its connections; then, when other
-//! directors may be loaded again and all RCU callbacks are done, the slab cache.
+//! The fields of [`Ipvs`] are dropped in order. The netlink families go first, so that no command
+//! arrives (before the namespaces have their instances, commands get ENODEV). Then each namespace's
+//! instance drops its files, retires its services, and drops its hooks (which waits until no packet
+//! is inside), its ticker and its connections. The slab cache goes last, when other directors may
+//! be loaded again and all RCU callbacks are done.
 
 #![deny(unsafe_code)]
 #![deny(missing_docs)]
 
 pub mod control;
 pub mod director;
-pub mod path;
+mod instance;
+mod path;
 mod proc;
 pub mod services;
 pub mod state;
@@ -42,7 +63,7 @@ const __LOG_PREFIX: &[u8] = b"ipvs_rs\0";
 pub struct Ipvs {
     _extension: netlink::Registration<control::Extension>,
     _family: netlink::Registration<control::Control>,
-    _namespaces: namespace::Registration<director::Director>,
+    _namespaces: namespace::Registration<instance::Instance>,
     _refusal: module::Refusal,
     _cache: table::Cache,
 }

@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 //! What administrators configure: virtual services, their destinations and schedulers.
+//!
+//! It depends on no other part of the crate. Within: a [`destination`] knows its statistics and
+//! its place in the [`filter`]; a [`scheduler`] chooses among destinations; a [`pool`] is the list
+//! of destinations that packets see, with its scheduler; a [`service`] changes its pool; the
+//! [`index`] finds services.
 
 pub mod deleted;
 pub mod destination;
 pub mod filter;
 pub mod index;
+pub mod nat_servers;
 pub mod pool;
 pub mod scheduler;
 pub mod service;

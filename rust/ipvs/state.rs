@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What a director remembers beside its services: connections, settings, defence policy.
+//! What a director remembers: connections and settings, and the tables that packets meet.
+//!
+//! It depends on [`services`](crate::services) only. The steps that a packet takes over the tables
+//! are in `path`; here is only what the slow timer does to them.
 
 pub mod connection;
 pub mod defence;
 pub(crate) mod listing;
 pub mod settings;
+pub mod tables;
+mod upkeep;

@@ -8,42 +8,38 @@ use crate::{bindings, net::Net};
 use core::{ffi::c_void, marker::PhantomData, ops::RangeInclusive, ptr::NonNull};
 use kernel::{prelude::*, sync::Arc};
 
-/// A number that an administrator reads and writes.
-pub trait Setting: 'static {
-    /// The type that has the setting.
-    type Of: Send + Sync + 'static;
-    /// The name of its file.
-    const NAME: &'static CStr;
-    /// The valid values; others are refused with [`EINVAL`].
-    const RANGE: RangeInclusive<u32>;
-
-    /// The current value. Process context.
-    fn get(of: &Self::Of) -> u32;
-    /// Sets it to a value in the range. Process context.
-    fn set(of: &Self::Of, value: u32) -> Result;
+/// Where the value of a setting of a `T` is.
+pub trait Value<T>: Sync + 'static {
+    /// The present value. Process context.
+    fn get(&self, of: &T) -> u32;
+    /// Sets it to a value in the setting's range. Process context.
+    fn set(&self, of: &T, value: u32) -> Result;
 }
 
-/// The functions of a setting, for a `static` list of the settings of one `T`.
-#[repr(transparent)]
-pub struct Entry<T> {
+/// A setting of a `T`: a whole number that an administrator reads and writes. For a `static` table.
+#[repr(C)]
+pub struct Entry<T, V> {
+    // First, so that a pointer to it is a pointer to the entry.
     setting: bindings::knet_sysctl,
+    value: V,
     _of: PhantomData<fn(&T)>,
 }
 
-// SAFETY: names and functions that never change.
-unsafe impl<T> Sync for Entry<T> {}
+// SAFETY: the name and the functions never change; the value is shared by its bound.
+unsafe impl<T, V: Sync> Sync for Entry<T, V> {}
 
-impl<T: Send + Sync + 'static> Entry<T> {
-    /// The entry of a setting.
-    pub const fn of<S: Setting<Of = T>>() -> Self {
+impl<T: Send + Sync + 'static, V: Value<T>> Entry<T, V> {
+    /// The setting in the file `name`. What is out of `range` is refused with [`EINVAL`].
+    pub const fn new(name: &'static CStr, range: RangeInclusive<u32>, value: V) -> Self {
         Self {
             setting: bindings::knet_sysctl {
-                name: kernel::str::as_char_ptr_in_const_context(S::NAME),
-                minimum: *S::RANGE.start(),
-                maximum: *S::RANGE.end(),
-                get: Some(get::<S>),
-                set: Some(set::<S>),
+                name: kernel::str::as_char_ptr_in_const_context(name),
+                minimum: *range.start(),
+                maximum: *range.end(),
+                get: Some(get::<T, V>),
+                set: Some(set::<T, V>),
             },
+            value,
             _of: PhantomData,
         }
     }
@@ -65,23 +61,25 @@ unsafe impl<T: Send + Sync + 'static> Send for Directory<T> {}
 unsafe impl<T: Send + Sync + 'static> Sync for Directory<T> {}
 
 impl<T: Send + Sync + 'static> Directory<T> {
-    /// Creates the files of `settings` in the directory `path` below `/proc/sys` in `net`. They
-    /// read and write those of `of`. Process context.
-    pub fn new(
+    /// Creates the files of `settings`, of `of`, in the directory `path` below `/proc/sys` in
+    /// `net`. Process context.
+    pub fn new<V: Value<T>>(
         net: Net,
         path: &'static CStr,
-        settings: &'static [Entry<T>],
+        settings: &'static [Entry<T, V>],
         of: Arc<T>,
     ) -> Result<Self> {
         let data = (&raw const *of).cast::<c_void>().cast_mut();
-        // SAFETY: path and settings are static; an entry has the layout of its first field; `of`
-        // has the type that the functions expect, and lives until `drop` has removed the files.
+        // SAFETY: path and settings are static; an entry begins with its `knet_sysctl`, and the next
+        // one is `size_of` bytes further; `of` is of the type that the functions expect, and kept
+        // until `drop` has removed the files.
         let files = unsafe {
             bindings::knet_sysctl_register(
                 net.as_ptr(),
                 path.as_char_ptr(),
                 settings.as_ptr().cast::<bindings::knet_sysctl>(),
                 settings.len() as u32,
+                size_of::<Entry<T, V>>(),
                 data,
             )
         };
@@ -102,18 +100,27 @@ impl<T: Send + Sync + 'static> Drop for Directory<T> {
 
 /// # Safety
 ///
-/// `of` must be an `S::Of` that lives during the call.
-unsafe extern "C" fn get<S: Setting>(of: *mut c_void) -> u32 {
+/// `setting` must be the first field of an `Entry<T, V>`, and `of` a `T` that lives during the call.
+unsafe extern "C" fn get<T: 'static, V: Value<T>>(
+    setting: *const bindings::knet_sysctl,
+    of: *mut c_void,
+) -> u32 {
     // SAFETY: by this function's contract.
-    S::get(unsafe { &*of.cast::<S::Of>() })
+    let (entry, of) = unsafe { (&*setting.cast::<Entry<T, V>>(), &*of.cast::<T>()) };
+    entry.value.get(of)
 }
 
 /// # Safety
 ///
-/// `of` must be an `S::Of` that lives during the call.
-unsafe extern "C" fn set<S: Setting>(of: *mut c_void, value: u32) -> i32 {
+/// `setting` must be the first field of an `Entry<T, V>`, and `of` a `T` that lives during the call.
+unsafe extern "C" fn set<T: 'static, V: Value<T>>(
+    setting: *const bindings::knet_sysctl,
+    of: *mut c_void,
+    value: u32,
+) -> i32 {
     // SAFETY: by this function's contract.
-    match S::set(unsafe { &*of.cast::<S::Of>() }, value) {
+    let (entry, of) = unsafe { (&*setting.cast::<Entry<T, V>>(), &*of.cast::<T>()) };
+    match entry.value.set(of, value) {
         Ok(()) => 0,
         Err(error) => error.to_errno(),
     }

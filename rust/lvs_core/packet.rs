@@ -57,6 +57,12 @@ impl TcpFlags {
         self.0 & other.0 == other.0
     }
 
+    /// True for a segment that opens a connection: SYN without ACK and RST.
+    #[inline]
+    pub const fn opens_connection(self) -> bool {
+        self.0 & (Self::SYN.0 | Self::ACK.0 | Self::RST.0) == Self::SYN.0
+    }
+
     /// Whether the segment neither opens nor closes a connection: ACK without SYN, FIN and RST.
     #[inline]
     pub const fn is_data(self) -> bool {

@@ -52,7 +52,7 @@ pub use wlc::{FewestForWeight, WeightedLeastConnection};
 pub use wrr::WeightedRoundRobin;
 
 use crate::{delay::Delay, Endpoint, Protocol};
-use core::sync::atomic::AtomicU64;
+use core::{ops::Deref, sync::atomic::AtomicU64};
 
 /// A scheduling algorithm. Each virtual service has one value, which keeps the service's place in
 /// the sequence. Each list of servers has memory for data that the algorithm derives from the list.
@@ -145,6 +145,48 @@ pub trait Server {
     #[inline]
     fn delay(&self) -> Delay {
         Delay::default()
+    }
+}
+
+impl<P: Deref<Target: Server>> Server for P {
+    #[inline]
+    fn weight(&self) -> u32 {
+        (**self).weight()
+    }
+
+    #[inline]
+    fn last_weight(&self) -> u32 {
+        (**self).last_weight()
+    }
+
+    #[inline]
+    fn endpoint(&self) -> Endpoint {
+        (**self).endpoint()
+    }
+
+    #[inline]
+    fn active(&self) -> u32 {
+        (**self).active()
+    }
+
+    #[inline]
+    fn inactive(&self) -> u32 {
+        (**self).inactive()
+    }
+
+    #[inline]
+    fn connections(&self) -> u64 {
+        (**self).connections()
+    }
+
+    #[inline]
+    fn overloaded(&self) -> bool {
+        (**self).overloaded()
+    }
+
+    #[inline]
+    fn delay(&self) -> Delay {
+        (**self).delay()
     }
 }
 

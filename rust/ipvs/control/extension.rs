@@ -7,18 +7,18 @@
 //! would be an answer to another question.
 
 use super::{
-    answer, does, dumps,
+    answer, director_of, does, dumps,
     parse::{need, Refusal},
     show::{self, Statistics},
 };
 use crate::{
     director::Director,
-    services::{destination::RealServer, service::Service},
+    services::{destination::Destination, service::Service},
     state::listing::{Row, Rows},
 };
 use kernel::{alloc::KVVec, prelude::*, sync::Arc};
 use knet::{
-    errno, namespace,
+    errno,
     netlink::{Command, Dump, DumpRequest, Family, Full, Request, Source, Writer},
     work,
 };
@@ -47,7 +47,7 @@ impl Family for Extension {
         if request.command() == command::GET_MODULE {
             return request.reply(command::GET_MODULE, module);
         }
-        let director = namespace::instance::<Director>(request).ok_or(ENODEV)?;
+        let director = director_of(request)?;
         let changes = answer(request, Changes::new(request.attributes()))?;
         let mut done = 0u32;
         let end = changes.apply(&director, &mut done);
@@ -56,14 +56,17 @@ impl Family for Extension {
     }
 
     fn dump(request: &DumpRequest<'_>) -> Result<Listing> {
-        let director = namespace::instance::<Director>(request).ok_or(ENODEV)?;
+        let director = director_of(request)?;
         if request.command() == command::GET_TABLE {
             let form = answer(request, form(request.attributes()))?;
             let table = Table::new(director.services()?, form);
             return Ok(Listing(Items::Table(table)));
         }
         let selection = answer(request, selection(request.attributes()))?;
-        Ok(Listing(Items::Connections(Rows::new(&director, selection))))
+        Ok(Listing(Items::Connections(Rows::new(
+            director.tables(),
+            selection,
+        ))))
     }
 }
 
@@ -273,7 +276,7 @@ struct Table {
     at: usize,
     service_told: bool,
     /// Its destinations from then on, and how many of them have.
-    servers: Option<KVVec<RealServer>>,
+    servers: Option<KVVec<Arc<Destination>>>,
     told: usize,
 }
 

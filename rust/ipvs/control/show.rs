@@ -4,7 +4,7 @@
 
 use crate::{
     services::{
-        destination::RealServer,
+        destination::Destination,
         scheduler::Server,
         service::{Key, Service},
         statistics::Traffic,
@@ -89,7 +89,7 @@ pub(super) fn service(writer: &mut Writer<'_>, form: &Form, service: &Service) -
 pub(super) fn destination(
     writer: &mut Writer<'_>,
     form: &Form,
-    server: &RealServer,
+    server: &Destination,
 ) -> Result<(), Full> {
     use uapi::destination::{
         ACTIVE_CONNS, ADDR, ADDR_FAMILY, FWD_METHOD, INACT_CONNS, L_THRESH, PERSIST_CONNS, PORT,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Where a director stands on the way of its namespace's packets: see `Documentation/packet-path.rst`.
+//! The director's netfilter hooks: see `Documentation/packet-path.rst`.
 
-use crate::path::Path;
+use crate::{path::arrive, state::tables::Tables};
 use kernel::{alloc::KVec, prelude::*, sync::Arc};
 use knet::{
     hook::{Handler, Point, Registration},
@@ -21,43 +21,66 @@ const FORWARD_PRIORITY: i32 = 98;
 /// Just after destination NAT (-100), hence after conntrack and mangle.
 const LOCAL_OUT_PRIORITY: i32 = -98;
 
-/// What a director has to see.
+/// Which packets a director has to see.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Stand {
-    /// Packets of known connections are caught before routing and leave at once. Else they take the way
-    /// that a firewall expects: requests by LOCAL_IN, replies by FORWARD.
+pub(crate) struct Coverage {
+    /// Packets of known connections leave before routing. Without it they take the way that a
+    /// firewall expects: requests by LOCAL_IN, replies by FORWARD.
     pub(crate) short_cut: bool,
-    /// A real server is this host: its replies pass where nobody else's do.
-    pub(crate) hosts_server: bool,
-    /// Real servers are told of packets that belong to no connection.
-    pub(crate) tells_servers: bool,
-    /// What comes out of a tunnel that ends here is not the director's.
-    pub(crate) ignores_tunneled: bool,
+    /// A real server is this host; its replies pass LOCAL_OUT.
+    pub(crate) local_server: bool,
+    /// Real servers' packets of no connection, which are rejected.
+    pub(crate) unexpected_replies: bool,
+    /// Packets that came out of a tunnel are left alone.
+    pub(crate) ignore_tunneled: bool,
 }
 
-impl Stand {
-    /// Where that is, with priorities.
+impl Default for Coverage {
+    fn default() -> Self {
+        Self {
+            short_cut: true,
+            local_server: false,
+            unexpected_replies: false,
+            ignore_tunneled: false,
+        }
+    }
+}
+
+impl Coverage {
+    /// The hooks that see these packets, with their priorities.
     fn points(self) -> Result<KVec<(Point, i32)>> {
         let mut points = KVec::new();
         points.push((Point::LocalIn, LOCAL_IN_PRIORITY), GFP_KERNEL)?;
         if self.short_cut {
             points.push((Point::PreRouting, PRE_ROUTING_PRIORITY), GFP_KERNEL)?;
         }
-        if !self.short_cut || self.tells_servers {
+        if !self.short_cut || self.unexpected_replies {
             points.push((Point::Forward, FORWARD_PRIORITY), GFP_KERNEL)?;
         }
-        if self.hosts_server {
+        if self.local_server {
             points.push((Point::LocalOut, LOCAL_OUT_PRIORITY), GFP_KERNEL)?;
         }
         Ok(points)
     }
 }
 
-/// Looks away from what comes out of tunnels. Who does not want that has not to pay for it with a look at
-/// every packet.
-struct Outside(Arc<Path>);
+impl Handler for Tables {
+    #[inline]
+    fn handle<'p, V: Version>(
+        &self,
+        section: &Section<'_>,
+        point: Point,
+        packet: Packet<'p, V>,
+    ) -> Verdict<'p> {
+        arrive::handle(self, section, point, packet)
+    }
+}
 
-impl Handler for Outside {
+/// Leaves packets alone that came out of a tunnel. A separate handler, so the default path pays no
+/// per-packet check.
+struct IgnoreTunneled(Arc<Tables>);
+
+impl Handler for IgnoreTunneled {
     fn handle<'p, V: Version>(
         &self,
         section: &Section<'_>,
@@ -67,64 +90,73 @@ impl Handler for Outside {
         if matches!(point, Point::PreRouting | Point::LocalIn) && packet.is_from_tunnel() {
             return packet.accept();
         }
-        self.0.handle(section, point, packet)
+        arrive::handle(&self.0, section, point, packet)
     }
 }
 
-/// The hooks of one IP version; they go when it is dropped.
-enum Taken {
-    All { _hooks: Registration<Path> },
-    Outside { _hooks: Registration<Outside> },
+/// The hooks of one IP version, registered for as long as the value lives.
+enum Registered {
+    All {
+        _hooks: Registration<Tables>,
+    },
+    IgnoreTunneled {
+        _hooks: Registration<IgnoreTunneled>,
+    },
 }
 
-impl Taken {
-    fn new<V: Version>(net: &Net, path: &Arc<Path>, stand: Stand) -> Result<Self> {
-        let (net, points) = (net.clone(), stand.points()?);
-        Ok(if stand.ignores_tunneled {
-            let outside = Arc::new(Outside(path.clone()), GFP_KERNEL)?;
-            Self::Outside {
-                _hooks: Registration::new::<V>(net, outside, &points)?,
+impl Registered {
+    fn new<V: Version>(net: &Net, tables: &Arc<Tables>, coverage: Coverage) -> Result<Self> {
+        let (net, points) = (net.clone(), coverage.points()?);
+        Ok(if coverage.ignore_tunneled {
+            let handler = Arc::new(IgnoreTunneled(tables.clone()), GFP_KERNEL)?;
+            Self::IgnoreTunneled {
+                _hooks: Registration::new::<V>(net, handler, &points)?,
             }
         } else {
             Self::All {
-                _hooks: Registration::new::<V>(net, path.clone(), &points)?,
+                _hooks: Registration::new::<V>(net, tables.clone(), &points)?,
             }
         })
     }
 }
 
-/// Those of each IP version that a service or a destination was ever of.
+/// The hooks of each IP version that a service or destination has ever had.
 #[derive(Default)]
 pub(crate) struct Hooks {
-    v4: Option<Taken>,
-    v6: Option<Taken>,
+    v4: Option<Registered>,
+    v6: Option<Registered>,
 }
 
 impl Hooks {
-    /// Sees to it that there are hooks for this family.
+    /// Registers hooks for `family`, if there are none. Process context.
     pub(crate) fn cover(
         &mut self,
         net: &Net,
         family: Family,
-        path: &Arc<Path>,
-        stand: Stand,
+        tables: &Arc<Tables>,
+        coverage: Coverage,
     ) -> Result {
         match (family, &self.v4, &self.v6) {
-            (Family::V4, None, _) => self.v4 = Some(Taken::new::<V4>(net, path, stand)?),
-            (Family::V6, _, None) => self.v6 = Some(Taken::new::<V6>(net, path, stand)?),
+            (Family::V4, None, _) => self.v4 = Some(Registered::new::<V4>(net, tables, coverage)?),
+            (Family::V6, _, None) => self.v6 = Some(Registered::new::<V6>(net, tables, coverage)?),
             _ => {}
         }
         Ok(())
     }
 
-    /// Others for the same families.
-    pub(crate) fn moved(&self, net: &Net, path: &Arc<Path>, stand: Stand) -> Result<Self> {
+    /// Registers other hooks for the same families. Process context.
+    pub(crate) fn again(
+        &self,
+        net: &Net,
+        tables: &Arc<Tables>,
+        coverage: Coverage,
+    ) -> Result<Self> {
         let mut hooks = Self::default();
         if self.v4.is_some() {
-            hooks.cover(net, Family::V4, path, stand)?;
+            hooks.cover(net, Family::V4, tables, coverage)?;
         }
         if self.v6.is_some() {
-            hooks.cover(net, Family::V6, path, stand)?;
+            hooks.cover(net, Family::V6, tables, coverage)?;
         }
         Ok(hooks)
     }

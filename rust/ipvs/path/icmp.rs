@@ -1,270 +1,284 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! ICMP errors about packets of connections, on their way to who can make use of them.
+//! ICMP errors about packets of connections.
 //!
-//! An error quotes the packet that it is about. Turned around, that is a packet which would have
-//! come from the other side, and finds the connection as such a packet does.
+//! An error quotes the packet that it is about. With source and destination exchanged, the quoted
+//! headers are those of an answer, and find the connection as an answer does.
 
 use crate::{
-    path::{forward::Target, pull, Path},
+    path::{
+        choose,
+        context::Context,
+        read::{self, pull},
+        target::Target,
+        transmit::tracking,
+    },
     services::destination::Forwarding,
     state::connection::Connection,
 };
 use core::sync::atomic::Ordering;
 use knet::{
     hook::Point,
-    packet::{NotRouted, Packet, Verdict, Version},
-    rcu::Section,
+    packet::{NotRouted, Packet, RoutedPacket, Verdict, Version},
     route::Route,
+    table::Entry,
 };
 use lvs_core::{
+    filter,
     icmp::{self, Error, Message, Quote},
-    packet::{self, ParseError, TcpFlags},
+    packet::{Headers, ParseError, TcpFlags},
     rewrite::{self, Side},
     transmit::Report,
     tunnel, Endpoint, Protocol,
 };
 
-impl Path {
-    /// A packet that is neither TCP nor UDP: an ICMP error about a packet of ours, or none of ours.
-    pub(crate) fn error<'p, V: Version>(
-        &self,
-        section: &Section<'_>,
-        point: Point,
-        mut packet: Packet<'p, V>,
-    ) -> Verdict<'p> {
-        let error = loop {
-            match icmp::parse(V::FAMILY, packet.head()) {
-                Ok(Message::Error(error)) => break error,
-                Err(ParseError::Truncated { need }) => {
-                    if pull(&mut packet, need).is_none() {
-                        return packet.accept();
-                    }
-                }
-                Err(ParseError::Fragment) => match self.gather(point, packet) {
-                    Ok(whole)
-                        if icmp::parse(V::FAMILY, whole.head()) != Err(ParseError::Fragment) =>
-                    {
-                        packet = whole;
-                    }
-                    Ok(same) => return same.accept(),
-                    Err(verdict) => return verdict,
-                },
-                Ok(Message::Other) | Err(ParseError::Malformed | ParseError::NotOurs) => {
-                    return packet.accept()
-                }
-            }
-        };
-        match answered(&error.quote) {
-            Some(headers) => self.about_connection(section, point, packet, &error, &headers),
-            None if point == Point::LocalIn => self.about_tunnel(section, packet, &error),
-            None => packet.accept(),
-        }
-    }
+/// What happens to an error.
+enum Decision<'a> {
+    /// It continues on its way.
+    Accept,
+    /// It quotes a reply that did not reach the client: the server must know.
+    ToServer(Target<'a>),
+    /// It quotes a request that did not reach the server: the client must know.
+    ToClient(&'a Entry<Connection>),
+    /// It may quote a tunnel's packet that this host sent.
+    AboutTunnel,
+}
 
-    /// An error about a packet of TCP or UDP, to which `headers` would be those of an answer.
-    fn about_connection<'p, V: Version>(
-        &self,
-        section: &Section<'_>,
-        point: Point,
-        packet: Packet<'p, V>,
-        error: &Error,
-        headers: &packet::Headers,
-    ) -> Verdict<'p> {
-        // A reply did not get to the client: the server has to know.
-        if point == Point::LocalIn && error.destination == headers.destination.address {
-            let mark = packet.mark();
-            let target = self
-                .target(section, mark, headers)
-                .or_else(|| self.presumed_target(section, mark, headers));
-            if let Some(target) = target {
-                return self.error_to_server(section, packet, error, target);
-            }
-        }
-        // A request did not get to the server: the client has to know.
-        if error.destination == headers.destination.address {
-            let hash = self.hash(headers, headers.destination);
-            if let Some(connection) = self.find_reply(section, headers, hash) {
-                return self.error_to_client(section, point, packet, error, connection);
-            }
-        }
-        // The tunnel may be one over UDP.
-        if point == Point::LocalIn {
-            return self.about_tunnel(section, packet, error);
-        }
-        packet.accept()
-    }
-
-    /// Where a packet with these headers from a client goes, if it is of a connection or of a service that
-    /// has none.
-    fn target<'a>(
-        &self,
-        section: &'a Section<'_>,
-        mark: u32,
-        headers: &packet::Headers,
-    ) -> Option<Target<'a>> {
-        let hash = self.hash(headers, headers.source);
-        match self.find_request(section, headers, hash) {
-            Some(connection) => Some(connection.target()),
-            None => self.stateless_target(section, mark, headers),
-        }
-    }
-
-    /// Where an error about a packet that no connection is known of goes, if it is to go anywhere: to the
-    /// server that answered if another director with the same servers chose it.
-    fn presumed_target<'a>(
-        &self,
-        section: &'a Section<'_>,
-        mark: u32,
-        headers: &packet::Headers,
-    ) -> Option<Target<'a>> {
-        if !self.settings.schedule_icmp.load(Ordering::Relaxed) {
-            return None;
-        }
-        self.probable_server(section, mark, headers)
-            .map(|server| Target::new(server, headers))
-    }
-
-    /// Sends an error that quotes a reply to the server of the reply.
-    fn error_to_server<'p, V: Version>(
-        &self,
-        section: &Section<'_>,
-        packet: Packet<'p, V>,
-        error: &Error,
-        target: Target<'_>,
-    ) -> Verdict<'p> {
-        let Target {
-            destination,
-            forwarding,
-            server,
-        } = target;
-        if !destination.is_available() {
-            return packet.discard();
-        }
-        let route = self.route_to(destination, forwarding, server.address);
-        let translation = match forwarding {
-            Forwarding::Masquerading => Some((Side::Destination, server)),
-            Forwarding::Tunneling | Forwarding::DirectRouting => None,
-        };
-        match send(section, packet, error, &route, translation) {
-            Sent::Over(verdict) => verdict,
-            Sent::Local(packet) => deliver(packet, error, translation),
-            Sent::Ready(packet) if forwarding == Forwarding::Tunneling => {
-                packet.send_through(destination.tunnel(), server.address, self.tracking())
-            }
-            Sent::Ready(packet) => packet.send(self.tracking()),
-        }
-    }
-
-    /// Sends an error that quotes a request, as the server got it, to the client.
-    fn error_to_client<'p, V: Version>(
-        &self,
-        section: &Section<'_>,
-        point: Point,
-        packet: Packet<'p, V>,
-        error: &Error,
-        connection: &Connection,
-    ) -> Verdict<'p> {
-        let translation = Some((Side::Source, connection.virtual_endpoint()));
-        if matches!(point, Point::Forward | Point::LocalOut) {
-            return deliver(packet, error, translation);
-        }
-        let route = connection.reply_route();
-        match send(section, packet, error, &route, translation) {
-            Sent::Over(verdict) => verdict,
-            // As replies: not before routing.
-            Sent::Local(packet) if point == Point::PreRouting => packet.accept(),
-            Sent::Local(packet) => deliver(packet, error, translation),
-            Sent::Ready(packet) => packet.send(self.tracking()),
-        }
-    }
-
-    /// An error about a packet of a tunnel's that left here: tells the client of the packet inside.
-    fn about_tunnel<'p, V: Version>(
-        &self,
-        section: &Section<'_>,
-        mut packet: Packet<'p, V>,
-        error: &Error,
-    ) -> Verdict<'p> {
-        let quote = &error.quote;
-        let transport = usize::from(quote.transport);
-        let need = transport.saturating_add(tunnel::LOOKED_AT);
-        let need = need.min(packet.len() as usize);
-        // Without memory it is taken for none of ours.
-        let _ = pull(&mut packet, need);
-        let Some((family, at)) = tunnel::payload(quote.protocol, packet.head(), transport) else {
-            return packet.accept();
-        };
-        if !self
-            .filter
-            .may_be_reply(crate::services::filter::word_of(quote.destination))
-        {
-            return packet.accept();
-        }
-        // The next packet that is too large is then told so at once, whatever this one quotes.
-        if let Some(mtu) = error.mtu.filter(|&mtu| mtu != 0) {
-            packet.learn_mtu(usize::from(quote.at), quote.protocol, mtu);
-        }
-        let inner = loop {
-            match icmp::quote(family, packet.head(), at) {
-                Ok(inner) => break inner,
-                Err(ParseError::Truncated { need }) if pull(&mut packet, need).is_some() => {}
-                Err(_) => return packet.accept(),
-            }
-        };
-        let Some(headers) = asked(&inner) else {
-            return packet.accept();
-        };
-        let Some(target) = self.target(section, packet.mark(), &headers) else {
-            return packet.accept();
-        };
-        if target.forwarding != Forwarding::Tunneling || target.server.address != quote.destination
-        {
-            return packet.accept();
-        }
-        // Routers older than RFC 1191 do not say how much would fit.
-        let taken = at.saturating_sub(usize::from(quote.at)) as u32;
-        let report = match error.mtu.map(|mtu| mtu.saturating_sub(taken)) {
-            Some(0) => return packet.accept(),
-            Some(mtu) => Report::too_big(family, mtu),
-            None => Report::host_unreachable(family),
-        };
-        packet.relay_report(at, family, report)
+/// Handles a packet that is neither TCP nor UDP: it may be an ICMP error about a connection.
+pub(crate) fn handle<'p, V: Version>(context: Context<'_>, packet: Packet<'p, V>) -> Verdict<'p> {
+    let (packet, error) = match read(context, packet) {
+        Ok(read) => read,
+        Err(verdict) => return verdict,
+    };
+    match decide(context, packet.mark(), &error) {
+        Decision::Accept => packet.accept(),
+        Decision::ToServer(target) => to_server(context, packet, &error, target),
+        Decision::ToClient(connection) => to_client(context, packet, &error, connection),
+        Decision::AboutTunnel => about_tunnel(context, packet, &error),
     }
 }
 
-/// What became of an error that was to be sent.
-enum Sent<'a, V: Version> {
-    Ready(knet::packet::RoutedPacket<'a, V>),
+/// Reads an error, gathered if it is in fragments. All else continues on its way.
+fn read<'a, V: Version>(
+    context: Context<'_>,
+    mut packet: Packet<'a, V>,
+) -> Result<(Packet<'a, V>, Error), Verdict<'a>> {
+    loop {
+        match icmp::parse(V::FAMILY, packet.head()) {
+            Ok(Message::Error(error)) => return Ok((packet, error)),
+            Err(ParseError::Truncated { need }) => {
+                if pull(&mut packet, need).is_none() {
+                    return Err(packet.accept());
+                }
+            }
+            Err(ParseError::Fragment) => {
+                packet = read::gather(context, packet)?;
+                if icmp::parse(V::FAMILY, packet.head()) == Err(ParseError::Fragment) {
+                    return Err(packet.accept());
+                }
+            }
+            Ok(Message::Other) | Err(ParseError::Malformed | ParseError::NotOurs) => {
+                return Err(packet.accept());
+            }
+        }
+    }
+}
+
+fn decide<'a>(context: Context<'a>, mark: u32, error: &Error) -> Decision<'a> {
+    let is_local = context.point == Point::LocalIn;
+    if let Some(headers) = answer_to(&error.quote) {
+        if error.destination == headers.destination.address {
+            if is_local {
+                let target = target(context, mark, &headers)
+                    .or_else(|| presumed_target(context, mark, &headers));
+                if let Some(target) = target {
+                    return Decision::ToServer(target);
+                }
+            }
+            let hash = context.tables.hash(&headers, headers.destination);
+            let connection = context.tables.find_reply(context.section, &headers, hash);
+            if let Some(connection) = connection {
+                return Decision::ToClient(connection);
+            }
+        }
+    }
+    // The tunnel may be one over UDP, so that ports were quoted.
+    if is_local {
+        Decision::AboutTunnel
+    } else {
+        Decision::Accept
+    }
+}
+
+/// The target of a client's packet with these headers, if a connection is known or the service has
+/// no connection entries.
+fn target<'a>(context: Context<'a>, mark: u32, headers: &Headers) -> Option<Target<'a>> {
+    let hash = context.tables.hash(headers, headers.source);
+    match context.tables.find_request(context.section, headers, hash) {
+        Some(connection) => Some(Target::of(connection)),
+        None => choose::stateless(context, mark, headers),
+    }
+}
+
+/// The target of an error about an unknown connection, with `schedule_icmp`: the server that
+/// answered, if another director with the same servers chose it.
+fn presumed_target<'a>(context: Context<'a>, mark: u32, headers: &Headers) -> Option<Target<'a>> {
+    if !context
+        .tables
+        .settings
+        .schedule_icmp
+        .load(Ordering::Relaxed)
+    {
+        return None;
+    }
+    let server = choose::presumed(context, mark, headers)?;
+    Some(Target::new(server, headers))
+}
+
+/// Sends an error that quotes a reply to the server of the reply.
+fn to_server<'p, V: Version>(
+    context: Context<'_>,
+    packet: Packet<'p, V>,
+    error: &Error,
+    target: Target<'_>,
+) -> Verdict<'p> {
+    let Target {
+        destination,
+        forwarding,
+        server,
+    } = target;
+    if !destination.is_available() {
+        return packet.discard();
+    }
+    let settings = &context.tables.settings;
+    let translation = match forwarding {
+        Forwarding::Masquerading => Some((Side::Destination, server)),
+        Forwarding::Tunneling | Forwarding::DirectRouting => None,
+    };
+    match prepare(context, packet, error, &target.route(settings), translation) {
+        Prepared::Over(verdict) => verdict,
+        Prepared::Local(packet) => deliver(packet, error, translation),
+        Prepared::Ready(packet) if forwarding == Forwarding::Tunneling => {
+            packet.send_through(destination.tunnel(), server.address, tracking(settings))
+        }
+        Prepared::Ready(packet) => packet.send(tracking(settings)),
+    }
+}
+
+/// Sends an error that quotes a request, as the server got it, to the client.
+fn to_client<'p, V: Version>(
+    context: Context<'_>,
+    packet: Packet<'p, V>,
+    error: &Error,
+    connection: &Connection,
+) -> Verdict<'p> {
+    let translation = Some((Side::Source, connection.virtual_endpoint()));
+    if matches!(context.point, Point::Forward | Point::LocalOut) {
+        return deliver(packet, error, translation);
+    }
+    match prepare(
+        context,
+        packet,
+        error,
+        &connection.reply_route(),
+        translation,
+    ) {
+        Prepared::Over(verdict) => verdict,
+        // As with replies: not before routing.
+        Prepared::Local(packet) if context.point == Point::PreRouting => packet.accept(),
+        Prepared::Local(packet) => deliver(packet, error, translation),
+        Prepared::Ready(packet) => packet.send(tracking(&context.tables.settings)),
+    }
+}
+
+/// Handles an error about a tunnel's packet that this host sent: the client whose packet was inside
+/// gets the error instead.
+fn about_tunnel<'p, V: Version>(
+    context: Context<'_>,
+    mut packet: Packet<'p, V>,
+    error: &Error,
+) -> Verdict<'p> {
+    let quote = &error.quote;
+    let transport = usize::from(quote.transport);
+    let need = transport.saturating_add(tunnel::LOOKED_AT);
+    let need = need.min(packet.len() as usize);
+    // Without memory the payload is not found.
+    let _ = pull(&mut packet, need);
+    let Some((family, at)) = tunnel::payload(quote.protocol, packet.head(), transport) else {
+        return packet.accept();
+    };
+    let tables = context.tables;
+    if !tables
+        .filter
+        .may_be_reply(filter::word_of(quote.destination))
+    {
+        return packet.accept();
+    }
+    // The director answers the next packet that is too large itself, whatever this error quotes.
+    if let Some(mtu) = error.mtu.filter(|&mtu| mtu != 0) {
+        packet.learn_mtu(usize::from(quote.at), quote.protocol, mtu);
+    }
+    let inner = loop {
+        match icmp::quote(family, packet.head(), at) {
+            Ok(inner) => break inner,
+            Err(ParseError::Truncated { need }) if pull(&mut packet, need).is_some() => {}
+            Err(_) => return packet.accept(),
+        }
+    };
+    let Some(headers) = headers_of(&inner) else {
+        return packet.accept();
+    };
+    let Some(target) = target(context, packet.mark(), &headers) else {
+        return packet.accept();
+    };
+    if target.forwarding != Forwarding::Tunneling || target.server.address != quote.destination {
+        return packet.accept();
+    }
+    // Routers older than RFC 1191 do not report an MTU.
+    let outer = at.saturating_sub(usize::from(quote.at)) as u32;
+    let report = match error.mtu.map(|mtu| mtu.saturating_sub(outer)) {
+        Some(0) => return packet.accept(),
+        Some(mtu) => Report::too_big(family, mtu),
+        None => Report::host_unreachable(family),
+    };
+    packet.relay_report(at, family, report)
+}
+
+/// An error that got its route, or did not.
+enum Prepared<'a, V: Version> {
+    /// It is ready to be sent.
+    Ready(RoutedPacket<'a, V>),
+    /// Its route leads to this host; it is unchanged.
     Local(Packet<'a, V>),
+    /// It is gone.
     Over(Verdict<'a>),
 }
 
-/// Gives an error its route and translates it, if it is to be.
-fn send<'a, V: Version>(
-    section: &Section<'_>,
+/// Routes an error, and translates it if there is a translation.
+fn prepare<'a, V: Version>(
+    context: Context<'_>,
     packet: Packet<'a, V>,
     error: &Error,
     route: &Route<'_>,
     translation: Option<(Side, Endpoint)>,
-) -> Sent<'a, V> {
+) -> Prepared<'a, V> {
     let Ok(writable) = u16::try_from(icmp::writable(error)) else {
-        return Sent::Over(packet.discard());
+        return Prepared::Over(packet.discard());
     };
-    let mut packet = match packet.prepare(section, route, writable) {
+    let mut packet = match packet.prepare(context.section, route, writable) {
         Ok(packet) => packet,
-        Err(NotRouted::Local(packet)) => return Sent::Local(packet),
-        Err(NotRouted::Over(verdict)) => return Sent::Over(verdict),
+        Err(NotRouted::Local(packet)) => return Prepared::Local(packet),
+        Err(NotRouted::Over(verdict)) => return Prepared::Over(verdict),
     };
     let bytes = packet.writable();
     let translated = translation.is_none_or(|to| translate(bytes, error, to).is_some());
     if !translated || rewrite::decrement_ttl(V::FAMILY, bytes).is_err() {
-        return Sent::Over(packet.discard());
+        return Prepared::Over(packet.discard());
     }
-    Sent::Ready(packet)
+    Prepared::Ready(packet)
 }
 
-/// Translates an error, if it is to be, and lets it go on.
+/// Translates an error if there is a translation, and lets it continue on its way.
 fn deliver<'p, V: Version>(
     mut packet: Packet<'p, V>,
     error: &Error,
@@ -281,7 +295,7 @@ fn deliver<'p, V: Version>(
     packet.accept()
 }
 
-/// Puts an endpoint on one side of an error and on the other side of what it quotes.
+/// Writes an endpoint to one side of an error, and to the other side of the packet that it quotes.
 fn translate(bytes: &mut [u8], error: &Error, (side, to): (Side, Endpoint)) -> Option<()> {
     let quoted = match side {
         Side::Source => Side::Destination,
@@ -290,10 +304,10 @@ fn translate(bytes: &mut [u8], error: &Error, (side, to): (Side, Endpoint)) -> O
     icmp::rewrite(bytes, error, Some((side, to.address)), (quoted, to)).ok()
 }
 
-/// The headers of the quoted packet, as far as they tell the connection.
-fn asked(quote: &Quote) -> Option<packet::Headers> {
+/// The headers of the quoted packet, as far as they identify the connection.
+fn headers_of(quote: &Quote) -> Option<Headers> {
     let (source, destination) = quote.ports?;
-    Some(packet::Headers {
+    Some(Headers {
         family: quote.family,
         protocol: Protocol::try_from(quote.protocol).ok()?,
         source: Endpoint::new(quote.source, source),
@@ -305,11 +319,11 @@ fn asked(quote: &Quote) -> Option<packet::Headers> {
 }
 
 /// The headers of an answer to the quoted packet.
-fn answered(quote: &Quote) -> Option<packet::Headers> {
-    let asked = asked(quote)?;
-    Some(packet::Headers {
-        source: asked.destination,
-        destination: asked.source,
-        ..asked
+fn answer_to(quote: &Quote) -> Option<Headers> {
+    let quoted = headers_of(quote)?;
+    Some(Headers {
+        source: quoted.destination,
+        destination: quoted.source,
+        ..quoted
     })
 }

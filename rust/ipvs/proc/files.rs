@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! `/proc/net/ip_vs`, in the format that is parsed all over the world, and `/proc/net/ip_vs_status`.
+//! The files below `/proc/net`. `ip_vs` has the format that many tools parse.
+//!
+//! They are files of whatever a namespace has that has a director.
 
 use crate::{
     director::Director,
@@ -8,22 +10,25 @@ use crate::{
     state::listing,
     uapi,
 };
+use core::marker::PhantomData;
 use kernel::{prelude::*, seq_file::SeqFile, seq_print};
 use knet::{
     counters::{Cpu, Totals},
+    namespace::Instance,
     procfs::{Content, List},
     rcu,
 };
 use lvs_core::{selection::Ends, Protocol};
 
 /// How full the director is, a line each, as a name and a number.
-pub(crate) struct Status;
+pub(crate) struct Status<I>(PhantomData<fn() -> I>);
 
-impl Content for Status {
-    type Of = Director;
+impl<I: Instance + AsRef<Director>> Content for Status<I> {
+    type Of = I;
     const NAME: &'static CStr = c"ip_vs_status";
 
-    fn show(director: &Director, file: &SeqFile) {
+    fn show(instance: &I, file: &SeqFile) {
+        let director = instance.as_ref();
         let load = director.load();
         seq_print!(file, "Conns:\t{}\n", load.connections);
         seq_print!(file, "Conn max:\t{}\n", director.most_connections());
@@ -34,13 +39,14 @@ impl Content for Status {
 }
 
 /// The traffic of all services and its rates, in hexadecimal.
-pub(crate) struct Stats;
+pub(crate) struct Stats<I>(PhantomData<fn() -> I>);
 
-impl Content for Stats {
-    type Of = Director;
+impl<I: Instance + AsRef<Director>> Content for Stats<I> {
+    type Of = I;
     const NAME: &'static CStr = c"ip_vs_stats";
 
-    fn show(director: &Director, file: &SeqFile) {
+    fn show(instance: &I, file: &SeqFile) {
+        let director = instance.as_ref();
         let Traffic { totals, rates } = director.traffic();
         seq_print!(
             file,
@@ -57,13 +63,14 @@ impl Content for Stats {
 }
 
 /// The same with what each CPU has counted for the services that there are.
-pub(crate) struct StatsPerCpu;
+pub(crate) struct StatsPerCpu<I>(PhantomData<fn() -> I>);
 
-impl Content for StatsPerCpu {
-    type Of = Director;
+impl<I: Instance + AsRef<Director>> Content for StatsPerCpu<I> {
+    type Of = I;
     const NAME: &'static CStr = c"ip_vs_stats_percpu";
 
-    fn show(director: &Director, file: &SeqFile) {
+    fn show(instance: &I, file: &SeqFile) {
+        let director = instance.as_ref();
         let Traffic { totals, rates } = director.traffic();
         let services = director.services().unwrap_or_default();
         seq_print!(
@@ -102,10 +109,10 @@ fn numbers(file: &SeqFile, totals: &Totals) {
 }
 
 /// The list of connections and templates.
-pub(crate) struct IpVsConn;
+pub(crate) struct IpVsConn<I>(PhantomData<fn() -> I>);
 
-impl List for IpVsConn {
-    type Of = Director;
+impl<I: Instance + AsRef<Director>> List for IpVsConn<I> {
+    type Of = I;
     const NAME: &'static CStr = c"ip_vs_conn";
 
     fn heading(file: &SeqFile) {
@@ -115,16 +122,18 @@ impl List for IpVsConn {
         );
     }
 
-    fn find(director: &Director, from: u32) -> Option<u32> {
-        let path = director.path()?;
-        listing::rows_from(&path, from, |_| {})
+    fn find(instance: &I, from: u32) -> Option<u32> {
+        let director = instance.as_ref();
+        let tables = director.tables()?;
+        listing::rows_from(&tables, from, |_| {})
     }
 
-    fn show(director: &Director, key: u32, file: &SeqFile) {
-        let Some(path) = director.path() else {
+    fn show(instance: &I, key: u32, file: &SeqFile) {
+        let director = instance.as_ref();
+        let Some(tables) = director.tables() else {
             return;
         };
-        listing::rows_from(&path, key, |row| {
+        listing::rows_from(&tables, key, |row| {
             // Those with the key may have gone, and these are others behind it.
             if row.key != key {
                 return;
@@ -153,13 +162,14 @@ impl List for IpVsConn {
 }
 
 /// The list of services and destinations.
-pub(crate) struct IpVs;
+pub(crate) struct IpVs<I>(PhantomData<fn() -> I>);
 
-impl Content for IpVs {
-    type Of = Director;
+impl<I: Instance + AsRef<Director>> Content for IpVs<I> {
+    type Of = I;
     const NAME: &'static CStr = c"ip_vs";
 
-    fn show(director: &Director, file: &SeqFile) {
+    fn show(instance: &I, file: &SeqFile) {
+        let director = instance.as_ref();
         seq_print!(
             file,
             "IP Virtual Server version {}.{}.{} (size={})\n",

@@ -1,224 +1,107 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Settings of a namespace's director, in `/proc/sys/net/ipv4/vs`.
+//! The settings of a namespace's director, in `/proc/sys/net/ipv4/vs`.
+//!
+//! `Documentation/proc.rst` says what they mean to administrators.
 
-use crate::{director::Director, path::hooks::Stand, state::settings::Settings};
+use crate::{director::Director, path::hooks::Coverage, state::settings::Settings};
 use core::{
-    marker::PhantomData,
     ops::RangeInclusive,
     sync::atomic::{AtomicBool, AtomicU32, Ordering},
 };
-use kernel::prelude::*;
-use knet::sysctl::{Entry, Setting};
+use kernel::{prelude::*, sync::Arc};
+use knet::{
+    net::Net,
+    sysctl::{self, Entry},
+};
 
-/// Where they are.
-pub(crate) const PATH: &CStr = c"net/ipv4/vs";
-
-/// All of them.
-pub(crate) static SETTINGS: [Entry<Director>; 17] = [
-    Entry::of::<Number<AmDroprate>>(),
-    Entry::of::<Number<Amemthresh>>(),
-    Entry::of::<ConnMax>(),
-    Entry::of::<Number<ConnReuseMode>>(),
-    Entry::of::<OnOff<Conntrack>>(),
-    Entry::of::<Number<DropEntry>>(),
-    Entry::of::<Number<DropPacket>>(),
-    Entry::of::<OnOff<ExpireNodestConn>>(),
-    Entry::of::<OnOff<ExpireQuiescentTemplate>>(),
-    Entry::of::<Seen<IgnoreTunneled>>(),
-    Entry::of::<Seen<NatIcmpSend>>(),
-    Entry::of::<OnOff<PmtuDisc>>(),
-    Entry::of::<OnOff<RunEstimation>>(),
-    Entry::of::<OnOff<ScheduleIcmp>>(),
-    Entry::of::<Number<SecureTcp>>(),
-    Entry::of::<Seen<ShortCut>>(),
-    Entry::of::<OnOff<SloppyTcp>>(),
-];
-
-/// How many connections there may be.
-struct ConnMax;
-
-impl Setting for ConnMax {
-    type Of = Director;
-    const NAME: &'static CStr = c"conn_max";
-    const RANGE: RangeInclusive<u32> = 1..=Director::MOST_CONNECTIONS;
-
-    fn get(director: &Director) -> u32 {
-        director.most_connections()
-    }
-
-    fn set(director: &Director, value: u32) -> Result {
-        director.set_most_connections(value);
-        Ok(())
-    }
+/// Where the value of a setting is.
+enum Value {
+    /// A switch that packets look at.
+    Switch(fn(&Settings) -> &AtomicBool),
+    /// A number that packets or the slow timer look at.
+    Number(fn(&Settings) -> &AtomicU32),
+    /// A switch that changes which packets the director sees.
+    Coverage(fn(&mut Coverage) -> &mut bool),
+    /// The most connections that there may be.
+    MostConnections,
 }
 
-/// A setting that changes what a director gets to see.
-trait Sight: Send + Sync + 'static {
-    const NAME: &'static CStr;
+use Value::{MostConnections, Number, Switch};
 
-    fn of(stand: &mut Stand) -> &mut bool;
-}
-
-/// A [`Sight`] as a setting.
-struct Seen<S>(PhantomData<S>);
-
-impl<S: Sight> Setting for Seen<S> {
-    type Of = Director;
-    const NAME: &'static CStr = S::NAME;
-    const RANGE: RangeInclusive<u32> = 0..=1;
-
-    fn get(director: &Director) -> u32 {
-        (*S::of(&mut director.stand())).into()
-    }
-
-    fn set(director: &Director, value: u32) -> Result {
-        director.change_stand(|stand| *S::of(stand) = value != 0)
-    }
-}
-
-macro_rules! sights {
-    ($($(#[$doc:meta])* $name:ident: $file:literal => $field:ident,)*) => { $(
-        $(#[$doc])*
-        struct $name;
-
-        impl Sight for $name {
-            const NAME: &'static CStr = $file;
-
-            fn of(stand: &mut Stand) -> &mut bool {
-                &mut stand.$field
-            }
-        }
-    )* };
-}
-
-sights! {
-    /// Whether what comes out of a tunnel that ends here is left alone.
-    IgnoreTunneled: c"ignore_tunneled" => ignores_tunneled,
-    /// Whether real servers by NAT are told when what they send is of no connection.
-    NatIcmpSend: c"nat_icmp_send" => tells_servers,
-    /// Whether packets of known connections are caught before routing, or take the way that firewalls
-    /// expect.
-    ShortCut: c"short_cut" => short_cut,
-}
-
-/// A setting that is on or off.
-trait Switch: Send + Sync + 'static {
-    const NAME: &'static CStr;
-
-    fn of(settings: &Settings) -> &AtomicBool;
-}
-
-/// A [`Switch`] as a setting.
-struct OnOff<S>(PhantomData<S>);
-
-impl<S: Switch> Setting for OnOff<S> {
-    type Of = Director;
-    const NAME: &'static CStr = S::NAME;
-    const RANGE: RangeInclusive<u32> = 0..=1;
-
-    fn get(director: &Director) -> u32 {
-        S::of(&director.settings).load(Ordering::Relaxed).into()
-    }
-
-    fn set(director: &Director, value: u32) -> Result {
-        S::of(&director.settings).store(value != 0, Ordering::Relaxed);
-        Ok(())
-    }
-}
-
-macro_rules! settings {
-    ($($(#[$doc:meta])* $name:ident: $file:literal => $field:ident,)*) => { $(
-        $(#[$doc])*
-        struct $name;
-
-        impl Switch for $name {
-            const NAME: &'static CStr = $file;
-
-            fn of(settings: &Settings) -> &AtomicBool {
-                &settings.$field
-            }
-        }
-    )* };
-}
-
-settings! {
-    /// Whether connections are tracked by conntrack.
-    Conntrack: c"conntrack" => conntrack,
-    /// Whether connections to a server that was deleted end with their next packet.
-    ExpireNodestConn: c"expire_nodest_conn" => expire_nodest_conn,
-    /// Whether a client of a persistent service gets another server when its own is quiesced.
-    ExpireQuiescentTemplate: c"expire_quiescent_template" => expire_quiescent_template,
-    /// Whether senders of packets that are too large for a tunnel are told so where they forbid fragments.
-    PmtuDisc: c"pmtu_disc" => pmtu_disc,
-    /// Whether rates are estimated.
-    RunEstimation: c"run_estimation" => run_estimation,
-    /// Whether errors about packets of no connection are balanced as if they were of one.
-    ScheduleIcmp: c"schedule_icmp" => schedule_icmp,
-    /// Whether connections are taken over in their midst.
-    SloppyTcp: c"sloppy_tcp" => sloppy_tcp,
-}
-
-/// A setting that is a number.
-trait Quantity: Send + Sync + 'static {
-    const NAME: &'static CStr;
-    const RANGE: RangeInclusive<u32>;
-
-    fn of(settings: &Settings) -> &AtomicU32;
-}
-
-/// A [`Quantity`] as a setting.
-struct Number<Q>(PhantomData<Q>);
-
-impl<Q: Quantity> Setting for Number<Q> {
-    type Of = Director;
-    const NAME: &'static CStr = Q::NAME;
-    const RANGE: RangeInclusive<u32> = Q::RANGE;
-
-    fn get(director: &Director) -> u32 {
-        Q::of(&director.settings).load(Ordering::Relaxed)
-    }
-
-    fn set(director: &Director, value: u32) -> Result {
-        Q::of(&director.settings).store(value, Ordering::Relaxed);
-        // In force at once, not with the next tick.
-        director.settings.defence.update();
-        Ok(())
-    }
-}
-
-/// The most that the C director takes.
+/// The largest number that the C director accepts.
 const MOST: u32 = i32::MAX as u32;
+const ON_OFF: RangeInclusive<u32> = 0..=1;
 /// The numbers of [`lvs_core::defence::Mode`].
 const MODES: RangeInclusive<u32> = 0..=3;
 
-macro_rules! numbers {
-    ($($(#[$doc:meta])* $name:ident: $file:literal, $range:expr => $($field:ident).+,)*) => { $(
-        $(#[$doc])*
-        struct $name;
+static SETTINGS: [Entry<Director, Value>; 17] = [
+    Entry::new(c"am_droprate", 0..=MOST, Number(|s| &s.defence.drop_rate)),
+    Entry::new(c"amemthresh", 0..=MOST, Number(|s| &s.defence.threshold)),
+    Entry::new(c"conn_max", 1..=Director::MOST_CONNECTIONS, MostConnections),
+    Entry::new(c"conn_reuse_mode", 0..=3, Number(|s| &s.conn_reuse_mode)),
+    Entry::new(c"conntrack", ON_OFF, Switch(|s| &s.conntrack)),
+    Entry::new(c"drop_entry", MODES, Number(|s| &s.defence.drop_entry)),
+    Entry::new(c"drop_packet", MODES, Number(|s| &s.defence.drop_packet)),
+    Entry::new(
+        c"expire_nodest_conn",
+        ON_OFF,
+        Switch(|s| &s.expire_nodest_conn),
+    ),
+    Entry::new(
+        c"expire_quiescent_template",
+        ON_OFF,
+        Switch(|s| &s.expire_quiescent_template),
+    ),
+    Entry::new(
+        c"ignore_tunneled",
+        ON_OFF,
+        Value::Coverage(|c| &mut c.ignore_tunneled),
+    ),
+    Entry::new(
+        c"nat_icmp_send",
+        ON_OFF,
+        Value::Coverage(|c| &mut c.unexpected_replies),
+    ),
+    Entry::new(c"pmtu_disc", ON_OFF, Switch(|s| &s.pmtu_disc)),
+    Entry::new(c"run_estimation", ON_OFF, Switch(|s| &s.run_estimation)),
+    Entry::new(c"schedule_icmp", ON_OFF, Switch(|s| &s.schedule_icmp)),
+    Entry::new(c"secure_tcp", MODES, Number(|s| &s.defence.secure_tcp)),
+    Entry::new(c"short_cut", ON_OFF, Value::Coverage(|c| &mut c.short_cut)),
+    Entry::new(c"sloppy_tcp", ON_OFF, Switch(|s| &s.sloppy_tcp)),
+];
 
-        impl Quantity for $name {
-            const NAME: &'static CStr = $file;
-            const RANGE: RangeInclusive<u32> = $range;
-
-            fn of(settings: &Settings) -> &AtomicU32 {
-                &settings.$($field).+
-            }
+impl sysctl::Value<Director> for Value {
+    fn get(&self, director: &Director) -> u32 {
+        match self {
+            Switch(field) => field(&director.settings).load(Ordering::Relaxed).into(),
+            Number(field) => field(&director.settings).load(Ordering::Relaxed),
+            Self::Coverage(field) => (*field(&mut director.coverage())).into(),
+            MostConnections => director.most_connections(),
         }
-    )* };
+    }
+
+    fn set(&self, director: &Director, value: u32) -> Result {
+        match self {
+            Switch(field) => field(&director.settings).store(value != 0, Ordering::Relaxed),
+            Number(field) => {
+                field(&director.settings).store(value, Ordering::Relaxed);
+                // At once, not with the next tick.
+                director.settings.defence.update();
+            }
+            Self::Coverage(field) => {
+                director.change_coverage(|coverage| *field(coverage) = value != 0)?;
+            }
+            MostConnections => director.set_most_connections(value),
+        }
+        Ok(())
+    }
 }
 
-numbers! {
-    /// Of how many new connections one is dropped always, under `drop_packet` 3.
-    AmDroprate: c"am_droprate", 0..=MOST => defence.drop_rate,
-    /// Below how many free pages the automatic modes act.
-    Amemthresh: c"amemthresh", 0..=MOST => defence.threshold,
-    /// Which connections a client that uses a port again leaves behind.
-    ConnReuseMode: c"conn_reuse_mode", 0..=3 => conn_reuse_mode,
-    /// When entries are dropped that never came to be, or that nobody uses.
-    DropEntry: c"drop_entry", MODES => defence.drop_entry,
-    /// When some new connections are dropped.
-    DropPacket: c"drop_packet", MODES => defence.drop_packet,
-    /// When handshakes are guarded.
-    SecureTcp: c"secure_tcp", MODES => defence.secure_tcp,
+/// The files of all settings.
+pub(crate) type Directory = sysctl::Directory<Director>;
+
+/// Creates the files of all settings of `director` in `net`. Process context.
+pub(crate) fn directory(net: Net, director: Arc<Director>) -> Result<Directory> {
+    Directory::new(net, c"net/ipv4/vs", &SETTINGS, director)
 }

@@ -1,50 +1,50 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Destinations that were deleted while connections hold on to them: each takes its place again when it is
-//! added anew to the same service.
+//! Deleted destinations that still have connections. If one is added to the same service again, it
+//! returns with its connections.
 
-use crate::services::{destination::RealServer, service::Key};
+use crate::services::{destination::Destination, service::Key};
 use kernel::{
     alloc::KVVec,
     new_mutex,
     prelude::*,
     rbtree::{RBTree, RBTreeNodeReservation},
-    sync::Mutex,
+    sync::{Arc, Mutex},
 };
 use knet::work;
 use lvs_core::Endpoint;
 
-/// A packet that chose the server just before it was deleted makes its connection well within this many
-/// seconds.
+/// Seconds after which a packet that chose a destination just before it was deleted has made its
+/// connection.
 const GRACE: u32 = 2;
 
 struct Kept {
-    server: RealServer,
-    /// Second since boot in which it was deleted.
+    destination: Arc<Destination>,
+    /// The second in which it was deleted.
     since: u32,
 }
 
 impl Kept {
     fn is_over(&self, now: u32) -> bool {
-        !self.server.is_in_use() && now.wrapping_sub(self.since) >= GRACE
+        !self.destination.is_in_use() && now.wrapping_sub(self.since) >= GRACE
     }
 }
 
-/// They are found by service and endpoint, as many as there may be.
+/// By service and endpoint.
 type Tree = RBTree<(Key, Endpoint), Kept>;
 
-/// All of a director's. Changes are made with the configuration mutex held.
+/// The deleted destinations of a director. Changes are made with the configuration mutex held.
 #[pin_data]
 pub struct Deleted {
     #[pin]
     tree: Mutex<Tree>,
 }
 
-/// Room for some of them, so that to keep them cannot fail.
-pub struct Room(KVVec<RBTreeNodeReservation<(Key, Endpoint), Kept>>);
+/// Memory for some of them, so that [`Deleted::keep`] cannot fail.
+pub struct Reservation(KVVec<RBTreeNodeReservation<(Key, Endpoint), Kept>>);
 
-impl Room {
-    /// Room for so many. Process context.
+impl Reservation {
+    /// Memory for `number` destinations. Process context.
     pub fn new(number: usize) -> Result<Self> {
         let mut nodes = KVVec::with_capacity(number, GFP_KERNEL)?;
         for _ in 0..number {
@@ -55,39 +55,39 @@ impl Room {
 }
 
 impl Deleted {
-    /// None. Process context.
+    /// An empty set. Process context.
     pub fn new() -> impl PinInit<Self> {
         pin_init!(Self {
             tree <- new_mutex!(RBTree::new(), "ipvs_rs_deleted"),
         })
     }
 
-    /// Keeps a destination that was deleted, as long as it has connections. Where there is no room it is
-    /// forgotten.
-    pub fn keep(&self, service: Key, server: RealServer, room: &mut Room) {
-        if let Some(node) = room.0.pop() {
+    /// Keeps a destination that was deleted from `service` for as long as it has connections. If
+    /// the reservation is used up, the destination is forgotten.
+    pub fn keep(&self, service: Key, destination: Arc<Destination>, reservation: &mut Reservation) {
+        if let Some(node) = reservation.0.pop() {
+            let key = (service, destination.endpoint);
             let since = work::seconds();
-            let key = (service, server.endpoint);
-            let node = node.into_node(key, Kept { server, since });
-            // One with the same key was let go of with its last connection, or it would have been taken.
+            let node = node.into_node(key, Kept { destination, since });
+            // A former one with the same key had no connections left, or it would have been taken.
             drop(self.tree.lock().insert(node));
         }
     }
 
     /// Takes back a destination that was deleted from `service`.
-    pub fn take(&self, service: Key, endpoint: Endpoint) -> Option<RealServer> {
+    pub fn take(&self, service: Key, endpoint: Endpoint) -> Option<Arc<Destination>> {
         let kept = self.tree.lock().remove(&(service, endpoint))?;
-        Some(kept.server)
+        Some(kept.destination)
     }
 
     /// Calls `f` for each. Process context.
-    pub fn for_each(&self, f: impl Fn(&RealServer)) {
+    pub fn for_each(&self, f: impl Fn(&Destination)) {
         for kept in self.tree.lock().values() {
-            f(&kept.server);
+            f(&kept.destination);
         }
     }
 
-    /// Lets go of those that no connection holds on to any more. Process context.
+    /// Drops those that no connection holds any more; `now` is the second. Process context.
     pub fn expire(&self, now: u32) {
         let mut tree = self.tree.lock();
         let mut cursor = tree.cursor_front_mut();

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Destinations: the real servers of a virtual service.
+//! Destinations: the real servers of a virtual service, with settings, routes and load.
 
-use crate::services::{filter::Known, pool::Pool, statistics::Statistics};
-use core::{
-    ops::Deref,
-    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicU8, Ordering},
-};
+use crate::services::{filter::Counted, statistics::Statistics};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU8, Ordering};
 use kernel::{prelude::*, sync::Arc};
 use knet::{
     rcu::{self, Boxed, Cell},
@@ -14,23 +11,24 @@ use knet::{
     work,
 };
 use lvs_core::{
-    delay::{Delay, Estimate},
+    delay::Delay,
+    load::{Load, Thresholds},
     scheduler::Server,
     tunnel::Tunnel,
     Address, Endpoint,
 };
 
-/// How packets get to a real server ("Linux Virtual Server for Scalable Network Services",
-/// section 3). The numbers are those of `IP_VS_CONN_F_FWD_MASK`.
+/// How packets are forwarded to a real server ("Linux Virtual Server for Scalable Network
+/// Services", section 3). The numbers are those of `IP_VS_CONN_F_FWD_MASK`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Forwarding {
     /// Virtual server via NAT: addresses and ports are rewritten in both directions.
     Masquerading = 0,
-    /// Virtual server via IP tunnelling: packets travel inside others, replies go straight back.
+    /// Virtual server via IP tunneling: packets travel inside others, replies bypass the director.
     Tunneling = 2,
-    /// Virtual server via direct routing: packets are sent on unchanged to the server's link
-    /// address, replies go straight back.
+    /// Virtual server via direct routing: packets are sent unchanged to the server's link address,
+    /// replies bypass the director.
     DirectRouting = 3,
 }
 
@@ -55,19 +53,26 @@ impl Forwarding {
     }
 }
 
-/// What an administrator sets of a destination.
+/// The settings of a destination.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Settings {
-    /// How packets get there.
+    /// How packets are forwarded to it.
     pub forwarding: Forwarding,
-    /// The kind of tunnel, if they travel through one.
+    /// The kind of tunnel, if they go through one.
     pub tunnel: Tunnel,
-    /// Its share of the work; 0 quiesces it: no new connections, the old ones go on.
+    /// Its share of new connections; with 0 it is quiesced and gets none.
     pub weight: u32,
-    /// Connections from which on it gets no new ones; 0 for no such limit.
+    /// With this many connections it gets no new ones; 0 means no limit.
     pub upper_threshold: u32,
-    /// Connections below which it gets new ones again; 0 for three quarters of the upper.
+    /// With fewer connections it gets new ones again; 0 means three quarters of the upper.
     pub lower_threshold: u32,
+}
+
+impl Settings {
+    /// True if a destination of a service without connection entries may have these settings.
+    pub(crate) fn allow_stateless(&self) -> bool {
+        self.forwarding != Forwarding::Masquerading && self.upper_threshold == 0
+    }
 }
 
 /// A destination. Connections keep it alive after it was deleted from its service.
@@ -85,45 +90,41 @@ pub struct Destination {
     pub statistics: Statistics,
     /// Its address and port; port 0 means the port that the client asked for.
     pub endpoint: Endpoint,
-    _known: Known,
-    load: Load,
+    _counted: Counted,
+    busy: Busy,
 }
 
 /// What schedulers read and connections write: a cache line of its own, so that new connections do
-/// not slow the packets of others down.
+/// not slow down the packets of others.
 #[repr(C, align(64))]
-struct Load {
-    weight: AtomicU32,
-    overloaded: AtomicBool,
-    /// Active ones in the upper half, the others in the lower one.
-    connections: AtomicU64,
-    templates: AtomicU32,
-    upper_threshold: AtomicU32,
-    lower_threshold: AtomicU32,
-    last_weight: AtomicU32,
-    /// How long it takes to answer new connections, where that is measured.
-    delay: Estimate,
-    /// Who is told of changes; empty for schedulers that do not care.
-    place: Cell<Place>,
+struct Busy {
+    load: Load,
+    /// Who wants to know of changes; empty for schedulers that do not follow loads.
+    observer: Cell<Observer>,
 }
 
-/// Where a destination stands in the list of its service. It keeps the list alive, and that its
-/// servers: so a destination that leaves its service must leave its place.
-pub struct Place {
-    pool: Arc<Pool>,
+/// Follows the loads of a list of destinations.
+pub(crate) trait FollowLoads: Send + Sync + 'static {
+    /// The number of connections of the destination at `index` has changed. Any context.
+    fn load_changed(&self, index: usize);
+}
+
+/// What a destination notifies of its load: a list, and the destination's index in it.
+pub(crate) struct Observer {
+    list: Arc<dyn FollowLoads>,
     index: usize,
 }
 
-impl Place {
-    /// The place of the server at `index`.
-    pub fn new(pool: Arc<Pool>, index: usize) -> Self {
-        Self { pool, index }
+impl Observer {
+    /// The place of the destination at `index` of `list`.
+    pub(crate) fn new(list: Arc<dyn FollowLoads>, index: usize) -> Self {
+        Self { list, index }
     }
 }
 
 impl Destination {
     /// A destination without connections, available. Process context.
-    pub fn new(endpoint: Endpoint, settings: &Settings, known: Known) -> Result<Self> {
+    pub fn new(endpoint: Endpoint, settings: &Settings, counted: Counted) -> Result<Self> {
         let destination = Self {
             available: AtomicBool::new(true),
             forwarding: AtomicU8::new(0),
@@ -132,17 +133,10 @@ impl Destination {
             direct_route: RouteCache::new(()),
             statistics: Statistics::new()?,
             endpoint,
-            _known: known,
-            load: Load {
-                weight: AtomicU32::new(0),
-                overloaded: AtomicBool::new(false),
-                connections: AtomicU64::new(0),
-                templates: AtomicU32::new(0),
-                upper_threshold: AtomicU32::new(0),
-                lower_threshold: AtomicU32::new(0),
-                last_weight: AtomicU32::new(0),
-                delay: Estimate::new(),
-                place: Cell::empty(),
+            _counted: counted,
+            busy: Busy {
+                load: Load::new(),
+                observer: Cell::empty(),
             },
         };
         destination.set(settings);
@@ -155,34 +149,27 @@ impl Destination {
         self.forwarding
             .store(settings.forwarding as u8, Ordering::Relaxed);
         self.tunnel.store(pack(settings.tunnel), Ordering::Relaxed);
-        self.load.weight.store(settings.weight, Ordering::Relaxed);
-        if settings.weight != 0 {
-            self.load
-                .last_weight
-                .store(settings.weight, Ordering::Relaxed);
-        }
-        self.load
-            .upper_threshold
-            .store(settings.upper_threshold, Ordering::Relaxed);
-        self.load
-            .lower_threshold
-            .store(settings.lower_threshold, Ordering::Relaxed);
-        self.load.overloaded.store(false, Ordering::Relaxed);
-        self.judge_load();
+        let thresholds = Thresholds {
+            upper: settings.upper_threshold,
+            lower: settings.lower_threshold,
+        };
+        self.busy.load.set(settings.weight, thresholds);
     }
 
     /// The settings. Any context.
     pub fn settings(&self) -> Settings {
+        let Thresholds { upper, lower } = self.busy.load.thresholds();
         Settings {
             forwarding: self.forwarding(),
             tunnel: self.tunnel(),
-            weight: self.load.weight.load(Ordering::Relaxed),
-            upper_threshold: self.load.upper_threshold.load(Ordering::Relaxed),
-            lower_threshold: self.load.lower_threshold.load(Ordering::Relaxed),
+            weight: self.weight(),
+            upper_threshold: upper,
+            lower_threshold: lower,
         }
     }
 
-    /// Where a client reaches it who asks for this port: there, if it has none of its own. Any context.
+    /// Its address and port for a client that asks for `port`, which holds if the destination has
+    /// none of its own. Any context.
     #[inline]
     pub fn reached_at(&self, port: u16) -> Endpoint {
         match self.endpoint.port {
@@ -191,13 +178,13 @@ impl Destination {
         }
     }
 
-    /// How packets of new connections get there. Any context.
+    /// How packets of new connections are forwarded to it. Any context.
     pub fn forwarding(&self) -> Forwarding {
         Forwarding::from_number(u32::from(self.forwarding.load(Ordering::Relaxed)))
             .unwrap_or(Forwarding::Masquerading)
     }
 
-    /// The kind of tunnel that leads there. Any context.
+    /// The kind of tunnel that leads to it. Any context.
     #[inline]
     pub fn tunnel(&self) -> Tunnel {
         let [kind, flags, low, high] = self.tunnel.load(Ordering::Relaxed).to_le_bytes();
@@ -211,12 +198,12 @@ impl Destination {
         self.available.load(Ordering::Relaxed)
     }
 
-    /// Says whether it belongs to a service. Configuration mutex held.
+    /// Sets whether it belongs to a service. Configuration mutex held.
     pub fn set_available(&self, available: bool) {
         self.available.store(available, Ordering::Relaxed);
         if !available {
             self.forget_routes();
-            self.stand_at(None);
+            self.observe(None);
         }
     }
 
@@ -246,112 +233,78 @@ impl Destination {
         self.direct_route.forget();
     }
 
-    /// Takes its place in another list. Configuration mutex held.
-    pub(crate) fn stand_at(&self, place: Option<Boxed<Place>>) {
-        self.load.place.replace(place);
+    /// Sets what it notifies of its load. Configuration mutex held.
+    pub(crate) fn observe(&self, observer: Option<Boxed<Observer>>) {
+        self.busy.observer.replace(observer);
     }
 
     /// Counts a connection in. Any context.
     pub fn join(&self, active: bool) {
-        self.load
-            .connections
-            .fetch_add(one(active), Ordering::SeqCst);
-        self.judge_load();
-        self.tell();
+        self.busy.load.join(active);
+        self.notify();
     }
 
     /// Counts a connection out. Any context.
     pub fn leave(&self, active: bool) {
-        self.load
-            .connections
-            .fetch_sub(one(active), Ordering::SeqCst);
-        self.judge_load();
-        self.tell();
+        self.busy.load.leave(active);
+        self.notify();
     }
 
-    /// A connection became active, or inactive. Any context.
+    /// Counts a connection that became active, or inactive. Any context.
     pub fn turn(&self, active: bool) {
-        let change = one(active).wrapping_sub(one(!active));
-        self.load.connections.fetch_add(change, Ordering::SeqCst);
-        self.tell();
+        self.busy.load.turn(active);
+        self.notify();
     }
 
-    /// Tells the scheduler of a new load, which was stored before by an instruction that later loads
-    /// wait for: either this finds a new place, or who gave it finds the new load.
+    /// Notifies the observer of a load that was stored before, by an instruction that later loads
+    /// wait for: either this finds a new observer, or who set the observer reads the new load.
     #[inline]
-    fn tell(&self) {
-        let place = &self.load.place;
-        if !place.is_empty() {
+    fn notify(&self) {
+        let observer = &self.busy.observer;
+        if !observer.is_empty() {
             rcu::read(|section| {
-                if let Some(Place { pool, index }) = place.get(section) {
-                    pool.load_changed(*index);
+                if let Some(Observer { list, index }) = observer.get(section) {
+                    list.load_changed(*index);
                 }
             });
         }
     }
 
-    /// A new connection that is measured goes to it. Any context.
-    pub fn asked(&self, now: u64) {
-        self.load.delay.ask(now);
-    }
-
-    /// It has refused one. Any context.
-    pub fn refused(&self) {
-        self.load.delay.wait_no_more();
-    }
-
-    /// It has answered a new connection, that began so many microseconds before `now`. Any context.
-    pub fn answered(&self, after: u32, now: u64) {
-        self.load.delay.observe(after, now);
-    }
-
-    /// True when connections hold on to it. Any context.
-    pub fn is_in_use(&self) -> bool {
-        self.load.connections.load(Ordering::Relaxed) != 0 || self.templates() != 0
-    }
-
     /// Counts a template in. Any context.
-    pub fn remember(&self) {
-        self.load.templates.fetch_add(1, Ordering::Relaxed);
+    pub fn join_template(&self) {
+        self.busy.load.join_template();
     }
 
     /// Counts a template out. Any context.
-    pub fn forget(&self) {
-        self.load.templates.fetch_sub(1, Ordering::Relaxed);
+    pub fn leave_template(&self) {
+        self.busy.load.leave_template();
     }
 
     /// Templates that lead to it. Any context.
     pub fn templates(&self) -> u32 {
-        self.load.templates.load(Ordering::Relaxed)
+        self.busy.load.templates()
     }
 
-    fn judge_load(&self) {
-        let upper = self.load.upper_threshold.load(Ordering::Relaxed);
-        if upper == 0 {
-            return;
-        }
-        let load = self.all_connections();
-        if load >= upper {
-            self.load.overloaded.store(true, Ordering::Relaxed);
-        } else if load < self.relief() {
-            self.load.overloaded.store(false, Ordering::Relaxed);
-        }
+    /// True if connections or templates hold it. Any context.
+    pub fn is_in_use(&self) -> bool {
+        self.busy.load.is_in_use()
     }
 
-    #[inline]
-    fn all_connections(&self) -> u32 {
-        let (active, inactive) = halves(Server::connections(self));
-        active.saturating_add(inactive)
+    /// A new connection whose delay is measured is sent to it at `now`, in microseconds. Any
+    /// context.
+    pub fn delay_begins(&self, now: u64) {
+        self.busy.load.delay.ask(now);
     }
 
-    /// The load below which an overloaded destination gets connections again.
-    #[inline]
-    fn relief(&self) -> u32 {
-        let upper = self.load.upper_threshold.load(Ordering::Relaxed);
-        match self.load.lower_threshold.load(Ordering::Relaxed) {
-            0 => upper.saturating_sub(upper / 4),
-            lower => lower,
-        }
+    /// It refused such a connection, which says nothing about its delay. Any context.
+    pub fn delay_ends_unmeasured(&self) {
+        self.busy.load.delay.wait_no_more();
+    }
+
+    /// It answered such a connection at `now`, `delay` microseconds after the beginning. Any
+    /// context.
+    pub fn delay_ends(&self, delay: u32, now: u64) {
+        self.busy.load.delay.observe(delay, now);
     }
 }
 
@@ -362,35 +315,15 @@ fn pack(tunnel: Tunnel) -> u32 {
     u32::from_le_bytes([tunnel.kind(), tunnel.flags() as u8, low, high])
 }
 
-/// One connection in [`Load::connections`].
-#[inline]
-const fn one(active: bool) -> u64 {
-    if active {
-        1 << 32
-    } else {
-        1
-    }
-}
-
-/// The active ones and the others of [`Load::connections`]. One that is counted out by one CPU before
-/// another has said that it is no longer active leaves the lower half below zero for a moment.
-#[inline]
-const fn halves(connections: u64) -> (u32, u32) {
-    let inactive = connections as u32;
-    let borrowed = inactive >> 31;
-    let active = ((connections >> 32) as u32).wrapping_add(borrowed);
-    (active, if borrowed == 0 { inactive } else { 0 })
-}
-
 impl Server for Destination {
     #[inline]
     fn weight(&self) -> u32 {
-        self.load.weight.load(Ordering::SeqCst)
+        self.busy.load.weight()
     }
 
     #[inline]
     fn last_weight(&self) -> u32 {
-        self.load.last_weight.load(Ordering::Relaxed)
+        self.busy.load.last_weight()
     }
 
     #[inline]
@@ -400,83 +333,25 @@ impl Server for Destination {
 
     #[inline]
     fn active(&self) -> u32 {
-        halves(self.connections()).0
+        self.busy.load.active()
     }
 
     #[inline]
     fn inactive(&self) -> u32 {
-        halves(self.connections()).1
+        self.busy.load.inactive()
     }
 
     #[inline]
     fn connections(&self) -> u64 {
-        self.load.connections.load(Ordering::SeqCst)
+        self.busy.load.connections()
     }
 
     #[inline]
     fn overloaded(&self) -> bool {
-        // Two CPUs may have told of their loads in the wrong order; who asks sets it right.
-        if self.load.overloaded.load(Ordering::SeqCst) && self.all_connections() < self.relief() {
-            self.load.overloaded.store(false, Ordering::SeqCst);
-        }
-        self.load.overloaded.load(Ordering::SeqCst)
+        self.busy.load.is_overloaded()
     }
 
     fn delay(&self) -> Delay {
-        self.load.delay.at(work::microseconds())
-    }
-}
-
-/// A destination as schedulers see it.
-#[derive(Clone)]
-pub struct RealServer(pub(crate) Arc<Destination>);
-
-impl Deref for RealServer {
-    type Target = Destination;
-
-    #[inline]
-    fn deref(&self) -> &Destination {
-        &self.0
-    }
-}
-
-impl Server for RealServer {
-    #[inline]
-    fn weight(&self) -> u32 {
-        self.0.weight()
-    }
-
-    #[inline]
-    fn last_weight(&self) -> u32 {
-        self.0.last_weight()
-    }
-
-    #[inline]
-    fn endpoint(&self) -> Endpoint {
-        self.0.endpoint
-    }
-
-    #[inline]
-    fn active(&self) -> u32 {
-        self.0.active()
-    }
-
-    #[inline]
-    fn inactive(&self) -> u32 {
-        self.0.inactive()
-    }
-
-    #[inline]
-    fn connections(&self) -> u64 {
-        self.0.connections()
-    }
-
-    #[inline]
-    fn overloaded(&self) -> bool {
-        self.0.overloaded()
-    }
-
-    fn delay(&self) -> Delay {
-        self.0.delay()
+        self.busy.load.delay(work::microseconds())
     }
 }

@@ -11,7 +11,7 @@ use lvs_core::{
     Endpoint, Family, Protocol,
 };
 
-/// Fixed: with ten thousand services there are some forty in each.
+/// Fixed: ten thousand services are about forty in each bucket.
 const BUCKETS: usize = 256;
 
 /// Finds services. Readers take no lock; changes are made with the configuration mutex held.
@@ -85,7 +85,7 @@ impl Index {
         }
     }
 
-    /// Calls `f` for each service. Process context; other work is let in between.
+    /// Calls `f` for each service. Process context; yields to other work in between.
     pub fn for_each(&self, mut f: impl FnMut(&Service, &Section<'_>)) {
         for bucket in &self.buckets {
             if bucket.is_empty() {
@@ -100,7 +100,7 @@ impl Index {
         }
     }
 
-    /// Adds `service`, whose key must not be there yet.
+    /// Adds `service`, whose key must not be in use.
     pub fn insert(&self, service: &Arc<Service>) -> Result {
         self.rebuild(&service.key, Some(service))?;
         self.counter(&service.key).fetch_add(1, Ordering::Relaxed);
@@ -123,7 +123,7 @@ impl Index {
         self.by_mark.store(0, Ordering::Relaxed);
     }
 
-    /// Publishes the bucket of `key` anew, without what had the key, with `service`.
+    /// Publishes a new bucket for `key`, without the service of that key, and with `service`.
     fn rebuild(&self, key: &Key, service: Option<&Arc<Service>>) -> Result {
         let cell = self.bucket(key).ok_or(EINVAL)?;
         let len = knet::rcu::read(|section| cell.get(section).map_or(0, KVec::len));

@@ -1,27 +1,35 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Pools: the destinations of a service and what its scheduler made of them, as packets see it.
+//! Pools: the destinations of a service and what its scheduler made of them, as packets see them.
 //!
-//! Every change makes another pool. All that can fail happens while it is prepared; then it is put
-//! in force as a whole.
+//! Every change makes a new pool. What can fail happens while it is prepared; then it takes effect
+//! as a whole.
+//!
+//! # Ownership
+//!
+//! A pool owns its destinations. If its scheduler follows loads, each destination owns the pool as
+//! well, by its [`Observer`]: the only ownership loop of this crate. Two things break it, each
+//! after a grace period. [`Prepared::take_effect`] moves the observers of all destinations to the
+//! new pool. [`Destination::set_available`] drops the observer of a destination that leaves its
+//! service, as each destination does in the end: when it is deleted, or with its service.
 
 use crate::services::{
-    destination::{Place, RealServer},
+    destination::{Destination, FollowLoads, Observer},
     scheduler::{Bound, Change, Flow, Instance, List, Name},
 };
 use core::sync::atomic::AtomicU64;
 use kernel::{alloc::KVVec, prelude::*, sync::Arc};
 use knet::rcu::{Boxed, Cell};
 
-/// The destinations of a service and what schedules them, as packets see it.
+/// The destinations of a service and their scheduler, as packets see them.
 pub struct Pool {
     /// The name of the scheduler.
     pub name: Name,
     /// The destinations, in the order in which they were added.
-    pub servers: KVVec<RealServer>,
-    /// See [`Algorithm::MEASURES_DELAYS`](crate::services::scheduler::Algorithm::MEASURES_DELAYS).
+    pub servers: KVVec<Arc<Destination>>,
+    /// See [`Instance::measures_delays`].
     pub measures_delays: bool,
-    /// See [`Algorithm::MAY_BE_STATELESS`](crate::services::scheduler::Algorithm::MAY_BE_STATELESS).
+    /// See [`Instance::may_be_stateless`].
     pub may_be_stateless: bool,
     scheduler: Arc<dyn Instance>,
     /// What the scheduler made of the list.
@@ -29,7 +37,7 @@ pub struct Pool {
 }
 
 impl Pool {
-    fn new(servers: KVVec<RealServer>, bound: &Bound, former: usize) -> Result<Arc<Self>> {
+    fn new(servers: KVVec<Arc<Destination>>, bound: &Bound, former: usize) -> Result<Arc<Self>> {
         let words = bound.instance.words(servers.len(), former);
         let mut memory = KVVec::with_capacity(words, GFP_KERNEL_ACCOUNT)?;
         for _ in 0..words {
@@ -47,7 +55,7 @@ impl Pool {
     }
 
     #[inline]
-    fn list(&self) -> List<'_, RealServer> {
+    fn list(&self) -> List<'_, Arc<Destination>> {
         List {
             servers: &self.servers,
             memory: &self.memory,
@@ -55,29 +63,30 @@ impl Pool {
     }
 
     /// The destination for a new connection. Softirq.
-    pub fn select(&self, flow: &Flow) -> Option<&RealServer> {
+    pub fn select(&self, flow: &Flow) -> Option<&Arc<Destination>> {
         self.servers.get(self.scheduler.select(&self.list(), flow)?)
     }
+}
 
-    /// The number of connections of the server at `index` has changed. Any context.
-    pub fn load_changed(&self, index: usize) {
+impl FollowLoads for Pool {
+    fn load_changed(&self, index: usize) {
         self.scheduler.load_changed(&self.list(), index);
     }
 }
 
-/// A list of destinations that can be put in force, which cannot fail.
+/// A pool that is ready to take effect, which cannot fail.
 pub(crate) struct Prepared {
     pool: Boxed<Arc<Pool>>,
-    /// For those who follow loads: where each server stands.
-    places: KVVec<Boxed<Place>>,
-    /// What the same scheduler has now.
+    /// One for each destination, if the scheduler follows loads.
+    observers: KVVec<Boxed<Observer>>,
+    /// The present pool of the same scheduler.
     former: Option<Arc<Pool>>,
 }
 
 impl Prepared {
-    /// Allocates it all. `former` is the same scheduler's list now. Process context.
+    /// Allocates all. `former` is the present pool of the same scheduler. Process context.
     pub(crate) fn new(
-        servers: KVVec<RealServer>,
+        servers: KVVec<Arc<Destination>>,
         bound: &Bound,
         former: Option<Arc<Pool>>,
     ) -> Result<Self> {
@@ -87,35 +96,36 @@ impl Prepared {
             true => pool.servers.len(),
             false => 0,
         };
-        let mut places = KVVec::with_capacity(followed, GFP_KERNEL_ACCOUNT)?;
+        let mut observers = KVVec::with_capacity(followed, GFP_KERNEL_ACCOUNT)?;
         for index in 0..followed {
-            let place = Place::new(pool.clone(), index);
-            places.push(Boxed::new(place, GFP_KERNEL_ACCOUNT)?, GFP_KERNEL_ACCOUNT)?;
+            let observer = Observer::new(pool.clone(), index);
+            let observer = Boxed::new(observer, GFP_KERNEL_ACCOUNT)?;
+            observers.push(observer, GFP_KERNEL_ACCOUNT)?;
         }
         Ok(Self {
             pool: Boxed::new(pool, GFP_KERNEL_ACCOUNT)?,
-            places,
+            observers,
             former,
         })
     }
 
-    /// The list alone, which must be empty.
+    /// The pool of a new service, which is empty.
     pub(crate) fn into_pool(self) -> Boxed<Arc<Pool>> {
         self.pool
     }
 
-    /// Puts the list into `cell`, where packets find it. Configuration mutex held.
-    pub(crate) fn put_in_force(self, cell: &Cell<Arc<Pool>>, change: Change) {
+    /// Puts the pool into `cell`, where packets find it. Configuration mutex held.
+    pub(crate) fn take_effect(self, cell: &Cell<Arc<Pool>>, change: Change) {
         let Self {
             pool,
-            places,
+            observers,
             former,
         } = self;
-        let mut places = places.into_iter();
-        // From here on the servers tell the new list of their loads, so that the scheduler, which
-        // looks at all of them now, misses none.
+        let mut observers = observers.into_iter();
+        // From here on the destinations notify the new pool, so that the scheduler, which reads all
+        // loads now, misses no change.
         for server in &pool.servers {
-            server.stand_at(places.next());
+            server.observe(observers.next());
         }
         let former = former.as_ref().map_or(&[][..], |pool| &pool.memory);
         pool.scheduler.changed(&pool.list(), former, change);

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Schedulers: what one is, and how a module offers one.
+//! Schedulers, and how modules register them.
 //!
 //! A scheduler module is one [`module_scheduler!`](crate::module_scheduler) line that names an
 //! algorithm of `lvs_core`; see `Documentation/adding-a-scheduler.rst`.
 
-use crate::{services::destination::RealServer, uapi::service::SCHED_NAME_MAX};
+use crate::{services::destination::Destination, uapi::service::SCHED_NAME_MAX};
 use core::sync::atomic::AtomicU64;
 use kernel::{alloc::KVec, prelude::*, sync::Arc, ThisModule};
 use knet::{lock::Global, module, random, rcu};
 
 pub use lvs_core::scheduler::{Algorithm, Change, Flow, List, Options, Server};
 
-/// The methods of an [`Algorithm`], for real servers, behind a pointer: they are compiled into the
+/// The methods of an [`Algorithm`] over destinations, behind a pointer. They are compiled into the
 /// scheduler's module.
 pub trait Instance: Send + Sync {
     /// See [`Algorithm::FOLLOWS_LOADS`]. Any context.
@@ -24,11 +24,11 @@ pub trait Instance: Send + Sync {
     /// See [`Algorithm::words`]. Any context.
     fn words(&self, servers: usize, former: usize) -> usize;
     /// See [`Algorithm::changed`]. Process context.
-    fn changed(&self, list: &List<'_, RealServer>, former: &[AtomicU64], change: Change);
+    fn changed(&self, list: &List<'_, Arc<Destination>>, former: &[AtomicU64], change: Change);
     /// See [`Algorithm::select`]. Softirq, on several CPUs at once.
-    fn select(&self, list: &List<'_, RealServer>, flow: &Flow) -> Option<usize>;
+    fn select(&self, list: &List<'_, Arc<Destination>>, flow: &Flow) -> Option<usize>;
     /// See [`Algorithm::load_changed`]. Any context, on several CPUs at once.
-    fn load_changed(&self, list: &List<'_, RealServer>, index: usize);
+    fn load_changed(&self, list: &List<'_, Arc<Destination>>, index: usize);
 }
 
 impl<A: Algorithm> Instance for A {
@@ -48,20 +48,20 @@ impl<A: Algorithm> Instance for A {
         A::words(servers, former)
     }
 
-    fn changed(&self, list: &List<'_, RealServer>, former: &[AtomicU64], change: Change) {
+    fn changed(&self, list: &List<'_, Arc<Destination>>, former: &[AtomicU64], change: Change) {
         Algorithm::changed(self, list, former, change);
     }
 
-    fn select(&self, list: &List<'_, RealServer>, flow: &Flow) -> Option<usize> {
+    fn select(&self, list: &List<'_, Arc<Destination>>, flow: &Flow) -> Option<usize> {
         Algorithm::select(self, list, flow)
     }
 
-    fn load_changed(&self, list: &List<'_, RealServer>, index: usize) {
+    fn load_changed(&self, list: &List<'_, Arc<Destination>>, index: usize) {
         Algorithm::load_changed(self, list, index);
     }
 }
 
-/// A scheduler's name, copied, since that of its module goes with the module.
+/// A copy of a scheduler's name, since the module's own goes with the module.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Name([u8; SCHED_NAME_MAX]);
 
@@ -92,11 +92,11 @@ struct Offer {
 
 static OFFERS: Global<KVec<Offer>> = Global::new(KVec::new());
 
-/// Keeps a scheduler on offer as long as it lives.
+/// Registers a scheduler for as long as it lives.
 pub struct Registration(&'static CStr);
 
 impl Registration {
-    /// Offers `A` from `module` as `name`; [`EEXIST`] when that is taken. Process context.
+    /// Registers `A` of `module` as `name`; [`EEXIST`] if the name is in use. Process context.
     pub fn new<A: Algorithm>(module: &'static ThisModule, name: &'static CStr) -> Result<Self> {
         Self::offer(Offer {
             name,
@@ -126,12 +126,12 @@ impl Drop for Registration {
         OFFERS.with(|offers| {
             offers.retain(|offer| offer.name != self.0);
             if offers.is_empty() {
-                // A static is never dropped, so its memory is given back by the last one.
+                // A static is never dropped, so the last one frees its memory.
                 *offers = KVec::new();
             }
         });
-        // No service is bound to it, or its module would be in use, but what the last one left to
-        // RCU still runs code of that module.
+        // No service is bound to it, or its module would be in use; but RCU callbacks of the last
+        // one may still run code of that module.
         rcu::barrier();
     }
 }
@@ -140,14 +140,14 @@ impl Drop for Registration {
 pub struct Bound {
     /// Its name.
     pub name: Name,
-    /// What schedules.
+    /// The algorithm, with its state.
     pub instance: Arc<dyn Instance>,
     _module: module::Reference,
 }
 
 impl Bound {
-    /// Binds the scheduler called `name`, loading the module of that name when there is none yet;
-    /// [`ENOENT`] when that does not help. Process context, no configuration mutex held.
+    /// Binds the scheduler called `name`, and loads the module of that name if necessary;
+    /// [`ENOENT`] if there is none. Process context, configuration mutex not held.
     pub fn new(name: Name) -> Result<Self> {
         match Self::find(name) {
             Err(ENOENT) => {

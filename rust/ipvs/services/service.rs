@@ -3,15 +3,14 @@
 //! Virtual services.
 
 use crate::{
-    path::stateless,
     services::{
-        destination::{self, RealServer},
-        filter::Known,
+        destination::{self, Destination},
+        filter::Counted,
         pool::{Pool, Prepared},
         scheduler::{Bound, Change, Name},
         statistics::{Remembered, Traffic},
     },
-    uapi::service::F_STATELESS,
+    uapi::service::{F_ONE_PACKET, F_PERSISTENT, F_STATELESS},
 };
 use core::sync::atomic::{AtomicU32, Ordering};
 use kernel::{
@@ -26,17 +25,17 @@ use knet::{
 };
 use lvs_core::{Address, Endpoint, Family, Protocol};
 
-/// What makes a packet belong to a service.
+/// What identifies a service and the packets that belong to it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Key {
-    /// Protocol, address and port; port 0 takes what no service on a port takes.
+    /// Protocol, address and port; port 0 matches packets that no service with a port matches.
     Address {
         /// The protocol.
         protocol: Protocol,
         /// The virtual address and port.
         endpoint: Endpoint,
     },
-    /// A firewall mark, for packets of all protocols that we know.
+    /// A firewall mark, for TCP and UDP packets.
     Mark {
         /// The mark, not 0.
         mark: u32,
@@ -54,8 +53,8 @@ impl Key {
         }
     }
 
-    /// Its protocol, address and port. For a firewall mark: none, and the mark in network byte order in the
-    /// place of the address.
+    /// Its protocol, address and port. For a firewall mark: no protocol, and as the address the
+    /// mark in network byte order.
     pub const fn identity(&self) -> (Option<Protocol>, Endpoint) {
         match self {
             Self::Address { protocol, endpoint } => (Some(*protocol), *endpoint),
@@ -74,42 +73,64 @@ impl Key {
     }
 }
 
-/// What an administrator sets of a service, beside its scheduler.
+/// The settings of a service, except its scheduler.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Settings {
     /// `IP_VS_SVC_F_*`.
     pub flags: u32,
     /// Persistence timeout in seconds.
     pub timeout: u32,
-    /// Persistence granularity: of IPv4 a netmask, in network byte order, of IPv6 the length of a
+    /// Persistence granularity: for IPv4 a netmask in network byte order, for IPv6 the length of a
     /// prefix.
     pub netmask: u32,
 }
 
+impl Settings {
+    /// True if a service without connection entries may have these settings.
+    fn allow_stateless(&self) -> bool {
+        self.flags & (F_PERSISTENT | F_ONE_PACKET) == 0
+    }
+}
+
+/// True if a service with these settings has no connection entries.
+fn is_stateless(settings: &Settings, scheduler: &Bound) -> bool {
+    settings.flags & F_STATELESS != 0 && scheduler.instance.may_be_stateless()
+}
+
 /// A virtual service.
+///
+/// With `F_STATELESS`, and a scheduler that allows it, the service has no connection entries: the
+/// scheduler chooses for every packet of a client, and every director with the same servers chooses
+/// the same one. Servers do not answer through the director, so they are reached by direct routing
+/// or tunnels. Connections are not counted, so there are no thresholds and no persistence.
 #[pin_data]
 pub struct Service {
-    /// What belongs to it.
+    /// What identifies it.
     pub key: Key,
     flags: AtomicU32,
     timeout: AtomicU32,
     netmask: AtomicU32,
-    /// Empty once the service was deleted. Before `scheduler`, hence dropped before it: what is
-    /// left to RCU must be so before the scheduler's module is let go.
+    /// Empty once the service was deleted. It is dropped before `scheduler`: its RCU callback must
+    /// be queued before the scheduler's module is released.
     pool: Cell<Arc<Pool>>,
     /// The traffic of destinations that were deleted.
     retired: Remembered,
-    _known: Known,
+    _counted: Counted,
     /// Taken with the configuration mutex held, which orders all changes.
     #[pin]
     scheduler: Mutex<Option<Bound>>,
 }
 
 impl Service {
-    /// A service without destinations. [`EPERM`]: it would have no connection entries, but these settings
-    /// need them. Process context.
-    pub fn new(key: Key, settings: &Settings, scheduler: Bound, known: Known) -> Result<Arc<Self>> {
-        if stateless::is_stateless(settings, &scheduler) && !stateless::allows(settings) {
+    /// A service without destinations. [`EPERM`]: it would have no connection entries, but these
+    /// settings need them. Process context.
+    pub fn new(
+        key: Key,
+        settings: &Settings,
+        scheduler: Bound,
+        counted: Counted,
+    ) -> Result<Arc<Self>> {
+        if is_stateless(settings, &scheduler) && !settings.allow_stateless() {
             return Err(EPERM);
         }
         let pool = Cell::new(Prepared::new(KVVec::new(), &scheduler, None)?.into_pool());
@@ -121,7 +142,7 @@ impl Service {
                 netmask: AtomicU32::new(settings.netmask),
                 pool,
                 retired: Remembered::new(),
-                _known: known,
+                _counted: counted,
                 scheduler <- new_mutex!(Some(scheduler), "ipvs_rs_service"),
             }),
             GFP_KERNEL_ACCOUNT,
@@ -147,7 +168,8 @@ impl Service {
         self.pool.get(section).map(|pool| &**pool)
     }
 
-    /// The same of a service without connection entries. Any context.
+    /// The destinations and their scheduler, if the service has no connection entries. Any
+    /// context.
     #[inline]
     pub(crate) fn stateless_pool<'a>(&self, section: &'a Section<'_>) -> Option<&'a Pool> {
         if self.flags.load(Ordering::Relaxed) & F_STATELESS == 0 {
@@ -157,20 +179,18 @@ impl Service {
     }
 
     /// Changes the settings, and the scheduler if there is a new one. [`EPERM`]: it would have no
-    /// connection entries, but has what needs them. Configuration mutex held.
+    /// connection entries, but its settings or destinations need them. Configuration mutex held.
     pub fn edit(&self, settings: &Settings, scheduler: Option<Bound>) -> Result {
         if self.would_be_stateless(settings, scheduler.as_ref()) {
             let servers = self.servers()?;
             let mut settings_of = servers.iter().map(|server| server.settings());
-            if !stateless::allows(settings)
-                || !settings_of.all(|s| stateless::allows_destination(&s))
-            {
+            if !settings.allow_stateless() || !settings_of.all(|s| s.allow_stateless()) {
                 return Err(EPERM);
             }
         }
         if let Some(new) = scheduler {
             let prepared = Prepared::new(self.servers()?, &new, None)?;
-            prepared.put_in_force(&self.pool, Change::Reset);
+            prepared.take_effect(&self.pool, Change::Reset);
             *self.scheduler.lock() = Some(new);
         }
         self.flags.store(settings.flags, Ordering::Relaxed);
@@ -181,30 +201,30 @@ impl Service {
 
     fn would_be_stateless(&self, settings: &Settings, scheduler: Option<&Bound>) -> bool {
         match scheduler {
-            Some(new) => stateless::is_stateless(settings, new),
+            Some(new) => is_stateless(settings, new),
             None => {
                 let present = self.scheduler.lock();
                 let present = present.as_ref();
-                present.is_some_and(|bound| stateless::is_stateless(settings, bound))
+                present.is_some_and(|bound| is_stateless(settings, bound))
             }
         }
     }
 
-    /// Whether a destination may have these settings.
+    /// True if a destination of it may have these settings.
     fn allows(&self, settings: &destination::Settings) -> bool {
         let stateless = knet::rcu::read(|section| self.stateless_pool(section).is_some());
-        !stateless || stateless::allows_destination(settings)
+        !stateless || settings.allow_stateless()
     }
 
     /// A copy of the list of destinations. Process context.
-    pub fn servers(&self) -> Result<KVVec<RealServer>> {
+    pub fn servers(&self) -> Result<KVVec<Arc<Destination>>> {
         self.copy(0)
     }
 
     /// A copy of the list with room for `more`. The list changes under the configuration mutex
-    /// only, so it has the same length when it is counted and when it is copied; should it have
-    /// changed all the same, the copy is refused.
-    fn copy(&self, more: usize) -> Result<KVVec<RealServer>> {
+    /// only, so it has the same length when it is counted and when it is copied; if it changed all
+    /// the same, [`EAGAIN`].
+    fn copy(&self, more: usize) -> Result<KVVec<Arc<Destination>>> {
         let len =
             knet::rcu::read(|section| self.pool(section).map_or(0, |pool| pool.servers.len()));
         let mut copy =
@@ -220,7 +240,7 @@ impl Service {
     }
 
     /// The destination at `endpoint`. Process context.
-    pub fn find(&self, endpoint: Endpoint) -> Option<RealServer> {
+    pub fn find(&self, endpoint: Endpoint) -> Option<Arc<Destination>> {
         knet::rcu::read(|section| {
             let servers = &self.pool(section)?.servers;
             servers
@@ -230,9 +250,9 @@ impl Service {
         })
     }
 
-    /// Adds a destination, which must not be there yet. [`EPERM`]: it needs connection entries, which the
-    /// service does not have. Configuration mutex held.
-    pub fn add(&self, server: RealServer) -> Result {
+    /// Adds a destination, which must not be there yet. [`EPERM`]: it needs connection entries,
+    /// which the service does not have. Configuration mutex held.
+    pub fn add(&self, server: Arc<Destination>) -> Result {
         if !self.allows(&server.settings()) {
             return Err(EPERM);
         }
@@ -246,7 +266,7 @@ impl Service {
     }
 
     /// Removes a destination and returns it. Configuration mutex held.
-    pub fn remove(&self, endpoint: Endpoint) -> Result<Option<RealServer>> {
+    pub fn remove(&self, endpoint: Endpoint) -> Result<Option<Arc<Destination>>> {
         let mut servers = self.servers()?;
         let Some(index) = servers
             .iter()
@@ -263,46 +283,46 @@ impl Service {
         Ok(Some(server))
     }
 
-    /// Changes the settings of one of its destinations. [`EPERM`]: as [`Self::add`]. Configuration mutex
-    /// held.
+    /// Changes the settings of one of its destinations. [`EPERM`]: as in [`Self::add`].
+    /// Configuration mutex held.
     pub fn edit_destination(
         &self,
-        server: &RealServer,
+        server: &Arc<Destination>,
         settings: &destination::Settings,
     ) -> Result {
         if !self.allows(settings) {
             return Err(EPERM);
         }
         let servers = self.servers()?;
-        let same = |other: &RealServer| Arc::ptr_eq(&other.0, &server.0);
+        let same = |other: &Arc<Destination>| Arc::ptr_eq(other, server);
         let index = servers.iter().position(same).ok_or(ENOENT)?;
         let prepared = self.prepare(servers)?;
         server.set(settings);
-        prepared.put_in_force(&self.pool, Change::Edited(index));
+        prepared.take_effect(&self.pool, Change::Edited(index));
         Ok(())
     }
 
-    /// Takes the service out of use, and lets go of the scheduler, whose module may be unloaded
-    /// from now on. Configuration mutex held.
+    /// Takes the service out of use, and releases the scheduler, whose module may be unloaded from
+    /// now on. Configuration mutex held.
     pub fn retire(&self) {
         knet::rcu::read(|section| {
             for server in self.pool(section).iter().flat_map(|pool| &pool.servers) {
                 server.set_available(false);
             }
         });
-        // First what packets may still use is left to RCU, only then the module is let go: its
+        // The RCU callback of what packets may still use is queued before the module is released:
         // unloading waits for RCU.
         self.pool.replace(None);
         *self.scheduler.lock() = None;
     }
 
-    /// Puts the new list in force. Either all of it happens or nothing.
-    fn change(&self, servers: KVVec<RealServer>, change: Change) -> Result {
-        self.prepare(servers)?.put_in_force(&self.pool, change);
+    /// Replaces the list of destinations. Either all of it happens or nothing.
+    fn change(&self, servers: KVVec<Arc<Destination>>, change: Change) -> Result {
+        self.prepare(servers)?.take_effect(&self.pool, change);
         Ok(())
     }
 
-    fn prepare(&self, servers: KVVec<RealServer>) -> Result<Prepared> {
+    fn prepare(&self, servers: KVVec<Arc<Destination>>) -> Result<Prepared> {
         let bound = self.scheduler.lock();
         let former = knet::rcu::read(|section| self.pool.get(section).cloned());
         Prepared::new(servers, bound.as_ref().ok_or(ESRCH)?, former)

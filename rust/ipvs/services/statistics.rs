@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Traffic counters that can be zeroed without touching what packets write, and their rates.
+//! Traffic counters and their rates. To zero them does not touch what packets write.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 use kernel::prelude::*;
 use knet::counters::{Counters, Totals};
 use lvs_core::rate::Rate;
 
-/// Five numbers that are remembered, each read and written whole.
+/// The counts of a past moment, each read and written atomically.
 #[derive(Default)]
 pub struct Remembered([AtomicU64; 5]);
 
@@ -17,7 +17,7 @@ impl Remembered {
         Self([const { AtomicU64::new(0) }; 5])
     }
 
-    /// What is remembered. Any context.
+    /// The counts. Any context.
     pub fn get(&self) -> Totals {
         let [connections, in_packets, in_bytes, out_packets, out_bytes] = &self.0;
         Totals {
@@ -29,7 +29,7 @@ impl Remembered {
         }
     }
 
-    /// Remembers `totals` instead.
+    /// Sets the counts. Any context.
     pub fn set(&self, totals: &Totals) {
         let [connections, in_packets, in_bytes, out_packets, out_bytes] = &self.0;
         connections.store(totals.connections, Ordering::Release);
@@ -40,7 +40,7 @@ impl Remembered {
     }
 }
 
-/// What was counted, and how fast it grows.
+/// Counts, and their growth.
 #[derive(Clone, Copy, Default)]
 pub struct Traffic {
     /// Counts.
@@ -57,13 +57,13 @@ impl Traffic {
     }
 }
 
-/// Counters, where they stood when they were last zeroed, and their rates.
+/// Counters, their values when they were last zeroed, and their rates.
 pub struct Statistics {
     /// What packets count into.
     pub live: Counters,
     /// Written with the configuration mutex held.
     zero: Remembered,
-    /// Where they stood at the last estimate. Written by the slow timer, as are the rates.
+    /// Their values at the last estimate. The slow timer writes them and the rates.
     last: Remembered,
     /// [`Rate`]s, as bits.
     rates: Remembered,
@@ -84,7 +84,7 @@ impl Statistics {
     pub fn traffic(&self) -> Traffic {
         Traffic {
             totals: {
-                // First the older: what was zeroed meanwhile does not make it negative.
+                // The older value first, so that zeroing meanwhile makes nothing negative.
                 let zero = self.zero.get();
                 self.live.totals().since(&zero)
             },
@@ -99,7 +99,7 @@ impl Statistics {
         self.zero.set(&self.live.totals());
     }
 
-    /// Estimates the rates; to be called once a [`lvs_core::rate::PERIOD`] by the slow timer.
+    /// Estimates the rates. The slow timer calls it once in a [`lvs_core::rate::PERIOD`].
     pub fn estimate(&self) {
         let now = self.live.totals();
         let events = now.since(&self.last.get());

@@ -23,16 +23,16 @@
 //! | 2 | 4 | state, and when the handshake began | by packets, compare and exchange |
 //! | 2 | 8 | lease of a template, by the template and what it controls | never |
 //!
-//! So the first line decides a mismatch, and a packet reads no third one of the entry.
+//! So the first line decides a mismatch, and a packet reads no third line of the entry.
 //!
 //! # Templates
 //!
-//! A template ("Linux Virtual Server for Scalable Network Services", section 3.4) stands for a client
-//! of a persistent service: its connections go to the template's server. It is an entry of the same
-//! table under a key that no packet has. The template and the connections that it controls share a
-//! [`Lease`]; as long as that counts a connection, the template does not expire.
+//! A template ("Linux Virtual Server for Scalable Network Services", section 3.4) represents a
+//! client of a persistent service: the client's connections go to the template's server. It is an
+//! entry of the same table under a key that no packet has. A template and the connections that it
+//! controls share a [`Lease`]; while that counts a connection, the template does not expire.
 
-use crate::services::destination::{Forwarding, RealServer};
+use crate::services::destination::{Destination, Forwarding};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use kernel::{prelude::*, sync::Arc};
 use knet::{
@@ -49,13 +49,13 @@ use lvs_core::{
 
 /// The entry has left the table: no more transitions.
 const GONE: u32 = 1 << 8;
-/// Where the tick is in which a handshake that is measured began; 0 stands for none.
+/// The bit at which the tick begins in which a measured handshake began; 0 means none.
 const BEGAN: u32 = 9;
-/// log2 of the microseconds in a tick: the word has room for those of two minutes.
+/// log2 of the microseconds in a tick: the word has room for two minutes.
 const TICK: u32 = 4;
 
-/// A connection between a client and a real server, or a template. It counts among the destination's
-/// active or inactive ones, or its templates, until it is dropped or removed from the table.
+/// A connection between a client and a real server, or a template. The destination counts it as
+/// active, inactive or a template until it is dropped or removed from the table.
 #[repr(C)]
 pub struct Connection {
     client_address: Address,
@@ -66,7 +66,7 @@ pub struct Connection {
     kind: u8,
     forwarding: Forwarding,
     server_port: u16,
-    destination: RealServer,
+    destination: Arc<Destination>,
     server_address: Address,
     /// The route to the client, and beside it a [`State`], [`GONE`], and what begins at [`BEGAN`].
     reply_route: RouteCache<AtomicU32>,
@@ -88,17 +88,17 @@ fn after(
     }
 }
 
-/// How many connections a template controls.
+/// The number of connections that a template controls.
 pub struct Lease(AtomicU32);
 
-/// What marks the kind of a template: no protocol of ours has such a number.
+/// Marks the kind of a template: neither TCP nor UDP has such a number.
 const TEMPLATE: u8 = 0x80;
 
-/// What a template is known by.
+/// What identifies a template.
 pub struct Template {
     /// The client's address family.
     pub family: Family,
-    /// The client, or what the service's netmask leaves of it.
+    /// The client's address under the service's netmask.
     pub client: Address,
     /// The service: [`Key::identity`](crate::services::service::Key::identity).
     pub service: (Option<Protocol>, Endpoint),
@@ -114,11 +114,11 @@ impl Template {
 const _: () = assert!(size_of::<Connection>() == 88);
 
 impl Connection {
-    /// The connection that `first`, its first packet, begins with `destination`, under the `lease` of
-    /// the template that controls it; `guarded` as in [`Self::advance`]. Any context.
+    /// The connection that a packet with the headers `first` begins. `lease` is that of the
+    /// template that controls it; `guarded` as in [`Self::advance`]. Any context.
     pub fn new(
         first: &Headers,
-        destination: RealServer,
+        destination: Arc<Destination>,
         lease: Option<Arc<Lease>>,
         guarded: bool,
     ) -> Self {
@@ -151,21 +151,21 @@ impl Connection {
         }
     }
 
-    /// Has the destination told how long it takes until it answers: by the difference between now and its
-    /// SYN and ACK. To be called before the connection is in the table. Any context.
+    /// Measures the delay of the destination's answer, from now to its SYN with ACK. To be called
+    /// before the connection is in the table. Any context.
     pub fn measure(&self) {
         let now = work::microseconds();
-        self.destination.asked(now);
+        self.destination.delay_begins(now);
         let ticks = (now >> TICK) as u32;
         let began = (ticks << BEGAN).max(1 << BEGAN);
         self.word().fetch_or(began, Ordering::Relaxed);
     }
 
     /// A template that leads to `destination`. Any context.
-    pub fn template(template: &Template, destination: RealServer) -> Result<Self> {
+    pub fn template(template: &Template, destination: Arc<Destination>) -> Result<Self> {
         let lease = Arc::new(Lease(AtomicU32::new(0)), GFP_ATOMIC)?;
         let (_, service) = template.service;
-        destination.remember();
+        destination.join_template();
         Ok(Self {
             client_address: template.client,
             virtual_address: service.address,
@@ -181,7 +181,7 @@ impl Connection {
         })
     }
 
-    /// True for the template known by this.
+    /// True for the entry of `template`.
     pub fn is(&self, template: &Template) -> bool {
         let (_, service) = template.service;
         self.kind == template.kind()
@@ -199,26 +199,27 @@ impl Connection {
         self.lease.clone()
     }
 
-    /// True when `packet` came from this connection's client. Its hash is that of the source.
+    /// True if this connection's client sent a packet with these headers. Its hash is that of the
+    /// source.
     #[inline]
-    pub fn is_request(&self, packet: &Headers) -> bool {
-        self.client_port == packet.source.port
-            && self.client_address == packet.source.address
-            && self.virtual_port == packet.destination.port
-            && self.virtual_address == packet.destination.address
-            && self.kind == packet.protocol as u8
+    pub fn is_request(&self, headers: &Headers) -> bool {
+        self.client_port == headers.source.port
+            && self.client_address == headers.source.address
+            && self.virtual_port == headers.destination.port
+            && self.virtual_address == headers.destination.address
+            && self.kind == headers.protocol as u8
     }
 
-    /// True when `packet` came from this connection's server and must be rewritten. Its hash is
-    /// that of the destination.
+    /// True if this connection's server sent a packet with these headers, which must be rewritten.
+    /// Its hash is that of the destination.
     #[inline]
-    pub fn is_reply(&self, packet: &Headers) -> bool {
-        self.client_port == packet.destination.port
-            && self.client_address == packet.destination.address
-            && self.server_port == packet.source.port
+    pub fn is_reply(&self, headers: &Headers) -> bool {
+        self.client_port == headers.destination.port
+            && self.client_address == headers.destination.address
+            && self.server_port == headers.source.port
             && self.forwarding == Forwarding::Masquerading
-            && self.kind == packet.protocol as u8
-            && self.server_address == packet.source.address
+            && self.kind == headers.protocol as u8
+            && self.server_address == headers.source.address
     }
 
     /// The client's address and port.
@@ -236,12 +237,12 @@ impl Connection {
         Endpoint::new(self.server_address, self.server_port)
     }
 
-    /// The protocol; none where a template is for all.
+    /// The protocol; none for a template of all protocols.
     pub fn protocol(&self) -> Option<Protocol> {
         Protocol::try_from(self.kind & !TEMPLATE).ok()
     }
 
-    /// How packets get to the server.
+    /// How packets are forwarded to the server.
     #[inline]
     pub fn forwarding(&self) -> Forwarding {
         self.forwarding
@@ -249,7 +250,7 @@ impl Connection {
 
     /// The destination.
     #[inline]
-    pub fn destination(&self) -> &RealServer {
+    pub fn destination(&self) -> &Arc<Destination> {
         &self.destination
     }
 
@@ -271,8 +272,8 @@ impl Connection {
         State::from_u8(self.word().load(Ordering::Relaxed) as u8)
     }
 
-    /// Goes to the state that follows on a packet with `flags`, and returns it. `guarded`: whether
-    /// handshakes are ([`State::after_guarded`]). Any context.
+    /// Changes to the state after a packet with `flags`, and returns it. `guarded` says whether
+    /// handshakes are guarded ([`State::after_guarded`]). Any context.
     #[inline]
     pub fn advance(&self, direction: Direction, flags: TcpFlags, guarded: &AtomicBool) -> State {
         let word = self.word().load(Ordering::Relaxed);
@@ -303,7 +304,7 @@ impl Connection {
                 return old;
             }
             let new = after(old, protocol, direction, flags, guarded);
-            // The first to see the answer takes the time out of the word, and so measures it alone.
+            // The first CPU that sees the answer removes the time from the word, so one measures.
             let answered = word >> BEGAN != 0 && direction == Direction::Output;
             if new == old && !answered {
                 return old;
@@ -316,7 +317,7 @@ impl Connection {
             ) {
                 Ok(_) => {
                     if answered {
-                        self.tell_delay(word >> BEGAN, flags);
+                        self.report_delay(word >> BEGAN, flags);
                     }
                     if new.is_active() != old.is_active() {
                         self.destination.turn(new.is_active());
@@ -328,17 +329,17 @@ impl Connection {
         }
     }
 
-    /// The server has answered, by a segment with these flags, what began in this tick.
+    /// Reports the delay of an answer with these flags to a handshake that began in this tick.
     #[cold]
-    fn tell_delay(&self, began: u32, flags: TcpFlags) {
-        // To refuse is no work.
+    fn report_delay(&self, began: u32, flags: TcpFlags) {
+        // A refusal takes no work.
         if !flags.contains(TcpFlags::SYN) {
-            self.destination.refused();
+            self.destination.delay_ends_unmeasured();
             return;
         }
         let now = work::microseconds();
         let ticks = ((now >> TICK) as u32).wrapping_sub(began) << BEGAN >> BEGAN;
-        self.destination.answered(ticks << TICK, now);
+        self.destination.delay_ends(ticks << TICK, now);
     }
 
     /// Counts the connection out, once.
@@ -348,7 +349,7 @@ impl Connection {
             return;
         }
         if self.is_template() {
-            self.destination.forget();
+            self.destination.leave_template();
             return;
         }
         self.destination
@@ -377,7 +378,7 @@ impl Drop for Connection {
     }
 }
 
-/// What the director sees of a client's packets.
+/// The direction of a client's packets, as far as the director sees the connection.
 pub fn direction(forwarding: Forwarding) -> Direction {
     match forwarding {
         Forwarding::Masquerading => Direction::Input,

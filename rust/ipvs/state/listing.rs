@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Listing connections: what `/proc/net/ip_vs_conn` and netlink tell of each, and the walk over all of
-//! them that both are read by.
+//! Lists connections, for `/proc/net/ip_vs_conn` and netlink.
 
-use crate::{director::Director, path::Path, state::connection::Connection};
+use crate::state::{connection::Connection, tables::Tables};
 use kernel::{alloc::KVVec, prelude::*, sync::Arc};
 use knet::{rcu, table::Entry, work};
 use lvs_core::{
@@ -11,12 +10,12 @@ use lvs_core::{
     state::State,
 };
 
-/// What is told of a connection or a template.
+/// A connection or template, as it is listed.
 #[derive(Clone, Copy)]
 pub(crate) struct Row {
-    /// Where it stands in the order of the listing.
+    /// Its position in the order of the listing.
     pub(crate) key: u32,
-    /// What tells it from others.
+    /// What identifies it.
     pub(crate) ends: Ends,
     /// Its state.
     pub(crate) state: State,
@@ -40,71 +39,71 @@ impl Row {
     }
 }
 
-/// Calls `f` for the connections with the lowest key from `from` on, and returns that key; `None` when
-/// there are no more. Going on behind it tells each once that is there all the while, whatever comes, goes
-/// or is resized. Any context.
-pub(crate) fn rows_from(path: &Path, from: u32, mut f: impl FnMut(&Row)) -> Option<u32> {
+/// Calls `f` for the connections with the lowest key that is at least `from`, and returns that key;
+/// `None` if there are no more. A walk that continues with the next key meets each connection once
+/// that exists all the time, whatever comes, goes or is resized. Any context.
+pub(crate) fn rows_from(tables: &Tables, from: u32, mut f: impl FnMut(&Row)) -> Option<u32> {
     let now = work::seconds();
     rcu::read(|section| {
         let row = |connection: &Entry<Connection>| f(&Row::new(connection, now));
-        path.connections.first_from(section, from, row)
+        tables.connections.first_from(section, from, row)
     })
 }
 
-/// Keys looked at before other work is let in.
+/// Keys between two yields to other work.
 const BATCH: usize = 64;
 
-/// The connections of a [`Selection`], one after the other, in as little memory as those of one key take.
+/// A walk over the connections of a [`Selection`]. It needs memory for those of one key only.
 pub(crate) struct Rows {
-    path: Option<Arc<Path>>,
+    tables: Option<Arc<Tables>>,
     selection: Selection,
-    /// The key to go on from; none at the end.
+    /// The key to continue with; none at the end.
     next: Option<u32>,
-    /// Those found last, and the number of those that were told.
+    /// The rows found last, and how many of them were listed.
     found: KVVec<Row>,
-    told: usize,
+    listed: usize,
 }
 
 impl Rows {
     /// Begins a walk. Process context.
-    pub(crate) fn new(director: &Director, selection: Selection) -> Self {
+    pub(crate) fn new(tables: Option<Arc<Tables>>, selection: Selection) -> Self {
         Self {
-            path: director.path(),
+            tables,
             selection,
             next: Some(0),
             found: KVVec::new(),
-            told: 0,
+            listed: 0,
         }
     }
 
-    /// Finds the row at which the walk stands; false when there are no more. Process context.
+    /// Finds the current row; false if there are no more. Process context.
     pub(crate) fn find(&mut self) -> Result<bool> {
-        let Some(path) = self.path.clone() else {
+        let Some(tables) = self.tables.clone() else {
             return Ok(false);
         };
         loop {
             for _ in 0..BATCH {
-                if self.told < self.found.len() {
+                if self.listed < self.found.len() {
                     return Ok(true);
                 }
                 let Some(from) = self.next else {
                     return Ok(false);
                 };
-                self.find_from(&path, from)?;
+                self.find_from(&tables, from)?;
             }
             work::yield_now();
         }
     }
 
-    fn find_from(&mut self, path: &Path, from: u32) -> Result {
+    fn find_from(&mut self, tables: &Tables, from: u32) -> Result {
         loop {
             self.found.clear();
-            self.told = 0;
+            self.listed = 0;
             let mut matching = 0usize;
-            let key = rows_from(path, from, |row| {
+            let key = rows_from(tables, from, |row| {
                 if self.selection.matches(&row.ends) {
                     matching = matching.wrapping_add(1);
-                    // Without room it is found again.
+                    // Without room, all are searched again.
                     let _ = self.found.push_within_capacity(*row);
                 }
             });
@@ -117,13 +116,13 @@ impl Rows {
         }
     }
 
-    /// The row at which the walk stands, if [`Self::find`] has found one.
+    /// The current row, if [`Self::find`] has found one.
     pub(crate) fn row(&self) -> Option<&Row> {
-        self.found.get(self.told)
+        self.found.get(self.listed)
     }
 
-    /// Goes on to the next row.
+    /// Advances to the next row.
     pub(crate) fn advance(&mut self) {
-        self.told = self.told.wrapping_add(1);
+        self.listed = self.listed.wrapping_add(1);
     }
 }

@@ -1,32 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The settings that packets look at. What they mean to administrators is said in
-//! `Documentation/proc.rst`; their files are those of `sysctl`.
+//! The settings that packets look at. `Documentation/proc.rst` says what they mean to
+//! administrators; their files are in [`proc`](crate::proc).
 
 use crate::state::defence::Defence;
 use core::sync::atomic::{AtomicBool, AtomicU32};
 
-/// Settings that are on or off. Any context.
+/// The settings that packets look at. Any context.
 pub struct Settings {
-    /// Connections are tracked by conntrack.
+    /// Conntrack tracks balanced connections.
     pub conntrack: AtomicBool,
-    /// Connections to a server that was deleted end with their next packet.
+    /// A connection to a deleted server ends with its next packet.
     pub expire_nodest_conn: AtomicBool,
-    /// A client's template ends when its server is quiesced.
+    /// A client's template ends if its server is quiesced.
     pub expire_quiescent_template: AtomicBool,
-    /// Real servers by NAT are told when what they send is of no connection.
+    /// A real server behind NAT gets an ICMP error for a packet of no connection.
     pub nat_icmp_send: AtomicBool,
-    /// A tunnel's packets are not cut up where their senders forbid it: these learn the path's MTU.
+    /// Tunnel packets are not fragmented if the sender forbids it; the sender learns the path MTU.
     pub pmtu_disc: AtomicBool,
     /// Rates are estimated.
     pub run_estimation: AtomicBool,
-    /// Errors about packets of no connection go to the server that the scheduler has for the client.
+    /// ICMP errors about unknown connections go to the server that the scheduler would choose.
     pub schedule_icmp: AtomicBool,
-    /// Connections of TCP that the director has not seen from the beginning are balanced.
+    /// TCP connections are balanced even if the director has not seen their beginning.
     pub sloppy_tcp: AtomicBool,
-    /// When a client uses a port again its connection is scheduled anew: see `Path::begins_anew`.
+    /// Which connections end when the client uses its port again: [`REUSE_CLOSED`],
+    /// [`REUSE_CLOSING`].
     pub conn_reuse_mode: AtomicU32,
-    /// What is done against floods.
+    /// Defence against floods.
     pub defence: Defence,
 }
 
@@ -47,7 +48,8 @@ impl Default for Settings {
     }
 }
 
-/// Of [`Settings::conn_reuse_mode`]: a connection that is over is scheduled anew.
+/// In [`Settings::conn_reuse_mode`]: connections that are closed.
 pub(crate) const REUSE_CLOSED: u32 = 1;
-/// And so is one of which only the client's end is seen, and that is closed.
+/// In [`Settings::conn_reuse_mode`]: also connections whose client has closed its end, if the
+/// director does not see the server's end.
 pub(crate) const REUSE_CLOSING: u32 = 2;

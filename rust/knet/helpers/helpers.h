@@ -269,14 +269,14 @@ struct knet_sysctl {
 	const char *name;
 	u32 minimum;
 	u32 maximum;
-	u32 (*get)(void *of);
-	int (*set)(void *of, u32 value);
+	u32 (*get)(const struct knet_sysctl *setting, void *of);
+	int (*set)(const struct knet_sysctl *setting, void *of, u32 value);
 };
 
 struct knet_sysctls;
 struct knet_sysctls *knet_sysctl_register(struct net *net, const char *path,
 					  const struct knet_sysctl *settings,
-					  unsigned int n, void *of);
+					  unsigned int n, size_t stride, void *of);
 void knet_sysctl_unregister(struct knet_sysctls *sysctls);
 
 /* netlink.c */

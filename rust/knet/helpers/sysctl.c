@@ -25,7 +25,7 @@ static int knet_sysctl_handle(const struct ctl_table *table, int write, void *bu
 	const struct knet_sysctl_entry *entry = table->data;
 	const struct knet_sysctl *setting = entry->setting;
 	unsigned int minimum = setting->minimum, maximum = setting->maximum;
-	unsigned int value = setting->get(entry->of);
+	unsigned int value = setting->get(setting, entry->of);
 	const struct ctl_table number = {
 		.procname = table->procname,
 		.data = &value,
@@ -38,17 +38,17 @@ static int knet_sysctl_handle(const struct ctl_table *table, int write, void *bu
 
 	err = proc_douintvec_minmax(&number, write, buffer, length, position);
 	if (!err && write)
-		err = setting->set(entry->of, value);
+		err = setting->set(setting, entry->of, value);
 	return err;
 }
 
 /*
- * Creates the files of @settings, which must be static. Their functions get @of.
- * Returns NULL if there is no memory. Process context.
+ * Creates the files of @n @settings, which must be static, each @stride bytes after the one before.
+ * Their functions get @of. Returns NULL if there is no memory. Process context.
  */
 struct knet_sysctls *knet_sysctl_register(struct net *net, const char *path,
 					  const struct knet_sysctl *settings,
-					  unsigned int n, void *of)
+					  unsigned int n, size_t stride, void *of)
 {
 	struct knet_sysctls *sysctls;
 	unsigned int i;
@@ -60,9 +60,11 @@ struct knet_sysctls *knet_sysctl_register(struct net *net, const char *path,
 	if (!sysctls->table)
 		goto no_table;
 	for (i = 0; i < n; i++) {
-		sysctls->entries[i].setting = &settings[i];
+		const struct knet_sysctl *setting = (const void *)settings + i * stride;
+
+		sysctls->entries[i].setting = setting;
 		sysctls->entries[i].of = of;
-		sysctls->table[i].procname = settings[i].name;
+		sysctls->table[i].procname = setting->name;
 		sysctls->table[i].data = &sysctls->entries[i];
 		sysctls->table[i].mode = 0644;
 		sysctls->table[i].proc_handler = knet_sysctl_handle;

@@ -14,10 +14,12 @@ mod checksum;
 mod corpus;
 mod defence;
 mod delay;
+mod filter;
 #[path = "../../fuzz/src/lib.rs"]
 mod fuzz;
 mod hash;
 mod icmp;
+mod load;
 mod netlink;
 mod packet;
 mod packet_v6;

@@ -63,6 +63,13 @@ fn tcp_flags_are_octet_13() {
     for bits in 0..=u8::MAX {
         let data = bits & 0x10 != 0 && bits & 0x07 == 0;
         assert_eq!(TcpFlags::from_bits(bits).is_data(), data, "{bits:#04x}");
+        // SYN, without ACK and RST.
+        let opens = bits & 0x02 != 0 && bits & 0x14 == 0;
+        assert_eq!(
+            TcpFlags::from_bits(bits).opens_connection(),
+            opens,
+            "{bits:#04x}"
+        );
     }
 }
 

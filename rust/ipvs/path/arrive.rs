@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Takes a packet through the steps: its headers are read, a decision is made, it is sent.
+
+use crate::{
+    path::{
+        context::Context,
+        decide::{self, Decision},
+        icmp,
+        read::{self, Unusual},
+        refusal::Refusal,
+        schedule::{schedule, Scheduled},
+        target::Target,
+        transmit,
+    },
+    state::{
+        connection::{direction, Connection},
+        tables::Tables,
+    },
+};
+use core::sync::atomic::Ordering;
+use knet::{
+    hook::Point,
+    packet::{Packet, Verdict, Version},
+    rcu::Section,
+    table::Entry,
+};
+use lvs_core::{
+    packet::{self, Headers},
+    state::Direction,
+    Family,
+};
+
+/// Handles a packet at a hook. Softirq; at [`Point::LocalOut`] also process context.
+#[inline]
+pub(crate) fn handle<'p, V: Version>(
+    tables: &Tables,
+    section: &Section<'_>,
+    point: Point,
+    packet: Packet<'p, V>,
+) -> Verdict<'p> {
+    match point {
+        Point::LocalIn => local_in(tables, section, packet),
+        _ if !may_be_ours(tables, &packet) => packet.accept(),
+        Point::PreRouting => pre_routing(tables, section, packet),
+        Point::Forward => forward(tables, section, packet),
+        Point::LocalOut => local_out(tables, section, packet),
+    }
+}
+
+/// False for a packet of a bystander, which no connection can have. An ICMP error may come from
+/// anywhere.
+#[inline(always)]
+fn may_be_ours<V: Version>(tables: &Tables, packet: &Packet<'_, V>) -> bool {
+    let (source, destination) = read::address_words(packet);
+    // The fixed IPv4 header shows the protocol; in IPv6 extension headers may come first.
+    let headers = match V::FAMILY {
+        Family::V4 => packet.header().as_ref(),
+        Family::V6 => packet.head(),
+    };
+    tables.filter.may_be_ours(source, destination) || packet::is_icmp(V::FAMILY, headers)
+}
+
+// A function for each hook, so that the compiler knows the hook in all steps.
+
+#[inline(never)]
+fn pre_routing<'p, V: Version>(
+    tables: &Tables,
+    section: &Section<'_>,
+    packet: Packet<'p, V>,
+) -> Verdict<'p> {
+    process(context(tables, section, Point::PreRouting), packet)
+}
+
+#[inline(never)]
+fn local_in<'p, V: Version>(
+    tables: &Tables,
+    section: &Section<'_>,
+    packet: Packet<'p, V>,
+) -> Verdict<'p> {
+    process(context(tables, section, Point::LocalIn), packet)
+}
+
+#[inline(never)]
+fn forward<'p, V: Version>(
+    tables: &Tables,
+    section: &Section<'_>,
+    packet: Packet<'p, V>,
+) -> Verdict<'p> {
+    process(context(tables, section, Point::Forward), packet)
+}
+
+#[inline(never)]
+fn local_out<'p, V: Version>(
+    tables: &Tables,
+    section: &Section<'_>,
+    packet: Packet<'p, V>,
+) -> Verdict<'p> {
+    process(context(tables, section, Point::LocalOut), packet)
+}
+
+#[inline(always)]
+fn context<'a>(tables: &'a Tables, section: &'a Section<'a>, point: Point) -> Context<'a> {
+    Context {
+        tables,
+        section,
+        point,
+    }
+}
+
+#[inline(always)]
+fn process<'p, V: Version>(context: Context<'_>, mut packet: Packet<'p, V>) -> Verdict<'p> {
+    match read::headers(&mut packet) {
+        Ok(headers) => act(context, packet, &headers),
+        Err(unusual) => handle_unusual(context, packet, unusual),
+    }
+}
+
+/// Decides about a packet whose headers were read, and sends it.
+#[inline(always)]
+fn act<'p, V: Version>(
+    context: Context<'_>,
+    packet: Packet<'p, V>,
+    headers: &Headers,
+) -> Verdict<'p> {
+    let decision = match context.point {
+        Point::PreRouting => decide::pre_routing(context, &packet, headers),
+        Point::LocalIn => decide::local_in(context, &packet, headers),
+        Point::Forward | Point::LocalOut => decide::passing(context, headers),
+    };
+    match decision {
+        Decision::Accept => packet.accept(),
+        Decision::Discard => packet.discard(),
+        Decision::Reject => packet.refuse(),
+        Decision::Begin { hash } => begin(context, packet, headers, hash),
+        Decision::Request(connection) => {
+            note(
+                context,
+                connection,
+                direction(connection.forwarding()),
+                headers,
+            );
+            transmit::to_server(context, packet, headers, Target::of(connection))
+        }
+        Decision::Reply(connection) => {
+            note(context, connection, Direction::Output, headers);
+            transmit::to_client(context, packet, headers, connection)
+        }
+    }
+}
+
+#[inline(always)]
+fn note(
+    context: Context<'_>,
+    connection: &Entry<Connection>,
+    direction: Direction,
+    headers: &Headers,
+) {
+    let flags = headers.tcp_flags;
+    context
+        .tables
+        .note(context.section, connection, direction, flags);
+}
+
+/// Begins a connection with a packet, and sends it. `hash` is that of its source.
+#[inline(never)]
+fn begin<'p, V: Version>(
+    context: Context<'_>,
+    packet: Packet<'p, V>,
+    headers: &Headers,
+    hash: u32,
+) -> Verdict<'p> {
+    let scheduled = match schedule(context, packet.mark(), headers, hash) {
+        Ok(scheduled) => scheduled,
+        Err(refusal) => return refuse(context, packet, refusal),
+    };
+    let target = match &scheduled {
+        Scheduled::Connection(connection) => {
+            note(
+                context,
+                connection,
+                direction(connection.forwarding()),
+                headers,
+            );
+            Target::of(connection)
+        }
+        Scheduled::OnePacket(connection) => Target::of(connection),
+        Scheduled::Stateless(target) => *target,
+    };
+    transmit::to_server(context, packet, headers, target)
+}
+
+/// Counts a refusal, and handles the packet.
+#[cold]
+fn refuse<'p, V: Version>(
+    context: Context<'_>,
+    packet: Packet<'p, V>,
+    refusal: Refusal,
+) -> Verdict<'p> {
+    let tables = context.tables;
+    match refusal {
+        // The host has no such connection either, and answers a segment with a reset.
+        Refusal::NoService | Refusal::NotOpening => packet.accept(),
+        Refusal::NoDestination => packet.refuse(),
+        Refusal::Defence => {
+            tables.dropped.fetch_add(1, Ordering::Relaxed);
+            packet.discard()
+        }
+        Refusal::TableFull | Refusal::NoMemory => {
+            tables.refused.fetch_add(1, Ordering::Relaxed);
+            packet.discard()
+        }
+        // The client will try again.
+        Refusal::DestinationDeleted | Refusal::Lost => packet.discard(),
+    }
+}
+
+/// Handles a packet whose ports cannot be read.
+#[cold]
+#[inline(never)]
+fn handle_unusual<'p, V: Version>(
+    context: Context<'_>,
+    packet: Packet<'p, V>,
+    unusual: Unusual,
+) -> Verdict<'p> {
+    match unusual {
+        Unusual::Unreadable => packet.accept(),
+        Unusual::Other => icmp::handle(context, packet),
+        Unusual::Fragment => match read::gather(context, packet) {
+            Ok(packet) => handle_gathered(context, packet),
+            Err(verdict) => verdict,
+        },
+    }
+}
+
+/// Handles a packet that was put together from fragments.
+fn handle_gathered<'p, V: Version>(context: Context<'_>, mut packet: Packet<'p, V>) -> Verdict<'p> {
+    match read::headers(&mut packet) {
+        Ok(headers) => act(context, packet, &headers),
+        Err(Unusual::Other) => icmp::handle(context, packet),
+        Err(Unusual::Unreadable | Unusual::Fragment) => packet.accept(),
+    }
+}

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Chooses the real server for a client's packet.
+//!
+//! The scheduler chooses, unless the client of a persistent service has a template, which leads it
+//! back to the server that it had before.
+
+use crate::{
+    path::{context::Context, refusal::Refusal, target::Target},
+    services::{
+        destination::Destination,
+        pool::Pool,
+        scheduler::{Flow, Options, Server},
+        service::{Service, Settings},
+    },
+    state::connection::{Connection, Template},
+    uapi::service::{F_FALLBACK, F_PERSISTENT, F_PORT},
+};
+use core::sync::atomic::Ordering;
+use kernel::sync::Arc;
+use knet::{
+    table::{Entry, Refused},
+    work,
+};
+use lvs_core::packet::Headers;
+
+/// A server for a new connection, and the template that controls the connection.
+pub(crate) struct Choice<'a> {
+    pub(crate) server: Arc<Destination>,
+    pub(crate) template: Option<&'a Entry<Connection>>,
+}
+
+/// The virtual service that a packet with this firewall mark and these headers is for.
+pub(crate) fn service<'a>(
+    context: Context<'a>,
+    mark: u32,
+    headers: &Headers,
+) -> Option<&'a Service> {
+    let services = &context.tables.services;
+    services
+        .for_packet(
+            context.section,
+            mark,
+            headers.family,
+            headers.protocol,
+            headers.destination,
+        )
+        .map(|service| &**service)
+}
+
+/// The scheduler's choice.
+pub(crate) fn scheduled<'a>(
+    pool: &'a Pool,
+    settings: &Settings,
+    headers: &Headers,
+) -> Option<&'a Arc<Destination>> {
+    pool.select(&Flow {
+        protocol: headers.protocol,
+        client: headers.source,
+        virtual_endpoint: headers.destination,
+        options: Options {
+            port: settings.flags & F_PORT != 0,
+            fallback: settings.flags & F_FALLBACK != 0,
+        },
+        now: work::seconds(),
+    })
+}
+
+/// The choice for a new connection of `service`. Softirq.
+pub(crate) fn server<'a>(
+    context: Context<'a>,
+    service: &Service,
+    pool: &Pool,
+    settings: &Settings,
+    headers: &Headers,
+) -> Result<Choice<'a>, Refusal> {
+    if settings.flags & F_PERSISTENT != 0 {
+        return persistent(context, service, pool, settings, headers);
+    }
+    match scheduled(pool, settings, headers) {
+        Some(server) => Ok(Choice {
+            server: server.clone(),
+            template: None,
+        }),
+        None => Err(Refusal::NoDestination),
+    }
+}
+
+/// The server of the client's template; if there is none, the scheduler's choice, with a new
+/// template.
+fn persistent<'a>(
+    context: Context<'a>,
+    service: &Service,
+    pool: &Pool,
+    settings: &Settings,
+    headers: &Headers,
+) -> Result<Choice<'a>, Refusal> {
+    let Context {
+        tables, section, ..
+    } = context;
+    let template = template(service, settings, headers);
+    let hash = tables.template_hash(&template);
+    if let Some(entry) = tables.find_template(section, &template, hash) {
+        if may_return(context, entry.destination()) {
+            entry.touch(work::seconds());
+            if entry.timeout() != settings.timeout {
+                tables.connections.set_timeout(entry, settings.timeout);
+            }
+            return Ok(led_by(entry));
+        }
+        tables.connections.remove(entry);
+    }
+    let server = scheduled(pool, settings, headers).ok_or(Refusal::NoDestination)?;
+    let connection = Connection::template(&template, server.clone());
+    let connection = connection.map_err(|_| Refusal::NoMemory)?;
+    let now = work::seconds();
+    let inserted =
+        tables
+            .connections
+            .insert(section, hash, connection, now, settings.timeout, |other| {
+                other.is(&template)
+            });
+    match inserted {
+        Ok(entry) => Ok(led_by(entry)),
+        // Another CPU was faster with another packet of the same client.
+        Err(Refused::Duplicate) => tables
+            .find_template(section, &template, hash)
+            .map(led_by)
+            .ok_or(Refusal::Lost),
+        Err(refused) => Err(refused.into()),
+    }
+}
+
+fn led_by(template: &Entry<Connection>) -> Choice<'_> {
+    Choice {
+        server: template.destination().clone(),
+        template: Some(template),
+    }
+}
+
+/// True if a client that had this server before gets it again.
+fn may_return(context: Context<'_>, server: &Arc<Destination>) -> bool {
+    let expires = &context.tables.settings.expire_quiescent_template;
+    server.is_available() && (server.weight() != 0 || !expires.load(Ordering::Relaxed))
+}
+
+/// The template that the client of a persistent service has.
+fn template(service: &Service, settings: &Settings, headers: &Headers) -> Template {
+    Template {
+        family: headers.family,
+        client: headers.source.address.persistence_client(settings.netmask),
+        service: service.key.identity(),
+    }
+}
+
+/// The server that a connection would get, if a packet with these headers began it. Nothing begins.
+pub(crate) fn presumed<'a>(
+    context: Context<'a>,
+    mark: u32,
+    headers: &Headers,
+) -> Option<&'a Arc<Destination>> {
+    let service = service(context, mark, headers)?;
+    let settings = service.settings();
+    if settings.flags & F_PERSISTENT != 0 {
+        let template = template(service, &settings, headers);
+        let hash = context.tables.template_hash(&template);
+        if let Some(entry) = context
+            .tables
+            .find_template(context.section, &template, hash)
+        {
+            return Some(entry.destination());
+        }
+    }
+    scheduled(service.pool(context.section)?, &settings, headers)
+}
+
+/// The target of a packet with these headers, if its service has no connection entries.
+pub(crate) fn stateless<'a>(
+    context: Context<'a>,
+    mark: u32,
+    headers: &Headers,
+) -> Option<Target<'a>> {
+    let service = service(context, mark, headers)?;
+    let pool = service.stateless_pool(context.section)?;
+    let server = scheduled(pool, &service.settings(), headers)?;
+    Some(Target::new(server, headers))
+}

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Decides what happens to a packet.
+
+use crate::{
+    path::{context::Context, read},
+    services::{destination::Forwarding, scheduler::Server},
+    state::{
+        connection::Connection,
+        settings::{Settings, REUSE_CLOSED, REUSE_CLOSING},
+    },
+};
+use core::sync::atomic::Ordering;
+use knet::{
+    hook::Point,
+    packet::{Packet, Version},
+    table::Entry,
+};
+use lvs_core::{
+    packet::{Headers, TcpFlags},
+    state::State,
+    Protocol,
+};
+
+/// What happens to a packet.
+pub(crate) enum Decision<'a> {
+    /// It continues on its way.
+    Accept,
+    /// It is dropped.
+    Discard,
+    /// It is dropped, and its sender gets an ICMP error (port unreachable).
+    Reject,
+    /// It is a client's packet, for the server of this connection.
+    Request(&'a Entry<Connection>),
+    /// It is a server's reply, for the client of this connection.
+    Reply(&'a Entry<Connection>),
+    /// No connection has it; if it is for a service, it may begin one.
+    Begin {
+        /// The hash of its source.
+        hash: u32,
+    },
+}
+
+/// Decides about a packet that is not routed yet. Only packets of known connections leave here.
+#[inline(always)]
+pub(crate) fn pre_routing<'a, V: Version>(
+    context: Context<'a>,
+    packet: &Packet<'_, V>,
+    headers: &Headers,
+) -> Decision<'a> {
+    let Context {
+        tables, section, ..
+    } = context;
+    let (source, destination) = read::address_words(packet);
+    if tables.filter.may_be_request(destination) {
+        let hash = tables.hash(headers, headers.source);
+        if let Some(connection) = tables.find_request(section, headers, hash) {
+            return match usability(&tables.settings, connection, headers) {
+                // LOCAL_IN decides again, and schedules.
+                Usability::Over => Decision::Accept,
+                // The host checks options, so such a packet goes by LOCAL_IN.
+                _ if !read::is_plain::<V>(headers) || !packet.is_to_host() => Decision::Accept,
+                Usability::Unavailable => Decision::Discard,
+                Usability::Usable => Decision::Request(connection),
+            };
+        }
+    }
+    if tables.filter.may_be_reply(source) {
+        let hash = tables.hash(headers, headers.destination);
+        if let Some(connection) = tables.find_reply(section, headers, hash) {
+            if packet.is_to_host() {
+                return Decision::Reply(connection);
+            }
+        }
+    }
+    Decision::Accept
+}
+
+/// Decides about a packet that was routed to this host.
+#[inline(always)]
+pub(crate) fn local_in<'a, V: Version>(
+    context: Context<'a>,
+    packet: &Packet<'_, V>,
+    headers: &Headers,
+) -> Decision<'a> {
+    let Context {
+        tables, section, ..
+    } = context;
+    let (source, destination) = read::address_words(packet);
+    if !packet.is_to_host() {
+        return Decision::Accept;
+    }
+    // The client is on this host.
+    if tables.filter.may_be_reply(source) {
+        let hash = tables.hash(headers, headers.destination);
+        if let Some(connection) = tables.find_reply(section, headers, hash) {
+            return Decision::Reply(connection);
+        }
+    }
+    if !tables.filter.may_be_request(destination) {
+        return Decision::Accept;
+    }
+    let hash = tables.hash(headers, headers.source);
+    if let Some(connection) = tables.find_request(section, headers, hash) {
+        match usability(&tables.settings, connection, headers) {
+            Usability::Usable => return Decision::Request(connection),
+            Usability::Unavailable => return Decision::Discard,
+            Usability::Over => tables.connections.remove(connection),
+        }
+    }
+    Decision::Begin { hash }
+}
+
+/// Decides about a packet that this host forwards or sends: it may be a reply that takes no short
+/// cut, or whose server is this host.
+#[inline(always)]
+pub(crate) fn passing<'a>(context: Context<'a>, headers: &Headers) -> Decision<'a> {
+    let Context {
+        tables,
+        section,
+        point,
+    } = context;
+    let hash = tables.hash(headers, headers.destination);
+    match tables.find_reply(section, headers, hash) {
+        Some(connection) => Decision::Reply(connection),
+        None if point == Point::Forward && is_unexpected(context, headers) => Decision::Reject,
+        None => Decision::Accept,
+    }
+}
+
+/// True for a real server's packet of no connection, if servers shall be told (`nat_icmp_send`) and
+/// it is not a reset itself.
+#[cold]
+#[inline(never)]
+fn is_unexpected(context: Context<'_>, headers: &Headers) -> bool {
+    let tables = context.tables;
+    tables.settings.nat_icmp_send.load(Ordering::Relaxed)
+        && !headers.tcp_flags.contains(TcpFlags::RST)
+        && tables
+            .nat_servers
+            .contains(context.section, headers.protocol, headers.source)
+}
+
+/// Whether a known connection can take a packet of its client.
+enum Usability {
+    /// It takes the packet.
+    Usable,
+    /// Its server was deleted, and may be gone. The connection waits for its timeout, or for the
+    /// server to be added again.
+    Unavailable,
+    /// It ends here: the packet belongs to no connection, and may begin one.
+    Over,
+}
+
+#[inline(always)]
+fn usability(settings: &Settings, connection: &Connection, headers: &Headers) -> Usability {
+    if headers.tcp_flags.opens_connection()
+        && connection.protocol() == Some(Protocol::Tcp)
+        && is_reusable(settings, connection)
+    {
+        return Usability::Over;
+    }
+    if connection.destination().is_available() {
+        return Usability::Usable;
+    }
+    orphaned(settings)
+}
+
+#[cold]
+fn orphaned(settings: &Settings) -> Usability {
+    if settings.expire_nodest_conn.load(Ordering::Relaxed) {
+        Usability::Over
+    } else {
+        Usability::Unavailable
+    }
+}
+
+/// True if a client that uses its port again gets a new connection: the former one is over as far
+/// as the director sees (RFC 9293 section 3.6.1), or its server is quiesced and clients shall leave
+/// it.
+#[cold]
+fn is_reusable(settings: &Settings, connection: &Connection) -> bool {
+    let mode = settings.conn_reuse_mode.load(Ordering::Relaxed);
+    if mode & (REUSE_CLOSED | REUSE_CLOSING) == 0 {
+        return false;
+    }
+    let expires = settings.expire_nodest_conn.load(Ordering::Relaxed);
+    match connection.state() {
+        State::TimeWait | State::Close => true,
+        State::FinWait => {
+            mode & REUSE_CLOSING != 0 && connection.forwarding() != Forwarding::Masquerading
+        }
+        _ => expires && connection.destination().weight() == 0,
+    }
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Reads headers from a packet's buffer.
+
+use crate::path::context::Context;
+use knet::{
+    hook::Point,
+    packet::{Packet, Verdict, Version},
+};
+use lvs_core::{
+    filter,
+    packet::{self, Headers, ParseError, IPV4_HEADER, IPV6_HEADER},
+    Family,
+};
+
+/// Why the ports of a packet cannot be read.
+pub(crate) enum Unusual {
+    /// It is a fragment.
+    Fragment,
+    /// It is neither TCP nor UDP.
+    Other,
+    /// Its headers contradict each other, or there is no memory.
+    Unreadable,
+}
+
+/// Reads the headers of a whole TCP or UDP packet; makes them linear if they are not.
+#[inline(always)]
+pub(crate) fn headers<V: Version>(packet: &mut Packet<'_, V>) -> Result<Headers, Unusual> {
+    // The length of one header is known only after the one before; each turn pulls more.
+    loop {
+        match packet::parse(V::FAMILY, packet.head()) {
+            Ok(headers) if headers.more_fragments => return Err(Unusual::Fragment),
+            Ok(headers) => return Ok(headers),
+            Err(ParseError::Truncated { need }) => {
+                pull(packet, need).ok_or(Unusual::Unreadable)?;
+            }
+            Err(ParseError::Fragment) => return Err(Unusual::Fragment),
+            Err(ParseError::NotOurs) => return Err(Unusual::Other),
+            Err(ParseError::Malformed) => return Err(Unusual::Unreadable),
+        }
+    }
+}
+
+/// Makes `need` bytes of a packet linear, if that is more than there are now.
+#[cold]
+#[inline(never)]
+pub(crate) fn pull<V: Version>(packet: &mut Packet<'_, V>, need: usize) -> Option<()> {
+    if need <= packet.head().len() {
+        return None;
+    }
+    packet.pull(need).ok()
+}
+
+/// Waits for the other fragments of a packet that a connection may have, and returns it whole.
+pub(crate) fn gather<'a, V: Version>(
+    context: Context<'_>,
+    packet: Packet<'a, V>,
+) -> Result<Packet<'a, V>, Verdict<'a>> {
+    let (source, destination) = address_words(&packet);
+    let tables = context.tables;
+    if context.point == Point::LocalOut || !tables.filter.may_be_ours(source, destination) {
+        return Err(packet.accept());
+    }
+    packet.gather(context.point)
+}
+
+/// The words by which the filter knows a packet's source and destination.
+#[inline(always)]
+pub(crate) fn address_words<V: Version>(packet: &Packet<'_, V>) -> (u32, u32) {
+    let (source, destination) = V::addresses(packet.header());
+    (
+        filter::word(source.as_ref()),
+        filter::word(destination.as_ref()),
+    )
+}
+
+/// True if nothing is between the fixed IP header and the transport header.
+#[inline(always)]
+pub(crate) fn is_plain<V: Version>(headers: &Headers) -> bool {
+    let plain = match V::FAMILY {
+        Family::V4 => IPV4_HEADER,
+        Family::V6 => IPV6_HEADER,
+    };
+    usize::from(headers.network_header_len) == plain
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The real server that a client's packet goes to, and the route to it.
+
+use crate::{
+    services::destination::{Destination, Forwarding},
+    state::{connection::Connection, settings::Settings},
+};
+use core::sync::atomic::Ordering;
+use knet::route::Route;
+use lvs_core::{packet::Headers, Endpoint};
+
+/// Where a client's packet goes, and how.
+#[derive(Clone, Copy)]
+pub(crate) struct Target<'a> {
+    pub(crate) destination: &'a Destination,
+    pub(crate) forwarding: Forwarding,
+    /// The real server's address and port.
+    pub(crate) server: Endpoint,
+}
+
+impl<'a> Target<'a> {
+    /// The target of a packet with these headers, if it goes to `destination`.
+    pub(crate) fn new(destination: &'a Destination, headers: &Headers) -> Self {
+        Self {
+            destination,
+            forwarding: destination.forwarding(),
+            server: destination.reached_at(headers.destination.port),
+        }
+    }
+
+    /// The target of a connection's client.
+    #[inline(always)]
+    pub(crate) fn of(connection: &'a Connection) -> Self {
+        Self {
+            destination: connection.destination(),
+            forwarding: connection.forwarding(),
+            server: connection.server(),
+        }
+    }
+
+    /// The route to the server, by the forwarding method.
+    #[inline(always)]
+    pub(crate) fn route(&self, settings: &Settings) -> Route<'a> {
+        let server = self.server.address;
+        match self.forwarding {
+            Forwarding::Masquerading => self.destination.route(server),
+            Forwarding::Tunneling => {
+                let ignore_df = !settings.pmtu_disc.load(Ordering::Relaxed);
+                self.destination.tunnel_route(server, ignore_df)
+            }
+            Forwarding::DirectRouting => self.destination.direct_route(server),
+        }
+    }
+}

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Rewrites packets and sends them.
+
+use crate::{
+    path::{context::Context, target::Target},
+    services::destination::Forwarding,
+    state::{connection::Connection, settings::Settings},
+};
+use core::sync::atomic::Ordering;
+use knet::{
+    hook::Point,
+    packet::{NotRouted, Packet, RoutedPacket, Tracking, Verdict, Version},
+};
+use lvs_core::{
+    packet::Headers,
+    rewrite::{self, Side, TransportChecksum},
+    Endpoint, Protocol,
+};
+
+/// Bytes of a TCP header without options.
+const TCP_BYTES: u16 = 20;
+/// Bytes of a UDP header.
+const UDP_BYTES: u16 = 8;
+
+/// Sends a client's packet to its server.
+#[inline(always)]
+pub(crate) fn to_server<'p, V: Version>(
+    context: Context<'_>,
+    packet: Packet<'p, V>,
+    headers: &Headers,
+    target: Target<'_>,
+) -> Verdict<'p> {
+    let tables = context.tables;
+    let Target {
+        destination,
+        forwarding,
+        server,
+    } = target;
+    let route = target.route(&tables.settings);
+    let writable = rewritten_bytes(headers);
+    let bytes = packet.len();
+    let mut packet = match packet.prepare(context.section, &route, writable) {
+        Ok(packet) => packet,
+        Err(NotRouted::Local(packet)) => return to_local_server(context, packet, headers, target),
+        Err(NotRouted::Over(verdict)) => return verdict,
+    };
+    let tracking = tracking(&tables.settings);
+    let rewritten = match forwarding {
+        Forwarding::Masquerading => {
+            if tracking.0 {
+                packet.track_server(server);
+            }
+            rewrite_side(&mut packet, headers, Side::Destination, server)
+        }
+        Forwarding::Tunneling | Forwarding::DirectRouting => age(&mut packet),
+    };
+    if rewritten.is_none() {
+        return packet.discard();
+    }
+    destination.statistics.live.packet_in(bytes);
+    match forwarding {
+        Forwarding::Masquerading | Forwarding::DirectRouting => packet.send(tracking),
+        Forwarding::Tunneling => {
+            packet.send_through(destination.tunnel(), server.address, tracking)
+        }
+    }
+}
+
+/// Lets a client's packet continue to its server on this host.
+#[cold]
+#[inline(never)]
+fn to_local_server<'p, V: Version>(
+    context: Context<'_>,
+    mut packet: Packet<'p, V>,
+    headers: &Headers,
+    target: Target<'_>,
+) -> Verdict<'p> {
+    // Routing has to see the original destination: the packet was for this host in any case.
+    if context.point != Point::LocalIn {
+        return packet.accept();
+    }
+    let bytes = packet.len();
+    if target.forwarding == Forwarding::Masquerading
+        && rewrite_in_place(&mut packet, headers, Side::Destination, target.server).is_none()
+    {
+        return packet.discard();
+    }
+    target.destination.statistics.live.packet_in(bytes);
+    packet.deliver()
+}
+
+/// Sends a server's reply to the connection's client, with the virtual address as its source. At
+/// FORWARD and LOCAL_OUT the reply is rewritten and continues on its way.
+#[inline(always)]
+pub(crate) fn to_client<'p, V: Version>(
+    context: Context<'_>,
+    packet: Packet<'p, V>,
+    headers: &Headers,
+    connection: &Connection,
+) -> Verdict<'p> {
+    let tables = context.tables;
+    if matches!(context.point, Point::Forward | Point::LocalOut) {
+        return reply_in_passing(context, packet, headers, connection);
+    }
+    let from = connection.virtual_endpoint();
+    let route = connection.reply_route();
+    let writable = rewritten_bytes(headers);
+    let bytes = packet.len();
+    let mut packet = match packet.prepare(context.section, &route, writable) {
+        Ok(packet) => packet,
+        // The client is on this host. Before routing, a packet from the virtual address, which
+        // is this host's, would be a martian.
+        Err(NotRouted::Local(packet)) if context.point == Point::PreRouting => {
+            return packet.accept();
+        }
+        Err(NotRouted::Local(packet)) => {
+            return reply_in_passing(context, packet, headers, connection);
+        }
+        Err(NotRouted::Over(verdict)) => return verdict,
+    };
+    if rewrite_side(&mut packet, headers, Side::Source, from).is_none() {
+        return packet.discard();
+    }
+    connection.destination().statistics.live.packet_out(bytes);
+    packet.send(tracking(&tables.settings))
+}
+
+/// Rewrites the source of a reply, which continues on its way over this host. If the host forwards
+/// it, its time to live has been decremented already.
+fn reply_in_passing<'p, V: Version>(
+    context: Context<'_>,
+    mut packet: Packet<'p, V>,
+    headers: &Headers,
+    connection: &Connection,
+) -> Verdict<'p> {
+    let from = connection.virtual_endpoint();
+    let bytes = packet.len();
+    if rewrite_in_place(&mut packet, headers, Side::Source, from).is_none() {
+        return packet.discard();
+    }
+    connection.destination().statistics.live.packet_out(bytes);
+    if context.point == Point::LocalIn {
+        packet.deliver()
+    } else {
+        packet.accept()
+    }
+}
+
+/// Whether conntrack tracks the packets that the director sends.
+#[inline(always)]
+pub(crate) fn tracking(settings: &Settings) -> Tracking {
+    Tracking(settings.conntrack.load(Ordering::Relaxed))
+}
+
+/// The most bytes of a packet that are rewritten: up to the end of its transport header.
+#[inline(always)]
+fn rewritten_bytes(headers: &Headers) -> u16 {
+    headers
+        .network_header_len
+        .saturating_add(match headers.protocol {
+            Protocol::Tcp => TCP_BYTES,
+            Protocol::Udp => UDP_BYTES,
+        })
+}
+
+#[inline(always)]
+fn transport_checksum(partial: bool) -> TransportChecksum {
+    if partial {
+        TransportChecksum::Partial
+    } else {
+        TransportChecksum::Full
+    }
+}
+
+/// Rewrites the address and port of one side, and decrements the time to live.
+#[inline(always)]
+fn rewrite_side<V: Version>(
+    packet: &mut RoutedPacket<'_, V>,
+    headers: &Headers,
+    side: Side,
+    to: Endpoint,
+) -> Option<()> {
+    let checksum = transport_checksum(packet.checksum_is_partial());
+    let bytes = packet.writable();
+    // The same value, but so that the compiler knows the family.
+    let headers = Headers {
+        family: V::FAMILY,
+        ..*headers
+    };
+    rewrite::rewrite(bytes, &headers, side, to, checksum).ok()?;
+    rewrite::decrement_ttl(V::FAMILY, bytes).ok()
+}
+
+/// Rewrites the address and port of one side of a packet that continues on its way.
+fn rewrite_in_place<V: Version>(
+    packet: &mut Packet<'_, V>,
+    headers: &Headers,
+    side: Side,
+    to: Endpoint,
+) -> Option<()> {
+    let checksum = transport_checksum(packet.checksum_is_partial());
+    let bytes = packet.writable(rewritten_bytes(headers).into()).ok()?;
+    rewrite::rewrite(bytes, headers, side, to, checksum).ok()
+}
+
+/// Decrements the time to live.
+#[inline(always)]
+fn age<V: Version>(packet: &mut RoutedPacket<'_, V>) -> Option<()> {
+    rewrite::decrement_ttl(V::FAMILY, packet.writable()).ok()
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! What the packets of a network namespace meet: services, connections, settings.
+//!
+//! Commands change it, packets look things up in it; it takes no decision about a packet.
+
+use crate::{
+    services::{
+        deleted::Deleted, destination::Destination, filter::Filter, index::Index,
+        nat_servers::NatServers,
+    },
+    state::{
+        connection::{client_hash, template_hash, Connection, Template},
+        settings::Settings,
+    },
+};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use kernel::{prelude::*, sync::Arc};
+use knet::{
+    random,
+    rcu::{Boxed, Cell, Section},
+    table::{Entry, Table},
+    work,
+};
+use lvs_core::{
+    hash::HashKey,
+    packet::{Headers, TcpFlags},
+    state::{Direction, State},
+    timeout::Timeouts,
+    Endpoint,
+};
+
+/// What the packets of one network namespace meet.
+#[pin_data]
+pub struct Tables {
+    /// The virtual services.
+    pub(crate) services: Index,
+    /// The connections and templates.
+    pub(crate) connections: Table<Connection>,
+    /// Recognizes packets of bystanders.
+    pub(crate) filter: Arc<Filter>,
+    hash: HashKey,
+    timeouts: Cell<Timeouts>,
+    /// New connections that were refused because the table was full, or for want of memory.
+    pub(crate) refused: AtomicU64,
+    /// New connections that were dropped in defence.
+    pub(crate) dropped: AtomicU64,
+    /// The settings that packets look at.
+    pub(crate) settings: Arc<Settings>,
+    /// The second in which rates were last estimated.
+    pub(super) estimated: AtomicU32,
+    /// The addresses and ports of real servers that NAT is used for, while they matter.
+    pub(crate) nat_servers: NatServers,
+    /// Deleted destinations that have connections.
+    #[pin]
+    pub(crate) deleted: Deleted,
+}
+
+impl Tables {
+    /// Empty tables. Process context.
+    pub(crate) fn new(timeouts: Timeouts, settings: Arc<Settings>) -> Result<Arc<Self>> {
+        let hash = HashKey::new(random::number(), random::number());
+        let services = Index::new(hash)?;
+        let filter = Filter::new()?;
+        let connections = Table::new(work::seconds())?;
+        let timeouts = Cell::new(Boxed::new(timeouts, GFP_KERNEL)?);
+        Arc::pin_init(
+            pin_init!(Self {
+                services,
+                connections,
+                filter,
+                hash,
+                timeouts,
+                refused: AtomicU64::new(0),
+                dropped: AtomicU64::new(0),
+                settings,
+                estimated: AtomicU32::new(work::seconds()),
+                nat_servers: NatServers::new(),
+                deleted <- Deleted::new(),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Sets the timeouts; each connection follows with its next packet. Process context.
+    pub(crate) fn set_timeouts(&self, timeouts: Timeouts) -> Result {
+        self.timeouts
+            .replace(Some(Boxed::new(timeouts, GFP_KERNEL)?));
+        Ok(())
+    }
+
+    /// Calls `f` for each destination that belongs to a service. Process context.
+    pub(super) fn for_each_destination(&self, mut f: impl FnMut(&Destination)) {
+        self.services.for_each(|service, section| {
+            for server in service.pool(section).iter().flat_map(|pool| &pool.servers) {
+                f(server);
+            }
+        });
+    }
+
+    /// Drops the cached routes to all destinations: an IPv6 route holds its device. Process
+    /// context.
+    pub(crate) fn forget_routes(&self) {
+        self.for_each_destination(Destination::forget_routes);
+        self.deleted.for_each(Destination::forget_routes);
+    }
+
+    /// Seconds that a connection in `state` may stay unused.
+    pub(crate) fn timeout(&self, section: &Section<'_>, state: State) -> u32 {
+        self.timeouts
+            .get(section)
+            .map_or(0, |timeouts| timeouts.of(state))
+    }
+
+    /// The hash of the connections of `client`, which is one end of a packet with these headers.
+    #[inline(always)]
+    pub(crate) fn hash(&self, headers: &Headers, client: Endpoint) -> u32 {
+        client_hash(&self.hash, headers.family, headers.protocol, client)
+    }
+
+    /// The hash of a template.
+    pub(crate) fn template_hash(&self, template: &Template) -> u32 {
+        template_hash(&self.hash, template)
+    }
+
+    /// The connection whose client sent a packet with these headers. `hash` is that of its source.
+    #[inline(always)]
+    pub(crate) fn find_request<'a>(
+        &'a self,
+        section: &'a Section<'_>,
+        headers: &Headers,
+        hash: u32,
+    ) -> Option<&'a Entry<Connection>> {
+        self.connections
+            .find(section, hash, |connection| connection.is_request(headers))
+    }
+
+    /// The connection whose server sent a packet with these headers. `hash` is that of its
+    /// destination.
+    #[inline(always)]
+    pub(crate) fn find_reply<'a>(
+        &'a self,
+        section: &'a Section<'_>,
+        headers: &Headers,
+        hash: u32,
+    ) -> Option<&'a Entry<Connection>> {
+        self.connections
+            .find(section, hash, |connection| connection.is_reply(headers))
+    }
+
+    /// The entry of a template. `hash` is that of the template.
+    pub(crate) fn find_template<'a>(
+        &'a self,
+        section: &'a Section<'_>,
+        template: &Template,
+        hash: u32,
+    ) -> Option<&'a Entry<Connection>> {
+        self.connections
+            .find(section, hash, |connection| connection.is(template))
+    }
+
+    /// Notes a packet of a connection: its time, and what its flags do to state and timeout.
+    #[inline(always)]
+    pub(crate) fn note(
+        &self,
+        section: &Section<'_>,
+        connection: &Entry<Connection>,
+        direction: Direction,
+        flags: TcpFlags,
+    ) {
+        connection.touch(work::seconds());
+        let guarded = &self.settings.defence.guarded;
+        let state = connection.advance(direction, flags, guarded);
+        let timeout = self.timeout(section, state);
+        if connection.timeout() != timeout {
+            self.connections.set_timeout(connection, timeout);
+        }
+    }
+
+    /// New connections that were refused because the table was full, or for want of memory. Any
+    /// context.
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// New connections that were dropped in defence. Any context.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+}
