@@ -70,9 +70,9 @@ impl<T: Send + Sync + 'static> Directory<T> {
         of: Arc<T>,
     ) -> Result<Self> {
         let data = (&raw const *of).cast::<c_void>().cast_mut();
-        // SAFETY: path and settings are static; an entry begins with its `knet_sysctl`, and the next
-        // one is `size_of` bytes further; `of` is of the type that the functions expect, and kept
-        // until `drop` has removed the files.
+        // SAFETY: path and settings are static; an entry begins with its `knet_sysctl`, and the
+        // next one is `size_of` bytes further; `of` is of the type that the functions expect, and
+        // kept until `drop` has removed the files.
         let files = unsafe {
             bindings::knet_sysctl_register(
                 net.as_ptr(),
@@ -100,7 +100,8 @@ impl<T: Send + Sync + 'static> Drop for Directory<T> {
 
 /// # Safety
 ///
-/// `setting` must be the first field of an `Entry<T, V>`, and `of` a `T` that lives during the call.
+/// `setting` must be the first field of an `Entry<T, V>`, and `of` a `T` that lives during the
+/// call.
 unsafe extern "C" fn get<T: 'static, V: Value<T>>(
     setting: *const bindings::knet_sysctl,
     of: *mut c_void,
@@ -112,7 +113,8 @@ unsafe extern "C" fn get<T: 'static, V: Value<T>>(
 
 /// # Safety
 ///
-/// `setting` must be the first field of an `Entry<T, V>`, and `of` a `T` that lives during the call.
+/// `setting` must be the first field of an `Entry<T, V>`, and `of` a `T` that lives during the
+/// call.
 unsafe extern "C" fn set<T: 'static, V: Value<T>>(
     setting: *const bindings::knet_sysctl,
     of: *mut c_void,

@@ -6,7 +6,7 @@
 //!
 //! An entry is 128 bytes, two cache lines ([`knet::table::Entry`]). Around the body the table
 //! keeps its link, hash and second of last use (16 bytes, first line) and the timeout, slot and
-//! neighbours in the slow timer (24 bytes, second line). The body:
+//! neighbors in the slow timer (24 bytes, second line). The body:
 //!
 //! | line | bytes | field | written |
 //! |---|---|---|---|
