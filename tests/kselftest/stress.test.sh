@@ -56,8 +56,12 @@ generator() {
 flood() {
 	local count=$1 cpu option
 	shift
+	# A thread of the generator notices within 125 ms, or so it hopes, that it is to let go of its device.
+	if on flood grep -q 'eth0@' /proc/net/pktgen/kpktgend_0; then
+		for ((cpu = 0; cpu < cpus; cpu++)); do echo "kpktgend_$cpu rem_device_all"; done | must generator
+		wait_for 10 eval '! on flood grep -q eth0@ /proc/net/pktgen/kpktgend_*' || bail 'the generator keeps its devices'
+	fi
 	for ((cpu = 0; cpu < cpus; cpu++)); do
-		echo "kpktgend_$cpu rem_device_all"
 		echo "kpktgend_$cpu add_device eth0@$cpu"
 		for option in "count $count" 'pkt_size 60' 'delay 0' "dst $flooded" "dst_mac $director_mac" \
 			'udp_dst_min 9' 'udp_dst_max 9' 'udp_src_min 1000' "${@//%/$cpu}"; do

@@ -117,6 +117,8 @@ flush
 service -t 10.1.0.102:80 rr -- A:g:1
 must client hold old tcp 10.1.0.102 80 2
 must client again old
+# The client may delay its acknowledgement by 40 ms. Without a director, it would be answered with a reset.
+sleep 0.3
 flush
 unload_all "$IPVS_MODULE"
 must module_load "$IPVS_MODULE"
