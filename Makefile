@@ -3,7 +3,7 @@
 # Belongs here: a target, its one-line help, the script it calls. Never: logic.
 
 # Given on the command line, these reach the scripts.
-export TESTS GUESTS OUT ROUNDS ROWS KERNEL SCRIPT ADD TIMEOUT SMP MEM MODULES KDIR DESTDIR PREFIX KERNEL_SERIES IPVS_RS_CACHE VM_LOG VM_APPEND
+export TESTS GUESTS CLOCK OUT ROUNDS ROWS KERNEL SCRIPT ADD TIMEOUT SMP MEM MODULES KDIR DESTDIR PREFIX KERNEL_SERIES IPVS_RS_CACHE VM_LOG VM_APPEND
 # The scripts run in parallel where it pays; make itself must not reorder them.
 .NOTPARALLEL:
 
