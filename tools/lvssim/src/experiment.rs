@@ -1,0 +1,408 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Runs scenarios: every point, every replication, on all cores; and what comes of them as numbers.
+
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::cluster::{self, Outcome};
+use crate::engine::seconds;
+use crate::plot::{Figure, Series};
+use crate::scenario::{Duration, Scenario};
+use crate::statistics::Estimate;
+
+/// The version of the JSON that [`Results`] become.
+pub const SCHEMA: u32 = 1;
+
+/// A quantity that is measured in each replication.
+pub struct Metric {
+    /// Its name in tables, JSON and on command lines.
+    pub name: &'static str,
+    /// Its unit.
+    pub unit: &'static str,
+    /// What it is.
+    pub about: &'static str,
+    get: fn(&Outcome) -> f64,
+}
+
+macro_rules! metrics {
+    ($($name:literal $unit:literal $about:literal $get:expr;)*) => {
+        /// All quantities.
+        pub const METRICS: &[Metric] = &[$(
+            Metric { name: $name, unit: $unit, about: $about, get: $get }
+        ),*];
+    };
+}
+
+metrics! {
+    "throughput" "1/s" "requests answered a second" Outcome::throughput;
+    "mean" "ms" "mean time from request to answer" |o| o.mean() * 1e3;
+    "p50" "ms" "median of that time" |o| o.quantile(0.5) * 1e3;
+    "p90" "ms" "its 90th percentile" |o| o.quantile(0.9) * 1e3;
+    "p99" "ms" "its 99th percentile" |o| o.quantile(0.99) * 1e3;
+    "p99.9" "ms" "its 99.9th percentile" |o| o.quantile(0.999) * 1e3;
+    "max" "ms" "the longest time" |o| o.times.max() as f64 / 1e6;
+    "utilization" "" "share of the time that cores work" utilization;
+    "fairness" "" "Jain's index of the servers' utilizations" Outcome::fairness;
+    "max/mean" "" "requests at the busiest server by the mean" Outcome::max_to_mean;
+    "lost" "" "share of requests that were lost" Outcome::loss;
+    "refused" "" "requests lost: no server takes connections" |o| o.refused as f64;
+    "dropped" "" "requests lost: no room, or no answer to the SYN" |o| o.dropped as f64;
+    "broken" "" "requests lost with a server or director" |o| o.broken as f64;
+    "repeats" "" "SYNs sent again" |o| o.repeats as f64;
+    "duplicates" "" "requests sent again on another connection" |o| o.again as f64;
+    "wasted" "" "answers that nobody waited for" |o| o.wasted as f64;
+    "moved" "" "share of a session's requests that met another server"
+        |o| o.moved as f64 / o.followed.max(1) as f64;
+    "queue" "" "mean requests in the system" |o| o.little().0;
+    "longest" "" "the most requests at one server at once"
+        |o| o.servers.iter().map(|server| server.most).max().unwrap_or(0) as f64;
+}
+
+fn utilization(outcome: &Outcome) -> f64 {
+    let busy: u64 = outcome.servers.iter().map(|server| server.busy).sum();
+    seconds(busy) / (seconds(outcome.span) * outcome.servers.len() as f64)
+}
+
+/// A quantity's estimate.
+#[derive(Clone, Debug, Serialize)]
+pub struct Value {
+    /// See [`Metric::name`].
+    pub metric: &'static str,
+    /// See [`Metric::unit`].
+    pub unit: &'static str,
+    /// From all replications.
+    #[serde(flatten)]
+    pub estimate: Estimate,
+}
+
+/// What came of a point.
+#[derive(Clone, Debug, Serialize)]
+pub struct PointResult {
+    /// What is different from other points: key and value.
+    pub parameters: Vec<(String, String)>,
+    /// All quantities.
+    pub values: Vec<Value>,
+}
+
+impl PointResult {
+    /// The estimate of a quantity.
+    #[must_use]
+    pub fn get(&self, metric: &str) -> Option<&Estimate> {
+        let value = self.values.iter().find(|value| value.metric == metric)?;
+        Some(&value.estimate)
+    }
+
+    /// The value of a parameter.
+    #[must_use]
+    pub fn parameter(&self, key: &str) -> Option<&str> {
+        let (_, value) = self.parameters.iter().find(|(name, _)| name == key)?;
+        Some(value)
+    }
+}
+
+/// What came of a scenario.
+#[derive(Clone, Debug, Serialize)]
+pub struct Results {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The scenario's title.
+    pub title: String,
+    /// Replications of each point.
+    pub replications: u32,
+    /// The points, in the order of the sweep.
+    pub points: Vec<PointResult>,
+}
+
+/// How many runs a scenario takes.
+#[must_use]
+pub fn runs(scenario: &Scenario) -> u64 {
+    scenario.points.len() as u64 * u64::from(scenario.replications)
+}
+
+/// Runs a scenario on all cores; `progress` is told of each run that is done. Replications of all
+/// points have the same random numbers.
+pub fn run(scenario: &Scenario, progress: impl Fn() + Sync) -> Results {
+    let pairs: Vec<(usize, u32)> = (0..scenario.points.len())
+        .flat_map(|point| (0..scenario.replications).map(move |number| (point, number)))
+        .collect();
+    let values: Vec<Vec<f64>> = pairs
+        .par_iter()
+        .with_max_len(1)
+        .map(|(point, number)| {
+            let outcome = cluster::run(&scenario.points[*point].setup, *number);
+            progress();
+            METRICS
+                .iter()
+                .map(|metric| (metric.get)(&outcome))
+                .collect()
+        })
+        .collect();
+    let replications = scenario.replications as usize;
+    let points = scenario
+        .points
+        .iter()
+        .zip(values.chunks(replications))
+        .map(|(point, runs)| PointResult {
+            parameters: point.parameters.clone(),
+            values: METRICS
+                .iter()
+                .enumerate()
+                .map(|(place, metric)| Value {
+                    metric: metric.name,
+                    unit: metric.unit,
+                    estimate: Estimate::of(runs.iter().map(|run| run[place])),
+                })
+                .collect(),
+        })
+        .collect();
+    Results {
+        schema: SCHEMA,
+        title: scenario.title.clone(),
+        replications: scenario.replications,
+        points,
+    }
+}
+
+/// The figure that a scenario asks for.
+///
+/// # Errors
+///
+/// A sentence, when there is none to draw, or it names what the scenario does not have.
+pub fn figure(name: &str, scenario: &Scenario, results: &Results) -> Result<Figure, String> {
+    let entry = scenario
+        .figure
+        .as_ref()
+        .ok_or("this scenario has no [figure]")?;
+    if !METRICS.iter().any(|metric| metric.name == entry.y) {
+        let names: Vec<_> = METRICS.iter().map(|metric| metric.name).collect();
+        let names = names.join(", ");
+        return Err(format!(
+            "[figure] y: there is no quantity `{}`; there are {names}",
+            entry.y
+        ));
+    }
+    let mut categories: Vec<String> = Vec::new();
+    let mut curves: Vec<(String, Vec<(String, Estimate)>)> = Vec::new();
+    for point in &results.points {
+        let missing = |key: &str| format!("[figure]: `{key}` is no key of the sweep");
+        let x = point.parameter(&entry.x).ok_or_else(|| missing(&entry.x))?;
+        if !categories.iter().any(|one| one == x) {
+            categories.push(x.to_owned());
+        }
+        let curve = match &entry.series {
+            Some(key) => point.parameter(key).ok_or_else(|| missing(key))?,
+            None => entry.y.as_str(),
+        };
+        let Some(estimate) = point.get(&entry.y) else {
+            continue;
+        };
+        let place = curves
+            .iter()
+            .position(|(one, _)| one == curve)
+            .unwrap_or_else(|| {
+                curves.push((curve.to_owned(), Vec::new()));
+                curves.len() - 1
+            });
+        curves[place].1.push((x.to_owned(), *estimate));
+    }
+    // Numbers, and times in seconds, have an axis; names stand side by side.
+    let numbers: Option<Vec<f64>> = categories
+        .iter()
+        .map(|text| Duration::number(text))
+        .collect();
+    let place = |x: &str| match &numbers {
+        Some(_) => Duration::number(x).unwrap_or(0.0),
+        None => categories.iter().position(|one| one == x).unwrap_or(0) as f64,
+    };
+    let series = curves
+        .into_iter()
+        .map(|(name, points)| {
+            let point =
+                |(x, estimate): &(String, Estimate)| [place(x), estimate.mean, estimate.half_width];
+            let mut points: Vec<_> = points.iter().map(point).collect();
+            points.sort_by(|one, other| one[0].total_cmp(&other[0]));
+            Series {
+                name: legend(entry.series.as_deref(), name),
+                points,
+            }
+        })
+        .collect();
+    Ok(Figure {
+        name: name.to_owned(),
+        title: scenario.title.clone(),
+        caption: entry.answer.trim().to_owned(),
+        x: entry.x_label.clone(),
+        y: entry.y_label.clone(),
+        log_x: entry.log_x && numbers.is_some(),
+        log_y: entry.log_y,
+        categories: if numbers.is_some() {
+            Vec::new()
+        } else {
+            categories
+        },
+        series,
+        references: Vec::new(),
+    })
+}
+
+/// The name of a curve: of a value that says nothing alone, with its key's last word.
+fn legend(key: Option<&str>, value: String) -> String {
+    let word = key.and_then(|key| key.rsplit('.').next());
+    let bare = Duration::number(&value).is_some() || matches!(value.as_str(), "true" | "false");
+    match word {
+        Some(word) if bare => format!("{word} {value}"),
+        _ => value,
+    }
+}
+
+/// A number with as many digits as its interval allows.
+#[must_use]
+pub fn rounded(value: f64) -> String {
+    let size = value.abs();
+    match size {
+        _ if !value.is_finite() => "-".to_owned(),
+        _ if size == 0.0 => "0".to_owned(),
+        _ if size >= 1000.0 => format!("{value:.0}"),
+        _ if size >= 100.0 => format!("{value:.1}"),
+        _ if size >= 1.0 => format!("{value:.2}"),
+        _ => format!("{value:.4}"),
+    }
+}
+
+impl Results {
+    /// An aligned table: a line for each point, or for each quantity if there is but one point.
+    #[must_use]
+    pub fn table(&self, metrics: &[String]) -> String {
+        let shown =
+            |value: &&Value| metrics.is_empty() || metrics.iter().any(|m| m == value.metric);
+        let cell = |value: &Value| {
+            let estimate = &value.estimate;
+            match estimate.half_width {
+                0.0 => rounded(estimate.mean),
+                half => format!("{} ±{}", rounded(estimate.mean), rounded(half)),
+            }
+        };
+        let mut rows: Vec<Vec<String>> = Vec::new();
+        match self.points.as_slice() {
+            [point] => {
+                for value in point.values.iter().filter(shown) {
+                    let name = match value.unit {
+                        "" => value.metric.to_owned(),
+                        unit => format!("{} ({unit})", value.metric),
+                    };
+                    rows.push(vec![name, cell(value)]);
+                }
+            }
+            points => {
+                let Some(first) = points.first() else {
+                    return String::new();
+                };
+                let mut head: Vec<String> = first
+                    .parameters
+                    .iter()
+                    .map(|(key, _)| key.clone())
+                    .collect();
+                // Quantities that are 0 everywhere say nothing.
+                let silent = |place: usize| {
+                    metrics.is_empty()
+                        && points
+                            .iter()
+                            .all(|point| point.values[place].estimate.greatest == 0.0)
+                };
+                let places: Vec<usize> = (0..first.values.len())
+                    .filter(|place| shown(&&first.values[*place]) && !silent(*place))
+                    .collect();
+                for place in &places {
+                    let value = &first.values[*place];
+                    head.push(match value.unit {
+                        "" => value.metric.to_owned(),
+                        unit => format!("{} ({unit})", value.metric),
+                    });
+                }
+                rows.push(head);
+                for point in points {
+                    let mut row: Vec<String> = point
+                        .parameters
+                        .iter()
+                        .map(|(_, value)| value.clone())
+                        .collect();
+                    row.extend(places.iter().map(|place| cell(&point.values[*place])));
+                    rows.push(row);
+                }
+            }
+        }
+        aligned(&rows)
+    }
+}
+
+/// Rows in columns: the first to the left, the others to the right.
+#[must_use]
+pub fn aligned(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        for (column, cell) in row.iter().enumerate() {
+            let pad = " ".repeat(widths[column] - cell.chars().count());
+            match column {
+                0 => text.push_str(&format!("{cell}{pad}")),
+                _ => text.push_str(&format!("  {pad}{cell}")),
+            }
+        }
+        text.truncate(text.trim_end().len());
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scenario() -> Scenario {
+        let text = r#"
+            [run]
+            replications = 4
+            until = "10 s"
+            [service]
+            scheduler = "rr"
+            [[servers]]
+            count = 2
+            [workload]
+            load = 0.5
+            size = { exponential = { mean = "10 ms" } }
+            [sweep]
+            service.scheduler = ["rr", "lc"]
+        "#;
+        Scenario::parse("test.toml", text).unwrap()
+    }
+
+    #[test]
+    fn results_have_intervals_and_are_the_same_again() {
+        let [one, other] = [(), ()].map(|()| run(&scenario(), || {}));
+        let json = |results: &Results| serde_json::to_string(results).unwrap();
+        assert_eq!(json(&one), json(&other));
+        let mean = one.points[0].get("mean").unwrap();
+        assert_eq!(mean.count, 4);
+        assert!(mean.half_width > 0.0 && mean.mean > 10.0, "{mean:?}");
+        assert!(one.points[1].get("mean").unwrap().mean < mean.mean);
+    }
+
+    #[test]
+    fn tables_are_aligned_and_leave_out_what_is_zero() {
+        let table = run(&scenario(), || {}).table(&[]);
+        let lines: Vec<_> = table.lines().collect();
+        assert_eq!(lines.len(), 3, "{table}");
+        assert!(lines[0].starts_with("service.scheduler") && !lines[0].contains("broken"));
+        let ends = |line: &str| line.chars().count();
+        assert!(
+            lines.iter().all(|line| ends(line) == ends(lines[0])),
+            "{table}"
+        );
+    }
+}

@@ -1,0 +1,620 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The adapter to the director's own schedulers, and baselines that the director does not have.
+//!
+//! A [`Director`] gives an algorithm of `lvs_core::scheduler` what the kernel module gives it: the
+//! list of servers, memory for the list, and word of every change. No algorithm of the director is
+//! implemented here.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::Mutex;
+
+use lvs_core::delay::{Delay, Estimate};
+use lvs_core::scheduler::{self as lvs, capacity, Algorithm, Change, Flow, List, Options, Server};
+use lvs_core::{Address, Endpoint, Protocol};
+
+/// The clock that delays are measured by: microseconds, shared by all servers of a run.
+pub type Clock = Rc<Cell<u64>>;
+
+/// A real server as a scheduler sees it. Its counts of connections are a *view*, which may be older
+/// than the truth.
+#[derive(Debug)]
+pub struct SimServer {
+    endpoint: Endpoint,
+    weight: u32,
+    last_weight: u32,
+    /// Active connections in the upper half, the others in the lower one.
+    connections: u64,
+    upper_threshold: u32,
+    lower_threshold: u32,
+    overloaded: bool,
+    delay: Estimate,
+    /// For algorithms that know the future: microseconds of work that wait there.
+    work: Option<u32>,
+    clock: Clock,
+}
+
+impl SimServer {
+    /// A server without connections.
+    #[must_use]
+    pub fn new(endpoint: Endpoint, weight: u32, clock: Clock) -> Self {
+        Self {
+            endpoint,
+            weight,
+            last_weight: weight,
+            connections: 0,
+            upper_threshold: 0,
+            lower_threshold: 0,
+            overloaded: false,
+            delay: Estimate::new(),
+            work: None,
+            clock,
+        }
+    }
+
+    /// Sets the connections from which on it takes none, and those below which it takes some again
+    /// (0: three quarters of the former).
+    #[must_use]
+    pub fn with_thresholds(mut self, upper: u32, lower: u32) -> Self {
+        (self.upper_threshold, self.lower_threshold) = (upper, lower);
+        self
+    }
+
+    /// As the module judges it, see `Destination::judge_load` there.
+    fn judge_load(&mut self) {
+        if self.upper_threshold == 0 {
+            return;
+        }
+        let load = self.active().saturating_add(self.inactive());
+        let relief = match self.lower_threshold {
+            0 => self.upper_threshold - self.upper_threshold / 4,
+            lower => lower,
+        };
+        if load >= self.upper_threshold {
+            self.overloaded = true;
+        } else if load < relief {
+            self.overloaded = false;
+        }
+    }
+}
+
+impl Server for SimServer {
+    #[inline]
+    fn weight(&self) -> u32 {
+        self.weight
+    }
+
+    #[inline]
+    fn last_weight(&self) -> u32 {
+        self.last_weight
+    }
+
+    #[inline]
+    fn endpoint(&self) -> Endpoint {
+        self.endpoint
+    }
+
+    #[inline]
+    fn active(&self) -> u32 {
+        (self.connections >> 32) as u32
+    }
+
+    #[inline]
+    fn inactive(&self) -> u32 {
+        self.connections as u32
+    }
+
+    #[inline]
+    fn connections(&self) -> u64 {
+        self.connections
+    }
+
+    #[inline]
+    fn overloaded(&self) -> bool {
+        self.overloaded
+    }
+
+    #[inline]
+    fn delay(&self) -> Delay {
+        match self.work {
+            Some(work) => Delay {
+                measured: work,
+                present: work,
+            },
+            None => self.delay.at(self.clock.get()),
+        }
+    }
+}
+
+/// One connection in the counts of a server.
+#[inline]
+#[must_use]
+pub const fn one(active: bool) -> u64 {
+    if active {
+        1 << 32
+    } else {
+        1
+    }
+}
+
+/// A director with one virtual service, whatever its scheduler.
+pub trait Balancer {
+    /// Whether delays are to be told by [`Self::asked`] and [`Self::answered`].
+    fn measures_delays(&self) -> bool;
+
+    /// Adds a server at the end of the list.
+    fn add(&mut self, server: SimServer);
+
+    /// Adds several servers and lets the sequence begin with the first of all, as when the service
+    /// takes over from another scheduler.
+    fn add_all(&mut self, servers: Vec<SimServer>);
+
+    /// Deletes the server at `index`.
+    fn delete(&mut self, index: usize);
+
+    /// Gives the server at `index` another weight.
+    fn set_weight(&mut self, index: usize, weight: u32);
+
+    /// The servers, in the order of the list.
+    fn servers(&self) -> &[SimServer];
+
+    /// The server for a new connection.
+    fn select(&self, flow: &Flow) -> Option<usize>;
+
+    /// Adds a wrapping difference to the view of a server's connections.
+    fn add_connections(&mut self, index: usize, difference: u64);
+
+    /// Sets the view of a server's connections.
+    fn set_connections(&mut self, index: usize, connections: u64);
+
+    /// A new connection whose delay is measured went to a server.
+    fn asked(&self, index: usize) {
+        if let Some(server) = self.servers().get(index) {
+            server.delay.ask(server.clock.get());
+        }
+    }
+
+    /// A server answered a new connection after so many microseconds.
+    fn answered(&self, index: usize, after: u32) {
+        if let Some(server) = self.servers().get(index) {
+            server.delay.observe(after, server.clock.get());
+        }
+    }
+
+    /// Tells an algorithm that knows the future how many microseconds of work wait at a server.
+    fn set_work(&mut self, index: usize, work: u32);
+}
+
+/// A director whose scheduler is `A`.
+pub struct Director<A> {
+    algorithm: A,
+    servers: Vec<SimServer>,
+    memory: Vec<AtomicU64>,
+}
+
+/// Memory of so many words, all zero.
+fn memory(words: usize) -> Vec<AtomicU64> {
+    (0..words).map(|_| AtomicU64::new(0)).collect()
+}
+
+impl<A: Algorithm> Director<A> {
+    /// A director whose service has no servers yet; `seed` stands for the module's random number.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self {
+            algorithm: A::new(seed),
+            servers: Vec::new(),
+            memory: memory(A::words(0, 0)),
+        }
+    }
+
+    #[inline]
+    fn list(&self) -> List<'_, SimServer> {
+        List {
+            servers: &self.servers,
+            memory: &self.memory,
+        }
+    }
+
+    /// Changes the list of servers and tells the algorithm, with new memory, as the module does.
+    fn change(&mut self, change: Change) {
+        let words = A::words(self.servers.len(), self.memory.len());
+        let former = std::mem::replace(&mut self.memory, memory(words));
+        let former = match change {
+            Change::Reset => &[][..],
+            _ => &former,
+        };
+        self.algorithm.changed(&self.list(), former, change);
+    }
+
+    /// The view of a server's connections has changed.
+    #[inline]
+    fn seen(&mut self, index: usize) {
+        if let Some(server) = self.servers.get_mut(index) {
+            server.judge_load();
+        }
+        if A::FOLLOWS_LOADS {
+            self.algorithm.load_changed(&self.list(), index);
+        }
+    }
+}
+
+impl<A: Algorithm> Balancer for Director<A> {
+    fn measures_delays(&self) -> bool {
+        A::MEASURES_DELAYS
+    }
+
+    fn add(&mut self, server: SimServer) {
+        self.servers.push(server);
+        self.change(Change::Added(self.servers.len() - 1));
+    }
+
+    fn add_all(&mut self, servers: Vec<SimServer>) {
+        self.servers.extend(servers);
+        self.change(Change::Reset);
+    }
+
+    fn delete(&mut self, index: usize) {
+        self.servers.remove(index);
+        self.change(Change::Removed(index));
+    }
+
+    fn set_weight(&mut self, index: usize, weight: u32) {
+        if let Some(server) = self.servers.get_mut(index) {
+            server.weight = weight;
+            if weight != 0 {
+                server.last_weight = weight;
+            }
+            server.overloaded = false;
+            server.judge_load();
+            self.change(Change::Edited(index));
+        }
+    }
+
+    fn servers(&self) -> &[SimServer] {
+        &self.servers
+    }
+
+    fn select(&self, flow: &Flow) -> Option<usize> {
+        self.algorithm.select(&self.list(), flow)
+    }
+
+    fn add_connections(&mut self, index: usize, difference: u64) {
+        if let Some(server) = self.servers.get_mut(index) {
+            server.connections = server.connections.wrapping_add(difference);
+            self.seen(index);
+        }
+    }
+
+    fn set_connections(&mut self, index: usize, connections: u64) {
+        if let Some(server) = self.servers.get_mut(index) {
+            server.connections = connections;
+            self.seen(index);
+        }
+    }
+
+    fn set_work(&mut self, index: usize, work: u32) {
+        if let Some(server) = self.servers.get_mut(index) {
+            server.work = Some(work);
+        }
+    }
+}
+
+/// The address of the real server with this number.
+#[must_use]
+pub fn server_endpoint(number: usize) -> Endpoint {
+    let [.., high, low] = (number as u32 + 1).to_be_bytes();
+    Endpoint::new(Address::from_v4([10, 2, high, low]), 80)
+}
+
+/// The flow of a client's connection.
+#[inline]
+#[must_use]
+pub fn flow(client: u32, port: u16, object: u16, now: u32, options: Options) -> Flow {
+    let [a, b, c, d] = client.to_be_bytes();
+    let [high, low] = object.to_be_bytes();
+    Flow {
+        protocol: Protocol::Tcp,
+        client: Endpoint::new(Address::from_v4([100 ^ a, b, c, d]), port),
+        virtual_endpoint: Endpoint::new(Address::from_v4([10, 1, high, low]), 80),
+        options,
+        now,
+    }
+}
+
+/// A draw from SplitMix64, for the baselines that draw.
+#[inline]
+fn draw(state: &AtomicU64) -> u64 {
+    const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut z = state.fetch_add(STEP, Relaxed).wrapping_add(STEP);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// A random server that takes connections and satisfies a condition, in proportion to the weights.
+fn random<S: Server>(
+    state: &AtomicU64,
+    servers: &[S],
+    condition: impl Fn(&S) -> bool,
+) -> Option<usize> {
+    let weights = || {
+        let weight = |server: &S| capacity(server).filter(|_| condition(server)).unwrap_or(0);
+        servers.iter().map(move |server| u64::from(weight(server)))
+    };
+    let total: u64 = weights().sum();
+    let mut number = ((u128::from(draw(state)) * u128::from(total)) >> 64) as u64;
+    weights().position(|weight| match number.checked_sub(weight) {
+        Some(rest) => {
+            number = rest;
+            false
+        }
+        None => true,
+    })
+}
+
+/// Baseline: a server drawn at random, by weights.
+pub struct Random(AtomicU64);
+
+impl Algorithm for Random {
+    fn new(seed: u64) -> Self {
+        Self(AtomicU64::new(seed))
+    }
+
+    fn changed<S: Server>(&self, _list: &List<'_, S>, _former: &[AtomicU64], _change: Change) {}
+
+    fn select<S: Server>(&self, list: &List<'_, S>, _flow: &Flow) -> Option<usize> {
+        random(&self.0, list.servers, |_| true)
+    }
+}
+
+/// Baseline: join the idle queue. A server without active connections, or any one at random.
+pub struct JoinIdleQueue(AtomicU64);
+
+impl Algorithm for JoinIdleQueue {
+    fn new(seed: u64) -> Self {
+        Self(AtomicU64::new(seed))
+    }
+
+    fn changed<S: Server>(&self, _list: &List<'_, S>, _former: &[AtomicU64], _change: Change) {}
+
+    fn select<S: Server>(&self, list: &List<'_, S>, _flow: &Flow) -> Option<usize> {
+        random(&self.0, list.servers, |server| server.active() == 0)
+            .or_else(|| random(&self.0, list.servers, |_| true))
+    }
+}
+
+/// Baseline: the server with the least work left, which no director can know.
+pub struct LeastWorkLeft;
+
+impl Algorithm for LeastWorkLeft {
+    const MEASURES_DELAYS: bool = true;
+
+    fn new(_seed: u64) -> Self {
+        Self
+    }
+
+    fn changed<S: Server>(&self, _list: &List<'_, S>, _former: &[AtomicU64], _change: Change) {}
+
+    fn select<S: Server>(&self, list: &List<'_, S>, _flow: &Flow) -> Option<usize> {
+        (0..list.servers.len())
+            .filter(|index| capacity(&list.servers[*index]).is_some())
+            .min_by_key(|index| list.servers[*index].delay().present)
+    }
+}
+
+/// Baseline: round-robin DNS. Each resolver is given the next server and hands it to all its
+/// clients for [`RoundRobinDns::TTL`]. The last eight bits of a client's address are its resolver.
+pub struct RoundRobinDns(Mutex<DnsState>);
+
+#[derive(Default)]
+struct DnsState {
+    next: usize,
+    answers: HashMap<u8, (usize, u32)>,
+}
+
+impl RoundRobinDns {
+    /// How many seconds a resolver keeps an answer.
+    pub const TTL: u32 = 60;
+}
+
+impl Algorithm for RoundRobinDns {
+    fn new(_seed: u64) -> Self {
+        Self(Mutex::default())
+    }
+
+    fn changed<S: Server>(&self, _list: &List<'_, S>, _former: &[AtomicU64], _change: Change) {}
+
+    fn select<S: Server>(&self, list: &List<'_, S>, flow: &Flow) -> Option<usize> {
+        let mut guard = self.0.lock().ok()?;
+        let state = &mut *guard;
+        let [.., resolver] = flow.client.address.v4()?;
+        let answer = state.answers.get(&resolver);
+        if let Some((index, _)) = answer.filter(|(_, since)| flow.now - since < Self::TTL) {
+            // A client with the answer goes there, whether that server works or not.
+            return Some(*index);
+        }
+        let count = list.servers.len();
+        let index = (state.next..state.next + count)
+            .map(|index| index % count)
+            .find(|index| capacity(&list.servers[*index]).is_some())?;
+        state.next = index + 1;
+        state.answers.insert(resolver, (index, flow.now));
+        Some(index)
+    }
+}
+
+macro_rules! schedulers {
+    (
+        director { $($name:literal $algorithm:path, $about:literal;)* }
+        baselines { $($baseline:literal $own:path, $what:literal;)* }
+    ) => {
+        /// The director's schedulers: name, type in `lvs_core::scheduler`, description.
+        pub const SCHEDULERS: &[(&str, &str, &str)] =
+            &[$(($name, stringify!($algorithm), $about)),*];
+
+        /// Baselines that the director does not have: name and description.
+        pub const BASELINES: &[(&str, &str)] = &[$(($baseline, $what)),*];
+
+        /// A director with the scheduler of this name, without servers; `None` when there is no
+        /// such scheduler.
+        #[must_use]
+        pub fn director(name: &str, seed: u64) -> Option<Box<dyn Balancer>> {
+            Some(match name {
+                $($name => Box::new(Director::<$algorithm>::new(seed)),)*
+                $($baseline => Box::new(Director::<$own>::new(seed)),)*
+                _ => return None,
+            })
+        }
+    };
+}
+
+schedulers! {
+    director {
+    "rr" lvs::RoundRobin, "round-robin";
+    "wrr" lvs::WeightedRoundRobin, "weighted round-robin";
+    "lc" lvs::LeastConnection, "fewest active connections";
+    "wlc" lvs::WeightedLeastConnection, "fewest active connections for the weight";
+    "sed" lvs::ShortestExpectedDelay, "(active connections + 1) / weight";
+    "nq" lvs::NeverQueue, "idle servers first, then sed";
+    "fo" lvs::WeightedFailover, "the greatest weight";
+    "ovf" lvs::WeightedOverflow, "the greatest weight that is not full";
+    "lblc" lvs::LocalityBasedLeastConnection, "one server for a destination address";
+    "lblcr" lvs::LocalityBasedWithReplication, "a set of servers for a destination address";
+    "dh" lvs::DestinationHashing, "hash of the destination address";
+    "sh" lvs::SourceHashing, "hash of the client's address";
+    "mh" lvs::MaglevHashing, "Maglev hash of the client's address";
+    "twos" lvs::PowerOfTwoChoices, "the better one of two at random";
+    "ewma" lvs::PeakEwma, "the faster one of two at random";
+    "oneip" lvs::OneIp, "highest random weight of the client's address";
+    }
+    baselines {
+    "random" Random, "a server at random";
+    "jiq" JoinIdleQueue, "an idle server, or one at random";
+    "lwl" LeastWorkLeft, "the least work left, which nobody can know";
+    "rrdns" RoundRobinDns, "round-robin DNS with caching resolvers";
+    }
+}
+
+/// All names, those of the director first.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    let own = SCHEDULERS.iter().map(|(name, ..)| *name);
+    own.chain(BASELINES.iter().map(|(name, _)| *name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The table has what the kernel's modules have, name for name and type for type.
+    #[test]
+    fn the_table_is_that_of_the_modules() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sched");
+        let mut modules = Vec::new();
+        for file in std::fs::read_dir(folder).unwrap() {
+            let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+            let value = |key: &str| {
+                let line = text.lines().find(|line| line.trim().starts_with(key))?;
+                Some(
+                    line.trim()
+                        .trim_start_matches(key)
+                        .trim_end_matches(',')
+                        .trim()
+                        .to_owned(),
+                )
+            };
+            let (Some(algorithm), Some(name)) = (value("algorithm:"), value("scheduler:")) else {
+                continue;
+            };
+            let name = name
+                .trim_start_matches("c\"")
+                .trim_end_matches('"')
+                .to_owned();
+            modules.push((name, algorithm.replace("lvs_core::scheduler::", "lvs::")));
+        }
+        let mut table: Vec<_> = SCHEDULERS
+            .iter()
+            .map(|(name, algorithm, _)| ((*name).to_owned(), algorithm.replace(' ', "")))
+            .collect();
+        modules.sort();
+        table.sort();
+        assert_eq!(table, modules);
+    }
+
+    fn director<A: Algorithm>(weights: &[u32]) -> Director<A> {
+        let clock = Clock::default();
+        let mut director = Director::new(1);
+        for (number, weight) in weights.iter().enumerate() {
+            let endpoint = server_endpoint(number);
+            director.add(SimServer::new(endpoint, *weight, clock.clone()));
+        }
+        director
+    }
+
+    fn someone(client: u32) -> Flow {
+        flow(client, 1, 0, 0, Options::default())
+    }
+
+    #[test]
+    fn a_director_follows_loads() {
+        let mut director = director::<lvs::LeastConnection>(&[1, 1, 1]);
+        let mut chosen = Vec::new();
+        for client in 0..5 {
+            let index = director.select(&someone(client)).unwrap();
+            director.add_connections(index, one(true));
+            chosen.push(index);
+        }
+        director.add_connections(1, one(true).wrapping_neg());
+        director.add_connections(1, one(true).wrapping_neg());
+        chosen.push(director.select(&someone(9)).unwrap());
+        assert_eq!(chosen, [0, 1, 2, 0, 1, 1]);
+    }
+
+    #[test]
+    fn thresholds_have_the_modules_hysteresis() {
+        let mut director = director::<lvs::RoundRobin>(&[1]);
+        director.servers[0].upper_threshold = 4;
+        let full: Vec<_> = [4, 3, 2]
+            .into_iter()
+            .map(|count| {
+                director.set_connections(0, count * one(true));
+                director.select(&someone(0)).is_none()
+            })
+            .collect();
+        assert_eq!(full, [true, true, false]);
+    }
+
+    #[test]
+    fn baselines_skip_servers_that_take_no_connections() {
+        for name in ["random", "jiq", "lwl", "rrdns"] {
+            let mut director = super::director(name, 1).unwrap();
+            let clock = Clock::default();
+            for (number, weight) in [0, 1, 0].into_iter().enumerate() {
+                director.add(SimServer::new(
+                    server_endpoint(number),
+                    weight,
+                    clock.clone(),
+                ));
+            }
+            let chosen = |client| director.select(&someone(client)) == Some(1);
+            assert!((0..100).all(chosen), "{name}");
+        }
+    }
+
+    #[test]
+    fn resolvers_keep_their_answer() {
+        let director = director::<RoundRobinDns>(&[1, 1]);
+        let at = |client, now| {
+            director
+                .select(&Flow {
+                    now,
+                    ..someone(client)
+                })
+                .unwrap()
+        };
+        assert_eq!([at(1, 0), at(2, 0), at(257, 59), at(1, 60)], [0, 1, 0, 0]);
+    }
+}

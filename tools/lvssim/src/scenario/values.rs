@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Values in a scenario file that know which of them are right, and say so.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
+
+use crate::engine::{from_seconds, Time};
+use crate::policy;
+
+/// A duration: a number and a unit.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct Duration(pub f64);
+
+impl Duration {
+    /// A plain number, or the seconds of a time.
+    #[must_use]
+    pub fn number(text: &str) -> Option<f64> {
+        text.trim().parse().ok().or_else(|| parse_duration(text))
+    }
+
+    /// In the engine's units.
+    #[must_use]
+    pub fn time(self) -> Time {
+        from_seconds(self.0)
+    }
+}
+
+/// Units and how many seconds they are.
+const UNITS: &[(&str, f64)] = &[
+    ("ns", 1e-9),
+    ("us", 1e-6),
+    ("ms", 1e-3),
+    ("s", 1.0),
+    ("min", 60.0),
+    ("h", 3600.0),
+    ("d", 86400.0),
+];
+
+fn parse_duration(text: &str) -> Option<f64> {
+    let text = text.trim();
+    let begin = text.find(|c: char| c.is_ascii_alphabetic())?;
+    let (number, unit) = text.split_at_checked(begin)?;
+    let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit)?;
+    let number: f64 = number.trim().parse().ok()?;
+    (number.is_finite() && number >= 0.0).then_some(number * factor)
+}
+
+impl<'de> Deserialize<'de> for Duration {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = Duration;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a time such as \"10 ms\" (units: ns, us, ms, s, min, h, d)")
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<Duration, E> {
+                parse_duration(text).map(Duration).ok_or_else(|| {
+                    E::custom(format!(
+                        "`{text}` is not a time; write a number and a unit, such as \"10 ms\" \
+                         (units: ns, us, ms, s, min, h, d)"
+                    ))
+                })
+            }
+        }
+        from.deserialize_str(Text)
+    }
+}
+
+/// A number above 0.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct Positive(pub f64);
+
+/// A number from 0 to 1.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct Share(pub f64);
+
+fn number<'de, D: Deserializer<'de>>(from: D, expected: &'static str) -> Result<f64, D::Error> {
+    struct Number(&'static str);
+    impl Visitor<'_> for Number {
+        type Value = f64;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+        fn visit_f64<E: Error>(self, value: f64) -> Result<f64, E> {
+            Ok(value)
+        }
+        fn visit_i64<E: Error>(self, value: i64) -> Result<f64, E> {
+            Ok(value as f64)
+        }
+        fn visit_u64<E: Error>(self, value: u64) -> Result<f64, E> {
+            Ok(value as f64)
+        }
+    }
+    from.deserialize_any(Number(expected))
+}
+
+impl<'de> Deserialize<'de> for Positive {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let value = number(from, "a number above 0")?;
+        match value > 0.0 && value.is_finite() {
+            true => Ok(Self(value)),
+            false => Err(D::Error::custom(format!(
+                "{value} is out of range; it must be above 0"
+            ))),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Share {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let value = number(from, "a number from 0 to 1")?;
+        match (0.0..=1.0).contains(&value) {
+            true => Ok(Self(value)),
+            false => Err(D::Error::custom(format!(
+                "{value} is out of range; it must be from 0 to 1"
+            ))),
+        }
+    }
+}
+
+/// The name of a scheduler.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scheduler(pub String);
+
+impl<'de> Deserialize<'de> for Scheduler {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(from)?;
+        if policy::names().any(|known| known == name) {
+            return Ok(Self(name));
+        }
+        let near = |known: &&str| strsim::damerau_levenshtein(known, &name);
+        let hint = policy::names()
+            .min_by_key(near)
+            .filter(|known| near(known) <= 2)
+            .map(|known| format!("did you mean `{known}`? "))
+            .unwrap_or_default();
+        let all: Vec<_> = policy::names().collect();
+        Err(D::Error::custom(format!(
+            "there is no scheduler `{name}`; {hint}there are {}",
+            all.join(", ")
+        )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_units() {
+        for (text, wanted) in [
+            ("10 ms", 0.01),
+            ("1.5s", 1.5),
+            ("2 min", 120.0),
+            ("0 s", 0.0),
+        ] {
+            assert_eq!(parse_duration(text), Some(wanted), "{text}");
+        }
+        for text in ["10", "ms", "-1 s", "1 parsec", "", "inf s", "1 s 2"] {
+            assert_eq!(parse_duration(text), None, "{text}");
+        }
+    }
+}
