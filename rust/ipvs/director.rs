@@ -12,7 +12,7 @@ use crate::{
         filter::Counted,
         scheduler::{Bound, Name},
         service::{self, Key, Service},
-        statistics::Traffic,
+        statistics::{PerCpu, Traffic},
     },
     state::{settings::Settings, tables::Tables},
 };
@@ -59,6 +59,8 @@ struct Config {
     most_connections: u32,
     /// The traffic of deleted services, and of services that were zeroed one by one.
     past: Totals,
+    /// What each CPU has counted for destinations that are deleted.
+    past_by_cpu: PerCpu,
 }
 
 /// How full a director is.
@@ -69,6 +71,10 @@ pub(crate) struct Load {
     pub(crate) refused: u64,
     /// New connections that were dropped in defence.
     pub(crate) dropped: u64,
+    /// Connections of crowded client ports, found by both their ends.
+    pub(crate) apart: usize,
+    /// Half-open connections that made room for new ones.
+    pub(crate) evicted: u64,
     /// The number of buckets of the connection table.
     pub(crate) buckets: u32,
 }
@@ -124,6 +130,7 @@ impl Config {
         self.past.add(&service.traffic().totals);
         service.retire();
         for server in &servers {
+            self.past_by_cpu.add(&server.statistics.live);
             tables
                 .deleted
                 .keep(service.key, server.clone(), &mut reservation);
@@ -144,6 +151,7 @@ impl Director {
         let config = Config {
             net: Some(net),
             most_connections: Self::MOST_CONNECTIONS,
+            past_by_cpu: PerCpu::new()?,
             ..Config::default()
         };
         Arc::pin_init(
@@ -249,6 +257,7 @@ impl Director {
             service.retire();
         }
         for (key, server) in servers {
+            config.past_by_cpu.add(&server.statistics.live);
             tables.deleted.keep(key, server, &mut reservation);
         }
         config.services.clear();
@@ -295,7 +304,9 @@ impl Director {
         };
         config.cover(coverage)?;
         let mut reservation = Reservation::new(1)?;
-        let server = match tables.deleted.take(*key, endpoint) {
+        let taken = tables.deleted.take(*key, endpoint);
+        let came_back = taken.is_some();
+        let server = match taken {
             Some(server) => {
                 server.set(settings);
                 server.statistics.zero();
@@ -308,9 +319,14 @@ impl Director {
                 Arc::new(destination, GFP_KERNEL_ACCOUNT)?
             }
         };
-        service
-            .add(server.clone())
-            .inspect_err(|_| tables.deleted.keep(*key, server, &mut reservation))
+        if let Err(error) = service.add(server.clone()) {
+            tables.deleted.keep(*key, server, &mut reservation);
+            return Err(error);
+        }
+        if came_back {
+            config.past_by_cpu.subtract(&server.statistics.live);
+        }
+        Ok(())
     }
 
     /// Changes a destination's settings. [`ESRCH`]: no such service; [`ENOENT`]: no such
@@ -331,11 +347,13 @@ impl Director {
     /// end by their timeouts, unless it is added again before. [`ESRCH`]: no such service;
     /// [`ENOENT`]: no such destination.
     pub fn delete_destination(&self, key: &Key, endpoint: Endpoint) -> Result {
-        let config = self.config.lock();
+        let mut config = self.config.lock();
+        let config = &mut *config;
         let service = config.find(key)?;
         let tables = &config.working.as_ref().ok_or(ESRCH)?.tables;
         let mut reservation = Reservation::new(1)?;
         let server = service.remove(endpoint)?.ok_or(ENOENT)?;
+        config.past_by_cpu.add(&server.statistics.live);
         tables.deleted.keep(*key, server, &mut reservation);
         Ok(())
     }
@@ -380,6 +398,16 @@ impl Director {
         sum
     }
 
+    /// What each CPU has ever counted. Process context.
+    pub(crate) fn counted_by_cpu(&self) -> Result<PerCpu> {
+        let config = self.config.lock();
+        let mut counts = config.past_by_cpu.copy()?;
+        for service in &config.services {
+            service.count_by_cpu(&mut counts);
+        }
+        Ok(counts)
+    }
+
     /// The destinations of a service at this moment. [`ESRCH`]: no such service.
     pub fn destinations(&self, key: &Key) -> Result<KVVec<Arc<Destination>>> {
         let config = self.config.lock();
@@ -399,12 +427,16 @@ impl Director {
                 connections: tables.connections.count(),
                 refused: tables.refused(),
                 dropped: tables.dropped(),
+                apart: tables.connections.apart(),
+                evicted: tables.connections.evicted(),
                 buckets: tables.connections.buckets(),
             },
             None => Load {
                 connections: 0,
                 refused: 0,
                 dropped: 0,
+                apart: 0,
+                evicted: 0,
                 buckets: INITIAL_BUCKETS,
             },
         }

@@ -52,5 +52,4 @@ pub mod rcu;
 pub mod route;
 pub mod sysctl;
 pub mod table;
-mod wheel;
 pub mod work;

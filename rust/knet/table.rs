@@ -1,89 +1,57 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The hash of connections: 128-byte entries, readers under RCU, resized while packets flow.
+//! The hash of connections: 128-byte entries that readers find under RCU, resized while packets
+//! flow.
 //!
-//! Buckets are those of a split-ordered list ([`lvs_core::split_order`], with the argument that no
-//! reader misses an entry): [`buckets`] has their memory and resizes them, [`entry`] the entries.
-//! Here is what a table offers, and its shards.
+//! The buckets are those of a split-ordered list ([`lvs_core::split_order`], which explains why no
+//! reader misses an entry): [`buckets`] has their memory and resizes them. [`entry`] has the
+//! entries, [`wheel`] the slow timer, and [`shards`] the locks. This file has the interface.
 //!
-//! # Writers
+//! # Crowded keys
 //!
-//! A shard is all entries whose hash has the same low [`SHARD_BITS`] bits; that is a set of whole
-//! buckets at every size. The shard's lock covers its lists and its part of the slow timer
-//! ([`crate::wheel`]), so that a new connection costs one lock.
+//! All entries of a key have the same hash, so a lookup walks over them. At most [`CROWD`] entries
+//! share a hash. Further ones are inserted *apart*, under a hash that covers both ends of the
+//! connection ([`Newcomer::hash_apart`]), in the same lists. A reader looks there when it does not
+//! find an entry by its key and [`Table::has_apart`].
+//!
+//! A reader that does not know the virtual end but the server's finds such an entry by its *alias*,
+//! which has a hash and a body of its own. Aliases that readers cannot distinguish form a ring, of
+//! which one is in the lists, so none of these chains grows with the number of entries.
+//!
+//! # Room for new entries
+//!
+//! When the table is full, a new entry takes the place of the oldest half-open one of a shard
+//! ([`Body::is_half_open`]).
 
 mod buckets;
+mod cache;
 mod entry;
+mod shards;
+mod wheel;
 
-use entry::Retired;
-pub use entry::{Body, Cache, Entry};
+pub use cache::Cache;
+pub use entry::{Body, Entry};
 
-use crate::{
-    bindings,
-    lock::BhLock,
-    new_bh_lock,
-    rcu::Section,
-    wheel::{Wheel, UNLINKED},
-    work,
-};
+use crate::{bindings, lock::BhLock, rcu::Section, work};
 use buckets::Buckets;
+use cache::Slab;
 use core::{
     ffi::c_void,
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    ops::Deref,
+    ptr::NonNull,
+    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
 };
-use kernel::{
-    alloc::{KBox, KVec},
-    prelude::*,
-    types::Opaque,
-};
-use lvs_core::split_order;
+use entry::Retired;
+use kernel::{alloc::KBox, prelude::*, sync::Arc, types::Opaque};
+use lvs_core::split_order::{self, Inserted};
+use shards::{Shard, Shards, SHARD_BITS};
 
-/// log2 of the number of shards.
-pub const SHARD_BITS: u32 = 6;
-const SHARDS: usize = 1 << SHARD_BITS;
-/// Entries handled before a lock is released and other work let in.
+/// The number of entries with the same hash, beyond which further ones are inserted apart.
+pub const CROWD: usize = 8;
+/// The number of entries that are handled before a lock is released and other work gets its turn.
 const BATCH: usize = 64;
-
-struct Shard<T: Body> {
-    count: usize,
-    wheel: Wheel<T>,
-}
-
-/// All shards of a table.
-struct Shards<T: Body>(KVec<Pin<KBox<BhLock<Shard<T>>>>>);
-
-impl<T: Body> Shards<T> {
-    fn new(now: u32) -> Result<Self> {
-        let mut shards = KVec::with_capacity(SHARDS, GFP_KERNEL)?;
-        for _ in 0..SHARDS {
-            let shard = Shard {
-                count: 0,
-                wheel: Wheel::new(now),
-            };
-            let lock = new_bh_lock!(shard, c"ipvs_rs_shard");
-            shards.push(KBox::pin_init(lock, GFP_KERNEL)?, GFP_KERNEL)?;
-        }
-        Ok(Self(shards))
-    }
-
-    /// The shard of a hash, or of a bucket.
-    #[inline]
-    fn of(&self, hash: u32) -> Option<&BhLock<Shard<T>>> {
-        self.0
-            .get(hash as usize & (SHARDS - 1))
-            .map(|shard| &**shard)
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &BhLock<Shard<T>>> {
-        self.0.iter().map(|shard| &**shard)
-    }
-
-    /// The number of entries.
-    fn count(&self) -> usize {
-        self.iter()
-            .fold(0usize, |sum, shard| sum.wrapping_add(shard.lock().count))
-    }
-}
+/// The number of half-open entries that make room for one new entry at most.
+const EVICTIONS: u32 = 8;
 
 /// A table of entries about `T`.
 pub struct Table<T: Body>(KBox<Inner<T>>);
@@ -91,11 +59,18 @@ pub struct Table<T: Body>(KBox<Inner<T>>);
 struct Inner<T: Body> {
     buckets: Buckets,
     shards: Shards<T>,
-    /// All entries, and how many there may be.
+    slab: Arc<Slab>,
+    /// The number of entries, and its limit.
     count: AtomicUsize,
     limit: AtomicUsize,
-    /// A resize was asked for and has not begun.
-    crowded: AtomicBool,
+    /// The number of entries that are apart.
+    apart: AtomicUsize,
+    /// One bit for each shard. A clear bit means a shard without half-open entries.
+    half_open: AtomicU64,
+    /// The number of half-open entries that have made room for others.
+    evicted: AtomicU64,
+    /// A resize was queued and has not begun.
+    queued: AtomicBool,
     resize: Opaque<bindings::knet_work>,
 }
 
@@ -104,35 +79,115 @@ unsafe impl<T: Body> Send for Table<T> {}
 // SAFETY: as above.
 unsafe impl<T: Body> Sync for Table<T> {}
 
-/// Why an entry could not be inserted.
+/// Why an entry was not inserted.
 pub enum Refused {
-    /// There is one already that it would duplicate.
+    /// The table has an entry that this one would duplicate.
     Duplicate,
-    /// There are as many as there may be.
+    /// The table has as many entries as its limit allows.
     Full,
-    /// No memory.
+    /// There is no memory.
     NoMemory,
 }
 
-impl<T: Body> Table<T> {
-    /// An empty table. Its slow timer starts in second `now`. Process context.
-    pub fn new(now: u32) -> Result<Self> {
-        if !Cache::is_there() {
-            return Err(ENODEV);
+/// What [`Table::insert`] asks about a new entry.
+pub trait Newcomer<T> {
+    /// Whether the new entry would duplicate `other`. Must be false for aliases.
+    fn duplicates(&self, other: &T) -> bool;
+    /// The hash under which the new entry is inserted if its key is crowded.
+    fn hash_apart(&self) -> u32;
+    /// The hash and the body of its alias, if the entry needs one when it is apart.
+    fn alias(&self, body: &T) -> Option<(u32, T)>;
+    /// Whether readers cannot distinguish two aliases.
+    fn is_same_alias(&self, alias: &T, other: &T) -> bool;
+}
+
+/// An entry of a table, together with the table.
+///
+/// # Invariants
+///
+/// The entry is in the table, or was and has been removed since.
+pub struct Member<'a, T: Body> {
+    table: &'a Table<T>,
+    entry: &'a Entry<T>,
+}
+
+impl<T: Body> Clone for Member<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: Body> Copy for Member<'_, T> {}
+
+impl<T: Body> Deref for Member<'_, T> {
+    type Target = Entry<T>;
+
+    #[inline]
+    fn deref(&self) -> &Entry<T> {
+        self.entry
+    }
+}
+
+impl<'a, T: Body> Member<'a, T> {
+    /// The entry, for as long as it cannot be freed.
+    #[inline]
+    pub fn entry(self) -> &'a Entry<T> {
+        self.entry
+    }
+
+    /// Gives the entry a new timeout in seconds. Softirq or process context.
+    pub fn set_timeout(self, timeout: u32) {
+        let former = self.entry.swap_timeout(timeout);
+        // The wheel examines an entry that is due later when its former turn comes. An entry that
+        // is due earlier has to move.
+        if timeout < former {
+            if let Some(shard) = self.table.0.shards.of(self.entry.hash) {
+                let mut shard = shard.lock();
+                // SAFETY: the shard of the entry's hash is locked.
+                unsafe { shard.wheel.reinsert(self.entry) };
+                self.table.0.note_half_open(self.entry.hash, &shard);
+            }
         }
+    }
+
+    /// Removes the entry from the table, if it is still there. Softirq or process context.
+    pub fn remove(self) {
+        let table = &self.table.0;
+        let Some(shard) = table.shards.of(self.entry.hash) else {
+            return;
+        };
+        // SAFETY: by the invariant the entry was in the table, and this is the shard of its hash.
+        if unsafe { table.take_out(&mut shard.lock(), self.entry) } {
+            // SAFETY: removed here.
+            unsafe {
+                table.take_out_alias(self.entry);
+                self.entry.retire();
+            }
+        }
+    }
+}
+
+impl<T: Body> Table<T> {
+    /// An empty table. Its slow timer starts in second `now`. [`ENODEV`]: there is no [`Cache`].
+    /// Process context.
+    pub fn new(now: u32) -> Result<Self> {
         let inner = KBox::new(
             Inner {
                 buckets: Buckets::new()?,
                 shards: Shards::new(now)?,
+                slab: Slab::current()?,
                 count: AtomicUsize::new(0),
                 limit: AtomicUsize::new(usize::MAX),
-                crowded: AtomicBool::new(false),
+                apart: AtomicUsize::new(0),
+                half_open: AtomicU64::new(0),
+                evicted: AtomicU64::new(0),
+                queued: AtomicBool::new(false),
                 resize: Opaque::uninit(),
             },
             GFP_KERNEL,
         )?;
         let data = (&raw const *inner).cast::<c_void>().cast_mut();
-        // SAFETY: the work lies in the box and is cancelled before that is freed.
+        // SAFETY: the work is in the box and is canceled before that is freed.
         unsafe { bindings::knet_work_init(inner.resize.get(), Some(resize::<T>), data) };
         Ok(Self(inner))
     }
@@ -147,7 +202,24 @@ impl<T: Body> Table<T> {
         self.0.count.load(Ordering::Relaxed)
     }
 
-    /// Lets no more than `limit` entries in; those that are there stay. Any context.
+    /// The number of half-open entries that have made room for others. Any context.
+    pub fn evicted(&self) -> u64 {
+        self.0.evicted.load(Ordering::Relaxed)
+    }
+
+    /// The number of entries that are apart. Any context.
+    pub fn apart(&self) -> usize {
+        self.0.apart.load(Ordering::Relaxed)
+    }
+
+    /// Whether there are entries apart, which [`Self::find`] finds by their other hash, and
+    /// [`Self::find_aliased`]. Any context.
+    #[inline]
+    pub fn has_apart(&self) -> bool {
+        self.0.apart.load(Ordering::Relaxed) != 0
+    }
+
+    /// Limits the number of entries. Those that are in the table stay. Any context.
     pub fn set_limit(&self, limit: usize) {
         self.0.limit.store(limit, Ordering::Relaxed);
     }
@@ -155,121 +227,205 @@ impl<T: Body> Table<T> {
     /// Finds the first entry with `hash` that `matches`. Any context.
     #[inline]
     pub fn find<'a>(
-        &self,
+        &'a self,
         _section: &'a Section<'_>,
         hash: u32,
         matches: impl Fn(&T) -> bool,
-    ) -> Option<&'a Entry<T>> {
+    ) -> Option<Member<'a, T>> {
         // SAFETY: the section is the read lock, for `'a`.
         let lists = unsafe { self.0.buckets.lists::<T>() };
-        split_order::find(&lists, hash, |entry| matches(entry))
+        let entry = split_order::find(&lists, hash, |entry| matches(entry))?;
+        // INVARIANT: found in this table.
+        Some(Member { table: self, entry })
     }
 
-    /// Calls `f` for the entries with the lowest key from `from` on, and returns that key; `None` when
-    /// there are no more. All entries are met by going on behind what the former call returned.
-    /// Any context.
+    /// Finds the entry whose alias has this `hash` and `matches`. Any context.
+    pub fn find_aliased<'a>(
+        &'a self,
+        section: &'a Section<'_>,
+        hash: u32,
+        matches: impl Fn(&T) -> bool,
+    ) -> Option<Member<'a, T>> {
+        let alias = self.find(section, hash, matches)?;
+        // INVARIANT: an alias is in the lists only while its entry is in this table, or about to
+        // be inserted or retired; and it stays for `'a`.
+        Some(Member {
+            table: self,
+            entry: alias.entry.aliased()?,
+        })
+    }
+
+    /// Calls `f` for the entries with the lowest key that is not below `from`, and returns that
+    /// key; `None` when there are no more. To visit all entries, continue with the key that follows
+    /// the returned one. Any context.
     pub fn first_from(
         &self,
         _section: &Section<'_>,
         from: u32,
-        f: impl FnMut(&Entry<T>),
+        mut f: impl FnMut(Member<'_, T>),
     ) -> Option<u32> {
         // SAFETY: the section is the read lock, for as long as the call.
         let lists = unsafe { self.0.buckets.lists::<T>() };
-        split_order::first_from(&lists, from, f)
+        // INVARIANT: found in this table.
+        split_order::first_from(&lists, from, |entry| {
+            if !entry.is_alias() {
+                f(Member { table: self, entry });
+            }
+        })
     }
 
-    /// Inserts an entry about `body`, last used in second `now`, to be removed when it was unused
-    /// for `timeout` seconds, unless there is one with the same hash that `duplicates`. Softirq or
+    /// Inserts an entry about `body`, last used in second `now`, which expires when it is unused
+    /// for `timeout` seconds; unless the table has an entry that `newcomer` duplicates. Softirq or
     /// process context.
     pub fn insert<'a>(
-        &self,
-        _section: &'a Section<'_>,
+        &'a self,
+        section: &'a Section<'_>,
         hash: u32,
         body: T,
         now: u32,
         timeout: u32,
-        duplicates: impl Fn(&T) -> bool,
-    ) -> Result<&'a Entry<T>, Refused> {
-        // Counted in first, so that there are never too many.
-        let counted = Counted::new(&self.0).ok_or(Refused::Full)?;
-        let place = Entry::alloc(hash, body, now, timeout).ok_or(Refused::NoMemory)?;
-        // SAFETY: initialised, and only freed after a grace period once it is published.
+        newcomer: &impl Newcomer<T>,
+    ) -> Result<Member<'a, T>, Refused> {
+        let counted = self.0.count_in(hash).ok_or(Refused::Full)?;
+        let place =
+            Entry::alloc(&self.0.slab, hash, body, now, timeout).ok_or(Refused::NoMemory)?;
+        // SAFETY: initialized, and once it is published freed only after a grace period.
         let entry: &'a Entry<T> = unsafe { place.as_ref() };
+        let is_apart = || {
+            self.has_apart()
+                && self
+                    .find(section, newcomer.hash_apart(), |other| {
+                        newcomer.duplicates(other)
+                    })
+                    .is_some()
+        };
         let mut shard = self.0.shards.of(hash).ok_or(Refused::NoMemory)?.lock();
         // SAFETY: the shard is locked, in a read section for `'a`.
         let lists = unsafe { self.0.buckets.lists::<T>() };
-        if !split_order::insert(&lists, entry, |other| duplicates(other)) {
-            drop(shard);
-            // SAFETY: never published, so it is ours alone.
-            unsafe { Entry::free(place) };
-            return Err(Refused::Duplicate);
+        let duplicates = |other: &Entry<T>| newcomer.duplicates(other);
+        match split_order::insert(&lists, entry, CROWD, duplicates, is_apart) {
+            Inserted::Yes => {}
+            Inserted::Duplicate => {
+                drop(shard);
+                // SAFETY: never published, so nobody else has it.
+                unsafe { Entry::free(place) };
+                return Err(Refused::Duplicate);
+            }
+            Inserted::Crowded => {
+                drop(shard);
+                // SAFETY: as above.
+                let body = unsafe { Entry::take_body(place) };
+                return self.insert_apart(section, hash, body, now, timeout, newcomer, counted);
+            }
         }
-        shard.wheel.insert(entry);
+        // SAFETY: the shard of the entry's hash is locked, and `take_out` removes the entry.
+        unsafe { shard.wheel.insert(entry) };
+        self.0.note_half_open(hash, &shard);
         shard.count = shard.count.wrapping_add(1);
         core::mem::forget(counted);
         let crowded = self.0.buckets.crowded(shard.count);
         drop(shard);
-
-        if crowded && !self.0.crowded.swap(true, Ordering::Relaxed) {
-            self.0.queue_resize();
+        if crowded {
+            self.0.request_resize();
         }
-        Ok(entry)
+        // INVARIANT: just inserted.
+        Ok(Member { table: self, entry })
     }
 
-    /// Gives `entry` a new timeout in seconds. Softirq or process context.
-    pub fn set_timeout(&self, entry: &Entry<T>, timeout: u32) {
-        let former = entry.swap_timeout(timeout);
-        // One that is due later is put back when its former turn comes; an earlier one must move.
-        if timeout < former {
-            if let Some(shard) = self.0.shards.of(entry.hash) {
-                shard.lock().wheel.reinsert(entry);
+    /// Inserts an entry whose key, with the hash `home`, is crowded.
+    #[cold]
+    #[expect(clippy::too_many_arguments)]
+    fn insert_apart<'a>(
+        &'a self,
+        section: &'a Section<'_>,
+        home: u32,
+        body: T,
+        now: u32,
+        timeout: u32,
+        newcomer: &impl Newcomer<T>,
+        counted: Counted<'_>,
+    ) -> Result<Member<'a, T>, Refused> {
+        let table = &self.0;
+        let hash = newcomer.hash_apart();
+        let place = match newcomer.alias(&body) {
+            Some(alias) => Entry::alloc_pair(hash, body, alias, now, timeout),
+            None => Entry::alloc_apart(&table.slab, hash, body, now, timeout),
+        };
+        let place = place.ok_or(Refused::NoMemory)?;
+        // SAFETY: initialized, and freed only after a grace period from here on.
+        let entry: &'a Entry<T> = unsafe { place.as_ref() };
+        // INVARIANT: it is in the table when the caller gets it.
+        let member = Member { table: self, entry };
+        let duplicates = |other: &T| newcomer.duplicates(other);
+        let mut crowded = false;
+        let mut published = false;
+
+        table.apart.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the alias is new, and `section` is the read section.
+        unsafe { table.insert_alias(entry, |alias, other| newcomer.is_same_alias(alias, other)) };
+        let stays = split_order::insert_apart(
+            || {
+                let Some(shard) = table.shards.of(hash) else {
+                    return false;
+                };
+                let mut shard = shard.lock();
+                // SAFETY: the shard is locked, in a read section for `'a`.
+                let lists = unsafe { table.buckets.lists::<T>() };
+                let duplicates = |other: &Entry<T>| duplicates(other);
+                let inserted = split_order::insert(&lists, entry, usize::MAX, duplicates, || false);
+                if inserted != Inserted::Yes {
+                    return false;
+                }
+                published = true;
+                // SAFETY: as in `insert`.
+                unsafe { shard.wheel.insert(entry) };
+                table.note_half_open(hash, &shard);
+                shard.count = shard.count.wrapping_add(1);
+                crowded = table.buckets.crowded(shard.count);
+                core::mem::forget(counted);
+                true
+            },
+            || {
+                // So that what this finds is what the inserters of that hash have published.
+                let _shard = table.shards.of(home).map(|shard| shard.lock());
+                self.find(section, home, duplicates).is_some()
+            },
+            || member.remove(),
+        );
+        if !published {
+            table.apart.fetch_sub(1, Ordering::Relaxed);
+            // SAFETY: not in the table; a reader may have found it by its alias.
+            unsafe {
+                table.take_out_alias(entry);
+                entry.retire();
             }
         }
-    }
-
-    /// Removes `entry`, if it is still there. Softirq or process context.
-    pub fn remove(&self, entry: &Entry<T>) {
-        let Some(shard) = self.0.shards.of(entry.hash) else {
-            return;
-        };
-        if self.0.take_out(&mut shard.lock(), entry) {
-            // SAFETY: taken out here.
-            unsafe { entry.retire() };
+        if crowded {
+            table.request_resize();
+        }
+        if stays {
+            Ok(member)
+        } else {
+            Err(Refused::Duplicate)
         }
     }
 
-    /// Removes the entries that were due up to second `now`. Process context; gives way to others
-    /// between batches.
+    /// Removes the entries that are due up to second `now`. Process context; other work gets its
+    /// turn between batches.
     ///
-    /// A million that expire together would be a burst of callbacks in softirq, so they are freed
-    /// here, after one grace period for all.
+    /// A million entries that expire together would be a burst of RCU callbacks in softirq, so this
+    /// waits for one grace period and frees them itself.
     pub fn expire(&self, now: u32) {
         let mut retired = Retired::new();
         for shard in self.0.shards.iter() {
-            loop {
-                let mut shard = shard.lock();
-                let mut left = BATCH;
-                while left > 0 {
-                    let Some(entry) = shard.wheel.advance(now, &mut left) else {
-                        break;
-                    };
-                    // SAFETY: the wheel only holds entries that are in the table.
-                    let entry = unsafe { entry.as_ref() };
-                    if self.0.take_out(&mut shard, entry) {
-                        // SAFETY: taken out here.
-                        unsafe { retired.push(entry) };
-                    }
-                }
-                if left > 0 {
-                    break;
-                }
-                drop(shard);
+            while self.0.take_out_batch(shard, &mut retired, |shard, budget| {
+                shard.wheel.advance(now, budget)
+            }) {
                 work::yield_now();
             }
             work::yield_now();
         }
-        if self.0.buckets.wants(self.count()) != self.0.buckets.order() {
+        if self.0.buckets.wants(self.0.shards.count()) != self.0.buckets.order() {
             self.0.queue_resize();
         }
     }
@@ -278,25 +434,10 @@ impl<T: Body> Table<T> {
     pub fn clear(&self) {
         let mut retired = Retired::new();
         for shard in self.0.shards.iter() {
-            loop {
-                let mut shard = shard.lock();
-                let mut left = BATCH;
-                while left > 0 {
-                    let Some(entry) = shard.wheel.any() else {
-                        break;
-                    };
-                    // SAFETY: the wheel only holds entries that are in the table.
-                    let entry = unsafe { entry.as_ref() };
-                    if self.0.take_out(&mut shard, entry) {
-                        // SAFETY: taken out here.
-                        unsafe { retired.push(entry) };
-                    }
-                    left = left.wrapping_sub(1);
-                }
-                if left > 0 {
-                    break;
-                }
-                drop(shard);
+            while self.0.take_out_batch(shard, &mut retired, |shard, budget| {
+                *budget = budget.checked_sub(1)?;
+                shard.wheel.any()
+            }) {
                 work::yield_now();
             }
         }
@@ -305,7 +446,7 @@ impl<T: Body> Table<T> {
 
 impl<T: Body> Drop for Table<T> {
     fn drop(&mut self) {
-        // SAFETY: initialised in `new`; waits for a resize that is running.
+        // SAFETY: initialized in `new`; waits for a resize that is running.
         unsafe { bindings::knet_work_cancel(self.0.resize.get()) };
         self.clear();
     }
@@ -313,30 +454,216 @@ impl<T: Body> Drop for Table<T> {
 
 impl<T: Body> Inner<T> {
     fn queue_resize(&self) {
-        // SAFETY: initialised when the table was made, and live.
+        // SAFETY: initialized when the table was made, and live.
         unsafe { bindings::knet_work_queue(self.resize.get(), 0) };
     }
 
-    /// Takes `entry` out of the locked `shard`; true when it was there. It is for the caller to
-    /// retire then: out of wheel and lists, and since `slot` stays `UNLINKED`, for good.
-    fn take_out(&self, shard: &mut Shard<T>, entry: &Entry<T>) -> bool {
-        if entry.slot.load(Ordering::Relaxed) == UNLINKED {
+    /// Queues a resize, unless one is queued already. Any context.
+    fn request_resize(&self) {
+        if !self.queued.swap(true, Ordering::Relaxed) {
+            self.queue_resize();
+        }
+    }
+
+    /// Records whether the locked `shard` of `hash` may have half-open entries.
+    #[inline]
+    fn note_half_open(&self, hash: u32, shard: &Shard<T>) {
+        let bit = 1u64.wrapping_shl(hash & ((1 << SHARD_BITS) - 1));
+        if shard.wheel.may_have_half_open() && self.half_open.load(Ordering::Relaxed) & bit == 0 {
+            self.half_open.fetch_or(bit, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts an entry before it is inserted, so the limit is never exceeded. If the table is full,
+    /// half-open entries make room; `hash` is that of the new entry.
+    #[inline]
+    fn count_in(&self, hash: u32) -> Option<Counted<'_>> {
+        let counted = Counted::new(self);
+        if counted.is_some() {
+            return counted;
+        }
+        self.count_in_after_eviction(hash)
+    }
+
+    #[cold]
+    fn count_in_after_eviction(&self, hash: u32) -> Option<Counted<'_>> {
+        for _ in 0..EVICTIONS {
+            if !self.make_room(hash) {
+                return None;
+            }
+            // Another CPU may have taken the room.
+            let counted = Counted::new(self);
+            if counted.is_some() {
+                return counted;
+            }
+        }
+        None
+    }
+
+    /// Removes the oldest half-open entry of the first shard that has one, beginning with that of
+    /// `hash`; false if there is none.
+    #[cold]
+    fn make_room(&self, hash: u32) -> bool {
+        let mut budget = BATCH;
+        for n in 0..1u32 << SHARD_BITS {
+            let number = hash.wrapping_add(n) & ((1 << SHARD_BITS) - 1);
+            let bit = 1u64.wrapping_shl(number);
+            if budget == 0 {
+                return false;
+            }
+            if self.half_open.load(Ordering::Relaxed) & bit == 0 {
+                continue;
+            }
+            let Some(shard) = self.shards.of(number) else {
+                return false;
+            };
+            let mut shard = shard.lock();
+            let oldest = shard.wheel.oldest_half_open(&mut budget);
+            let Some(entry) = oldest else {
+                if !shard.wheel.may_have_half_open() {
+                    self.half_open.fetch_and(!bit, Ordering::Relaxed);
+                }
+                continue;
+            };
+            // SAFETY: the shard's wheel only holds live entries that are in the table. It is freed
+            // after a grace period that begins when it is retired.
+            let entry = unsafe { entry.as_ref() };
+            // SAFETY: this is the entry's shard.
+            if unsafe { self.take_out(&mut shard, entry) } {
+                drop(shard);
+                // SAFETY: removed here.
+                unsafe {
+                    self.take_out_alias(entry);
+                    entry.retire();
+                }
+                self.evicted.fetch_add(1, Ordering::Relaxed);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Removes entries that `next` selects from the shard, and moves them to `retired`, until there
+    /// are no more or the budget of a batch is spent; true in the latter case. Process context.
+    fn take_out_batch(
+        &self,
+        shard: &BhLock<Shard<T>>,
+        retired: &mut Retired<T>,
+        mut next: impl FnMut(&mut Shard<T>, &mut usize) -> Option<NonNull<Entry<T>>>,
+    ) -> bool {
+        let mut budget = BATCH;
+        let mut paired = false;
+        let last = retired.last();
+        let mut shard = shard.lock();
+        while budget > 0 {
+            let Some(entry) = next(&mut shard, &mut budget) else {
+                break;
+            };
+            // SAFETY: the shard's wheel only holds live entries that are in the table.
+            unsafe {
+                let entry = entry.as_ref();
+                if self.take_out(&mut shard, entry) {
+                    paired |= entry.alias().is_some();
+                    retired.push(entry);
+                }
+            }
+        }
+        drop(shard);
+        if paired {
+            retired.for_each_since(last, |entry| {
+                // SAFETY: removed above, and freed when `retired` is dropped.
+                unsafe { self.take_out_alias(entry) };
+            });
+        }
+        budget == 0
+    }
+
+    /// Inserts the alias of `entry`, if it has one: into the lists, or into the ring of an alias
+    /// that is the `same`.
+    ///
+    /// # Safety
+    ///
+    /// The alias must be in no list. The caller must be in a read section.
+    unsafe fn insert_alias(&self, entry: &Entry<T>, same: impl Fn(&T, &T) -> bool) {
+        let Some(alias) = entry.alias() else {
+            return;
+        };
+        let Some(shard) = self.shards.of(alias.hash) else {
+            return;
+        };
+        let mut shard = shard.lock();
+        // SAFETY: the shard is locked, in a read section.
+        let lists = unsafe { self.buckets.lists::<T>() };
+        let head = split_order::find(&lists, alias.hash, |other| {
+            other.is_alias() && same(alias, other)
+        });
+        match head {
+            // SAFETY: the shard is locked, and all of a ring have the same hash.
+            Some(head) => unsafe { entry::link_behind(head, alias) },
+            None => {
+                split_order::insert(&lists, alias, usize::MAX, |_| false, || false);
+                shard.count = shard.count.wrapping_add(1);
+            }
+        }
+    }
+
+    /// Removes the alias of `entry`, if it has one.
+    ///
+    /// # Safety
+    ///
+    /// The caller must have just removed `entry`, for good, or never have published it.
+    unsafe fn take_out_alias(&self, entry: &Entry<T>) {
+        let Some(alias) = entry.alias() else {
+            return;
+        };
+        let Some(shard) = self.shards.of(alias.hash) else {
+            return;
+        };
+        let mut shard = shard.lock();
+        // SAFETY: the shard is locked.
+        let lists = unsafe { self.buckets.lists::<T>() };
+        // SAFETY: the shard is locked, and the alias was inserted.
+        match unsafe { entry::unlink(alias) } {
+            entry::Unlinked::Member => {}
+            entry::Unlinked::Head(next) => {
+                split_order::replace(&lists, alias, next);
+            }
+            entry::Unlinked::Last => {
+                if split_order::remove(&lists, alias) {
+                    shard.count = shard.count.wrapping_sub(1);
+                }
+            }
+        }
+    }
+
+    /// Removes `entry` from the lists and the wheel of the locked `shard`, for good; false if it
+    /// was removed before. If true, the caller must retire the entry.
+    ///
+    /// # Safety
+    ///
+    /// The entry must be in this table, or have been, and `shard` be the shard of its hash.
+    unsafe fn take_out(&self, shard: &mut Shard<T>, entry: &Entry<T>) -> bool {
+        // SAFETY: the shard is the entry's and is locked. The wheel inserts an entry once only, so
+        // one that has no slot is not in the lists either.
+        if !unsafe { shard.wheel.remove(entry) } {
             return false;
         }
-        shard.wheel.remove(entry);
-        // SAFETY: the shard is locked by who calls.
+        // SAFETY: the shard is locked.
         let lists = unsafe { self.buckets.lists() };
         let was_in = split_order::remove(&lists, entry);
         if was_in {
             shard.count = shard.count.wrapping_sub(1);
             self.count.fetch_sub(1, Ordering::Relaxed);
+            if entry.is_apart() {
+                self.apart.fetch_sub(1, Ordering::Relaxed);
+            }
             entry.removed();
         }
         was_in
     }
 }
 
-/// An entry that is counted in before it is in the table.
+/// An entry that is counted before it is inserted.
 struct Counted<'a>(&'a AtomicUsize);
 
 impl<'a> Counted<'a> {
@@ -361,6 +688,6 @@ impl Drop for Counted<'_> {
 unsafe extern "C" fn resize<T: Body>(data: *mut c_void) {
     // SAFETY: by this function's contract.
     let table = unsafe { &*data.cast::<Inner<T>>() };
-    table.crowded.store(false, Ordering::Relaxed);
+    table.queued.store(false, Ordering::Relaxed);
     table.buckets.resize(&table.shards);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 //! A keyed hash of connections: SipHash (Aumasson and Bernstein, 2012) with one compression and
-//! three finalisation rounds, so that nobody without the key can pick colliding clients.
+//! three finalization rounds. Nobody without the key can choose different keys that collide.
 
 use crate::{Endpoint, Family};
 
@@ -95,5 +95,39 @@ pub fn flow_hash(key: &HashKey, family: Family, protocol: u8, client: Endpoint) 
             hash.block((low >> 40) | (19 << 56));
         }
     }
+    hash.finish() as u32
+}
+
+/// What [`hash_apart`] tells connections of one client's end apart by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Apart {
+    /// The virtual address and port.
+    Virtual = 1,
+    /// The real server's address and port.
+    Server,
+    /// The service of a persistence template.
+    Template,
+}
+
+/// The hash of a connection by both ends, under a secret key: `client` and, by `apart`, the `other`
+/// end. Its values have nothing in common with those of [`flow_hash`].
+#[must_use]
+pub fn hash_apart(
+    key: &HashKey,
+    apart: Apart,
+    protocol: u8,
+    client: Endpoint,
+    other: Endpoint,
+) -> u32 {
+    let mut hash = SipHash::new(key);
+    let words = |endpoint: Endpoint| endpoint.address.to_words().map(u64::from_le);
+    let ports = u64::from(client.port) | (u64::from(other.port) << 16);
+    hash.block(ports | (u64::from(protocol) << 32) | ((apart as u64) << 40));
+    for word in words(client).into_iter().chain(words(other)) {
+        hash.block(word);
+    }
+    // The last block: no further octets, and a length that no other message has.
+    hash.block(40 << 56);
     hash.finish() as u32
 }

@@ -50,5 +50,6 @@ pub mod state;
 pub mod timeout;
 pub mod transmit;
 pub mod tunnel;
+pub mod wheel;
 
 pub use address::{Address, Endpoint, Family, Protocol, Unsupported};

@@ -71,9 +71,12 @@ impl Load {
         if weight != 0 {
             self.last_weight.store(weight, Relaxed);
         }
-        self.upper_threshold.store(thresholds.upper, Relaxed);
+        let former = self.upper_threshold.swap(thresholds.upper, Relaxed);
         self.lower_threshold.store(thresholds.lower, Relaxed);
-        self.overloaded.store(false, Relaxed);
+        // A higher threshold, or none, ends an overload. Other settings leave it as it is.
+        if thresholds.upper == 0 || thresholds.upper > former {
+            self.overloaded.store(false, Relaxed);
+        }
         self.judge();
     }
 
@@ -98,11 +101,10 @@ impl Load {
         }
     }
 
-    /// Counts a connection in.
+    /// Counts a connection in. [`Self::judge`] follows when it is certain that it stays.
     #[inline]
     pub fn join(&self, active: bool) {
         self.connections.fetch_add(one(active), SeqCst);
-        self.judge();
     }
 
     /// Counts a connection out.
@@ -178,17 +180,21 @@ impl Load {
         active.saturating_add(inactive)
     }
 
+    /// Compares the number of connections with the thresholds; true if that has overloaded or
+    /// relieved the server.
     #[inline]
-    fn judge(&self) {
+    pub fn judge(&self) -> bool {
         let thresholds = self.thresholds();
         if thresholds.upper == 0 {
-            return;
+            return false;
         }
         let all = self.all();
         if all >= thresholds.upper {
-            self.overloaded.store(true, Relaxed);
+            !self.overloaded.swap(true, SeqCst)
         } else if all < thresholds.relief() {
-            self.overloaded.store(false, Relaxed);
+            self.overloaded.swap(false, SeqCst)
+        } else {
+            false
         }
     }
 }

@@ -8,23 +8,29 @@
 //! each bucket; no entry is moved, so a reader never misses one, never waits and never starts
 //! again.
 //!
-//! As long as no resize goes on, a reader stops at the next sentinel without looking at it. During
-//! a resize it walks through sentinels and stops at the first entry beyond its hash. One word, the
-//! [`Geometry`], holds the number of buckets and whether a resize goes on, so a reader sees both
-//! as one:
+//! While no resize is in progress, a reader stops at the next sentinel without looking at it.
+//! During a resize it walks through sentinels and stops at the first entry beyond its hash. One
+//! word, the [`Geometry`], holds the number of buckets and whether a resize is in progress, so a
+//! reader sees a matching pair:
 //!
-//! - [`grow`]: publish "resizing"; wait a grace period, so that nobody stops at sentinels any
-//!   more; insert the sentinels; publish the new size;
-//! - [`shrink`]: publish the smaller size and "resizing"; wait, so that nobody starts at the upper
-//!   sentinels any more; take them out; publish "not resizing"; wait, so that nobody stands on
-//!   one; free them.
+//! - [`grow`]: publish "resizing"; wait for a grace period, after which no reader stops at
+//!   sentinels; insert the sentinels; publish the new size;
+//! - [`shrink`]: publish the smaller size and "resizing"; wait, after which no reader starts at the
+//!   upper sentinels; remove them; publish "not resizing"; wait, after which no reader is at one;
+//!   free them.
 //!
 //! # Memory ordering
 //!
 //! An entry is complete before the link to it is stored (release), and links are loaded with
-//! acquire. An entry or sentinel that was taken out keeps its own link until a grace period has
-//! passed. Writers load the geometry under the lock of the list that they change; a resize
-//! publishes before it takes that lock, so what they see fits the list.
+//! acquire. An entry or sentinel that was removed keeps its own link until a grace period has
+//! passed. Writers load the geometry under the lock of the list that they change. A resize
+//! publishes before it takes that lock, so the writers' geometry fits the list.
+//!
+//! # Crowded keys
+//!
+//! Entries whose keys are equal have equal hashes, and no resize separates them. So [`insert`]
+//! takes a limit. Entries beyond it are inserted apart, under a hash that covers more than the key
+//! ([`insert_apart`]). A reader that does not find an entry by its key looks there.
 //!
 //! # Where the words are
 //!
@@ -151,8 +157,8 @@ pub const fn segment_len(min_order: u32, segment: usize) -> usize {
 
 /// The links of a table, by opaque names.
 ///
-/// Who calls a function that takes lists sees to it that what the links name stays: by a read
-/// section for [`find`], by the lock of the shard for the others.
+/// The caller of a function that takes lists keeps alive what the links name: by a read section
+/// for [`find`], by the lock of the shard for the others.
 pub trait Lists {
     /// log2 of the smallest number of buckets.
     const MIN_ORDER: u32;
@@ -240,12 +246,11 @@ pub fn find<L: Lists>(
     }
 }
 
-/// Calls `f` for the entries that come first in the order of bit-reversed hashes, from the bit-reversed
-/// hash `from` on, all of which have the same hash, and returns that hash bit-reversed; `None` when
-/// there is no entry. In a read section.
+/// Calls `f` for the entries with the lowest bit-reversed hash that is not below `from`, and
+/// returns that bit-reversed hash; `None` when there is no such entry. In a read section.
 ///
-/// Entries that are in from the beginning to the end of a series of calls, each going on behind
-/// what the former returned, are met once, whatever is put in, taken out or resized meanwhile.
+/// A series of calls, each of which begins behind what the former returned, visits an entry that is
+/// in the list all the while exactly once, whatever is inserted, removed or resized meanwhile.
 pub fn first_from<L: Lists>(lists: &L, from: u32, mut f: impl FnMut(L::Entry)) -> Option<u32> {
     // The smallest tables' lists are the only ones that end, each with the last of its hashes.
     let last = u32::MAX.wrapping_shr(L::MIN_ORDER);
@@ -278,55 +283,123 @@ pub fn first_from<L: Lists>(lists: &L, from: u32, mut f: impl FnMut(L::Entry)) -
     }
 }
 
-/// Puts `entry` in, unless there is one with the same hash that `duplicates`; true when it is in.
-/// With the shard's lock held.
+/// The outcome of [`insert`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inserted {
+    /// The entry is in the list.
+    Yes,
+    /// The entry was not inserted, since there is one that it would duplicate.
+    Duplicate,
+    /// The entry was not inserted, since as many entries as allowed have the same hash.
+    Crowded,
+}
+
+/// Inserts `entry`, unless an entry with the same hash `duplicates` it, `most` entries have the
+/// same hash, or `is_apart` tells that a duplicate was inserted apart. With the shard's lock held.
 #[inline]
 pub fn insert<L: Lists>(
     lists: &L,
     entry: L::Entry,
+    most: usize,
     mut duplicates: impl FnMut(L::Entry) -> bool,
-) -> bool {
+    is_apart: impl FnOnce() -> bool,
+) -> Inserted {
     let geometry = lists.geometry(Ordering::Acquire);
     let hash = lists.hash(entry);
     let reversed = hash.reverse_bits();
     let mut duplicate = false;
+    let mut same = 0usize;
     let before = walk(lists, hash, geometry, |step| match step {
         Step::Entry(other) if lists.hash(other) == hash => {
+            same = same.wrapping_add(1);
             duplicate = duplicates(other);
             duplicate
         }
         Step::Entry(other) => lists.hash(other).reverse_bits() > reversed,
         Step::Sentinel(bucket) => bucket.reverse_bits() > reversed,
     });
-    let Some(before) = before.filter(|_| !duplicate) else {
-        return false;
+    if duplicate {
+        return Inserted::Duplicate;
+    }
+    // There is always a link: a bucket's segment is there as long as the geometry names it.
+    let Some(before) = before.filter(|_| same < most) else {
+        return Inserted::Crowded;
     };
+    if is_apart() {
+        return Inserted::Duplicate;
+    }
     let after = lists.load(before, Ordering::Relaxed);
     lists.store(lists.link(entry), after, Ordering::Relaxed);
     lists.store(before, Target::Entry(Some(entry)), Ordering::Release);
+    Inserted::Yes
+}
+
+/// Removes `entry`; false if it was not in the list. The entry keeps its link, since readers may be
+/// at it until a grace period has passed. With the shard's lock held.
+#[inline]
+pub fn remove<L: Lists>(lists: &L, entry: L::Entry) -> bool {
+    let Some(before) = link_to(lists, entry) else {
+        return false;
+    };
+    let after = lists.load(lists.link(entry), Ordering::Relaxed);
+    lists.store(before, after, Ordering::Release);
     true
 }
 
-/// Takes `entry` out; true when it was in. It keeps its link: readers may stand on it until a
-/// grace period has passed. With the shard's lock held.
+/// Puts `new` in the place of `old`, which has the same hash; false if `old` was not in the list.
+/// `old` keeps its link, as with [`remove`]. With the shard's lock held.
+pub fn replace<L: Lists>(lists: &L, old: L::Entry, new: L::Entry) -> bool {
+    let Some(before) = link_to(lists, old) else {
+        return false;
+    };
+    let after = lists.load(lists.link(old), Ordering::Relaxed);
+    lists.store(lists.link(new), after, Ordering::Relaxed);
+    lists.store(before, Target::Entry(Some(new)), Ordering::Release);
+    true
+}
+
+/// The link that leads to `entry`, if the entry is in the list. With the shard's lock held.
 #[inline]
-pub fn remove<L: Lists>(lists: &L, entry: L::Entry) -> bool {
+fn link_to<L: Lists>(lists: &L, entry: L::Entry) -> Option<L::Link> {
     let geometry = lists.geometry(Ordering::Acquire);
     let link = lists.link(entry);
     let before = walk(lists, lists.hash(entry), geometry, |step| match step {
         Step::Entry(other) => lists.link(other) == link,
         Step::Sentinel(_) => false,
-    });
-    let Some(before) = before else {
-        return false;
-    };
+    })?;
     match lists.load(before, Ordering::Relaxed) {
-        Target::Entry(Some(other)) if lists.link(other) == link => {}
-        _ => return false,
+        Target::Entry(Some(other)) if lists.link(other) == link => Some(before),
+        _ => None,
     }
-    let after = lists.load(link, Ordering::Relaxed);
-    lists.store(before, after, Ordering::Release);
-    true
+}
+
+/// Inserts an entry apart from the others of its key: the key's own hash, its *home*, is crowded,
+/// so the entry has a hash that covers both ends of its connection. Returns whether it is in.
+///
+/// No lock covers both hashes, so an entry that duplicates this one may get into the home
+/// meanwhile. Two rules let exactly one of them stay:
+///
+/// - this function looks into the home *after* it has published the entry, and withdraws the entry
+///   if there is a duplicate;
+/// - an inserter at home looks, with the home's lock held, whether a duplicate of its entry is
+///   apart: `is_apart` of [`insert`].
+///
+/// `publish` inserts the entry with its shard's lock held, unless a duplicate has the same hash;
+/// true when it did. `is_at_home` tells, with the home's lock held, whether there is a duplicate.
+/// `withdraw` removes the entry.
+pub fn insert_apart(
+    publish: impl FnOnce() -> bool,
+    is_at_home: impl FnOnce() -> bool,
+    withdraw: impl FnOnce(),
+) -> bool {
+    if !publish() {
+        return false;
+    }
+    let stays = !is_at_home();
+    if !stays {
+        withdraw();
+    }
+    stays
 }
 
 /// Doubles a number of 2^`order` buckets; false when there is no memory.
@@ -360,16 +433,16 @@ pub fn shrink<R: Resizable>(table: &R, order: u32) {
     table.free_segment(upper_segment::<R::Lists>(order));
 }
 
-/// The buckets that a table of 2^`order` has not and one of twice the size has.
+/// The buckets that a table of twice 2^`order` buckets has in addition.
 fn upper_buckets(order: u32) -> core::ops::Range<u32> {
     let half = 1u32.wrapping_shl(order);
     half..half.wrapping_mul(2)
 }
 
-/// Puts the sentinel of `bucket` into the list of the lower bucket that it is to split.
+/// Inserts the sentinel of `bucket` into the list of the lower bucket that it splits.
 fn put_in<L: Lists>(lists: &L, order: u32, bucket: u32) {
     let reversed = bucket.reverse_bits();
-    // As if settled: each lower list gets but this one sentinel, so the next one is its end.
+    // As if settled: each lower list gets this one sentinel only, so the next one is its end.
     let before = walk(lists, bucket, Geometry::settled(order), |step| match step {
         Step::Entry(entry) => lists.hash(entry).reverse_bits() >= reversed,
         Step::Sentinel(_) => true,
@@ -381,7 +454,7 @@ fn put_in<L: Lists>(lists: &L, order: u32, bucket: u32) {
     }
 }
 
-/// Takes the sentinel of `bucket` out. It keeps its link, like an entry.
+/// Removes the sentinel of `bucket`. It keeps its link, like an entry.
 fn take_out<L: Lists>(lists: &L, order: u32, bucket: u32) {
     let before = walk(
         lists,
@@ -401,15 +474,15 @@ fn take_out<L: Lists>(lists: &L, order: u32, bucket: u32) {
     }
 }
 
-/// What a writer meets on its way along a list.
+/// A node that a writer visits in a list.
 enum Step<E> {
     Entry(E),
     /// The sentinel of this bucket, which a resize is putting in or taking out.
     Sentinel(u32),
 }
 
-/// Walks the list of `hash`'s bucket until `stop` says so or the list ends, and returns the link
-/// that leads to where it stopped. With the shard's lock held.
+/// Walks over the list of the bucket of `hash` until `stop` is true or the list ends. Returns the
+/// link that leads to where it stopped. With the shard's lock held.
 #[inline]
 fn walk<L: Lists>(
     lists: &L,
@@ -459,8 +532,8 @@ pub const fn wants(min_order: u32, max_order: u32, order: u32, count: usize) -> 
     }
 }
 
-/// Whether `count` entries in one of 2^`shard_bits` shards are a reason to ask for more than
-/// 2^`order` buckets: twice the mean, since a shard that is a little fuller than others is none.
+/// Whether `count` entries in one of 2^`shard_bits` shards justify more than
+/// 2^`order` buckets: twice the mean. One slightly fuller shard does not justify a resize.
 #[inline]
 pub const fn crowded(max_order: u32, shard_bits: u32, order: u32, count: usize) -> bool {
     order < max_order && count > 2usize.wrapping_shl(order).wrapping_shr(shard_bits)

@@ -23,7 +23,7 @@ use knet::{
     hook::Point,
     packet::{Packet, Verdict, Version},
     rcu::Section,
-    table::Entry,
+    table::Member,
 };
 use lvs_core::{
     packet::{self, Headers},
@@ -140,11 +140,11 @@ fn act<'p, V: Version>(
                 direction(connection.forwarding()),
                 headers,
             );
-            transmit::to_server(context, packet, headers, Target::of(connection))
+            transmit::to_server(context, packet, headers, Target::of(&connection))
         }
         Decision::Reply(connection) => {
             note(context, connection, Direction::Output, headers);
-            transmit::to_client(context, packet, headers, connection)
+            transmit::to_client(context, packet, headers, &connection)
         }
     }
 }
@@ -152,7 +152,7 @@ fn act<'p, V: Version>(
 #[inline(always)]
 fn note(
     context: Context<'_>,
-    connection: &Entry<Connection>,
+    connection: Member<'_, Connection>,
     direction: Direction,
     headers: &Headers,
 ) {
@@ -178,7 +178,7 @@ fn begin<'p, V: Version>(
         Scheduled::Connection(connection) => {
             note(
                 context,
-                connection,
+                *connection,
                 direction(connection.forwarding()),
                 headers,
             );

@@ -19,7 +19,7 @@ use crate::{
 use core::sync::atomic::Ordering;
 use kernel::sync::Arc;
 use knet::{
-    table::{Entry, Refused},
+    table::{Member, Refused},
     work,
 };
 use lvs_core::packet::Headers;
@@ -27,7 +27,7 @@ use lvs_core::packet::Headers;
 /// A server for a new connection, and the template that controls the connection.
 pub(crate) struct Choice<'a> {
     pub(crate) server: Arc<Destination>,
-    pub(crate) template: Option<&'a Entry<Connection>>,
+    pub(crate) template: Option<Member<'a, Connection>>,
 }
 
 /// The virtual service that a packet with this firewall mark and these headers is for.
@@ -104,22 +104,21 @@ fn persistent<'a>(
         if may_return(context, entry.destination()) {
             entry.touch(work::seconds());
             if entry.timeout() != settings.timeout {
-                tables.connections.set_timeout(entry, settings.timeout);
+                entry.set_timeout(settings.timeout);
             }
             return Ok(led_by(entry));
         }
-        tables.connections.remove(entry);
+        entry.remove();
     }
     let server = scheduled(pool, settings, headers).ok_or(Refusal::NoDestination)?;
     let connection = Connection::template(&template, server.clone());
     let connection = connection.map_err(|_| Refusal::NoMemory)?;
     let now = work::seconds();
+    let first = tables.newcomer_template(&template);
     let inserted =
         tables
             .connections
-            .insert(section, hash, connection, now, settings.timeout, |other| {
-                other.is(&template)
-            });
+            .insert(section, hash, connection, now, settings.timeout, &first);
     match inserted {
         Ok(entry) => Ok(led_by(entry)),
         // Another CPU was faster with another packet of the same client.
@@ -131,7 +130,7 @@ fn persistent<'a>(
     }
 }
 
-fn led_by(template: &Entry<Connection>) -> Choice<'_> {
+fn led_by(template: Member<'_, Connection>) -> Choice<'_> {
     Choice {
         server: template.destination().clone(),
         template: Some(template),
@@ -168,7 +167,7 @@ pub(crate) fn presumed<'a>(
             .tables
             .find_template(context.section, &template, hash)
         {
-            return Some(entry.destination());
+            return Some(entry.entry().destination());
         }
     }
     scheduled(service.pool(context.section)?, &settings, headers)

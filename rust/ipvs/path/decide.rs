@@ -14,7 +14,7 @@ use core::sync::atomic::Ordering;
 use knet::{
     hook::Point,
     packet::{Packet, Version},
-    table::Entry,
+    table::Member,
 };
 use lvs_core::{
     packet::{Headers, TcpFlags},
@@ -31,9 +31,9 @@ pub(crate) enum Decision<'a> {
     /// It is dropped, and its sender gets an ICMP error (port unreachable).
     Reject,
     /// It is a client's packet, for the server of this connection.
-    Request(&'a Entry<Connection>),
+    Request(Member<'a, Connection>),
     /// It is a server's reply, for the client of this connection.
-    Reply(&'a Entry<Connection>),
+    Reply(Member<'a, Connection>),
     /// No connection has it; if it is for a service, it may begin one.
     Begin {
         /// The hash of its source.
@@ -55,7 +55,7 @@ pub(crate) fn pre_routing<'a, V: Version>(
     if tables.filter.may_be_request(destination) {
         let hash = tables.hash(headers, headers.source);
         if let Some(connection) = tables.find_request(section, headers, hash) {
-            return match usability(&tables.settings, connection, headers) {
+            return match usability(&tables.settings, &connection, headers) {
                 // LOCAL_IN decides again, and schedules.
                 Usability::Over => Decision::Accept,
                 // The host checks options, so such a packet goes by LOCAL_IN.
@@ -102,10 +102,10 @@ pub(crate) fn local_in<'a, V: Version>(
     }
     let hash = tables.hash(headers, headers.source);
     if let Some(connection) = tables.find_request(section, headers, hash) {
-        match usability(&tables.settings, connection, headers) {
+        match usability(&tables.settings, &connection, headers) {
             Usability::Usable => return Decision::Request(connection),
             Usability::Unavailable => return Decision::Discard,
-            Usability::Over => tables.connections.remove(connection),
+            Usability::Over => connection.remove(),
         }
     }
     Decision::Begin { hash }

@@ -21,7 +21,7 @@ use knet::{
     hook::Point,
     packet::{NotRouted, Packet, RoutedPacket, Verdict, Version},
     route::Route,
-    table::Entry,
+    table::Member,
 };
 use lvs_core::{
     filter,
@@ -39,7 +39,7 @@ enum Decision<'a> {
     /// It quotes a reply that did not reach the client: the server must know.
     ToServer(Target<'a>),
     /// It quotes a request that did not reach the server: the client must know.
-    ToClient(&'a Entry<Connection>),
+    ToClient(Member<'a, Connection>),
     /// It may quote a tunnel's packet that this host sent.
     AboutTunnel,
 }
@@ -53,7 +53,7 @@ pub(crate) fn handle<'p, V: Version>(context: Context<'_>, packet: Packet<'p, V>
     match decide(context, packet.mark(), &error) {
         Decision::Accept => packet.accept(),
         Decision::ToServer(target) => to_server(context, packet, &error, target),
-        Decision::ToClient(connection) => to_client(context, packet, &error, connection),
+        Decision::ToClient(connection) => to_client(context, packet, &error, &connection),
         Decision::AboutTunnel => about_tunnel(context, packet, &error),
     }
 }
@@ -115,7 +115,7 @@ fn decide<'a>(context: Context<'a>, mark: u32, error: &Error) -> Decision<'a> {
 fn target<'a>(context: Context<'a>, mark: u32, headers: &Headers) -> Option<Target<'a>> {
     let hash = context.tables.hash(headers, headers.source);
     match context.tables.find_request(context.section, headers, hash) {
-        Some(connection) => Some(Target::of(connection)),
+        Some(connection) => Some(Target::of(connection.entry())),
         None => choose::stateless(context, mark, headers),
     }
 }

@@ -15,7 +15,7 @@ use crate::{
 };
 use core::sync::atomic::Ordering;
 use knet::{
-    table::{Entry, Refused},
+    table::{Member, Refused},
     work,
 };
 use lvs_core::{
@@ -26,7 +26,7 @@ use lvs_core::{
 /// Where a packet goes that no known connection has.
 pub(crate) enum Scheduled<'a> {
     /// To the server of this connection, which the table has now.
-    Connection(&'a Entry<Connection>),
+    Connection(Member<'a, Connection>),
     /// To the server of this connection, which ends with the packet (one-packet scheduling).
     OnePacket(Connection),
     /// To this server; the service has no connection entries.
@@ -113,24 +113,24 @@ fn enter<'a>(
     hash: u32,
     choice: Choice<'_>,
     connection: Connection,
-) -> Result<&'a Entry<Connection>, Refusal> {
+) -> Result<Member<'a, Connection>, Refusal> {
     let Context {
         tables, section, ..
     } = context;
     let timeout = tables.timeout(section, connection.state());
     let now = work::seconds();
+    let first = tables.newcomer(headers);
     let inserted = tables
         .connections
-        .insert(section, hash, connection, now, timeout, |other| {
-            other.is_request(headers)
-        });
+        .insert(section, hash, connection, now, timeout, &first);
     match inserted {
         // The client will try again.
         Ok(entry) if !choice.server.is_available() => {
-            tables.connections.remove(entry);
+            entry.remove();
             Err(Refusal::DestinationDeleted)
         }
         Ok(entry) => {
+            choice.server.admit();
             choice.server.statistics.live.connection();
             Ok(entry)
         }

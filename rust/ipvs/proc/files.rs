@@ -13,7 +13,7 @@ use crate::{
 use core::marker::PhantomData;
 use kernel::{prelude::*, seq_file::SeqFile, seq_print};
 use knet::{
-    counters::{Cpu, Totals},
+    counters::Totals,
     namespace::Instance,
     procfs::{Content, List},
     rcu,
@@ -34,6 +34,8 @@ impl<I: Instance + AsRef<Director>> Content for Status<I> {
         seq_print!(file, "Conn max:\t{}\n", director.most_connections());
         seq_print!(file, "Conns refused:\t{}\n", load.refused);
         seq_print!(file, "Conns dropped:\t{}\n", load.dropped);
+        seq_print!(file, "Conns apart:\t{}\n", load.apart);
+        seq_print!(file, "Half-open evicted:\t{}\n", load.evicted);
         seq_print!(file, "Conn buckets:\t{}\n", load.buckets);
     }
 }
@@ -62,7 +64,7 @@ impl<I: Instance + AsRef<Director>> Content for Stats<I> {
     }
 }
 
-/// The same with what each CPU has counted for the services that there are.
+/// The same, with what each CPU has ever counted.
 pub(crate) struct StatsPerCpu<I>(PhantomData<fn() -> I>);
 
 impl<I: Instance + AsRef<Director>> Content for StatsPerCpu<I> {
@@ -72,19 +74,16 @@ impl<I: Instance + AsRef<Director>> Content for StatsPerCpu<I> {
     fn show(instance: &I, file: &SeqFile) {
         let director = instance.as_ref();
         let Traffic { totals, rates } = director.traffic();
-        let services = director.services().unwrap_or_default();
         seq_print!(
             file,
             "       Total Incoming Outgoing         Incoming         Outgoing\n\
              CPU    Conns  Packets  Packets            Bytes            Bytes\n"
         );
-        for cpu in Cpu::all() {
-            let mut counted = Totals::default();
-            for service in &services {
-                counted.add(&service.counted_by(cpu));
+        if let Ok(counted) = director.counted_by_cpu() {
+            for (cpu, totals) in counted.iter() {
+                seq_print!(file, "{:3X} ", cpu.number());
+                numbers(file, totals);
             }
-            seq_print!(file, "{:3X} ", cpu.number());
-            numbers(file, &counted);
         }
         seq_print!(file, "  ~ ");
         numbers(file, &totals);

@@ -244,6 +244,14 @@ impl Destination {
         self.notify();
     }
 
+    /// Compares the load with the thresholds after a connection that was counted in got into the
+    /// table. (One that the table refuses must not overload the destination.) Any context.
+    pub fn admit(&self) {
+        if self.busy.load.judge() {
+            self.notify();
+        }
+    }
+
     /// Counts a connection out. Any context.
     pub fn leave(&self, active: bool) {
         self.busy.load.leave(active);

@@ -8,7 +8,7 @@ use crate::{
         filter::Counted,
         pool::{Pool, Prepared},
         scheduler::{Bound, Change, Name},
-        statistics::{Remembered, Traffic},
+        statistics::{PerCpu, Remembered, Traffic},
     },
     uapi::service::{F_ONE_PACKET, F_PERSISTENT, F_STATELESS},
 };
@@ -20,7 +20,7 @@ use kernel::{
     sync::{Arc, Mutex},
 };
 use knet::{
-    counters::{Cpu, Totals},
+    counters::Totals,
     rcu::{Cell, Section},
 };
 use lvs_core::{Address, Endpoint, Family, Protocol};
@@ -342,15 +342,13 @@ impl Service {
         sum
     }
 
-    /// What one CPU has counted for the present destinations, ever. Process context.
-    pub fn counted_by(&self, cpu: Cpu) -> Totals {
-        let mut sum = Totals::default();
+    /// Adds what each CPU has ever counted for the present destinations. Process context.
+    pub fn count_by_cpu(&self, counts: &mut PerCpu) {
         knet::rcu::read(|section| {
             for server in self.pool(section).iter().flat_map(|pool| &pool.servers) {
-                sum.add(&server.statistics.live.of(cpu));
+                counts.add(&server.statistics.live);
             }
         });
-        sum
     }
 
     /// Starts counting from zero. Configuration mutex held.

@@ -4,7 +4,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 use kernel::prelude::*;
-use knet::counters::{Counters, Totals};
+use knet::counters::{Counters, Cpu, Totals};
 use lvs_core::rate::Rate;
 
 /// The counts of a past moment, each read and written atomically.
@@ -37,6 +37,49 @@ impl Remembered {
         in_bytes.store(totals.in_bytes, Ordering::Release);
         out_packets.store(totals.out_packets, Ordering::Release);
         out_bytes.store(totals.out_bytes, Ordering::Release);
+    }
+}
+
+/// The counts of each CPU, in the order of [`Cpu::all`].
+#[derive(Default)]
+pub struct PerCpu(KVec<Totals>);
+
+impl PerCpu {
+    /// All zero. Process context.
+    pub fn new() -> Result<Self> {
+        let mut counts = KVec::new();
+        for _ in Cpu::all() {
+            counts.push(Totals::default(), GFP_KERNEL_ACCOUNT)?;
+        }
+        Ok(Self(counts))
+    }
+
+    /// The same counts. Process context.
+    pub fn copy(&self) -> Result<Self> {
+        let mut copy = Self::new()?;
+        for (to, from) in copy.0.iter_mut().zip(&self.0) {
+            *to = *from;
+        }
+        Ok(copy)
+    }
+
+    /// Adds the present counts. Any context.
+    pub fn add(&mut self, counters: &Counters) {
+        for (sum, cpu) in self.0.iter_mut().zip(Cpu::all()) {
+            sum.add(&counters.of(cpu));
+        }
+    }
+
+    /// Subtracts the present counts, which are part of these. Any context.
+    pub fn subtract(&mut self, counters: &Counters) {
+        for (sum, cpu) in self.0.iter_mut().zip(Cpu::all()) {
+            *sum = sum.since(&counters.of(cpu));
+        }
+    }
+
+    /// CPUs and their counts.
+    pub fn iter(&self) -> impl Iterator<Item = (Cpu, &Totals)> {
+        Cpu::all().zip(&self.0)
     }
 }
 

@@ -37,11 +37,11 @@ use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use kernel::{prelude::*, sync::Arc};
 use knet::{
     route::{Route, RouteCache},
-    table::Body,
+    table::{Body, Newcomer},
     work,
 };
 use lvs_core::{
-    hash::{flow_hash, HashKey},
+    hash::{flow_hash, hash_apart, Apart, HashKey},
     packet::{Headers, TcpFlags},
     state::{Direction, State},
     Address, Endpoint, Family, Protocol,
@@ -88,11 +88,35 @@ fn after(
     }
 }
 
-/// The number of connections that a template controls.
+/// The number of connections that a template controls, and [`CONFIRMED`].
 pub struct Lease(AtomicU32);
+
+/// A connection of the template was established, so the client's address is not forged.
+const CONFIRMED: u32 = 1 << 31;
+
+impl Lease {
+    fn controls_any(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & !CONFIRMED != 0
+    }
+
+    fn is_confirmed(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & CONFIRMED != 0
+    }
+
+    /// Records that a connection went to `state`.
+    fn follow(&self, state: State) {
+        // A UDP client sends nothing that could confirm more than its first datagram does.
+        if matches!(state, State::Established | State::Udp) && !self.is_confirmed() {
+            self.0.fetch_or(CONFIRMED, Ordering::Relaxed);
+        }
+    }
+}
 
 /// Marks the kind of a template: neither TCP nor UDP has such a number.
 const TEMPLATE: u8 = 0x80;
+/// Marks the kind of an alias, by which replies find a connection of a client port that has many
+/// connections ([`Newcomer::alias`]).
+const ALIAS: u8 = 0x40;
 
 /// What identifies a template.
 pub struct Template {
@@ -135,6 +159,7 @@ impl Connection {
         destination.join(state.is_active());
         if let Some(lease) = &lease {
             lease.0.fetch_add(1, Ordering::Relaxed);
+            lease.follow(state);
         }
         Self {
             client_address: first.source.address,
@@ -181,6 +206,23 @@ impl Connection {
         })
     }
 
+    /// The alias of a connection by NAT: counted nowhere.
+    fn alias(&self) -> Self {
+        Self {
+            client_address: self.client_address,
+            virtual_address: self.virtual_address,
+            client_port: self.client_port,
+            virtual_port: self.virtual_port,
+            kind: self.kind | ALIAS,
+            forwarding: self.forwarding,
+            server_port: self.server_port,
+            destination: self.destination.clone(),
+            server_address: self.server_address,
+            reply_route: RouteCache::new(AtomicU32::new(GONE)),
+            lease: None,
+        }
+    }
+
     /// True for the entry of `template`.
     pub fn is(&self, template: &Template) -> bool {
         let (_, service) = template.service;
@@ -220,6 +262,14 @@ impl Connection {
             && self.forwarding == Forwarding::Masquerading
             && self.kind == headers.protocol as u8
             && self.server_address == headers.source.address
+    }
+
+    /// True for the alias of the connection whose server sent `packet`. The alias's hash is
+    /// [`reply_hash`].
+    pub fn is_alias_of_reply(&self, packet: &Headers) -> bool {
+        self.kind == packet.protocol as u8 | ALIAS
+            && self.client() == packet.destination
+            && self.server() == packet.source
     }
 
     /// The client's address and port.
@@ -319,6 +369,9 @@ impl Connection {
                     if answered {
                         self.report_delay(word >> BEGAN, flags);
                     }
+                    if let Some(lease) = &self.lease {
+                        lease.follow(new);
+                    }
                     if new.is_active() != old.is_active() {
                         self.destination.turn(new.is_active());
                     }
@@ -367,7 +420,16 @@ impl Body for Connection {
 
     fn is_held(&self) -> bool {
         let lease = self.lease.as_ref().filter(|_| self.is_template());
-        lease.is_some_and(|lease| lease.0.load(Ordering::Relaxed) != 0)
+        lease.is_some_and(|lease| lease.controls_any())
+    }
+
+    /// True for a connection whose handshake is not complete, and for a template of which no
+    /// connection was ever established.
+    fn is_half_open(&self) -> bool {
+        match &self.lease {
+            Some(lease) if self.is_template() => !lease.is_confirmed(),
+            _ => matches!(self.state(), State::SynRecv | State::SynAck),
+        }
     }
 }
 
@@ -386,14 +448,94 @@ pub fn direction(forwarding: Forwarding) -> Direction {
     }
 }
 
-/// The hash of all connections of a client's port.
+/// The hash of the connections of a client's port.
 #[inline]
 pub fn client_hash(key: &HashKey, family: Family, protocol: Protocol, client: Endpoint) -> u32 {
     flow_hash(key, family, protocol as u8, client)
 }
 
-/// The hash of a template.
+/// The hash of a client's connection by both ends, as a request shows them.
+pub fn request_hash(key: &HashKey, packet: &Headers) -> u32 {
+    let (client, service) = (packet.source, packet.destination);
+    hash_apart(key, Apart::Virtual, packet.protocol as u8, client, service)
+}
+
+/// The hash of a client's connection by both ends, as a reply shows them.
+pub fn reply_hash(key: &HashKey, packet: &Headers) -> u32 {
+    let (client, server) = (packet.destination, packet.source);
+    hash_apart(key, Apart::Server, packet.protocol as u8, client, server)
+}
+
+/// The hash of a template. It covers the service, so a client may have templates of many services.
 pub fn template_hash(key: &HashKey, template: &Template) -> u32 {
+    let (_, service) = template.service;
     let client = Endpoint::new(template.client, 0);
-    flow_hash(key, template.family, template.kind(), client)
+    hash_apart(key, Apart::Template, template.kind(), client, service)
+}
+
+/// The connection that begins with the packet with these headers, as a newcomer to the table.
+pub struct First<'a> {
+    /// The key of the table's hashes.
+    pub key: &'a HashKey,
+    /// The headers of the first packet.
+    pub headers: &'a Headers,
+}
+
+impl Newcomer<Connection> for First<'_> {
+    #[inline]
+    fn duplicates(&self, other: &Connection) -> bool {
+        other.is_request(self.headers)
+    }
+
+    fn hash_apart(&self) -> u32 {
+        request_hash(self.key, self.headers)
+    }
+
+    fn alias(&self, connection: &Connection) -> Option<(u32, Connection)> {
+        if connection.forwarding != Forwarding::Masquerading {
+            return None;
+        }
+        let (protocol, client) = (connection.kind, connection.client());
+        let hash = hash_apart(
+            self.key,
+            Apart::Server,
+            protocol,
+            client,
+            connection.server(),
+        );
+        Some((hash, connection.alias()))
+    }
+
+    fn is_same_alias(&self, alias: &Connection, other: &Connection) -> bool {
+        alias.kind == other.kind
+            && alias.client() == other.client()
+            && alias.server() == other.server()
+    }
+}
+
+/// A template as a newcomer to the table.
+pub struct FirstOfClient<'a> {
+    /// The key of the table's hashes.
+    pub key: &'a HashKey,
+    /// The template.
+    pub template: &'a Template,
+}
+
+impl Newcomer<Connection> for FirstOfClient<'_> {
+    fn duplicates(&self, other: &Connection) -> bool {
+        other.is(self.template)
+    }
+
+    // The hash of a template covers all that distinguishes it from others.
+    fn hash_apart(&self) -> u32 {
+        template_hash(self.key, self.template)
+    }
+
+    fn alias(&self, _: &Connection) -> Option<(u32, Connection)> {
+        None
+    }
+
+    fn is_same_alias(&self, _: &Connection, _: &Connection) -> bool {
+        false
+    }
 }

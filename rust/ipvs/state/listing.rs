@@ -45,8 +45,9 @@ impl Row {
 pub(crate) fn rows_from(tables: &Tables, from: u32, mut f: impl FnMut(&Row)) -> Option<u32> {
     let now = work::seconds();
     rcu::read(|section| {
-        let row = |connection: &Entry<Connection>| f(&Row::new(connection, now));
-        tables.connections.first_from(section, from, row)
+        tables
+            .connections
+            .first_from(section, from, |connection| f(&Row::new(&connection, now)))
     })
 }
 

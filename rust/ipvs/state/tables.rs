@@ -10,7 +10,10 @@ use crate::{
         nat_servers::NatServers,
     },
     state::{
-        connection::{client_hash, template_hash, Connection, Template},
+        connection::{
+            client_hash, reply_hash, request_hash, template_hash, Connection, First, FirstOfClient,
+            Template,
+        },
         settings::Settings,
     },
 };
@@ -19,7 +22,7 @@ use kernel::{prelude::*, sync::Arc};
 use knet::{
     random,
     rcu::{Boxed, Cell, Section},
-    table::{Entry, Table},
+    table::{Member, Table},
     work,
 };
 use lvs_core::{
@@ -130,7 +133,24 @@ impl Tables {
         section: &'a Section<'_>,
         headers: &Headers,
         hash: u32,
-    ) -> Option<&'a Entry<Connection>> {
+    ) -> Option<Member<'a, Connection>> {
+        self.connections
+            .find(section, hash, |connection| connection.is_request(headers))
+            .or_else(|| match self.connections.has_apart() {
+                true => self.find_request_apart(section, headers),
+                false => None,
+            })
+    }
+
+    /// The same for a client port that has many connections.
+    #[cold]
+    #[inline(never)]
+    fn find_request_apart<'a>(
+        &'a self,
+        section: &'a Section<'_>,
+        headers: &Headers,
+    ) -> Option<Member<'a, Connection>> {
+        let hash = request_hash(&self.hash, headers);
         self.connections
             .find(section, hash, |connection| connection.is_request(headers))
     }
@@ -143,9 +163,43 @@ impl Tables {
         section: &'a Section<'_>,
         headers: &Headers,
         hash: u32,
-    ) -> Option<&'a Entry<Connection>> {
+    ) -> Option<Member<'a, Connection>> {
         self.connections
             .find(section, hash, |connection| connection.is_reply(headers))
+            .or_else(|| match self.connections.has_apart() {
+                true => self.find_reply_apart(section, headers),
+                false => None,
+            })
+    }
+
+    /// The same for a client port that has many connections.
+    #[cold]
+    #[inline(never)]
+    fn find_reply_apart<'a>(
+        &'a self,
+        section: &'a Section<'_>,
+        headers: &Headers,
+    ) -> Option<Member<'a, Connection>> {
+        let hash = reply_hash(&self.hash, headers);
+        self.connections
+            .find_aliased(section, hash, |alias| alias.is_alias_of_reply(headers))
+    }
+
+    /// The connection that begins with a packet with these headers, as a newcomer to the table.
+    #[inline]
+    pub(crate) fn newcomer<'a>(&'a self, headers: &'a Headers) -> First<'a> {
+        First {
+            key: &self.hash,
+            headers,
+        }
+    }
+
+    /// A template as a newcomer to the table.
+    pub(crate) fn newcomer_template<'a>(&'a self, template: &'a Template) -> FirstOfClient<'a> {
+        FirstOfClient {
+            key: &self.hash,
+            template,
+        }
     }
 
     /// The entry of a template. `hash` is that of the template.
@@ -154,7 +208,7 @@ impl Tables {
         section: &'a Section<'_>,
         template: &Template,
         hash: u32,
-    ) -> Option<&'a Entry<Connection>> {
+    ) -> Option<Member<'a, Connection>> {
         self.connections
             .find(section, hash, |connection| connection.is(template))
     }
@@ -164,7 +218,7 @@ impl Tables {
     pub(crate) fn note(
         &self,
         section: &Section<'_>,
-        connection: &Entry<Connection>,
+        connection: Member<'_, Connection>,
         direction: Direction,
         flags: TcpFlags,
     ) {
@@ -173,7 +227,7 @@ impl Tables {
         let state = connection.advance(direction, flags, guarded);
         let timeout = self.timeout(section, state);
         if connection.timeout() != timeout {
-            self.connections.set_timeout(connection, timeout);
+            connection.set_timeout(timeout);
         }
     }
 

@@ -6,7 +6,7 @@ use crate::state::{connection::Connection, tables::Tables};
 use core::sync::atomic::Ordering;
 use knet::{
     rcu,
-    table::Entry,
+    table::{Body, Entry},
     work::{self, Tick},
 };
 use lvs_core::{defence::Mode, rate::PERIOD, state::State};
@@ -55,8 +55,8 @@ fn drop_entries(tables: &Tables, now: u32) {
     loop {
         let found = rcu::read(|section| {
             tables.connections.first_from(section, from, |connection| {
-                if connection.key() <= last && can_go(connection, now) {
-                    tables.connections.remove(connection);
+                if connection.key() <= last && can_go(&connection, now) {
+                    connection.remove();
                 }
             })
         });
@@ -68,11 +68,9 @@ fn drop_entries(tables: &Tables, now: u32) {
     }
 }
 
-/// True for a connection that was never established, or is abandoned.
+/// True for a connection that was never established, or is abandoned, and for a template without
+/// an established connection.
 fn can_go(connection: &Entry<Connection>, now: u32) -> bool {
-    match connection.state() {
-        State::SynRecv | State::SynAck => true,
-        State::Udp => connection.unused(now) >= UNUSED,
-        _ => false,
-    }
+    connection.is_half_open()
+        || connection.state() == State::Udp && connection.unused(now) >= UNUSED
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The buckets of a table: its geometry, its sentinels and how their number changes. The lists and
-//! the order of steps are those of [`lvs_core::split_order`], here are their addresses.
+//! The buckets of a table: the geometry, the sentinels, and changes of their number. The lists and
+//! the order of steps are those of [`lvs_core::split_order`]; this file gives them addresses.
 
 use super::{
     entry::{Body, Entry},
-    Shards, SHARD_BITS,
+    shards::{Shards, SHARD_BITS},
 };
 use crate::{rcu, work};
 use core::{
@@ -21,7 +21,8 @@ const MIN_ORDER: u32 = 10;
 /// log2 of the largest number of buckets.
 const MAX_ORDER: u32 = 24;
 const SEGMENTS: usize = (MAX_ORDER - MIN_ORDER + 1) as usize;
-/// Sentinels put in or taken out, each under a lock of its own, before other work is let in.
+/// The number of sentinels that are inserted or removed, each under its own lock, before other
+/// work gets its turn.
 const YIELD_AFTER: u32 = 1024;
 
 /// The buckets of a table.
@@ -29,14 +30,14 @@ const YIELD_AFTER: u32 = 1024;
 /// # Invariants
 ///
 /// A segment's pointer is null or to as many sentinels as [`segment_len`] says. Links name live
-/// entries and sentinels; what is taken out of the lists is freed only after a grace period.
+/// entries and sentinels, which are freed only a grace period after their removal.
 pub(super) struct Buckets {
     geometry: AtomicUsize,
     segments: [AtomicPtr<AtomicUsize>; SEGMENTS],
 }
 
 impl Buckets {
-    /// The least number of empty buckets. Process context.
+    /// The smallest number of buckets, all empty. Process context.
     pub(super) fn new() -> Result<Self> {
         let buckets = Self {
             geometry: AtomicUsize::new(Geometry::settled(MIN_ORDER).word()),
@@ -51,7 +52,7 @@ impl Buckets {
         Geometry::from_word(self.geometry.load(Ordering::Relaxed)).order()
     }
 
-    /// Whether `count` entries in one shard are a reason to resize.
+    /// Whether `count` entries in one shard justify a resize.
     pub(super) fn crowded(&self, count: usize) -> bool {
         split_order::crowded(MAX_ORDER, SHARD_BITS, self.order(), count)
     }

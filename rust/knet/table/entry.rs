@@ -1,35 +1,80 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What a table holds: entries of 128 bytes, and the slab cache that they come from.
+//! The entries of a table: 128 bytes each.
+//!
+//! An entry of a crowded key may be the first of a pair, 256 bytes in one piece. The second of a
+//! pair is its *alias*: an entry under another hash, by which readers find the first.
 
-use crate::{
-    bindings, rcu,
-    wheel::{Links, UNLINKED},
-    work,
-};
+use super::cache::{Slab, ENTRY_SIZE};
+use crate::{bindings, rcu, work};
 use core::{
     cell::UnsafeCell,
     ffi::c_void,
     mem::ManuallyDrop,
     ops::Deref,
     ptr::{self, NonNull},
-    sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering},
+    sync::atomic::{AtomicU32, AtomicUsize, Ordering},
 };
-use kernel::prelude::*;
+use kernel::{
+    alloc::{flags::__GFP_NOWARN, KBox},
+    prelude::*,
+};
 
-/// Entries freed before other work is let in.
+/// The number of entries that are freed before other work gets its turn.
 const FREED_AT_ONCE: u32 = 64;
 
-/// What an entry is about: at most 88 bytes.
+/// The slot of an entry that is in no slot of the wheel.
+pub(super) const UNLINKED: u32 = SLOT_BITS;
+/// The bits of [`Entry::slot`] that are the number of a slot. The others are set when the entry is
+/// allocated and never change.
+const SLOT_BITS: u32 = 0xffff;
+/// The entry is in the table under a hash that covers more than its key.
+const APART: u32 = 1 << 16;
+/// The entry is the first of a pair.
+const PAIRED: u32 = 1 << 17;
+/// The entry is the second of a pair.
+const ALIAS: u32 = 1 << 18;
+
+/// The contents of an entry: at most 88 bytes.
 pub trait Body: Send + Sync + 'static {
-    /// The entry has just left the table; no reader will find it from now on, though some may
-    /// still hold it. Called once, with bottom halves off and a shard locked.
+    /// Called once when the entry has left the table, with bottom halves off and a shard locked.
+    /// New readers do not find the entry any more, but some may still hold it.
     fn removed(&self);
 
-    /// True for an entry that stays although it is due; it is asked again every now and then. With
-    /// bottom halves off and a shard locked.
+    /// Whether the entry stays although it is due. The slow timer asks again every few seconds,
+    /// with bottom halves off and a shard locked.
     fn is_held(&self) -> bool {
         false
+    }
+
+    /// Whether the entry is of a connection that is not established yet. With bottom halves off
+    /// and a shard locked.
+    fn is_half_open(&self) -> bool {
+        false
+    }
+}
+
+/// Neighbors of an entry in its slot of the wheel.
+pub(super) struct Links<T: Body> {
+    pub(super) next: *mut Entry<T>,
+    pub(super) previous: *mut Entry<T>,
+}
+
+impl<T: Body> Clone for Links<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: Body> Copy for Links<T> {}
+
+impl<T: Body> Links<T> {
+    const fn none() -> Self {
+        Self::between(ptr::null_mut(), ptr::null_mut())
+    }
+
+    pub(super) const fn between(previous: *mut Entry<T>, next: *mut Entry<T>) -> Self {
+        Self { next, previous }
     }
 }
 
@@ -43,14 +88,15 @@ pub struct Entry<T: Body> {
     /// Second since boot in which it was last used. Written by packets, when it changes.
     seen: AtomicU32,
     body: ManuallyDrop<T>,
-    /// Seconds that it may stay unused. Written by packets on a change of state.
+    /// Seconds that the entry may stay unused. Written by packets when the state changes.
     timeout: AtomicU32,
-    /// Place in the wheel. Under the shard's lock.
-    pub(crate) slot: AtomicU32,
+    /// Slot of the wheel, under the shard's lock, and what kind of entry it is.
+    slot: AtomicU32,
     tail: UnsafeCell<Tail<T>>,
 }
 
-/// Neighbours in the wheel, under the shard's lock; once taken out, the head for RCU.
+/// Neighbors in the wheel, under the shard's lock; after removal, the head for RCU. Of an alias:
+/// neighbors in its ring.
 #[repr(C)]
 union Tail<T: Body> {
     links: Links<T>,
@@ -64,15 +110,64 @@ unsafe impl<T: Body> Send for Entry<T> {}
 unsafe impl<T: Body> Sync for Entry<T> {}
 
 impl<T: Body> Entry<T> {
-    const SIZE_IS_128: () = assert!(size_of::<Self>() == 128);
+    const FITS: () = assert!(size_of::<Self>() == ENTRY_SIZE && align_of::<Self>() == ENTRY_SIZE);
 
-    /// Allocates an entry that is in no table. Any context.
-    pub(super) fn alloc(hash: u32, body: T, now: u32, timeout: u32) -> Option<NonNull<Self>> {
-        let () = Self::SIZE_IS_128;
-        // SAFETY: the cache outlives the tables.
-        let place = unsafe { bindings::knet_cache_alloc_atomic(CACHE.load(Ordering::Relaxed)) };
-        let place = NonNull::new(place.cast::<Self>())?;
-        // SAFETY: the cache's objects have the size and alignment of an entry.
+    /// Allocates an entry that is in no table; `None` when there is no memory. Any context.
+    pub(super) fn alloc(
+        slab: &Slab,
+        hash: u32,
+        body: T,
+        now: u32,
+        timeout: u32,
+    ) -> Option<NonNull<Self>> {
+        let place = slab.alloc()?.cast::<Self>();
+        // SAFETY: the slab's objects have the size and alignment of an entry.
+        unsafe { Self::write(place, 0, hash, body, now, timeout) };
+        Some(place)
+    }
+
+    /// The same for an entry whose `hash` covers more than its key.
+    pub(super) fn alloc_apart(
+        slab: &Slab,
+        hash: u32,
+        body: T,
+        now: u32,
+        timeout: u32,
+    ) -> Option<NonNull<Self>> {
+        let place = slab.alloc()?.cast::<Self>();
+        // SAFETY: as above.
+        unsafe { Self::write(place, APART, hash, body, now, timeout) };
+        Some(place)
+    }
+
+    /// The same for an entry with an alias, whose hash and body `alias` has. The entry's memory is
+    /// not of a slab of the table, so it does not depend on one.
+    pub(super) fn alloc_pair(
+        hash: u32,
+        body: T,
+        alias: (u32, T),
+        now: u32,
+        timeout: u32,
+    ) -> Option<NonNull<Self>> {
+        let flags = GFP_ATOMIC | __GFP_NOWARN;
+        let pair = KBox::<[Self; 2]>::new_uninit(flags).ok()?;
+        let first = NonNull::new(KBox::into_raw(pair).cast::<Self>())?;
+        let (alias_hash, alias_body) = alias;
+        // SAFETY: the memory is that of two entries.
+        unsafe {
+            Self::write(first, APART | PAIRED, hash, body, now, timeout);
+            Self::write(first.add(1), ALIAS, alias_hash, alias_body, now, timeout);
+        }
+        Some(first)
+    }
+
+    /// # Safety
+    ///
+    /// `place` must be valid for writing an entry, and aligned.
+    #[inline]
+    unsafe fn write(place: NonNull<Self>, kind: u32, hash: u32, body: T, now: u32, timeout: u32) {
+        let () = Self::FITS;
+        // SAFETY: by this function's contract.
         unsafe {
             place.write(Self {
                 link: AtomicUsize::new(0),
@@ -80,33 +175,92 @@ impl<T: Body> Entry<T> {
                 seen: AtomicU32::new(now),
                 body: ManuallyDrop::new(body),
                 timeout: AtomicU32::new(timeout),
-                slot: AtomicU32::new(UNLINKED),
+                slot: AtomicU32::new(kind | UNLINKED),
                 tail: UnsafeCell::new(Tail {
                     links: Links::none(),
                 }),
             })
         };
-        Some(place)
     }
 
-    /// Drops the body and gives the entry back. Any context.
+    /// Drops the body and frees the entry, with its alias. Any context.
     ///
     /// # Safety
     ///
-    /// `entry` must come from [`Self::alloc`], be in no table and be nobody else's.
+    /// `entry` must come from one of the `alloc` functions and be in no table, and nobody else may
+    /// have it or its alias.
     pub(super) unsafe fn free(entry: NonNull<Self>) {
-        // SAFETY: by this function's contract; the body is dropped once, here.
+        // SAFETY: by this function's contract; the bodies are dropped once, here. A pair is one
+        // piece of memory, which `kfree` frees like an object of a slab.
         unsafe {
+            if entry.as_ref().alias().is_some() {
+                ManuallyDrop::drop(&mut (*entry.as_ptr().add(1)).body);
+            }
             ManuallyDrop::drop(&mut (*entry.as_ptr()).body);
             bindings::knet_cache_free(entry.as_ptr().cast::<c_void>());
         }
+    }
+
+    /// Frees an entry that has no alias and returns its body. Any context.
+    ///
+    /// # Safety
+    ///
+    /// As of [`Self::free`].
+    pub(super) unsafe fn take_body(entry: NonNull<Self>) -> T {
+        // SAFETY: by this function's contract; the body is taken once, here.
+        unsafe {
+            let body = ManuallyDrop::take(&mut (*entry.as_ptr()).body);
+            bindings::knet_cache_free(entry.as_ptr().cast::<c_void>());
+            body
+        }
+    }
+
+    fn is(&self, kind: u32) -> bool {
+        self.slot.load(Ordering::Relaxed) & kind != 0
+    }
+
+    /// Whether the entry's hash covers more than its key.
+    pub(super) fn is_apart(&self) -> bool {
+        self.is(APART)
+    }
+
+    /// Whether the entry is the alias of another.
+    pub(super) fn is_alias(&self) -> bool {
+        self.is(ALIAS)
+    }
+
+    /// The alias of the entry, if it has one.
+    pub(super) fn alias(&self) -> Option<&Self> {
+        let alias = (ptr::from_ref(self) as usize).wrapping_add(size_of::<Self>());
+        // SAFETY: the first of a pair is followed by the second, and freed together with it.
+        self.is(PAIRED).then(|| unsafe { &*(alias as *const Self) })
+    }
+
+    /// The entry that this is an alias of.
+    pub(super) fn aliased(&self) -> Option<&Self> {
+        let first = (ptr::from_ref(self) as usize).wrapping_sub(size_of::<Self>());
+        // SAFETY: the second of a pair follows the first, and is freed together with it.
+        self.is(ALIAS).then(|| unsafe { &*(first as *const Self) })
+    }
+
+    /// The number of the entry's slot in the wheel, or [`UNLINKED`]. Under the shard's lock.
+    #[inline]
+    pub(super) fn slot(&self) -> u32 {
+        self.slot.load(Ordering::Relaxed) & SLOT_BITS
+    }
+
+    /// Sets the number of the entry's slot. Under the shard's lock.
+    #[inline]
+    pub(super) fn set_slot(&self, slot: u32) {
+        let kind = self.slot.load(Ordering::Relaxed) & !SLOT_BITS;
+        self.slot.store(kind | slot, Ordering::Relaxed);
     }
 
     /// Frees the entry after a grace period.
     ///
     /// # Safety
     ///
-    /// It must have just been taken out of its table's lists and wheel, by the caller, for good.
+    /// The caller must have just removed the entry from its table's lists and wheel, for good.
     pub(super) unsafe fn retire(&self) {
         // SAFETY: by this function's contract the tail is ours, and the callback is asked for once.
         unsafe {
@@ -121,7 +275,7 @@ impl<T: Body> Entry<T> {
         self.hash.reverse_bits()
     }
 
-    /// Notes that the entry was used in second `now`.
+    /// Records that the entry was used in second `now`.
     #[inline]
     pub fn touch(&self, now: u32) {
         if self.seen.load(Ordering::Relaxed) != now {
@@ -129,7 +283,7 @@ impl<T: Body> Entry<T> {
         }
     }
 
-    /// Seconds that it may stay unused.
+    /// Seconds that the entry may stay unused.
     pub fn timeout(&self) -> u32 {
         self.timeout.load(Ordering::Relaxed)
     }
@@ -139,8 +293,8 @@ impl<T: Body> Entry<T> {
         self.timeout.swap(timeout, Ordering::Relaxed)
     }
 
-    /// The second since boot in which it is due: the first that begins when its timeout is over,
-    /// whenever in its second it was last used.
+    /// The second since boot in which the entry is due: the first one that begins after its timeout
+    /// is over, whenever within a second the entry was last used.
     pub fn due(&self) -> u32 {
         self.seen
             .load(Ordering::Relaxed)
@@ -153,24 +307,74 @@ impl<T: Body> Entry<T> {
         now.wrapping_sub(self.seen.load(Ordering::Relaxed))
     }
 
-    /// Its neighbours in the wheel: to be used with the shard's lock held, while the entry is in
-    /// the table.
-    pub(crate) fn links(&self) -> *mut Links<T> {
+    /// Its neighbors in the wheel, or in the ring of an alias. Use them with the shard's lock held
+    /// only, while the entry is in the table.
+    pub(super) fn links(&self) -> *mut Links<T> {
         // A union's fields all start where it starts.
         self.tail.get().cast()
     }
 }
 
-/// Entries that were taken out and are freed together when this is dropped, after a grace period
-/// for all of them: in process context, no lock held.
+/// Puts `alias` into the ring behind `head`.
+///
+/// # Safety
+///
+/// The shard of both must be locked. `head` must be an alias that is in the lists, and `alias` one
+/// that is in no list and no ring.
+pub(super) unsafe fn link_behind<T: Body>(head: &Entry<T>, alias: &Entry<T>) {
+    let pointer = |entry: &Entry<T>| ptr::from_ref(entry).cast_mut();
+    // SAFETY: by this function's contract; neighbors in a ring are live.
+    unsafe {
+        let second = (*head.links()).next;
+        *alias.links() = Links::between(pointer(head), second);
+        (*head.links()).next = pointer(alias);
+        if let Some(second) = second.as_ref() {
+            (*second.links()).previous = pointer(alias);
+        }
+    }
+}
+
+/// What [`unlink`] has removed from a ring.
+pub(super) enum Unlinked<'a, T: Body> {
+    /// An alias that was not in the lists.
+    Member,
+    /// The alias that was in the lists. This one is to take its place there.
+    Head(&'a Entry<T>),
+    /// The only one, which is in the lists.
+    Last,
+}
+
+/// Removes `alias` from its ring.
+///
+/// # Safety
+///
+/// The shard of `alias` must be locked, and `alias` be in the lists or in a ring.
+pub(super) unsafe fn unlink<T: Body>(alias: &Entry<T>) -> Unlinked<'_, T> {
+    // SAFETY: by this function's contract; neighbors in a ring are live.
+    unsafe {
+        let Links { next, previous } = *alias.links();
+        let next = next.as_ref();
+        if let Some(next) = next {
+            (*next.links()).previous = previous;
+        }
+        if let Some(previous) = previous.as_ref() {
+            (*previous.links()).next = (*alias.links()).next;
+            return Unlinked::Member;
+        }
+        next.map_or(Unlinked::Last, Unlinked::Head)
+    }
+}
+
+/// Entries that were removed. Dropping this waits for one grace period and frees them all: in
+/// process context, with no lock held.
 ///
 /// # Invariants
 ///
-/// A list by the `next` of their [`Links`], which nobody else uses any more.
+/// A list that is linked by the `next` of the entries' [`Links`], which nobody else uses any more.
 pub(super) struct Retired<T: Body>(*mut Entry<T>);
 
 impl<T: Body> Retired<T> {
-    /// None yet.
+    /// No entries.
     pub(super) const fn new() -> Self {
         Self(ptr::null_mut())
     }
@@ -180,8 +384,27 @@ impl<T: Body> Retired<T> {
     /// As of [`Entry::retire`].
     pub(super) unsafe fn push(&mut self, entry: &Entry<T>) {
         // SAFETY: by this function's contract the tail is ours.
-        unsafe { *entry.links() = Links::to(self.0) };
+        unsafe { *entry.links() = Links::between(ptr::null_mut(), self.0) };
         self.0 = ptr::from_ref(entry).cast_mut();
+    }
+
+    /// The entry that was pushed last, to remember where a batch begins.
+    pub(super) fn last(&self) -> *const Entry<T> {
+        self.0
+    }
+
+    /// Calls `f` for the entries that were pushed after `last` was the last one.
+    pub(super) fn for_each_since(&self, last: *const Entry<T>, mut f: impl FnMut(&Entry<T>)) {
+        let mut next = self.0;
+        while !ptr::eq(next, last) {
+            // SAFETY: by the invariant; the entries are freed by `drop` only.
+            let Some(entry) = (unsafe { next.as_ref() }) else {
+                return;
+            };
+            f(entry);
+            // SAFETY: as above.
+            next = unsafe { (*entry.links()).next };
+        }
     }
 }
 
@@ -193,9 +416,9 @@ impl<T: Body> Drop for Retired<T> {
         rcu::synchronize();
         let mut freed = 0u32;
         while let Some(entry) = NonNull::new(self.0) {
-            // SAFETY: by the invariant; readers that might have held it are done.
+            // SAFETY: by the invariant; readers that could have found the entry are done.
             unsafe {
-                self.0 = (*entry.as_ref().links()).next();
+                self.0 = (*entry.as_ref().links()).next;
                 Entry::free(entry);
             }
             freed = freed.wrapping_add(1);
@@ -219,48 +442,12 @@ impl<T: Body> Deref for Entry<T> {
 ///
 /// # Safety
 ///
-/// `head` must be the head of an entry that was taken out of its table.
+/// `head` must be the head of an entry that was removed from its table.
 unsafe extern "C" fn free_retired<T: Body>(head: *mut bindings::callback_head) {
     let offset = core::mem::offset_of!(Entry<T>, tail);
     // SAFETY: the head is the entry's tail, and nobody else has the entry any more.
     unsafe {
         let entry = head.byte_sub(offset).cast::<Entry<T>>();
         Entry::free(NonNull::new_unchecked(entry));
-    }
-}
-
-/// The slab cache that entries come from. There is one; it must outlive all tables.
-pub struct Cache(NonNull<bindings::kmem_cache>);
-
-static CACHE: AtomicPtr<bindings::kmem_cache> = AtomicPtr::new(ptr::null_mut());
-
-// SAFETY: slab caches lock for themselves.
-unsafe impl Send for Cache {}
-// SAFETY: as above.
-unsafe impl Sync for Cache {}
-
-impl Cache {
-    /// Creates the cache under `name`. Process context, once per module.
-    pub fn new(name: &'static CStr) -> Result<Self> {
-        // SAFETY: process context; the name is static.
-        let cache = unsafe { bindings::knet_cache_create(name.as_char_ptr(), 128, 128) };
-        let cache = NonNull::new(cache).ok_or(ENOMEM)?;
-        CACHE.store(cache.as_ptr(), Ordering::Release);
-        Ok(Self(cache))
-    }
-
-    /// Whether there is one.
-    pub(super) fn is_there() -> bool {
-        !CACHE.load(Ordering::Acquire).is_null()
-    }
-}
-
-impl Drop for Cache {
-    fn drop(&mut self) {
-        // Entries are freed by RCU callbacks.
-        rcu::barrier();
-        CACHE.store(ptr::null_mut(), Ordering::Release);
-        // SAFETY: all tables are gone, and all entries with them.
-        unsafe { bindings::kmem_cache_destroy(self.0.as_ptr()) };
     }
 }

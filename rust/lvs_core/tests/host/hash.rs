@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-use lvs_core::hash::{flow_hash, HashKey};
+use lvs_core::hash::{flow_hash, hash_apart, Apart, HashKey};
 use lvs_core::{Address, Endpoint, Family};
 use proptest::prelude::*;
 use std::hash::{DefaultHasher, Hasher};
@@ -77,5 +77,64 @@ proptest! {
             flow_hash(&key, Family::V6, protocol, client),
             standard(&[&[protocol], &port.to_be_bytes(), &v6])
         );
+    }
+}
+
+#[test]
+fn hash_apart_covers_both_ends() {
+    let end = |last, port| Endpoint::new(Address::from_v4([192, 0, 2, last]), port);
+    let hash = |apart, protocol, client, other| hash_apart(&KEY, apart, protocol, client, other);
+    let (client, other) = (end(1, 40000), end(2, 80));
+    let base = hash(Apart::Virtual, 6, client, other);
+    for different in [
+        hash(Apart::Server, 6, client, other),
+        hash(Apart::Template, 6, client, other),
+        hash(Apart::Virtual, 17, client, other),
+        hash(Apart::Virtual, 6, end(3, 40000), other),
+        hash(Apart::Virtual, 6, end(1, 40001), other),
+        hash(Apart::Virtual, 6, client, end(3, 80)),
+        hash(Apart::Virtual, 6, client, end(2, 81)),
+        hash(Apart::Virtual, 6, other, client),
+        hash_apart(
+            &HashKey::new(KEY.k0, KEY.k1 ^ 1),
+            Apart::Virtual,
+            6,
+            client,
+            other,
+        ),
+        flow_hash(&KEY, Family::V4, 6, client),
+    ] {
+        assert_ne!(different, base);
+    }
+    // The message, octet by octet, by the standard library's hasher.
+    let message: [&[u8]; 6] = [
+        &40000u16.to_le_bytes(),
+        &80u16.to_le_bytes(),
+        &[6, Apart::Virtual as u8, 0, 0],
+        &client.address.octets16(),
+        &other.address.octets16(),
+        &[],
+    ];
+    let zero = HashKey::new(0, 0);
+    assert_eq!(
+        hash_apart(&zero, Apart::Virtual, 6, client, other),
+        standard(&message)
+    );
+}
+
+/// One client's port that talks to all ports of a service: hashed apart, its connections spread
+/// over the buckets like random ones.
+#[test]
+fn ports_of_a_service_spread_evenly() {
+    const BUCKETS: usize = 1024;
+    let end = |last, port| Endpoint::new(Address::from_v4([192, 0, 2, last]), port);
+    for apart in [Apart::Virtual, Apart::Server] {
+        let mut counts = [0u32; BUCKETS];
+        for port in 0..u16::MAX {
+            let hash = hash_apart(&KEY, apart, 17, end(1, 40000), end(2, port));
+            counts[hash as usize % BUCKETS] += 1;
+        }
+        let longest = counts.iter().max();
+        assert!(longest < Some(&120), "{longest:?} of 64 on average");
     }
 }

@@ -42,6 +42,7 @@ fn the_upper_threshold_overloads_and_the_lower_one_relieves() {
     let load = with(1, 4, 2);
     for expected in [false, false, false, true, true] {
         load.join(true);
+        load.judge();
         assert_eq!(load.is_overloaded(), expected);
     }
     for expected in [true, true, true, false, false] {
@@ -62,6 +63,7 @@ fn without_an_upper_threshold_no_load_is_too_much() {
     let load = with(1, 0, 0);
     for _ in 0..1000 {
         load.join(false);
+        assert!(!load.judge());
     }
     assert!(!load.is_overloaded());
 }
@@ -75,6 +77,34 @@ fn new_thresholds_hold_for_present_connections() {
     load.set(1, Thresholds { upper: 4, lower: 0 });
     assert!(load.is_overloaded());
     load.set(1, Thresholds { upper: 5, lower: 0 });
+    assert!(!load.is_overloaded());
+}
+
+#[test]
+fn a_connection_that_does_not_stay_overloads_nothing() {
+    let load = with(1, 2, 1);
+    load.join(true);
+    load.judge();
+    load.join(true);
+    load.leave(true);
+    assert!(!load.is_overloaded());
+    load.join(true);
+    assert!(load.judge(), "the threshold is reached");
+    assert!(!load.judge(), "nothing has changed");
+    assert!(load.is_overloaded());
+}
+
+#[test]
+fn a_new_weight_does_not_end_an_overload() {
+    let load = with(1, 4, 2);
+    for _ in 0..4 {
+        load.join(true);
+    }
+    load.judge();
+    load.leave(true);
+    load.set(5, Thresholds { upper: 4, lower: 2 });
+    assert!(load.is_overloaded());
+    load.set(5, Thresholds { upper: 6, lower: 2 });
     assert!(!load.is_overloaded());
 }
 

@@ -38,4 +38,5 @@ mod split_order;
 mod state;
 mod transmit;
 mod tunnel;
+mod wheel;
 mod wire;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 //! Models of the connection table ([`lvs_core::split_order`], here) and of the schedulers' ranking
-//! ([`ranking`]): loom runs each scenario in every interleaving of its threads, and with every value
-//! that the memory orderings let a load see.
+//! ([`ranking`]): loom runs each scenario in every interleaving of its threads, and with every
+//! value that the memory orderings let a load see.
 //!
-//! In all of those here lookups end within as many steps as there are nodes, and nobody touches what was
-//! freed ([`table`] sees to that).
+//! In all scenarios here, a lookup takes at most as many steps as there are nodes, and no thread
+//! reads freed memory ([`table`] checks both).
 
 mod ranking;
 mod route_cache;
@@ -45,11 +45,11 @@ fn explore(preemptions: Option<usize>, least: usize, scenario: impl Fn() + Sync 
     assert!(count >= least, "only {count} executions");
 }
 
-/// Has `work` done on `table` by a thread of its own.
-fn beside<T: Send + Sync + 'static>(
+/// Runs `work` on `table` in a thread of its own.
+fn beside<T: Send + Sync + 'static, R: 'static>(
     table: &Arc<T>,
-    work: impl FnOnce(&T) + Send + 'static,
-) -> thread::JoinHandle<()> {
+    work: impl FnOnce(&T) -> R + Send + 'static,
+) -> thread::JoinHandle<R> {
     let table = table.clone();
     thread::spawn(move || work(&table))
 }
@@ -238,4 +238,60 @@ fn a_listing_during_shrinking_is_whole() {
         table.shrink();
         assert!(table.insert(6, 9), "not inserted");
     });
+}
+
+/// A reader finds the old entry or the new one, whatever resize goes on, and then the rest of the
+/// list.
+#[test]
+fn replacing_hides_nothing() {
+    for (wanted, hash) in (1..).zip(ONE) {
+        explore(Some(2), 20, move || {
+            let table = Arc::new(One::new(5, 2, &ONE));
+            let resizer = beside(&table, move |table| {
+                table.grow();
+                table.shrink();
+            });
+            let writer = beside(&table, move |table| {
+                assert!(table.replace(3, 5, 5), "not replaced");
+            });
+            let found = match wanted {
+                3 => table.has(3, hash) || table.has(5, hash),
+                _ => table.has(wanted, hash),
+            };
+            assert!(found, "missed {wanted}");
+            writer.join().unwrap();
+            resizer.join().unwrap();
+            assert!(!table.has(3, 5), "found after it was replaced");
+            assert!(table.has(5, 5), "missed after it replaced another");
+        });
+    }
+}
+
+/// Two CPUs insert an entry of the same connection while its key's home has room or not, and while
+/// room appears: one of the two stays.
+#[test]
+fn a_connection_of_a_crowded_key_is_inserted_once() {
+    const HOME: u32 = 1;
+    // In the same shard and in the other one.
+    for apart in [6, 7] {
+        for full in [true, false] {
+            explore(Some(3), 50, move || {
+                let home: &[u32] = if full { &[HOME] } else { &[] };
+                let table = Arc::new(Two::new(3, 0, home));
+                let same = |entry| entry == 2 || entry == 3;
+                let other = beside(&table, move |table| {
+                    table.insert_bounded(2, HOME, apart, same)
+                });
+                let remover = beside(&table, move |table| full && table.remove(1, HOME));
+                let mut inserted = u32::from(table.insert_bounded(3, HOME, apart, same));
+                inserted += u32::from(other.join().unwrap());
+                remover.join().unwrap();
+                assert_eq!(inserted, 1, "of two");
+                let there = [2, 3]
+                    .into_iter()
+                    .filter(|&entry| table.has(entry, HOME) || table.has(entry, apart));
+                assert_eq!(there.count(), 1, "in the table");
+            });
+        }
+    }
 }

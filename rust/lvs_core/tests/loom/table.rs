@@ -2,12 +2,14 @@
 
 //! A connection table for the model: the kernel's algorithm over memory, locks and RCU of loom.
 //!
-//! Memory is never given back. What is freed is overwritten, by loom's atomics too, so that whoever
-//! may still touch it is found out.
+//! Memory is never reused. Freed memory is overwritten, by loom's atomics too, so a test fails if a
+//! thread may still read it.
 
 use loom::sync::atomic::{AtomicU32, AtomicUsize};
 use loom::sync::{Condvar, Mutex};
-use lvs_core::split_order::{self, segment_len, Geometry, Lists, Place, Resizable, Target};
+use lvs_core::split_order::{
+    self, segment_len, Geometry, Inserted, Lists, Place, Resizable, Target,
+};
 use std::cell::Cell;
 use std::num::NonZeroUsize;
 use std::sync::atomic::Ordering::{self, Acquire, Relaxed, Release};
@@ -148,11 +150,57 @@ impl<const MIN: u32, const MAX: u32> Table<MIN, MAX> {
         met
     }
 
-    /// Fills `entry` and puts it in.
+    /// Fills `entry` and inserts it.
     pub fn insert(&self, entry: usize, hash: u32) -> bool {
         self.nodes[entry].hash.store(hash, Relaxed);
         let _lock = self.shard(hash).lock().unwrap();
-        split_order::insert(&self.view(), entry, |_| false)
+        split_order::insert(&self.view(), entry, usize::MAX, |_| false, || false) == Inserted::Yes
+    }
+
+    /// Fills `entry` and puts it in the place of `old`, whose hash is the same.
+    pub fn replace(&self, old: usize, entry: usize, hash: u32) -> bool {
+        self.nodes[entry].hash.store(hash, Relaxed);
+        let _lock = self.shard(hash).lock().unwrap();
+        split_order::replace(&self.view(), old, entry)
+    }
+
+    /// Inserts `entry` as the kernel's table does: at `home`, where one entry may be, or `apart`.
+    /// `duplicates` tells the entries that are of the same connection.
+    pub fn insert_bounded(
+        &self,
+        entry: usize,
+        home: u32,
+        apart: u32,
+        duplicates: impl Fn(usize) -> bool + Copy,
+    ) -> bool {
+        let node = &self.nodes[entry];
+        node.hash.store(home, Relaxed);
+        let is_in = |hash| split_order::find(&self.view(), hash, duplicates).is_some();
+        let lock = self.shard(home).lock().unwrap();
+        let inserted = split_order::insert(&self.view(), entry, 1, duplicates, || {
+            self.rcu.read(|| is_in(apart))
+        });
+        drop(lock);
+        if inserted != Inserted::Crowded {
+            return inserted == Inserted::Yes;
+        }
+        node.hash.store(apart, Relaxed);
+        split_order::insert_apart(
+            || {
+                let _lock = self.shard(apart).lock().unwrap();
+                let view = self.view();
+                let inserted = split_order::insert(&view, entry, usize::MAX, duplicates, || false);
+                inserted == Inserted::Yes
+            },
+            || {
+                let _lock = self.shard(home).lock().unwrap();
+                is_in(home)
+            },
+            || {
+                let _lock = self.shard(apart).lock().unwrap();
+                split_order::remove(&self.view(), entry);
+            },
+        )
     }
 
     /// Takes `entry` out.

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The slab cache that entries come from.
+//!
+//! C header: `include/linux/slab.h`
+
+use crate::{
+    bindings,
+    rcu::{self, Boxed, Cell},
+};
+use core::{ffi::c_void, ptr::NonNull};
+use kernel::{prelude::*, sync::Arc};
+
+/// The size and the alignment of an entry, in bytes.
+pub(super) const ENTRY_SIZE: usize = 128;
+
+/// The cache that new tables use.
+static CURRENT: Cell<Arc<Slab>> = Cell::empty();
+
+/// The slab cache of entries. There is one; tables that exist when this is dropped keep the memory
+/// alive.
+pub struct Cache(#[expect(dead_code)] Arc<Slab>);
+
+impl Cache {
+    /// Creates the cache under `name`, for the tables that are made from now on. Process context.
+    pub fn new(name: &'static CStr) -> Result<Self> {
+        let slab = Arc::new(Slab::new(name)?, GFP_KERNEL)?;
+        CURRENT.replace(Some(Boxed::new(slab.clone(), GFP_KERNEL)?));
+        Ok(Self(slab))
+    }
+}
+
+impl Drop for Cache {
+    fn drop(&mut self) {
+        CURRENT.replace(None);
+        // The cell's reference is dropped in softirq, where a slab must not end: `self` still has
+        // one then.
+        rcu::barrier();
+    }
+}
+
+/// A slab cache of objects with the size and alignment of an entry.
+///
+/// # Invariants
+///
+/// The pointer is that of a live cache of such objects.
+pub(super) struct Slab(NonNull<bindings::kmem_cache>);
+
+// SAFETY: slab caches lock for themselves.
+unsafe impl Send for Slab {}
+// SAFETY: as above.
+unsafe impl Sync for Slab {}
+
+impl Slab {
+    fn new(name: &'static CStr) -> Result<Self> {
+        const SIZE: u32 = ENTRY_SIZE as u32;
+        // SAFETY: process context; the name is static.
+        let cache = unsafe { bindings::knet_cache_create(name.as_char_ptr(), SIZE, SIZE) };
+        // INVARIANT: the cache was created with this size and alignment.
+        Ok(Self(NonNull::new(cache).ok_or(ENOMEM)?))
+    }
+
+    /// The slab that [`Cache::new`] created; [`ENODEV`] if there is none. Process context.
+    pub(super) fn current() -> Result<Arc<Self>> {
+        rcu::read(|section| CURRENT.get(section).cloned()).ok_or(ENODEV)
+    }
+
+    /// Allocates an object, uninitialized; `None` when there is no memory. Any context.
+    #[inline]
+    pub(super) fn alloc(&self) -> Option<NonNull<c_void>> {
+        // SAFETY: by the invariant the cache is live.
+        NonNull::new(unsafe { bindings::knet_cache_alloc_atomic(self.0.as_ptr()) })
+    }
+}
+
+impl Drop for Slab {
+    fn drop(&mut self) {
+        // Entries are freed by RCU callbacks.
+        rcu::barrier();
+        // SAFETY: process context, since tables and `Cache` are dropped there. A table holds a
+        // reference while it allocates entries, and all its entries are freed, or left to RCU,
+        // before it drops the reference.
+        unsafe { bindings::kmem_cache_destroy(self.0.as_ptr()) };
+    }
+}

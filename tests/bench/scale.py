@@ -1,0 +1,176 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Checks that costs do not grow with the connections of a client's port, or with services, in the guest.
+
+It counts the instructions of a packet, of a new connection and of an expired one, with up to 60,000
+connections of one port, and with up to 50,000 services. It prints a line for each row and exits
+with 1 if a row exceeds its limit. `scripts/bench scale` runs it under icount, where a nanosecond is
+an instruction.
+"""
+
+import argparse
+import pathlib
+import re
+import sys
+import time
+
+from bench import CLIENT, DIRECTOR, NAT_VIP, NEW_VIP, SERVERS, SINK, Bench, Flows, enter, run
+
+CROWDS = (10, 1000, 10_000, 60_000)
+SERVICES = (10, 50_000)
+# The port of the client's that has the connections.
+PORT = 1000
+# Beyond which a row must not cost more than the smallest one of its kind.
+CROWD_LIMIT, SERVICE_LIMIT, ESTIMATION_LIMIT = 1.3, 1.02, 0.05
+
+
+def kworkers():
+    """Nanoseconds that the kernel's workers have run."""
+    total = 0
+    for path in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            if (path / "comm").read_text(encoding="ascii").startswith("kworker/"):
+                total += int((path / "schedstat").read_text(encoding="ascii").split()[0])
+        except OSError:
+            pass
+    return total
+
+
+class Scale(Bench):
+    """The rows, and the judgement."""
+
+    failures = 0
+
+    def judge(self, row, value, base, limit, unit="instructions"):
+        """Reports a row, and whether it is at most so many times its base."""
+        ratio = value / base
+        verdict = "ok" if ratio <= limit else "FAILED"
+        self.failures += verdict != "ok"
+        print(f"{verdict} {row}: {value:.0f} {unit}, {ratio:.3f} of {base:.0f}, at most {limit}", flush=True)
+
+    def begin(self):
+        """A new namespace with the director."""
+        self.director_down()
+        self.hosts_up()
+        self.director_up()
+
+    def connections(self):
+        """Connections that the director has."""
+        enter(DIRECTOR)
+        text = pathlib.Path("/proc/net/ip_vs_status").read_text(encoding="ascii")
+        return int(re.search(r"Conns:\s*(\d+)", text).group(1))
+
+    def settle(self, connections):
+        """Waits until there are so many connections, and the table has its size."""
+        end = time.monotonic() + 600
+        while self.connections() != connections:
+            if time.monotonic() > end:
+                sys.exit(f"{self.connections()} connections, not {connections}")
+            time.sleep(1)
+        time.sleep(2)
+
+    def from_port(self, count, crowd):
+        """Requests from one port of a client to so many ports of the service."""
+        return self.pktgen(count, (f"udp_dst_min {PORT}", f"udp_dst_max {PORT + crowd}", f"dst {NAT_VIP}",
+                                   f"src_min {CLIENT}", f"src_max {CLIENT}", f"udp_src_min {PORT}",
+                                   f"udp_src_max {PORT}"))
+
+    def to_port(self, count, crowd):
+        """Replies to that port."""
+        return self.pktgen(count, (f"udp_src_min {PORT}", f"udp_src_max {PORT + crowd}", f"dst {CLIENT}",
+                                   f"src_min {SERVERS[0]}", f"src_max {SERVERS[0]}", f"udp_dst_min {PORT}",
+                                   f"udp_dst_max {PORT}"), SINK)
+
+    def on_all_ports(self):
+        """A service on all ports of the virtual address."""
+        self.administer("-R", stdin=f"-A -f 7 -s rr\n-a -f 7 -r {SERVERS[0]} -m -w 1\n")
+        enter(DIRECTOR)
+        run("nft", "-f", "-", stdin=f"""
+            table ip mark {{
+                chain early {{
+                    type filter hook prerouting priority mangle;
+                    ip daddr {NAT_VIP} udp dport != 80 meta mark set 7
+                }}
+            }}
+            """)
+
+    def expiry(self, row, touch, connections):
+        """Instructions of the expiry of each of so many connections, which `touch` gives a short timeout."""
+        self.administer("--set", "0", "0", "5")
+        touch()
+        before = kworkers()
+        self.settle(0)
+        value = (kworkers() - before) / connections
+        self.administer("--set", "0", "0", "300")
+        print(f"# {row}: {value:.0f} instructions for each", flush=True)
+        return value
+
+    def crowds(self):
+        """One port with few and with many connections."""
+        base = {}
+        for crowd in CROWDS:
+            self.begin()
+            self.on_all_ports()
+            new = self.from_port(crowd, crowd)
+            self.settle(crowd)
+            count = max(20_000, crowd)
+            self.from_port(crowd, crowd)
+            self.to_port(crowd, crowd)
+            for row, value in (("request", self.from_port(count, crowd)), ("reply", self.to_port(count, crowd))):
+                self.judge(f"crowded-{row}-{crowd}", value, base.setdefault(row, value), CROWD_LIMIT)
+            if crowd == CROWDS[-1]:
+                expired = self.expiry("crowded expiry", lambda: self.from_port(crowd, crowd), crowd)
+                # As many connections of as many ports, for comparison.
+                self.begin()
+                flows = Flows(100_000)
+                base["new"] = self.requests(flows.number, NAT_VIP, flows)
+                self.settle(flows.number)
+                base["expiry"] = self.expiry("expiry", lambda: self.requests(flows.number, NAT_VIP, flows),
+                                             flows.number)
+                self.judge(f"crowded-new-{crowd}", new, base["new"], CROWD_LIMIT)
+                # An entry of a crowded port and its alias are two in the table.
+                self.judge(f"crowded-expiry-{crowd}", expired, base["expiry"], 2)
+
+    def services(self):
+        """A service among few and among many."""
+        base = None
+        for number in SERVICES:
+            self.begin()
+            rules = []
+            for n in range(number):
+                address = f"10.8.{n // 250 % 250}.{n % 250}:{1000 + n // 62_500}"
+                rules += [f"-A -u {address} -s rr", f"-a -u {address} -r {SERVERS[0]}:80 -m -w 1"]
+            self.administer("-R", stdin="\n".join(rules) + "\n")
+            self.service(NEW_VIP, "-m", SERVERS[:1])
+            # The first connections are slow ones.
+            self.requests(100, NEW_VIP, Flows(100))
+            flows = Flows(1000)
+            value = self.requests(flows.number, NEW_VIP, flows)
+            base = base or value
+            self.judge(f"services-{number}", value, base, SERVICE_LIMIT)
+            before, begun = kworkers(), time.monotonic()
+            time.sleep(40)
+            share = (kworkers() - before) / (time.monotonic() - begun) / 1e9
+            verdict = "ok" if share <= ESTIMATION_LIMIT else "FAILED"
+            self.failures += verdict != "ok"
+            print(f"{verdict} estimation-{number}: {100 * share:.2f} % of a core, at most {100 * ESTIMATION_LIMIT:.0f} %",
+                  flush=True)
+
+
+def main():
+    """Runs what the options say."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--mode", default="ipvs_rs")
+    parser.add_argument("--rows", default="crowds,services")
+    options = parser.parse_args()
+    run("modprobe", "-a", "pktgen", "veth", "nf_tables")
+    scale = Scale(argparse.Namespace(kernel="icount", packets=20_000, rows=".*"))
+    scale.mode = options.mode
+    for row in options.rows.split(","):
+        getattr(scale, row)()
+    scale.director_down()
+    sys.exit(bool(scale.failures))
+
+
+if __name__ == "__main__":
+    main()
