@@ -21,7 +21,7 @@ pub type BhLock<T> = Lock<T, BhBackend>;
 /// Holds a [`BhLock`]; dropping it releases the lock.
 pub type BhGuard<'a, T> = Guard<'a, T, BhBackend>;
 
-/// Makes a [`BhLock`](crate::lock::BhLock) with a lock class of its own.
+/// Makes a [`BhLock`] with a lock class of its own.
 #[macro_export]
 macro_rules! new_bh_lock {
     ($data:expr, $name:literal) => {

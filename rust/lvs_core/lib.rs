@@ -50,6 +50,7 @@ pub mod state;
 pub mod timeout;
 pub mod transmit;
 pub mod tunnel;
+pub mod uapi;
 pub mod wheel;
 
 pub use address::{Address, Endpoint, Family, Protocol, Unsupported};

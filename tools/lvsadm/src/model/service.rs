@@ -5,6 +5,8 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
+use lvs_core::uapi::service;
+
 use super::address::{endpoint, Family, Protocol};
 use super::stats::Traffic;
 
@@ -148,17 +150,17 @@ pub struct ServiceFlags(pub u32);
 
 impl ServiceFlags {
     /// Connections of one client go to one destination.
-    pub const PERSISTENT: Self = Self(0x01);
+    pub const PERSISTENT: Self = Self(service::F_PERSISTENT);
     /// Set by the kernel while the service is in its table.
-    pub const HASHED: Self = Self(0x02);
+    pub const HASHED: Self = Self(service::F_HASHED);
     /// Every packet is scheduled by itself.
-    pub const ONE_PACKET: Self = Self(0x04);
+    pub const ONE_PACKET: Self = Self(service::F_ONE_PACKET);
     /// First flag that means what the scheduler says.
-    pub const SCHEDULER_1: Self = Self(0x08);
+    pub const SCHEDULER_1: Self = Self(service::F_SCHED1);
     /// Second flag that means what the scheduler says.
-    pub const SCHEDULER_2: Self = Self(0x10);
+    pub const SCHEDULER_2: Self = Self(service::F_SCHED2);
     /// Third flag that means what the scheduler says.
-    pub const SCHEDULER_3: Self = Self(0x20);
+    pub const SCHEDULER_3: Self = Self(service::F_SCHED3);
 
     /// Are all flags of `other` set?
     #[must_use]

@@ -2,20 +2,12 @@
 
 //! Synchronization daemon attributes (`IPVS_DAEMON_ATTR_*`).
 
+use lvs_core::uapi::daemon;
 use netlink_packet_core::{
     parse_u16, parse_u32, parse_u8, DecodeError, DefaultNla, ErrorContext, Nla, Parseable,
 };
 
 use super::attribute::{self, Raw};
-
-const STATE: u16 = 1;
-const INTERFACE: u16 = 2;
-const SYNC_ID: u16 = 3;
-const MAX_LENGTH: u16 = 4;
-const GROUP: u16 = 5;
-const GROUP_6: u16 = 6;
-const PORT: u16 = 7;
-const TTL: u16 = 8;
 
 /// One attribute of a synchronization daemon.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,16 +41,22 @@ impl DaemonAttribute {
     fn read(raw: &Raw<'_>) -> Result<Self, DecodeError> {
         let value = raw.value();
         Ok(match raw.kind() {
-            STATE => Self::State(parse_u32(value).context("IPVS_DAEMON_ATTR_STATE")?),
-            INTERFACE => Self::Interface(attribute::text(value)),
-            SYNC_ID => Self::SyncId(parse_u32(value).context("IPVS_DAEMON_ATTR_SYNC_ID")?),
-            MAX_LENGTH => {
+            daemon::STATE => Self::State(parse_u32(value).context("IPVS_DAEMON_ATTR_STATE")?),
+            daemon::MCAST_IFN => Self::Interface(attribute::text(value)),
+            daemon::SYNC_ID => Self::SyncId(parse_u32(value).context("IPVS_DAEMON_ATTR_SYNC_ID")?),
+            daemon::SYNC_MAXLEN => {
                 Self::MaxLength(parse_u16(value).context("IPVS_DAEMON_ATTR_SYNC_MAXLEN")?)
             }
-            GROUP => Self::Group(attribute::octets(value, "IPVS_DAEMON_ATTR_MCAST_GROUP")?),
-            GROUP_6 => Self::Group6(attribute::octets(value, "IPVS_DAEMON_ATTR_MCAST_GROUP6")?),
-            PORT => Self::Port(parse_u16(value).context("IPVS_DAEMON_ATTR_MCAST_PORT")?),
-            TTL => Self::Ttl(parse_u8(value).context("IPVS_DAEMON_ATTR_MCAST_TTL")?),
+            daemon::MCAST_GROUP => {
+                Self::Group(attribute::octets(value, "IPVS_DAEMON_ATTR_MCAST_GROUP")?)
+            }
+            daemon::MCAST_GROUP6 => {
+                Self::Group6(attribute::octets(value, "IPVS_DAEMON_ATTR_MCAST_GROUP6")?)
+            }
+            daemon::MCAST_PORT => {
+                Self::Port(parse_u16(value).context("IPVS_DAEMON_ATTR_MCAST_PORT")?)
+            }
+            daemon::MCAST_TTL => Self::Ttl(parse_u8(value).context("IPVS_DAEMON_ATTR_MCAST_TTL")?),
             _ => Self::Other(DefaultNla::parse(raw)?),
         })
     }
@@ -78,14 +76,14 @@ impl Nla for DaemonAttribute {
 
     fn kind(&self) -> u16 {
         match self {
-            Self::State(_) => STATE,
-            Self::Interface(_) => INTERFACE,
-            Self::SyncId(_) => SYNC_ID,
-            Self::MaxLength(_) => MAX_LENGTH,
-            Self::Group(_) => GROUP,
-            Self::Group6(_) => GROUP_6,
-            Self::Port(_) => PORT,
-            Self::Ttl(_) => TTL,
+            Self::State(_) => daemon::STATE,
+            Self::Interface(_) => daemon::MCAST_IFN,
+            Self::SyncId(_) => daemon::SYNC_ID,
+            Self::MaxLength(_) => daemon::SYNC_MAXLEN,
+            Self::Group(_) => daemon::MCAST_GROUP,
+            Self::Group6(_) => daemon::MCAST_GROUP6,
+            Self::Port(_) => daemon::MCAST_PORT,
+            Self::Ttl(_) => daemon::MCAST_TTL,
             Self::Other(other) => other.kind(),
         }
     }

@@ -2,6 +2,7 @@
 
 //! Destination attributes (`IPVS_DEST_ATTR_*`).
 
+use lvs_core::uapi::destination;
 use netlink_packet_core::{
     parse_u16, parse_u16_be, parse_u32, parse_u8, DecodeError, DefaultNla, Emitable, ErrorContext,
     Nla, Parseable, NLA_F_NESTED,
@@ -9,22 +10,6 @@ use netlink_packet_core::{
 
 use super::attribute::{self, Raw};
 use super::stats::StatsAttribute;
-
-const ADDRESS: u16 = 1;
-const PORT: u16 = 2;
-const FORWARDING: u16 = 3;
-const WEIGHT: u16 = 4;
-const UPPER_THRESHOLD: u16 = 5;
-const LOWER_THRESHOLD: u16 = 6;
-const ACTIVE: u16 = 7;
-const INACTIVE: u16 = 8;
-const PERSISTENT: u16 = 9;
-const STATS: u16 = 10;
-const FAMILY: u16 = 11;
-const STATS_64: u16 = 12;
-const TUNNEL_KIND: u16 = 13;
-const TUNNEL_PORT: u16 = 14;
-const TUNNEL_FLAGS: u16 = 15;
 
 /// One attribute of a destination.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,23 +58,27 @@ impl DestinationAttribute {
         let value = raw.value();
         let long = |what: &'static str| parse_u32(value).context(what);
         Ok(match raw.kind() {
-            ADDRESS => Self::Address(value.to_vec()),
-            PORT => Self::Port(parse_u16_be(value).context("IPVS_DEST_ATTR_PORT")?),
-            FORWARDING => Self::Forwarding(long("IPVS_DEST_ATTR_FWD_METHOD")?),
-            WEIGHT => Self::Weight(long("IPVS_DEST_ATTR_WEIGHT")?),
-            UPPER_THRESHOLD => Self::UpperThreshold(long("IPVS_DEST_ATTR_U_THRESH")?),
-            LOWER_THRESHOLD => Self::LowerThreshold(long("IPVS_DEST_ATTR_L_THRESH")?),
-            ACTIVE => Self::Active(long("IPVS_DEST_ATTR_ACTIVE_CONNS")?),
-            INACTIVE => Self::Inactive(long("IPVS_DEST_ATTR_INACT_CONNS")?),
-            PERSISTENT => Self::Persistent(long("IPVS_DEST_ATTR_PERSIST_CONNS")?),
-            STATS => Self::Stats(StatsAttribute::read_all(value)?),
-            FAMILY => Self::Family(parse_u16(value).context("IPVS_DEST_ATTR_ADDR_FAMILY")?),
-            STATS_64 => Self::Stats64(StatsAttribute::read_all(value)?),
-            TUNNEL_KIND => Self::TunnelKind(parse_u8(value).context("IPVS_DEST_ATTR_TUN_TYPE")?),
-            TUNNEL_PORT => {
+            destination::ADDR => Self::Address(value.to_vec()),
+            destination::PORT => Self::Port(parse_u16_be(value).context("IPVS_DEST_ATTR_PORT")?),
+            destination::FWD_METHOD => Self::Forwarding(long("IPVS_DEST_ATTR_FWD_METHOD")?),
+            destination::WEIGHT => Self::Weight(long("IPVS_DEST_ATTR_WEIGHT")?),
+            destination::U_THRESH => Self::UpperThreshold(long("IPVS_DEST_ATTR_U_THRESH")?),
+            destination::L_THRESH => Self::LowerThreshold(long("IPVS_DEST_ATTR_L_THRESH")?),
+            destination::ACTIVE_CONNS => Self::Active(long("IPVS_DEST_ATTR_ACTIVE_CONNS")?),
+            destination::INACT_CONNS => Self::Inactive(long("IPVS_DEST_ATTR_INACT_CONNS")?),
+            destination::PERSIST_CONNS => Self::Persistent(long("IPVS_DEST_ATTR_PERSIST_CONNS")?),
+            destination::STATS => Self::Stats(StatsAttribute::read_all(value)?),
+            destination::ADDR_FAMILY => {
+                Self::Family(parse_u16(value).context("IPVS_DEST_ATTR_ADDR_FAMILY")?)
+            }
+            destination::STATS64 => Self::Stats64(StatsAttribute::read_all(value)?),
+            destination::TUN_TYPE => {
+                Self::TunnelKind(parse_u8(value).context("IPVS_DEST_ATTR_TUN_TYPE")?)
+            }
+            destination::TUN_PORT => {
                 Self::TunnelPort(parse_u16_be(value).context("IPVS_DEST_ATTR_TUN_PORT")?)
             }
-            TUNNEL_FLAGS => {
+            destination::TUN_FLAGS => {
                 Self::TunnelFlags(parse_u16(value).context("IPVS_DEST_ATTR_TUN_FLAGS")?)
             }
             _ => Self::Other(DefaultNla::parse(raw)?),
@@ -119,21 +108,21 @@ impl Nla for DestinationAttribute {
 
     fn kind(&self) -> u16 {
         match self {
-            Self::Address(_) => ADDRESS,
-            Self::Port(_) => PORT,
-            Self::Forwarding(_) => FORWARDING,
-            Self::Weight(_) => WEIGHT,
-            Self::UpperThreshold(_) => UPPER_THRESHOLD,
-            Self::LowerThreshold(_) => LOWER_THRESHOLD,
-            Self::Active(_) => ACTIVE,
-            Self::Inactive(_) => INACTIVE,
-            Self::Persistent(_) => PERSISTENT,
-            Self::Stats(_) => STATS | NLA_F_NESTED,
-            Self::Family(_) => FAMILY,
-            Self::Stats64(_) => STATS_64 | NLA_F_NESTED,
-            Self::TunnelKind(_) => TUNNEL_KIND,
-            Self::TunnelPort(_) => TUNNEL_PORT,
-            Self::TunnelFlags(_) => TUNNEL_FLAGS,
+            Self::Address(_) => destination::ADDR,
+            Self::Port(_) => destination::PORT,
+            Self::Forwarding(_) => destination::FWD_METHOD,
+            Self::Weight(_) => destination::WEIGHT,
+            Self::UpperThreshold(_) => destination::U_THRESH,
+            Self::LowerThreshold(_) => destination::L_THRESH,
+            Self::Active(_) => destination::ACTIVE_CONNS,
+            Self::Inactive(_) => destination::INACT_CONNS,
+            Self::Persistent(_) => destination::PERSIST_CONNS,
+            Self::Stats(_) => destination::STATS | NLA_F_NESTED,
+            Self::Family(_) => destination::ADDR_FAMILY,
+            Self::Stats64(_) => destination::STATS64 | NLA_F_NESTED,
+            Self::TunnelKind(_) => destination::TUN_TYPE,
+            Self::TunnelPort(_) => destination::TUN_PORT,
+            Self::TunnelFlags(_) => destination::TUN_FLAGS,
             Self::Other(other) => other.kind(),
         }
     }

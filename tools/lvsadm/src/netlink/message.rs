@@ -2,6 +2,7 @@
 
 //! Messages of the family: a command and its first level of attributes.
 
+use lvs_core::uapi::{command, info, message};
 use netlink_packet_core::{
     parse_u32, DecodeError, DefaultNla, Emitable, ErrorContext, Nla, Parseable,
     ParseableParametrized, NLA_F_NESTED,
@@ -55,34 +56,33 @@ pub enum Command {
     Other(u8),
 }
 
-/// Every command that has a name, at its number less one.
-const COMMANDS: [Command; 17] = [
-    Command::NewService,
-    Command::SetService,
-    Command::DelService,
-    Command::GetService,
-    Command::NewDest,
-    Command::SetDest,
-    Command::DelDest,
-    Command::GetDest,
-    Command::NewDaemon,
-    Command::DelDaemon,
-    Command::GetDaemon,
-    Command::SetConfig,
-    Command::GetConfig,
-    Command::SetInfo,
-    Command::GetInfo,
-    Command::Zero,
-    Command::Flush,
+/// Every command that has a name, with its number.
+const COMMANDS: [(u8, Command); 17] = [
+    (command::NEW_SERVICE, Command::NewService),
+    (command::SET_SERVICE, Command::SetService),
+    (command::DEL_SERVICE, Command::DelService),
+    (command::GET_SERVICE, Command::GetService),
+    (command::NEW_DEST, Command::NewDest),
+    (command::SET_DEST, Command::SetDest),
+    (command::DEL_DEST, Command::DelDest),
+    (command::GET_DEST, Command::GetDest),
+    (command::NEW_DAEMON, Command::NewDaemon),
+    (command::DEL_DAEMON, Command::DelDaemon),
+    (command::GET_DAEMON, Command::GetDaemon),
+    (command::SET_CONFIG, Command::SetConfig),
+    (command::GET_CONFIG, Command::GetConfig),
+    (command::SET_INFO, Command::SetInfo),
+    (command::GET_INFO, Command::GetInfo),
+    (command::ZERO, Command::Zero),
+    (command::FLUSH, Command::Flush),
 ];
 
 impl From<u8> for Command {
     fn from(number: u8) -> Self {
-        usize::from(number)
-            .checked_sub(1)
-            .and_then(|index| COMMANDS.get(index))
-            .copied()
-            .unwrap_or(Self::Other(number))
+        COMMANDS
+            .into_iter()
+            .find(|(known, _)| *known == number)
+            .map_or(Self::Other(number), |(_, command)| command)
     }
 }
 
@@ -91,22 +91,12 @@ impl From<Command> for u8 {
         if let Command::Other(number) = command {
             return number;
         }
-        (1..)
-            .zip(COMMANDS)
+        COMMANDS
+            .into_iter()
             .find(|(_, known)| *known == command)
             .map_or(0, |(number, _)| number)
     }
 }
-
-const SERVICE: u16 = 1;
-const DESTINATION: u16 = 2;
-const DAEMON: u16 = 3;
-const TIMEOUT_TCP: u16 = 4;
-const TIMEOUT_TCP_FIN: u16 = 5;
-const TIMEOUT_UDP: u16 = 6;
-
-const INFO_VERSION: u16 = 1;
-const INFO_TABLE_SIZE: u16 = 2;
 
 /// An attribute of the first level. [`Command::SetInfo`] numbers its attributes apart from all
 /// other commands.
@@ -138,17 +128,19 @@ impl Attribute {
         let value = raw.value();
         let long = |what: &'static str| parse_u32(value).context(what);
         Ok(match (command, raw.kind()) {
-            (Command::SetInfo, INFO_VERSION) => Self::InfoVersion(long("IPVS_INFO_ATTR_VERSION")?),
-            (Command::SetInfo, INFO_TABLE_SIZE) => {
+            (Command::SetInfo, info::VERSION) => Self::InfoVersion(long("IPVS_INFO_ATTR_VERSION")?),
+            (Command::SetInfo, info::CONN_TAB_SIZE) => {
                 Self::InfoTableSize(long("IPVS_INFO_ATTR_CONN_TAB_SIZE")?)
             }
             (Command::SetInfo, _) => Self::Other(DefaultNla::parse(raw)?),
-            (_, SERVICE) => Self::Service(ServiceAttribute::read_all(value)?),
-            (_, DESTINATION) => Self::Destination(DestinationAttribute::read_all(value)?),
-            (_, DAEMON) => Self::Daemon(DaemonAttribute::read_all(value)?),
-            (_, TIMEOUT_TCP) => Self::TimeoutTcp(long("IPVS_CMD_ATTR_TIMEOUT_TCP")?),
-            (_, TIMEOUT_TCP_FIN) => Self::TimeoutTcpFin(long("IPVS_CMD_ATTR_TIMEOUT_TCP_FIN")?),
-            (_, TIMEOUT_UDP) => Self::TimeoutUdp(long("IPVS_CMD_ATTR_TIMEOUT_UDP")?),
+            (_, message::SERVICE) => Self::Service(ServiceAttribute::read_all(value)?),
+            (_, message::DEST) => Self::Destination(DestinationAttribute::read_all(value)?),
+            (_, message::DAEMON) => Self::Daemon(DaemonAttribute::read_all(value)?),
+            (_, message::TIMEOUT_TCP) => Self::TimeoutTcp(long("IPVS_CMD_ATTR_TIMEOUT_TCP")?),
+            (_, message::TIMEOUT_TCP_FIN) => {
+                Self::TimeoutTcpFin(long("IPVS_CMD_ATTR_TIMEOUT_TCP_FIN")?)
+            }
+            (_, message::TIMEOUT_UDP) => Self::TimeoutUdp(long("IPVS_CMD_ATTR_TIMEOUT_UDP")?),
             _ => Self::Other(DefaultNla::parse(raw)?),
         })
     }
@@ -171,14 +163,14 @@ impl Nla for Attribute {
 
     fn kind(&self) -> u16 {
         match self {
-            Self::Service(_) => SERVICE | NLA_F_NESTED,
-            Self::Destination(_) => DESTINATION | NLA_F_NESTED,
-            Self::Daemon(_) => DAEMON | NLA_F_NESTED,
-            Self::TimeoutTcp(_) => TIMEOUT_TCP,
-            Self::TimeoutTcpFin(_) => TIMEOUT_TCP_FIN,
-            Self::TimeoutUdp(_) => TIMEOUT_UDP,
-            Self::InfoVersion(_) => INFO_VERSION,
-            Self::InfoTableSize(_) => INFO_TABLE_SIZE,
+            Self::Service(_) => message::SERVICE | NLA_F_NESTED,
+            Self::Destination(_) => message::DEST | NLA_F_NESTED,
+            Self::Daemon(_) => message::DAEMON | NLA_F_NESTED,
+            Self::TimeoutTcp(_) => message::TIMEOUT_TCP,
+            Self::TimeoutTcpFin(_) => message::TIMEOUT_TCP_FIN,
+            Self::TimeoutUdp(_) => message::TIMEOUT_UDP,
+            Self::InfoVersion(_) => info::VERSION,
+            Self::InfoTableSize(_) => info::CONN_TAB_SIZE,
             Self::Other(other) => other.kind(),
         }
     }

@@ -2,6 +2,7 @@
 
 //! Service attributes (`IPVS_SVC_ATTR_*`).
 
+use lvs_core::uapi::service;
 use netlink_packet_core::{
     parse_u16, parse_u16_be, parse_u32, DecodeError, DefaultNla, Emitable, ErrorContext, Nla,
     Parseable, NLA_F_NESTED,
@@ -9,19 +10,6 @@ use netlink_packet_core::{
 
 use super::attribute::{self, Raw};
 use super::stats::StatsAttribute;
-
-const FAMILY: u16 = 1;
-const PROTOCOL: u16 = 2;
-const ADDRESS: u16 = 3;
-const PORT: u16 = 4;
-const MARK: u16 = 5;
-const SCHEDULER: u16 = 6;
-const FLAGS: u16 = 7;
-const TIMEOUT: u16 = 8;
-const NETMASK: u16 = 9;
-const STATS: u16 = 10;
-const ENGINE: u16 = 11;
-const STATS_64: u16 = 12;
 
 /// One attribute of a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,24 +57,26 @@ impl ServiceAttribute {
     fn read(raw: &Raw<'_>) -> Result<Self, DecodeError> {
         let value = raw.value();
         Ok(match raw.kind() {
-            FAMILY => Self::Family(parse_u16(value).context("IPVS_SVC_ATTR_AF")?),
-            PROTOCOL => Self::Protocol(parse_u16(value).context("IPVS_SVC_ATTR_PROTOCOL")?),
-            ADDRESS => Self::Address(value.to_vec()),
-            PORT => Self::Port(parse_u16_be(value).context("IPVS_SVC_ATTR_PORT")?),
-            MARK => Self::Mark(parse_u32(value).context("IPVS_SVC_ATTR_FWMARK")?),
-            SCHEDULER => Self::Scheduler(attribute::text(value)),
-            FLAGS => {
+            service::AF => Self::Family(parse_u16(value).context("IPVS_SVC_ATTR_AF")?),
+            service::PROTOCOL => {
+                Self::Protocol(parse_u16(value).context("IPVS_SVC_ATTR_PROTOCOL")?)
+            }
+            service::ADDR => Self::Address(value.to_vec()),
+            service::PORT => Self::Port(parse_u16_be(value).context("IPVS_SVC_ATTR_PORT")?),
+            service::FWMARK => Self::Mark(parse_u32(value).context("IPVS_SVC_ATTR_FWMARK")?),
+            service::SCHED_NAME => Self::Scheduler(attribute::text(value)),
+            service::FLAGS => {
                 let [a, b, c, d, e, f, g, h] = attribute::octets(value, "IPVS_SVC_ATTR_FLAGS")?;
                 Self::Flags {
                     flags: u32::from_ne_bytes([a, b, c, d]),
                     mask: u32::from_ne_bytes([e, f, g, h]),
                 }
             }
-            TIMEOUT => Self::Timeout(parse_u32(value).context("IPVS_SVC_ATTR_TIMEOUT")?),
-            NETMASK => Self::Netmask(attribute::octets(value, "IPVS_SVC_ATTR_NETMASK")?),
-            STATS => Self::Stats(StatsAttribute::read_all(value)?),
-            ENGINE => Self::Engine(attribute::text(value)),
-            STATS_64 => Self::Stats64(StatsAttribute::read_all(value)?),
+            service::TIMEOUT => Self::Timeout(parse_u32(value).context("IPVS_SVC_ATTR_TIMEOUT")?),
+            service::NETMASK => Self::Netmask(attribute::octets(value, "IPVS_SVC_ATTR_NETMASK")?),
+            service::STATS => Self::Stats(StatsAttribute::read_all(value)?),
+            service::PE_NAME => Self::Engine(attribute::text(value)),
+            service::STATS64 => Self::Stats64(StatsAttribute::read_all(value)?),
             _ => Self::Other(DefaultNla::parse(raw)?),
         })
     }
@@ -107,18 +97,18 @@ impl Nla for ServiceAttribute {
 
     fn kind(&self) -> u16 {
         match self {
-            Self::Family(_) => FAMILY,
-            Self::Protocol(_) => PROTOCOL,
-            Self::Address(_) => ADDRESS,
-            Self::Port(_) => PORT,
-            Self::Mark(_) => MARK,
-            Self::Scheduler(_) => SCHEDULER,
-            Self::Flags { .. } => FLAGS,
-            Self::Timeout(_) => TIMEOUT,
-            Self::Netmask(_) => NETMASK,
-            Self::Stats(_) => STATS | NLA_F_NESTED,
-            Self::Engine(_) => ENGINE,
-            Self::Stats64(_) => STATS_64 | NLA_F_NESTED,
+            Self::Family(_) => service::AF,
+            Self::Protocol(_) => service::PROTOCOL,
+            Self::Address(_) => service::ADDR,
+            Self::Port(_) => service::PORT,
+            Self::Mark(_) => service::FWMARK,
+            Self::Scheduler(_) => service::SCHED_NAME,
+            Self::Flags { .. } => service::FLAGS,
+            Self::Timeout(_) => service::TIMEOUT,
+            Self::Netmask(_) => service::NETMASK,
+            Self::Stats(_) => service::STATS | NLA_F_NESTED,
+            Self::Engine(_) => service::PE_NAME,
+            Self::Stats64(_) => service::STATS64 | NLA_F_NESTED,
             Self::Other(other) => other.kind(),
         }
     }

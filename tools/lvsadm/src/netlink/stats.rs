@@ -2,6 +2,7 @@
 
 //! Statistics attributes (`IPVS_STATS_ATTR_*`), in their 32-bit and their 64-bit form.
 
+use lvs_core::uapi::stats;
 use netlink_packet_core::{DecodeError, DefaultNla, Nla, Parseable};
 
 use super::attribute::{self, Raw};
@@ -35,32 +36,32 @@ pub enum Figure {
 impl Figure {
     fn from_kind(kind: u16) -> Option<Self> {
         Some(match kind {
-            1 => Self::Connections,
-            2 => Self::PacketsIn,
-            3 => Self::PacketsOut,
-            4 => Self::BytesIn,
-            5 => Self::BytesOut,
-            6 => Self::ConnectionRate,
-            7 => Self::PacketRateIn,
-            8 => Self::PacketRateOut,
-            9 => Self::ByteRateIn,
-            10 => Self::ByteRateOut,
+            stats::CONNS => Self::Connections,
+            stats::INPKTS => Self::PacketsIn,
+            stats::OUTPKTS => Self::PacketsOut,
+            stats::INBYTES => Self::BytesIn,
+            stats::OUTBYTES => Self::BytesOut,
+            stats::CPS => Self::ConnectionRate,
+            stats::INPPS => Self::PacketRateIn,
+            stats::OUTPPS => Self::PacketRateOut,
+            stats::INBPS => Self::ByteRateIn,
+            stats::OUTBPS => Self::ByteRateOut,
             _ => return None,
         })
     }
 
     fn kind(self) -> u16 {
         match self {
-            Self::Connections => 1,
-            Self::PacketsIn => 2,
-            Self::PacketsOut => 3,
-            Self::BytesIn => 4,
-            Self::BytesOut => 5,
-            Self::ConnectionRate => 6,
-            Self::PacketRateIn => 7,
-            Self::PacketRateOut => 8,
-            Self::ByteRateIn => 9,
-            Self::ByteRateOut => 10,
+            Self::Connections => stats::CONNS,
+            Self::PacketsIn => stats::INPKTS,
+            Self::PacketsOut => stats::OUTPKTS,
+            Self::BytesIn => stats::INBYTES,
+            Self::BytesOut => stats::OUTBYTES,
+            Self::ConnectionRate => stats::CPS,
+            Self::PacketRateIn => stats::INPPS,
+            Self::PacketRateOut => stats::OUTPPS,
+            Self::ByteRateIn => stats::INBPS,
+            Self::ByteRateOut => stats::OUTBPS,
         }
     }
 }
