@@ -44,7 +44,7 @@ impl Handling {
     pub const fn of_v6(header: &[u8; IPV6_HEADER]) -> Self {
         let [first, second, _, _, _, _, _, hop_limit, ..] = *header;
         Self {
-            traffic_class: first << 4 | second >> 4,
+            traffic_class: (first << 4) | (second >> 4),
             hop_limit,
             dont_fragment: true,
         }

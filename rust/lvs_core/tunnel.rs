@@ -196,7 +196,7 @@ impl Outer {
         let (fixed, addresses) = header.split_at_mut(8);
         #[rustfmt::skip]
         fixed.copy_from_slice(&[
-            0x60 | class >> 4, class << 4, 0, 0, p0, p1, self.protocol, self.handling.hop_limit,
+            0x60 | (class >> 4), class << 4, 0, 0, p0, p1, self.protocol, self.handling.hop_limit,
         ]);
         // By words, since the compiler does not make words of the octets of an address.
         let [s0, s1] = self.source.to_words();

@@ -112,7 +112,7 @@ pub struct RunArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-    /// Draw the scenario's [figure] into this file
+    /// Draw the scenario's figure (its table `figure`) into this file
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
     /// Show only these quantities, separated by commas
