@@ -2,7 +2,7 @@
 
 //! The root of the `ipvs_rs` module: brings the parts up and takes them down, nothing else.
 
-use ipvs::Ipvs;
+use ipvs::{Administrators, Ipvs};
 use kernel::prelude::*;
 
 module! {
@@ -11,6 +11,12 @@ module! {
     authors: ["The ipvs_rs authors"],
     description: "Linux Virtual Server director",
     license: "GPL",
+    params: {
+        delegate: u8 {
+            default: 0,
+            description: "1: root of a user namespace directs in its own networks",
+        },
+    },
 }
 
 struct Module {
@@ -19,8 +25,12 @@ struct Module {
 
 impl kernel::Module for Module {
     fn init(module: &'static ThisModule) -> Result<Self> {
+        let administrators = match *module_parameters::delegate.value() {
+            0 => Administrators::Host,
+            _ => Administrators::Namespaces,
+        };
         Ok(Self {
-            _ipvs: Ipvs::new(module)?,
+            _ipvs: Ipvs::new(module, administrators)?,
         })
     }
 }

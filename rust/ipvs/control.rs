@@ -16,7 +16,10 @@ pub use extension::Extension;
 use crate::{
     director::Director,
     instance::Instance,
-    services::{destination::Destination, service::Service},
+    services::{
+        destination::Destination,
+        service::{Key, Service},
+    },
     uapi::{self, command, message},
 };
 use kernel::{alloc::KVVec, prelude::*, sync::Arc};
@@ -25,7 +28,7 @@ use knet::{
     netlink::{Command, Dump, DumpRequest, Family, Full, Request, Source, Writer},
 };
 use lvs_core::netlink::Attributes;
-use parse::Refusal;
+use parse::{NamedDestination, NamedService, Refusal};
 
 /// The family.
 pub struct Control;
@@ -104,8 +107,7 @@ fn carry_out(director: &Director, request: &Request<'_>) -> Result<(), Refusal> 
     let attributes = Attributes::new(request.attributes())?;
     match request.command() {
         command::GET_SERVICE => {
-            let (key, _) = parse::service(&attributes)?;
-            let service = director.find_service(&key).map_err(no_service)?;
+            let (_, service) = existing_service(director, &attributes)?;
             Ok(request.reply(command::NEW_SERVICE, |writer| {
                 show::service(writer, &show::IPVS, &service)
             })?)
@@ -133,61 +135,79 @@ fn carry_out(director: &Director, request: &Request<'_>) -> Result<(), Refusal> 
 fn change(director: &Director, command: u8, attributes: &Attributes<'_>) -> Result<(), Refusal> {
     match command {
         command::NEW_SERVICE => {
-            let (key, nest) = parse::service(attributes)?;
-            let details = parse::service_details(&nest, &key)?;
-            let settings = details.over(Default::default(), &key)?;
+            let named = NamedService::new(attributes)?;
+            let details = named.details()?;
+            let key = named.key()?;
+            let exists = || Refusal::new(EEXIST, c"the virtual service exists already");
+            if director.find_service(&key).is_ok() {
+                return Err(exists());
+            }
+            let scheduler = details.scheduler()?;
+            let settings = || {
+                details.check(&key)?;
+                details.over(Default::default())
+            };
             director
-                .add_service(key, &settings, details.scheduler)
-                .map_err(|error| match error {
-                    EEXIST => Refusal::new(EEXIST, c"the virtual service exists already"),
-                    ENOENT => Refusal::new(ENOENT, c"no such scheduler"),
-                    EPERM => needs_entries(),
-                    other => no_family(other),
+                .add_service(key, scheduler, settings)
+                .map_err(|refusal: Refusal| match (refusal.message, refusal.error) {
+                    (Some(_), _) => refusal,
+                    (None, EEXIST) => exists(),
+                    (None, ENOENT) => Refusal::no_scheduler(),
+                    (None, EPERM) => needs_entries(),
+                    (None, other) => no_family(other),
                 })
         }
         command::SET_SERVICE => {
-            let (key, nest) = parse::service(attributes)?;
-            let details = parse::service_details(&nest, &key)?;
+            let named = NamedService::new(attributes)?;
+            let details = named.details()?;
+            let key = named.existing_key()?;
+            director.find_service(&key).map_err(no_service)?;
+            let scheduler = details.scheduler()?;
+            let settings = |present| {
+                details.check(&key)?;
+                details.over(present)
+            };
             director
-                .edit_service(
-                    &key,
-                    |present| details.over(present, &key),
-                    details.scheduler,
-                )
+                .edit_service(&key, settings, scheduler)
                 .map_err(|refusal: Refusal| match (refusal.message, refusal.error) {
                     (Some(_), _) => refusal,
-                    (None, ENOENT) => Refusal::new(ENOENT, c"no such scheduler"),
+                    (None, ENOENT) => Refusal::no_scheduler(),
                     (None, EPERM) => needs_entries(),
                     (None, other) => no_service(other),
                 })
         }
         command::DEL_SERVICE => {
-            let (key, _) = parse::service(attributes)?;
+            let key = NamedService::new(attributes)?.existing_key()?;
             director.delete_service(&key).map_err(no_service)
         }
         command::NEW_DEST => {
-            let (key, _) = parse::service(attributes)?;
-            let (endpoint, nest) = parse::destination(attributes, &key)?;
-            let settings = parse::destination_details(&nest, &key, endpoint)?;
+            let (key, service) = existing_service(director, attributes)?;
+            let (named, details) = NamedDestination::with_settings(attributes, &key)?;
+            let exists = || Refusal::new(EEXIST, c"the destination exists already");
+            let endpoint = named.endpoint()?;
+            if service.find(endpoint).is_some() {
+                return Err(exists());
+            }
             director
-                .add_destination(&key, endpoint, &settings)
+                .add_destination(&key, endpoint, &details.settings()?)
                 .map_err(|error| match error {
-                    EEXIST => Refusal::new(EEXIST, c"the destination exists already"),
+                    EEXIST => exists(),
                     EPERM => needs_entries(),
                     other => no_service(other),
                 })
         }
         command::SET_DEST => {
-            let (key, _) = parse::service(attributes)?;
-            let (endpoint, nest) = parse::destination(attributes, &key)?;
-            let settings = parse::destination_details(&nest, &key, endpoint)?;
+            let (key, service) = existing_service(director, attributes)?;
+            let (named, details) = NamedDestination::with_settings(attributes, &key)?;
+            let endpoint = named.existing_endpoint()?;
+            service.find(endpoint).ok_or_else(Refusal::no_destination)?;
             director
-                .edit_destination(&key, endpoint, &settings)
+                .edit_destination(&key, endpoint, &details.settings()?)
                 .map_err(no_destination)
         }
         command::DEL_DEST => {
-            let (key, _) = parse::service(attributes)?;
-            let (endpoint, _) = parse::destination(attributes, &key)?;
+            let (key, _) = existing_service(director, attributes)?;
+            let endpoint = NamedDestination::new(attributes, &key)?.existing_endpoint()?;
             director
                 .delete_destination(&key, endpoint)
                 .map_err(no_destination)
@@ -209,7 +229,7 @@ fn change(director: &Director, command: u8, attributes: &Attributes<'_>) -> Resu
         }
         command::ZERO => match attributes.find(message::SERVICE) {
             Some(_) => {
-                let (key, _) = parse::service(attributes)?;
+                let key = NamedService::new(attributes)?.existing_key()?;
                 director.zero(Some(&key)).map_err(no_service)
             }
             None => Ok(director.zero(None)?),
@@ -222,9 +242,19 @@ fn change(director: &Director, command: u8, attributes: &Attributes<'_>) -> Resu
     }
 }
 
+/// The service that a request is about.
+fn existing_service(
+    director: &Director,
+    attributes: &Attributes<'_>,
+) -> Result<(Key, Arc<Service>), Refusal> {
+    let key = NamedService::new(attributes)?.existing_key()?;
+    let service = director.find_service(&key).map_err(no_service)?;
+    Ok((key, service))
+}
+
 fn no_service(error: Error) -> Refusal {
     match error {
-        ESRCH => Refusal::new(ESRCH, c"no such virtual service"),
+        ESRCH => Refusal::no_service(),
         other => no_family(other),
     }
 }
@@ -246,7 +276,7 @@ fn no_family(error: Error) -> Refusal {
 
 fn no_destination(error: Error) -> Refusal {
     match error {
-        ENOENT => Refusal::new(ENOENT, c"no such destination"),
+        ENOENT => Refusal::no_destination(),
         EPERM => needs_entries(),
         other => no_service(other),
     }
@@ -257,12 +287,15 @@ fn list(director: &Director, request: &DumpRequest<'_>) -> Result<Listing, Refus
         command::GET_SERVICE => Items::Services(director.services()?),
         command::GET_DEST => {
             let attributes = Attributes::new(request.attributes())?;
-            let (key, _) = parse::service(&attributes)?;
-            match director.destinations(&key) {
-                Ok(servers) => Items::Destinations(servers),
+            let key = NamedService::new(&attributes)?.existing_key();
+            match key.and_then(|key| Ok(director.destinations(&key)?)) {
+                Ok(mut servers) => {
+                    servers.reverse();
+                    Items::Destinations(servers)
+                }
                 // Deleted since it was listed: tools go on to the next service.
-                Err(ESRCH) => Items::Nothing,
-                Err(error) => return Err(error.into()),
+                Err(Refusal { error: ESRCH, .. }) => Items::Nothing,
+                Err(refusal) => return Err(refusal),
             }
         }
         // There is no synchronization daemon to tell of.
@@ -280,6 +313,7 @@ pub struct Listing {
 
 enum Items {
     Services(KVVec<Arc<Service>>),
+    /// The newest first, as every program expects it.
     Destinations(KVVec<Arc<Destination>>),
     Nothing,
 }

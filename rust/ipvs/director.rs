@@ -16,18 +16,20 @@ use crate::{
     },
     state::{settings::Settings, tables::Tables},
 };
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicU32, Ordering};
 use kernel::{
     alloc::KVVec,
     new_mutex,
     prelude::*,
     sync::{Arc, Mutex},
 };
-use knet::{counters::Totals, errno, net::Net, rcu, work::Ticker};
+use knet::{counters::Totals, errno, namespace, net::Net, rcu, work::Ticker};
 use lvs_core::{timeout::Timeouts, Endpoint, Family};
 
 /// The buckets of a connection table that does not exist yet.
 const INITIAL_BUCKETS: u32 = 1 << 10;
+/// The limit of connections in the initial namespace, with which other namespaces begin.
+static INHERITED_LIMIT: AtomicU32 = AtomicU32::new(Director::MOST_CONNECTIONS);
 /// Milliseconds until the slow timer ticks for the first time.
 const FIRST_TICK: u32 = 1000;
 
@@ -57,6 +59,8 @@ struct Config {
     timeouts: Timeouts,
     coverage: Coverage,
     most_connections: u32,
+    /// The limit of the above, for those who do not administer the host.
+    hard_limit: u32,
     /// The traffic of deleted services, and of services that were zeroed one by one.
     past: Totals,
     /// What each CPU has counted for destinations that are deleted.
@@ -129,12 +133,14 @@ impl Config {
         tables.services.remove(&service.key)?;
         self.past.add(&service.traffic().totals);
         service.retire();
+        tables.deleted.lose_service(service.key);
         for server in &servers {
             self.past_by_cpu.add(&server.statistics.live);
             tables
                 .deleted
                 .keep(service.key, server.clone(), &mut reservation);
         }
+        tables.destinations_deleted();
         // From behind, for that is where a flush takes them from.
         let same = |other: &Arc<Service>| Arc::ptr_eq(other, service);
         if let Some(index) = self.services.iter().rposition(same) {
@@ -148,9 +154,14 @@ impl Director {
     /// A director that does not work yet. Process context.
     pub(crate) fn new(net: Net) -> Result<Arc<Self>> {
         let settings = Arc::new(Settings::default(), GFP_KERNEL)?;
+        let inherited = match net.is_initial() {
+            true => Self::MOST_CONNECTIONS,
+            false => INHERITED_LIMIT.load(Ordering::Relaxed),
+        };
         let config = Config {
             net: Some(net),
-            most_connections: Self::MOST_CONNECTIONS,
+            most_connections: inherited,
+            hard_limit: inherited,
             past_by_cpu: PerCpu::new()?,
             ..Config::default()
         };
@@ -178,13 +189,28 @@ impl Director {
         drop(net);
     }
 
-    /// Adds a service. [`EEXIST`]: there is one with this key; [`ENOENT`]: no such scheduler.
-    pub fn add_service(&self, key: Key, settings: &service::Settings, scheduler: Name) -> Result {
+    /// Adds a service. `settings` makes its settings, or refuses, when the scheduler is there.
+    /// [`EEXIST`]: there is one with this key; [`ENOENT`]: no such scheduler. Process context.
+    pub fn add_service<E: From<Error>>(
+        &self,
+        key: Key,
+        scheduler: Name,
+        settings: impl FnOnce() -> Result<service::Settings, E>,
+    ) -> Result<(), E> {
         if self.config.lock().find(&key).is_ok() {
-            return Err(EEXIST);
+            return Err(EEXIST.into());
         }
         // May load a module, hence without the lock.
         let scheduler = Bound::new(scheduler)?;
+        Ok(self.add_bound_service(key, &settings()?, scheduler)?)
+    }
+
+    fn add_bound_service(
+        &self,
+        key: Key,
+        settings: &service::Settings,
+        scheduler: Bound,
+    ) -> Result {
         let mut config = self.config.lock();
         if config.find(&key).is_ok() {
             return Err(EEXIST);
@@ -256,10 +282,12 @@ impl Director {
             config.past.add(&service.traffic().totals);
             service.retire();
         }
+        tables.deleted.for_each(Destination::lose_service);
         for (key, server) in servers {
             config.past_by_cpu.add(&server.statistics.live);
             tables.deleted.keep(key, server, &mut reservation);
         }
+        tables.destinations_deleted();
         config.services.clear();
         Ok(())
     }
@@ -355,6 +383,7 @@ impl Director {
         let server = service.remove(endpoint)?.ok_or(ENOENT)?;
         config.past_by_cpu.add(&server.statistics.live);
         tables.deleted.keep(*key, server, &mut reservation);
+        tables.destinations_deleted();
         Ok(())
     }
 
@@ -450,13 +479,24 @@ impl Director {
         self.config.lock().most_connections
     }
 
-    /// Sets how many connections there may be; those that are there stay. Process context.
-    pub(crate) fn set_most_connections(&self, connections: u32) {
+    /// Sets the limit of connections; those that exist stay. An administrator of the host sets the
+    /// hard limit too. [`EINVAL`]: the calling task is not one, and the hard limit is lower.
+    /// Process context.
+    pub(crate) fn set_most_connections(&self, connections: u32) -> Result {
         let mut config = self.config.lock();
+        if namespace::caller_administers_host() {
+            config.hard_limit = connections;
+        } else if connections > config.hard_limit {
+            return Err(EINVAL);
+        }
         config.most_connections = connections;
+        if config.net.as_ref().is_some_and(Net::is_initial) {
+            INHERITED_LIMIT.store(connections, Ordering::Relaxed);
+        }
         if let Some(working) = &config.working {
             working.tables.connections.set_limit(connections as usize);
         }
+        Ok(())
     }
 
     /// Which packets it sees. Process context.

@@ -54,6 +54,7 @@ pub mod state;
 mod uapi;
 
 use kernel::{prelude::*, ThisModule};
+pub use knet::netlink::Administrators;
 use knet::{module, namespace, netlink, table};
 
 /// Prefix of what this crate prints (only the root crate of a module gets one by `module!`).
@@ -71,16 +72,16 @@ pub struct Ipvs {
 impl Ipvs {
     /// Brings the director up in all network namespaces; [`EEXIST`] when another module is one.
     /// Process context.
-    pub fn new(module: &'static ThisModule) -> Result<Self> {
+    pub fn new(module: &'static ThisModule, administrators: Administrators) -> Result<Self> {
         let cache = table::Cache::new(c"ipvs_rs_connection")?;
         // The family's name tells whether there is another director; it comes before the
         // namespaces, whose files would clash with those of the other.
-        let family = netlink::Registration::new(module).inspect_err(|&error| {
+        let family = netlink::Registration::new(module, administrators).inspect_err(|&error| {
             if error == EEXIST {
                 pr_err!("cannot load: another module provides IPVS already (unload ip_vs first)\n");
             }
         })?;
-        let extension = netlink::Registration::new(module)?;
+        let extension = netlink::Registration::new(module, administrators)?;
         let refusal = module::Refusal::new(c"ip_vs")?;
         let namespaces = namespace::Registration::new()?;
         pr_info!("version {} loaded\n", env!("CARGO_PKG_VERSION"));

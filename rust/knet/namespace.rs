@@ -11,6 +11,12 @@ use kernel::{
     sync::{Arc, Completion},
 };
 
+/// True if the calling task has CAP_NET_ADMIN in the initial user namespace. Process context.
+pub fn caller_administers_host() -> bool {
+    // SAFETY: process context, by this function's contract.
+    unsafe { bindings::knet_caller_administers_host() }
+}
+
 /// A type of which there is one instance in every network namespace.
 pub trait Instance: Send + Sync + Sized + 'static {
     /// Makes the instance of a new namespace. Process context.

@@ -60,6 +60,12 @@ impl Net {
         family == Family::V4 || unsafe { bindings::knet_ipv6_enabled() }
     }
 
+    /// True for the namespace that the host booted with. Any context.
+    pub fn is_initial(&self) -> bool {
+        // SAFETY: compares addresses only.
+        unsafe { bindings::knet_namespace_is_initial(self.as_ptr()) }
+    }
+
     /// Whether the address is one of this host. Process context.
     pub fn is_local(&self, address: Address) -> bool {
         // SAFETY: the namespace is alive by the type invariant.

@@ -21,8 +21,17 @@ pub struct Command {
     pub dump: bool,
 }
 
-/// A family of commands. All require CAP_NET_ADMIN in the user namespace that owns the network
-/// namespace. They run in process context, concurrently.
+/// Who may give commands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Administrators {
+    /// Those with CAP_NET_ADMIN in the initial user namespace.
+    Host,
+    /// Those with CAP_NET_ADMIN in the user namespace that owns the network namespace, too.
+    Namespaces,
+}
+
+/// A family of commands, all of which are for [`Administrators`]. They run in process context,
+/// concurrently.
 pub trait Family: 'static {
     /// Its name.
     const NAME: &'static CStr;
@@ -273,7 +282,7 @@ unsafe impl<F: Family> Sync for Registration<F> {}
 
 impl<F: Family> Registration<F> {
     /// Registers the family. [`EEXIST`]: its name is taken. Process context.
-    pub fn new(module: &'static ThisModule) -> Result<Self> {
+    pub fn new(module: &'static ThisModule, administrators: Administrators) -> Result<Self> {
         let mut commands = KVec::with_capacity(F::COMMANDS.len(), GFP_KERNEL)?;
         for command in F::COMMANDS {
             commands.push(
@@ -302,6 +311,7 @@ impl<F: Family> Registration<F> {
                 commands.len() as u32,
                 &calls,
                 module.as_ptr(),
+                administrators == Administrators::Namespaces,
                 &mut error,
             )
         };

@@ -98,6 +98,11 @@ pub fn until_next_second() -> u32 {
     left.wrapping_mul(1000).div_ceil(HZ) as u32
 }
 
+/// So many seconds in jiffies, wrapping. Any context.
+pub const fn ticks(seconds: u32) -> u32 {
+    seconds.wrapping_mul(HZ as u32)
+}
+
 /// Microseconds since boot. Reading the clock takes tens of nanoseconds. Any context.
 pub fn microseconds() -> u64 {
     // SAFETY: may be called anywhere.

@@ -30,6 +30,7 @@ mod sh;
 mod slots;
 mod two;
 mod twos;
+mod unscheduled;
 mod wlc;
 mod wrr;
 
@@ -48,6 +49,7 @@ pub use sed::{ShortestDelay, ShortestExpectedDelay};
 pub use sh::SourceHashing;
 pub use two::BestOfTwo;
 pub use twos::PowerOfTwoChoices;
+pub use unscheduled::Unscheduled;
 pub use wlc::{FewestForWeight, WeightedLeastConnection};
 pub use wrr::WeightedRoundRobin;
 

@@ -67,6 +67,49 @@ pub enum Tunnel {
     },
 }
 
+/// The numbers that describe a tunnel in requests and answers. They need not describe one that
+/// exists: a destination without a tunnel keeps them too.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Numbers {
+    /// `IP_VS_CONN_F_TUNNEL_TYPE_*` of `linux/ip_vs.h`.
+    pub kind: u8,
+    /// The UDP port of GUE.
+    pub port: u16,
+    /// `IP_VS_TUNNEL_ENCAP_FLAG_*`, of GUE and GRE.
+    pub flags: u16,
+}
+
+impl Numbers {
+    /// The tunnel that these numbers describe, or `None`.
+    #[inline]
+    pub const fn tunnel(self) -> Option<Tunnel> {
+        Tunnel::from_numbers(self.kind, self.port, self.flags)
+    }
+
+    /// True for GUE without a UDP port, which no destination may have.
+    pub const fn lacks_port(self) -> bool {
+        self.kind == 1 && self.port == 0
+    }
+
+    /// All of them in one word. A plain IP in IP tunnel is 0.
+    pub const fn pack(self) -> u64 {
+        let [p0, p1] = self.port.to_le_bytes();
+        let [f0, f1] = self.flags.to_le_bytes();
+        u64::from_le_bytes([self.kind, p0, p1, f0, f1, 0, 0, 0])
+    }
+
+    /// The numbers in a word that [`Self::pack`] made.
+    #[inline]
+    pub const fn unpack(word: u64) -> Self {
+        let [kind, p0, p1, f0, f1, ..] = word.to_le_bytes();
+        Self {
+            kind,
+            port: u16::from_le_bytes([p0, p1]),
+            flags: u16::from_le_bytes([f0, f1]),
+        }
+    }
+}
+
 impl Tunnel {
     /// The tunnel with these numbers of `linux/ip_vs.h` (`IP_VS_CONN_F_TUNNEL_TYPE_*`,
     /// `IP_VS_TUNNEL_ENCAP_FLAG_*`), or `None` where there is none such. The port is GUE's; the
@@ -86,32 +129,6 @@ impl Tunnel {
                 checksum: flags == 1,
             }),
             _ => None,
-        }
-    }
-
-    /// The number of the kind of tunnel.
-    pub const fn kind(self) -> u8 {
-        match self {
-            Self::Ipip => 0,
-            Self::Gue { .. } => 1,
-            Self::Gre { .. } => 2,
-        }
-    }
-
-    /// The UDP port, or 0.
-    pub const fn port(self) -> u16 {
-        match self {
-            Self::Gue { port, .. } => port,
-            Self::Ipip | Self::Gre { .. } => 0,
-        }
-    }
-
-    /// The numbers of the flags.
-    pub const fn flags(self) -> u16 {
-        match self {
-            Self::Ipip => 0,
-            Self::Gue { checksum, .. } => checksum as u16,
-            Self::Gre { checksum } => checksum as u16,
         }
     }
 

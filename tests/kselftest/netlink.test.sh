@@ -33,12 +33,23 @@ check_eq 'root without CAP_NET_ADMIN may not' \
 check_eq 'root of a user namespace that does not own the network may not' \
 	"$(on director unshare --user --map-root-user "${probe[@]}")" 'EPERM EPERM EPERM'
 check_eq 'refused callers change nothing' "$(configuration)" "$before"
-# The kernel's own director asks for privilege in the first user namespace.
-if [ "$IPVS_MODULE" = ip_vs ]; then owner='EPERM EPERM EPERM'; else owner='0 0 0'; fi
-check_eq "root of a user namespace with a network of its own: $owner" \
-	"$(on director "${nobody[@]}" unshare --user --map-root-user --net "${probe[@]}")" "$owner"
-check_eq 'what it does stays there' "$(configuration)" "$before"
+owner=("${nobody[@]}" unshare --user --map-root-user --net "${probe[@]}")
+check_eq 'root of a user namespace with a network of its own may not' "$(on director "${owner[@]}")" 'EPERM EPERM EPERM'
 flush
+if [ "$IPVS_MODULE" = ipvs_rs ]; then
+	unload_all ipvs_rs
+	must modprobe ipvs_rs delegate=1
+	must module_load ipvs_rs_rr
+	service -t 10.1.0.100:80 rr -- A:m:1
+	check_eq 'delegate=1: root of a user namespace with a network of its own may' "$(on director "${owner[@]}")" '0 0 0'
+	check_eq 'delegate=1: what it does stays there' "$(configuration)" "$before"
+	check_eq 'delegate=1: others may not' "$(on director "${nobody[@]}" "${probe[@]}")" 'EPERM EPERM EPERM'
+	check_eq 'delegate=1: root of a user namespace without a network of its own may not' \
+		"$(on director unshare --user --map-root-user "${probe[@]}")" 'EPERM EPERM EPERM'
+	flush
+	unload_all ipvs_rs
+	must module_load ipvs_rs
+fi
 
 # --- bad input, and listings under change -----------------------------------------------------------------
 

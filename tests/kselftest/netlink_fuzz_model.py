@@ -22,6 +22,13 @@ LONGEST = 8_589_934
 INET, INET6 = 2, 10
 TCP, UDP = 6, 17
 PERSISTENT, HASHED, ONE_PACKET = 1, 2, 4
+# Octets of attributes; of negative ones at most so many.
+SVC_LENGTHS = {"af": 2, "protocol": 2, "addr": -16, "port": 2, "fwmark": 4, "sched": -16, "flags": 8, "timeout": 4, "netmask": 4,
+               "pe": -17}
+DST_LENGTHS = {"addr": -16, "port": 2, "fwd": 4, "weight": 4, "u_thresh": 4, "l_thresh": 4, "family": 2, "tun_type": 1,
+               "tun_port": 2, "tun_flags": 2}
+# A key that is well-formed and of no service.
+NOBODY = ("nobody",)
 # What the whole table is compared by.
 SVC_ROW = (1, 2, 3, 4, 5, 6, 7, 8, 9)
 DST_ROW = (1, 2, 3, 4, 5, 6, 11, 13, 14, 15)
@@ -50,20 +57,23 @@ def number(data, size):
 
 @functools.lru_cache(20000)
 def service_key(data):
-    """The key in a service's nest, as (family, protocol, address, port) or (family, mark); None for none."""
+    """The key in a service's nest, as (family, protocol, address, port) or (family, mark), or NOBODY; None when malformed."""
     fields = chain(data)
-    if not fields:
+    if not fields or not fits(fields, SVC, SVC_LENGTHS):
         return None
     family = number(fields.get(SVC["af"]), 2)
     if family not in (INET, INET6):
         return None
     if SVC["fwmark"] in fields:
         mark = number(fields[SVC["fwmark"]], 4)
-        return (family, mark) if mark else None
+        return (family, mark) if mark else NOBODY
     protocol, port = number(fields.get(SVC["protocol"]), 2), number(fields.get(SVC["port"]), 2)
-    address = host(fields.get(SVC["addr"]), family)
-    if protocol not in (TCP, UDP) or port is None or address is None:
+    address = fields.get(SVC["addr"], b"")
+    if None in (protocol, port) or len(address) < (4 if family == INET else 16):
         return None
+    address = host(address, family)
+    if protocol not in (TCP, UDP) or address is None:
+        return NOBODY
     return (family, protocol, address, fields[SVC["port"]])
 
 
@@ -78,6 +88,15 @@ def host(data, family):
     return data
 
 
+def fits(fields, names, lengths):
+    """True when all attributes have their lengths, those too that a command does not need."""
+    for name, size in lengths.items():
+        given = fields.get(names[name])
+        if given is not None and (len(given) > -size if size < 0 else len(given) != size):
+            return False
+    return True
+
+
 def string(data):
     """A string without what ends it; None when something follows that."""
     if data is None:
@@ -88,7 +107,7 @@ def string(data):
 
 def persistence(family, timeout, netmask):
     """True when a persistent service may have this timeout and granularity."""
-    if not 0 < timeout <= LONGEST:
+    if timeout > LONGEST:
         return False
     if family == INET6:
         return 1 <= int.from_bytes(netmask, "little") <= 128
@@ -100,6 +119,8 @@ def persistence(family, timeout, netmask):
 def service_settings(data):
     """(scheduler, flags, mask, timeout, netmask) in a service's nest, or None."""
     fields, key = chain(data), service_key(data)
+    if key in (None, NOBODY):
+        return None
     flags = fields.get(SVC["flags"], b"")
     timeout, netmask = number(fields.get(SVC["timeout"]), 4), fields.get(SVC["netmask"], b"")
     name, engine = string(fields.get(SVC["sched"])), string(fields.get(SVC["pe"], b""))
@@ -108,6 +129,8 @@ def service_settings(data):
     flags, mask = struct.unpack("=II", flags)
     if flags & mask & ONE_PACKET and len(key) == 4 and key[1] == TCP:
         return None
+    if key[0] == INET6 and not 1 <= int.from_bytes(netmask, "little") <= 128:
+        return None
     return name, flags, mask, timeout, netmask
 
 
@@ -115,7 +138,7 @@ def service_settings(data):
 def dest_key(data, family):
     """(family, address, port) in a destination's nest, of a service of this family; None for none."""
     fields = chain(data)
-    if not fields:
+    if not fields or not fits(fields, DST, DST_LENGTHS):
         return None
     if DST["family"] in fields:
         own = number(fields[DST["family"]], 2)
@@ -145,17 +168,16 @@ def dest_settings(data, family, service_family):
     if None in (method, weight, upper, lower, tunnel, flags) or len(port) != 2:
         return None
     method &= 7
-    if method not in (0, 2, 3) or weight > 0x7FFFFFFF or upper > 0x7FFFFFFF or lower > upper:
+    if method > 3 or weight > 0x7FFFFFFF or upper > 0x7FFFFFFF or lower > upper:
         return None
-    if method != 2:
-        return None if family != service_family else (method, weight, upper, lower, 0, b"\0\0", 0)
-    if tunnel == 0:
-        return method, weight, upper, lower, 0, b"\0\0", 0
-    if tunnel == 1 and flags <= 2 and port != b"\0\0":
-        return method, weight, upper, lower, 1, port, flags
-    if tunnel == 2 and flags <= 1:
-        return method, weight, upper, lower, 2, b"\0\0", flags
-    return None
+    if tunnel == 1 and port == b"\0\0":
+        return None
+    if method != 2 and family != service_family:
+        return None
+    # Those who are not tunneled to keep what was sent, too.
+    if method == 2 and not (tunnel == 0 or tunnel == 1 and flags <= 2 or tunnel == 2 and flags <= 1):
+        return None
+    return method, weight, upper, lower, tunnel, port, flags
 
 
 class Model:
@@ -163,7 +185,7 @@ class Model:
 
     def __init__(self, family, schedulers, timeouts):
         self.family = family
-        self.schedulers = schedulers
+        self.schedulers = {*schedulers, b"none"}
         self.timeouts = timeouts
         # Services by key, in the order of adding: (scheduler, flags, timeout, netmask), destinations.
         self.services = {}
@@ -228,7 +250,7 @@ class Model:
             return True
         nested = given.get(SERVICE, b"")
         key = service_key(nested)
-        if key is None or (command == NEW_SERVICE) == (key in self.services):
+        if key in (None, NOBODY) or (command == NEW_SERVICE) == (key in self.services):
             return False
         if command in (ZERO, GET_SERVICE):
             return True
@@ -287,8 +309,8 @@ class Model:
                 which = (family, None, None, None, struct.pack("=I", key[1]))
             else:
                 which = (family, struct.pack("=H", key[1]), key[2].ljust(16, b"\0"), key[3], None)
-            settings = (name + b"\0", struct.pack("=II", flags, 0xFFFFFFFF), struct.pack("=I", timeout), netmask)
-            rows.append((which + settings, tuple(dest_row(*dest) for dest in dests.items())))
+            settings = (name + b"\0", struct.pack("=II", flags | HASHED, 0xFFFFFFFF), struct.pack("=I", timeout), netmask)
+            rows.append((which + settings, tuple(dest_row(*dest) for dest in reversed(dests.items()))))
         return struct.pack("=III", *self.timeouts), rows
 
 
@@ -321,5 +343,5 @@ def illegal(rows):
     for row, servers in rows:
         keys = [(server[0], server[1], server[6]) for server in servers]
         found += [(row, key) for key in keys if keys.count(key) > 1]
-        found += [(row, server) for server in servers if server[2][0] not in (0, 2, 3)]
+        found += [(row, server) for server in servers if server[2][0] > 3]
     return found

@@ -275,7 +275,7 @@ struct Table {
     /// The service that is told now, and whether it has been.
     at: usize,
     service_told: bool,
-    /// Its destinations from then on, and how many of them have.
+    /// Its destinations from then on, the newest first, and how many of them have.
     servers: Option<KVVec<Arc<Destination>>>,
     told: usize,
 }
@@ -302,7 +302,11 @@ impl Table {
                 None => match service.servers() {
                     // Another command was quicker.
                     Err(EAGAIN) => {}
-                    servers => self.servers = Some(servers?),
+                    servers => {
+                        let mut servers = servers?;
+                        servers.reverse();
+                        self.servers = Some(servers);
+                    }
                 },
                 Some(servers) if self.told < servers.len() => return Ok(true),
                 Some(_) => {

@@ -55,7 +55,8 @@ fn address(address: Address) -> [u8; 16] {
 /// A service as the answer to GET_SERVICE tells it.
 pub(super) fn service(writer: &mut Writer<'_>, form: &Form, service: &Service) -> Result<(), Full> {
     use uapi::service::{
-        ADDR, AF, FLAGS, FWMARK, NETMASK, PORT, PROTOCOL, SCHED_NAME, STATS, STATS64, TIMEOUT,
+        ADDR, AF, FLAGS, FWMARK, F_HASHED, NETMASK, PORT, PROTOCOL, SCHED_NAME, STATS, STATS64,
+        TIMEOUT,
     };
 
     let settings = service.settings();
@@ -77,7 +78,9 @@ pub(super) fn service(writer: &mut Writer<'_>, form: &Form, service: &Service) -
             SCHED_NAME,
             name.as_ref().map_or(c"none", |name| name.as_c_str()),
         )?;
-        let [a, b, c, d] = settings.flags.to_ne_bytes();
+        // A service that can be listed is in the table. kube-proxy takes one without the flag for
+        // one that was not added.
+        let [a, b, c, d] = (settings.flags | F_HASHED).to_ne_bytes();
         writer.put(FLAGS, &[a, b, c, d, 0xff, 0xff, 0xff, 0xff])?;
         writer.u32(TIMEOUT, settings.timeout)?;
         writer.u32(NETMASK, settings.netmask)?;
@@ -102,9 +105,9 @@ pub(super) fn destination(
         writer.u16_be(PORT, server.endpoint.port)?;
         writer.u32(FWD_METHOD, settings.forwarding as u32)?;
         writer.u32(WEIGHT, settings.weight)?;
-        writer.u8(TUN_TYPE, settings.tunnel.kind())?;
-        writer.u16_be(TUN_PORT, settings.tunnel.port())?;
-        writer.u16(TUN_FLAGS, settings.tunnel.flags())?;
+        writer.u8(TUN_TYPE, settings.tunnel.kind)?;
+        writer.u16_be(TUN_PORT, settings.tunnel.port)?;
+        writer.u16(TUN_FLAGS, settings.tunnel.flags)?;
         writer.u32(U_THRESH, settings.upper_threshold)?;
         writer.u32(L_THRESH, settings.lower_threshold)?;
         writer.u32(ACTIVE_CONNS, server.active())?;

@@ -103,8 +103,9 @@ fn persistent<'a>(
     if let Some(entry) = tables.find_template(section, &template, hash) {
         if may_return(context, entry.destination()) {
             entry.touch(work::seconds());
-            if entry.timeout() != settings.timeout {
-                entry.set_timeout(settings.timeout);
+            let timeout = settings.template_timeout();
+            if entry.timeout() != timeout {
+                entry.set_timeout(timeout);
             }
             return Ok(led_by(entry));
         }
@@ -115,10 +116,10 @@ fn persistent<'a>(
     let connection = connection.map_err(|_| Refusal::NoMemory)?;
     let now = work::seconds();
     let first = tables.newcomer_template(&template);
-    let inserted =
-        tables
-            .connections
-            .insert(section, hash, connection, now, settings.timeout, &first);
+    let timeout = settings.template_timeout();
+    let inserted = tables
+        .connections
+        .insert(section, hash, connection, now, timeout, &first);
     match inserted {
         Ok(entry) => Ok(led_by(entry)),
         // Another CPU was faster with another packet of the same client.

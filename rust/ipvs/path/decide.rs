@@ -57,7 +57,7 @@ pub(crate) fn pre_routing<'a, V: Version>(
         if let Some(connection) = tables.find_request(section, headers, hash) {
             return match usability(&tables.settings, &connection, headers) {
                 // LOCAL_IN decides again, and schedules.
-                Usability::Over => Decision::Accept,
+                Usability::Over | Usability::Abandoned => Decision::Accept,
                 // The host checks options, so such a packet goes by LOCAL_IN.
                 _ if !read::is_plain::<V>(headers) || !packet.is_to_host() => Decision::Accept,
                 Usability::Unavailable => Decision::Discard,
@@ -105,6 +105,7 @@ pub(crate) fn local_in<'a, V: Version>(
         match usability(&tables.settings, &connection, headers) {
             Usability::Usable => return Decision::Request(connection),
             Usability::Unavailable => return Decision::Discard,
+            Usability::Abandoned => return Decision::Accept,
             Usability::Over => connection.remove(),
         }
     }
@@ -148,6 +149,8 @@ enum Usability {
     /// Its server was deleted, and may be gone. The connection waits for its timeout, or for the
     /// server to be added again.
     Unavailable,
+    /// Its service was deleted: the host answers, as for a connection that it does not know.
+    Abandoned,
     /// It ends here: the packet belongs to no connection, and may begin one.
     Over,
 }
@@ -163,13 +166,15 @@ fn usability(settings: &Settings, connection: &Connection, headers: &Headers) ->
     if connection.destination().is_available() {
         return Usability::Usable;
     }
-    orphaned(settings)
+    orphaned(settings, connection)
 }
 
 #[cold]
-fn orphaned(settings: &Settings) -> Usability {
+fn orphaned(settings: &Settings, connection: &Connection) -> Usability {
     if settings.expire_nodest_conn.load(Ordering::Relaxed) {
         Usability::Over
+    } else if connection.destination().service_is_deleted() {
+        Usability::Abandoned
     } else {
         Usability::Unavailable
     }
@@ -180,16 +185,16 @@ fn orphaned(settings: &Settings) -> Usability {
 /// it.
 #[cold]
 fn is_reusable(settings: &Settings, connection: &Connection) -> bool {
-    let mode = settings.conn_reuse_mode.load(Ordering::Relaxed);
-    if mode & (REUSE_CLOSED | REUSE_CLOSING) == 0 {
-        return false;
-    }
     let expires = settings.expire_nodest_conn.load(Ordering::Relaxed);
+    if expires && connection.destination().weight() == 0 {
+        return true;
+    }
+    let mode = settings.conn_reuse_mode.load(Ordering::Relaxed);
     match connection.state() {
-        State::TimeWait | State::Close => true,
+        State::TimeWait | State::Close => mode & (REUSE_CLOSED | REUSE_CLOSING) != 0,
         State::FinWait => {
             mode & REUSE_CLOSING != 0 && connection.forwarding() != Forwarding::Masquerading
         }
-        _ => expires && connection.destination().weight() == 0,
+        _ => false,
     }
 }

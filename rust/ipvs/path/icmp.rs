@@ -153,9 +153,12 @@ fn to_server<'p, V: Version>(
     let settings = &context.tables.settings;
     let translation = match forwarding {
         Forwarding::Masquerading => Some((Side::Destination, server)),
-        Forwarding::Tunneling | Forwarding::DirectRouting => None,
+        Forwarding::Local | Forwarding::Tunneling | Forwarding::DirectRouting => None,
     };
-    match prepare(context, packet, error, &target.route(settings), translation) {
+    let Some(route) = target.route(settings) else {
+        return packet.accept();
+    };
+    match prepare(context, packet, error, &route, translation) {
         Prepared::Over(verdict) => verdict,
         Prepared::Local(packet) => deliver(packet, error, translation),
         Prepared::Ready(packet) if forwarding == Forwarding::Tunneling => {

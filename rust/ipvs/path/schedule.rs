@@ -63,7 +63,9 @@ pub(crate) fn schedule<'a>(
         .guarded
         .load(Ordering::Relaxed);
     let lease = choice.template.and_then(|template| template.lease());
-    let connection = Connection::new(headers, choice.server.clone(), lease, guarded);
+    let port = headers.destination.port;
+    let server = service.server_endpoint(&settings, &choice.server, port);
+    let connection = Connection::new(headers, choice.server.clone(), server, lease, guarded);
     if settings.flags & F_ONE_PACKET != 0 && headers.protocol == Protocol::Udp {
         choice.server.statistics.live.connection();
         return Ok(Scheduled::OnePacket(connection));

@@ -39,17 +39,18 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// The route to the server, by the forwarding method.
+    /// The route to the server, by the forwarding method. `None`: this host is the server.
     #[inline(always)]
-    pub(crate) fn route(&self, settings: &Settings) -> Route<'a> {
+    pub(crate) fn route(&self, settings: &Settings) -> Option<Route<'a>> {
         let server = self.server.address;
-        match self.forwarding {
+        Some(match self.forwarding {
             Forwarding::Masquerading => self.destination.route(server),
+            Forwarding::Local => return None,
             Forwarding::Tunneling => {
                 let ignore_df = !settings.pmtu_disc.load(Ordering::Relaxed);
                 self.destination.tunnel_route(server, ignore_df)
             }
             Forwarding::DirectRouting => self.destination.direct_route(server),
-        }
+        })
     }
 }

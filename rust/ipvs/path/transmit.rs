@@ -37,7 +37,9 @@ pub(crate) fn to_server<'p, V: Version>(
         forwarding,
         server,
     } = target;
-    let route = target.route(&tables.settings);
+    let Some(route) = target.route(&tables.settings) else {
+        return to_local_server(context, packet, headers, target);
+    };
     let writable = rewritten_bytes(headers);
     let bytes = packet.len();
     let mut packet = match packet.prepare(context.section, &route, writable) {
@@ -53,14 +55,16 @@ pub(crate) fn to_server<'p, V: Version>(
             }
             rewrite_side(&mut packet, headers, Side::Destination, server)
         }
-        Forwarding::Tunneling | Forwarding::DirectRouting => age(&mut packet),
+        Forwarding::Local | Forwarding::Tunneling | Forwarding::DirectRouting => age(&mut packet),
     };
     if rewritten.is_none() {
         return packet.discard();
     }
     destination.statistics.live.packet_in(bytes);
     match forwarding {
-        Forwarding::Masquerading | Forwarding::DirectRouting => packet.send(tracking),
+        Forwarding::Masquerading | Forwarding::Local | Forwarding::DirectRouting => {
+            packet.send(tracking)
+        }
         Forwarding::Tunneling => {
             packet.send_through(destination.tunnel(), server.address, tracking)
         }

@@ -8,7 +8,10 @@ use crate::{
     director::Director,
     services::{scheduler::Server, service::Key, statistics::Traffic},
     state::listing,
-    uapi,
+    uapi::{
+        self,
+        service::{F_ONE_PACKET, F_PERSISTENT},
+    },
 };
 use core::marker::PhantomData;
 use kernel::{prelude::*, seq_file::SeqFile, seq_print};
@@ -16,7 +19,7 @@ use knet::{
     counters::Totals,
     namespace::Instance,
     procfs::{Content, List},
-    rcu,
+    rcu, work,
 };
 use lvs_core::{selection::Ends, Protocol};
 
@@ -191,19 +194,38 @@ impl<I: Instance + AsRef<Director>> Content for IpVs<I> {
                     return;
                 };
                 let scheduler = pool.name.as_c_str().to_str().unwrap_or("");
+                let settings = service.settings();
+                let ops = match settings.flags & F_ONE_PACKET {
+                    0 => "",
+                    _ => "ops ",
+                };
                 match service.key {
-                    Key::Address { protocol, endpoint } => seq_print!(
+                    Key::Address { protocol, endpoint } if endpoint.address.is_v4() => seq_print!(
                         file,
-                        "{}  {:X} {}  \n",
+                        "{}  {:X} {} {} ",
                         protocol.name(),
                         endpoint,
-                        scheduler
+                        scheduler,
+                        ops
                     ),
+                    // The C director leaves "ops" out here.
+                    Key::Address { protocol, endpoint } => {
+                        seq_print!(file, "{}  {:X} {} ", protocol.name(), endpoint, scheduler);
+                    }
                     Key::Mark { mark, .. } => {
-                        seq_print!(file, "FWM  {:08X} {} \n", mark, scheduler);
+                        seq_print!(file, "FWM  {:08X} {} {}", mark, scheduler, ops);
                     }
                 }
-                for server in &pool.servers {
+                if settings.flags & F_PERSISTENT != 0 {
+                    seq_print!(
+                        file,
+                        "persistent {} {:08X}",
+                        work::ticks(settings.timeout),
+                        u32::from_be(settings.netmask)
+                    );
+                }
+                seq_print!(file, "\n");
+                for server in pool.servers.iter().rev() {
                     seq_print!(
                         file,
                         "  -> {:X}      {:<7} {:<6} {:<10} {:<10}\n",

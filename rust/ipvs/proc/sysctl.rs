@@ -92,7 +92,7 @@ impl sysctl::Value<Director> for Value {
             Self::Coverage(field) => {
                 director.change_coverage(|coverage| *field(coverage) = value != 0)?;
             }
-            MostConnections => director.set_most_connections(value),
+            MostConnections => director.set_most_connections(value)?,
         }
         Ok(())
     }

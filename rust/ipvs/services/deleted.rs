@@ -12,7 +12,7 @@ use kernel::{
     sync::{Arc, Mutex},
 };
 use knet::work;
-use lvs_core::Endpoint;
+use lvs_core::{Address, Endpoint};
 
 /// Seconds after which a packet that chose a destination just before it was deleted has made its
 /// connection.
@@ -78,6 +78,21 @@ impl Deleted {
     pub fn take(&self, service: Key, endpoint: Endpoint) -> Option<Arc<Destination>> {
         let kept = self.tree.lock().remove(&(service, endpoint))?;
         Some(kept.destination)
+    }
+
+    /// The service was deleted too. Configuration mutex held.
+    pub fn lose_service(&self, service: Key) {
+        let first = (service, Endpoint::new(Address::from_v6([0; 16]), 0));
+        let mut tree = self.tree.lock();
+        let mut cursor = tree.cursor_lower_bound_mut(&first);
+        while let Some(at) = cursor {
+            let (key, kept) = at.current();
+            if key.0 != service {
+                return;
+            }
+            kept.destination.lose_service();
+            cursor = at.move_next();
+        }
     }
 
     /// Calls `f` for each. Process context.

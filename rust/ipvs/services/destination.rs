@@ -3,7 +3,7 @@
 //! Destinations: the real servers of a virtual service, with settings, routes and load.
 
 use crate::services::{filter::Counted, statistics::Statistics};
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU8, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicU8, Ordering};
 use kernel::{prelude::*, sync::Arc};
 use knet::{
     rcu::{self, Boxed, Cell},
@@ -14,7 +14,7 @@ use lvs_core::{
     delay::Delay,
     load::{Load, Thresholds},
     scheduler::Server,
-    tunnel::Tunnel,
+    tunnel::{self, Tunnel},
     Address, Endpoint,
 };
 
@@ -25,6 +25,8 @@ use lvs_core::{
 pub enum Forwarding {
     /// Virtual server via NAT: addresses and ports are rewritten in both directions.
     Masquerading = 0,
+    /// This host serves the packets itself, under the virtual address.
+    Local = 1,
     /// Virtual server via IP tunneling: packets travel inside others, replies bypass the director.
     Tunneling = 2,
     /// Virtual server via direct routing: packets are sent unchanged to the server's link address,
@@ -37,6 +39,7 @@ impl Forwarding {
     pub fn from_number(number: u32) -> Option<Self> {
         match number {
             0 => Some(Self::Masquerading),
+            1 => Some(Self::Local),
             2 => Some(Self::Tunneling),
             3 => Some(Self::DirectRouting),
             _ => None,
@@ -47,6 +50,7 @@ impl Forwarding {
     pub fn name(self) -> &'static str {
         match self {
             Self::Masquerading => "Masq",
+            Self::Local => "Local",
             Self::Tunneling => "Tunnel",
             Self::DirectRouting => "Route",
         }
@@ -58,8 +62,9 @@ impl Forwarding {
 pub struct Settings {
     /// How packets are forwarded to it.
     pub forwarding: Forwarding,
-    /// The kind of tunnel, if they go through one.
-    pub tunnel: Tunnel,
+    /// The tunnel, as it was sent. It matters with [`Forwarding::Tunneling`] only, and is a tunnel
+    /// then.
+    pub tunnel: tunnel::Numbers,
     /// Its share of new connections; with 0 it is quiesced and gets none.
     pub weight: u32,
     /// With this many connections it gets no new ones; 0 means no limit.
@@ -79,9 +84,10 @@ impl Settings {
 #[repr(C, align(64))]
 pub struct Destination {
     available: AtomicBool,
+    service_is_deleted: AtomicBool,
     forwarding: AtomicU8,
-    /// A [`Tunnel`] in one word.
-    tunnel: AtomicU32,
+    /// [`tunnel::Numbers`] in one word.
+    tunnel: AtomicU64,
     /// The route to it.
     route: SourcedRouteCache,
     /// The same for direct routing, where it is the neighbor whatever destination packets have.
@@ -127,8 +133,9 @@ impl Destination {
     pub fn new(endpoint: Endpoint, settings: &Settings, counted: Counted) -> Result<Self> {
         let destination = Self {
             available: AtomicBool::new(true),
+            service_is_deleted: AtomicBool::new(false),
             forwarding: AtomicU8::new(0),
-            tunnel: AtomicU32::new(0),
+            tunnel: AtomicU64::new(0),
             route: SourcedRouteCache::new(),
             direct_route: RouteCache::new(()),
             statistics: Statistics::new()?,
@@ -148,7 +155,7 @@ impl Destination {
     pub fn set(&self, settings: &Settings) {
         self.forwarding
             .store(settings.forwarding as u8, Ordering::Relaxed);
-        self.tunnel.store(pack(settings.tunnel), Ordering::Relaxed);
+        self.tunnel.store(settings.tunnel.pack(), Ordering::Relaxed);
         let thresholds = Thresholds {
             upper: settings.upper_threshold,
             lower: settings.lower_threshold,
@@ -161,7 +168,7 @@ impl Destination {
         let Thresholds { upper, lower } = self.busy.load.thresholds();
         Settings {
             forwarding: self.forwarding(),
-            tunnel: self.tunnel(),
+            tunnel: self.tunnel_numbers(),
             weight: self.weight(),
             upper_threshold: upper,
             lower_threshold: lower,
@@ -187,9 +194,12 @@ impl Destination {
     /// The kind of tunnel that leads to it. Any context.
     #[inline]
     pub fn tunnel(&self) -> Tunnel {
-        let [kind, flags, low, high] = self.tunnel.load(Ordering::Relaxed).to_le_bytes();
-        Tunnel::from_numbers(kind, u16::from_le_bytes([low, high]), flags.into())
-            .unwrap_or(Tunnel::Ipip)
+        self.tunnel_numbers().tunnel().unwrap_or(Tunnel::Ipip)
+    }
+
+    #[inline]
+    fn tunnel_numbers(&self) -> tunnel::Numbers {
+        tunnel::Numbers::unpack(self.tunnel.load(Ordering::Relaxed))
     }
 
     /// False once it was deleted from its service. Any context.
@@ -198,13 +208,28 @@ impl Destination {
         self.available.load(Ordering::Relaxed)
     }
 
-    /// Sets whether it belongs to a service. Configuration mutex held.
-    pub fn set_available(&self, available: bool) {
-        self.available.store(available, Ordering::Relaxed);
-        if !available {
-            self.forget_routes();
-            self.observe(None);
-        }
+    /// True once its service was deleted. Any context.
+    pub fn service_is_deleted(&self) -> bool {
+        self.service_is_deleted.load(Ordering::Relaxed)
+    }
+
+    /// Makes it part of a service. Configuration mutex held.
+    pub fn attach(&self) {
+        self.service_is_deleted.store(false, Ordering::Relaxed);
+        self.available.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes it out of its service. Configuration mutex held.
+    pub fn detach(&self) {
+        self.available.store(false, Ordering::Relaxed);
+        self.forget_routes();
+        self.observe(None);
+    }
+
+    /// Its service was deleted, now or after it was. Configuration mutex held.
+    pub fn lose_service(&self) {
+        self.service_is_deleted.store(true, Ordering::Relaxed);
+        self.detach();
     }
 
     /// The route to `server`, its address, for masquerading. Softirq.
@@ -314,13 +339,6 @@ impl Destination {
     pub fn delay_ends(&self, delay: u32, now: u64) {
         self.busy.load.delay.observe(delay, now);
     }
-}
-
-/// A tunnel in one word; that of the plain kind is 0.
-fn pack(tunnel: Tunnel) -> u32 {
-    let [low, high] = tunnel.port().to_le_bytes();
-    // There are two flags.
-    u32::from_le_bytes([tunnel.kind(), tunnel.flags() as u8, low, high])
 }
 
 impl Server for Destination {

@@ -10,7 +10,7 @@
 //! A pool owns its destinations. If its scheduler follows loads, each destination owns the pool as
 //! well, by its [`Observer`]: the only ownership loop of this crate. Two things break it, each
 //! after a grace period. [`Prepared::take_effect`] moves the observers of all destinations to the
-//! new pool. [`Destination::set_available`] drops the observer of a destination that leaves its
+//! new pool. [`Destination::detach`] drops the observer of a destination that leaves its
 //! service, as each destination does in the end: when it is deleted, or with its service.
 
 use crate::services::{

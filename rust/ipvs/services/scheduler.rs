@@ -9,6 +9,7 @@ use crate::{services::destination::Destination, uapi::service::SCHED_NAME_MAX};
 use core::sync::atomic::AtomicU64;
 use kernel::{alloc::KVec, prelude::*, sync::Arc, ThisModule};
 use knet::{lock::Global, module, random, rcu};
+use lvs_core::scheduler::Unscheduled;
 
 pub use lvs_core::scheduler::{Algorithm, Change, Flow, List, Options, Server};
 
@@ -142,13 +143,24 @@ pub struct Bound {
     pub name: Name,
     /// The algorithm, with its state.
     pub instance: Arc<dyn Instance>,
-    _module: module::Reference,
+    /// None for [`UNSCHEDULED`], which is part of this module.
+    _module: Option<module::Reference>,
 }
+
+/// The name of the scheduler of a service that has none.
+const UNSCHEDULED: &CStr = c"none";
 
 impl Bound {
     /// Binds the scheduler called `name`, and loads the module of that name if necessary;
     /// [`ENOENT`] if there is none. Process context, configuration mutex not held.
     pub fn new(name: Name) -> Result<Self> {
+        if name.as_c_str() == UNSCHEDULED {
+            return Ok(Self {
+                name,
+                instance: Arc::new(Unscheduled, GFP_KERNEL)?,
+                _module: None,
+            });
+        }
         match Self::find(name) {
             Err(ENOENT) => {
                 module::request(c"ipvs_rs_", name.as_c_str());
@@ -168,7 +180,7 @@ impl Bound {
             Ok(Self {
                 name,
                 instance: (offer.make)()?,
-                _module: module,
+                _module: Some(module),
             })
         })
     }

@@ -86,6 +86,15 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Seconds that a client's template stays without a new connection. The C director checks a
+    /// template with a timeout of 0 after a minute, and so a timeout of 0 is one of a minute.
+    pub fn template_timeout(&self) -> u32 {
+        match self.timeout {
+            0 => 60,
+            seconds => seconds,
+        }
+    }
+
     /// True if a service without connection entries may have these settings.
     fn allow_stateless(&self) -> bool {
         self.flags & (F_PERSISTENT | F_ONE_PACKET) == 0
@@ -147,6 +156,21 @@ impl Service {
             }),
             GFP_KERNEL_ACCOUNT,
         )
+    }
+
+    /// Where a client that asks for `port` reaches `server`. Clients of a persistent service on a
+    /// firewall mark or on port 0, which stands for many ports, keep their port. Any context.
+    pub fn server_endpoint(
+        &self,
+        settings: &Settings,
+        server: &Destination,
+        port: u16,
+    ) -> Endpoint {
+        let (_, virtual_endpoint) = self.key.identity();
+        if settings.flags & F_PERSISTENT != 0 && virtual_endpoint.port == 0 {
+            return Endpoint::new(server.endpoint.address, port);
+        }
+        server.reached_at(port)
     }
 
     /// The settings. Any context.
@@ -260,9 +284,9 @@ impl Service {
         let index = servers.len();
         servers.push(server.clone(), GFP_KERNEL)?;
         // Before packets can choose it.
-        server.set_available(true);
+        server.attach();
         self.change(servers, Change::Added(index))
-            .inspect_err(|_| server.set_available(false))
+            .inspect_err(|_| server.detach())
     }
 
     /// Removes a destination and returns it. Configuration mutex held.
@@ -276,7 +300,7 @@ impl Service {
         };
         let server = servers.remove(index).map_err(|_| EINVAL)?;
         self.change(servers, Change::Removed(index))?;
-        server.set_available(false);
+        server.detach();
         let mut retired = self.retired.get();
         retired.add(&server.statistics.traffic().totals);
         self.retired.set(&retired);
@@ -307,7 +331,7 @@ impl Service {
     pub fn retire(&self) {
         knet::rcu::read(|section| {
             for server in self.pool(section).iter().flat_map(|pool| &pool.servers) {
-                server.set_available(false);
+                server.lose_service();
             }
         });
         // The RCU callback of what packets may still use is queued before the module is released:

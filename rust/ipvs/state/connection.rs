@@ -138,16 +138,16 @@ impl Template {
 const _: () = assert!(size_of::<Connection>() == 88);
 
 impl Connection {
-    /// The connection that a packet with the headers `first` begins. `lease` is that of the
-    /// template that controls it; `guarded` as in [`Self::advance`]. Any context.
+    /// The connection to `server` that a packet with the headers `first` begins. `lease` is that of
+    /// the template that controls it; `guarded` as in [`Self::advance`]. Any context.
     pub fn new(
         first: &Headers,
         destination: Arc<Destination>,
+        server: Endpoint,
         lease: Option<Arc<Lease>>,
         guarded: bool,
     ) -> Self {
         let forwarding = destination.forwarding();
-        let server = destination.reached_at(first.destination.port);
         let direction = direction(forwarding);
         let state = after(
             State::None,
@@ -444,7 +444,9 @@ impl Drop for Connection {
 pub fn direction(forwarding: Forwarding) -> Direction {
     match forwarding {
         Forwarding::Masquerading => Direction::Input,
-        Forwarding::Tunneling | Forwarding::DirectRouting => Direction::InputOnly,
+        Forwarding::Local | Forwarding::Tunneling | Forwarding::DirectRouting => {
+            Direction::InputOnly
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
         settings::Settings,
     },
 };
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use kernel::{prelude::*, sync::Arc};
 use knet::{
     random,
@@ -54,6 +54,8 @@ pub struct Tables {
     pub(super) estimated: AtomicU32,
     /// The addresses and ports of real servers that NAT is used for, while they matter.
     pub(crate) nat_servers: NatServers,
+    /// Destinations were deleted since their connections were last looked for.
+    pub(super) orphaned: AtomicBool,
     /// Deleted destinations that have connections.
     #[pin]
     pub(crate) deleted: Deleted,
@@ -79,6 +81,7 @@ impl Tables {
                 settings,
                 estimated: AtomicU32::new(work::seconds()),
                 nat_servers: NatServers::new(),
+                orphaned: AtomicBool::new(false),
                 deleted <- Deleted::new(),
             }),
             GFP_KERNEL,
@@ -99,6 +102,12 @@ impl Tables {
                 f(server);
             }
         });
+    }
+
+    /// Has the slow timer look for connections of deleted destinations: see `expire_nodest_conn`.
+    /// Any context.
+    pub(crate) fn destinations_deleted(&self) {
+        self.orphaned.store(true, Ordering::Relaxed);
     }
 
     /// Drops the cached routes to all destinations: an IPv6 route holds its device. Process

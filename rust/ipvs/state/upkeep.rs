@@ -31,6 +31,7 @@ impl Tick for Tables {
         }
         self.settings.defence.update();
         drop_entries(self, now);
+        end_orphans(self);
         self.deleted.expire(now);
         if self.settings.nat_icmp_send.load(Ordering::Relaxed) {
             self.nat_servers.refresh(&self.services);
@@ -63,6 +64,29 @@ fn drop_entries(tables: &Tables, now: u32) {
         match found.and_then(|key| key.checked_add(1)) {
             Some(next) if next <= last => from = next,
             _ => return,
+        }
+        work::yield_now();
+    }
+}
+
+/// Ends the connections of deleted destinations, with `expire_nodest_conn`. Process context.
+fn end_orphans(tables: &Tables) {
+    let expires = &tables.settings.expire_nodest_conn;
+    if !expires.load(Ordering::Relaxed) || !tables.orphaned.swap(false, Ordering::Relaxed) {
+        return;
+    }
+    let mut from = 0;
+    loop {
+        let found = rcu::read(|section| {
+            tables.connections.first_from(section, from, |connection| {
+                if !connection.destination().is_available() {
+                    connection.remove();
+                }
+            })
+        });
+        match found.and_then(|key| key.checked_add(1)) {
+            Some(next) => from = next,
+            None => return,
         }
         work::yield_now();
     }

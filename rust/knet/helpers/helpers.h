@@ -248,6 +248,8 @@ struct knet_namespace_calls {
 
 int knet_namespace_register(const struct knet_namespace_calls *calls);
 void knet_namespace_unregister(void);
+bool knet_namespace_is_initial(const struct net *net);
+bool knet_caller_administers_host(void);
 void *knet_namespace_data(const struct net *net);
 struct proc_dir_entry *knet_proc_create(struct net *net, const char *name,
 					int (*show)(struct seq_file *, void *));
@@ -296,7 +298,7 @@ struct knet_family_calls {
 struct genl_family *knet_family_register(const char *name, unsigned int version,
 					 const struct knet_command *commands, unsigned int n,
 					 const struct knet_family_calls *calls,
-					 struct module *owner, int *error);
+					 struct module *owner, bool delegated, int *error);
 void knet_family_unregister(struct genl_family *family);
 struct net *knet_info_net(const struct genl_info *info);
 u8 knet_info_command(const struct genl_info *info);

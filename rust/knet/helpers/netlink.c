@@ -13,13 +13,13 @@ struct knet_family {
 };
 
 /*
- * Commands require CAP_NET_ADMIN in the user namespace that owns the network
- * namespace. Process context.
+ * Commands require CAP_NET_ADMIN: in the initial user namespace, or with
+ * @delegated in the one that owns the network namespace. Process context.
  */
 struct genl_family *knet_family_register(const char *name, unsigned int version,
 					 const struct knet_command *commands, unsigned int n,
 					 const struct knet_family_calls *calls,
-					 struct module *owner, int *error)
+					 struct module *owner, bool delegated, int *error)
 {
 	struct knet_family *f;
 	unsigned int i;
@@ -31,7 +31,7 @@ struct genl_family *knet_family_register(const char *name, unsigned int version,
 	}
 	for (i = 0; i < n; i++) {
 		f->ops[i].cmd = commands[i].number;
-		f->ops[i].flags = GENL_UNS_ADMIN_PERM;
+		f->ops[i].flags = delegated ? GENL_UNS_ADMIN_PERM : GENL_ADMIN_PERM;
 		f->ops[i].validate = GENL_DONT_VALIDATE_STRICT |
 				     GENL_DONT_VALIDATE_DUMP;
 		if (commands[i].act)

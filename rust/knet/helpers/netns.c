@@ -4,6 +4,7 @@
  * and files below /proc/net.
  */
 
+#include <linux/capability.h>
 #include <linux/netdevice.h>
 #include <linux/proc_fs.h>
 #include <linux/seq_file_net.h>
@@ -129,6 +130,17 @@ void *knet_namespace_data(const struct net *net)
 		return NULL;
 	ns = net_generic(net, knet_namespace_id);
 	return rcu_dereference(ns->data);
+}
+
+bool knet_namespace_is_initial(const struct net *net)
+{
+	return net_eq(net, &init_net);
+}
+
+/* Process context. */
+bool knet_caller_administers_host(void)
+{
+	return capable(CAP_NET_ADMIN);
 }
 
 struct proc_dir_entry *knet_proc_create(struct net *net, const char *name,

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 use super::Orders;
-use lvs_core::tunnel::{self, Tunnel};
+use lvs_core::tunnel::{self, Numbers, Tunnel};
 use lvs_core::Family;
 
-/// [`tunnel::payload`], [`Tunnel::from_numbers`].
+/// [`tunnel::payload`], [`Tunnel::from_numbers`], [`Numbers`].
 pub fn run(data: &[u8]) {
     let Some(mut orders) = Orders::new(data) else {
         return;
@@ -16,11 +16,9 @@ pub fn run(data: &[u8]) {
         return;
     };
     if let Some(tunnel) = Tunnel::from_numbers(kind, port, flags) {
-        assert_eq!(tunnel.kind(), kind);
         assert!((20..=40).contains(&tunnel.overhead(Family::V4)));
-        let numbers = (tunnel.kind(), tunnel.port(), tunnel.flags());
-        let again = Tunnel::from_numbers(numbers.0, numbers.1, numbers.2);
-        assert_eq!(again, Some(tunnel));
+        let numbers = Numbers { kind, port, flags };
+        assert_eq!(Numbers::unpack(numbers.pack()).tunnel(), Some(tunnel));
     }
     let at = usize::from(port) % 64;
     let ip = orders.rest;

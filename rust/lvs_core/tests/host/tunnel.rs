@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-use lvs_core::tunnel::{payload, GueChecksum, Tunnel, LOOKED_AT};
+use lvs_core::tunnel::{payload, GueChecksum, Numbers, Tunnel, LOOKED_AT};
 use lvs_core::Family;
 use proptest::prelude::*;
 
@@ -23,11 +23,19 @@ fn known() -> Vec<((u8, u16), Tunnel)> {
 }
 
 #[test]
-fn numbers_and_back() {
+fn numbers_of_every_tunnel() {
     for ((kind, flags), tunnel) in known() {
         assert_eq!(Tunnel::from_numbers(kind, GUE, flags), Some(tunnel));
-        assert_eq!((tunnel.kind(), tunnel.flags()), (kind, flags));
-        assert_eq!(tunnel.port(), if kind == 1 { GUE } else { 0 });
+    }
+}
+
+proptest! {
+    #[test]
+    fn numbers_survive_packing(kind: u8, port: u16, flags: u16) {
+        let numbers = Numbers { kind, port, flags };
+        prop_assert_eq!(Numbers::unpack(numbers.pack()), numbers);
+        prop_assert_eq!(numbers.tunnel(), Tunnel::from_numbers(kind, port, flags));
+        prop_assert_eq!(numbers.lacks_port(), kind == 1 && port == 0);
     }
 }
 

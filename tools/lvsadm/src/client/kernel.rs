@@ -19,7 +19,7 @@ use crate::model::{
 };
 use crate::netlink::native::{self, Item, Request};
 use crate::netlink::request::request as change_request;
-use crate::netlink::socket::{Lookup, Mode};
+use crate::netlink::socket::Mode;
 use crate::netlink::{convert, Attribute, Command, Connection, Failure, Message};
 
 /// The family that every director provides.
@@ -41,7 +41,7 @@ pub fn module() -> Result<Option<Module>, Error> {
     if let Some(extension) = Extension::open().map_err(failed)? {
         return Ok(Some(extension.module));
     }
-    let present = Connection::open(FAMILY, Lookup::Present).map_err(failed)?;
+    let present = Connection::open(FAMILY).map_err(failed)?;
     Ok(present.map(|_| Module {
         name: "ip_vs",
         version: None,
@@ -64,7 +64,7 @@ struct Extension {
 impl Extension {
     /// Looks for the family. Loads nothing.
     fn open() -> Result<Option<Self>, Failure> {
-        let Some(mut connection) = Connection::open(native::FAMILY, Lookup::Present)? else {
+        let Some(mut connection) = Connection::open(native::FAMILY)? else {
             return Ok(None);
         };
         let mut module = None;
@@ -83,7 +83,7 @@ impl Kernel {
     ///
     /// [`Error::Failed`].
     pub fn present() -> Result<Option<Self>, Error> {
-        Ok(connect(Lookup::Present)?.map(Self::over))
+        Ok(connect()?.map(Self::over))
     }
 
     fn over(connection: Connection) -> Self {
@@ -93,18 +93,17 @@ impl Kernel {
         }
     }
 
-    /// Connects. When nothing provides the family, our module is loaded; failing that, the kernel
-    /// may load another.
+    /// Connects. When nothing provides the family, loads our module, and no other one.
     ///
     /// # Errors
     ///
     /// [`Error::Failed`] with what to do about it.
     pub fn open() -> Result<Self, Error> {
-        if let Some(connection) = connect(Lookup::Present)? {
+        if let Some(connection) = connect()? {
             return Ok(Self::over(connection));
         }
         let outcome = load_module();
-        match connect(Lookup::Autoload)? {
+        match connect()? {
             Some(connection) => Ok(Self::over(connection)),
             None => Err(Error::Failed(format!(
                 "the kernel has no virtual server, and modprobe {MODULE} {outcome}"
@@ -200,8 +199,8 @@ fn refuse_idle_service(service: &Service) -> Result<(), Error> {
 }
 
 /// Looks for the family of all directors.
-fn connect(lookup: Lookup) -> Result<Option<Connection>, Error> {
-    Connection::open(FAMILY, lookup).map_err(|failure| error::query("reach the kernel", &failure))
+fn connect() -> Result<Option<Connection>, Error> {
+    Connection::open(FAMILY).map_err(|failure| error::query("reach the kernel", &failure))
 }
 
 /// Tries to load the module, and returns the outcome as the end of a sentence.

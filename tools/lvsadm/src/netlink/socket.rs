@@ -8,7 +8,6 @@ use netlink_packet_core::{
     parse_u16, Emitable, NetlinkHeader, NetlinkMessage, NetlinkPayload, NlasIterator,
     ParseableParametrized, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST,
 };
-use netlink_packet_generic::ctrl::nlas::GenlCtrlAttrs;
 use netlink_packet_generic::ctrl::{GenlCtrl, GenlCtrlCmd};
 use netlink_packet_generic::{GenlFamily, GenlHeader, GenlMessage};
 use netlink_sys::{protocols::NETLINK_GENERIC, Socket, SocketAddr};
@@ -36,15 +35,6 @@ pub enum Mode {
     Dump,
 }
 
-/// How to look for the family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lookup {
-    /// Is it there now?
-    Present,
-    /// Let the kernel load a module for it.
-    Autoload,
-}
-
 /// A socket that knows the family's number.
 pub struct Connection {
     socket: Socket,
@@ -53,13 +43,14 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Opens a socket and looks the family of this name up. `Ok(None)` when the kernel has no such
-    /// family.
+    /// Opens a socket and looks up the family of this name. `Ok(None)` when the kernel has no such
+    /// family. The kernel is not asked by name: it would load any module that provides the family,
+    /// for every user.
     ///
     /// # Errors
     ///
     /// When there is no generic netlink, or its controller cannot be understood.
-    pub fn open(name: &str, lookup: Lookup) -> Result<Option<Self>, Failure> {
+    pub fn open(name: &str) -> Result<Option<Self>, Failure> {
         let mut socket = Socket::new(NETLINK_GENERIC)?;
         socket.bind_auto()?;
         socket.connect(&SocketAddr::new(0, 0))?;
@@ -71,10 +62,7 @@ impl Connection {
             sequence: 0,
             family: 0,
         };
-        let found = match lookup {
-            Lookup::Present => connection.among_all(name),
-            Lookup::Autoload => connection.by_name(name),
-        }?;
+        let found = connection.among_all(name)?;
         Ok(found.map(|family| {
             connection.family = family;
             connection
@@ -97,22 +85,6 @@ impl Connection {
             }
         }
         Ok(None)
-    }
-
-    /// Asks by name, upon which the kernel tries to load what it knows to provide the family.
-    fn by_name(&mut self, name: &str) -> Result<Option<u16>, Failure> {
-        let request = GenlMessage::from_payload(GenlCtrl {
-            cmd: GenlCtrlCmd::GetFamily,
-            nlas: vec![GenlCtrlAttrs::FamilyName(name.to_owned())],
-        });
-        match self.parts(request, Mode::One) {
-            Ok(parts) => match parts.first() {
-                Some(part) => Ok(family(part)?.1),
-                None => Ok(None),
-            },
-            Err(Failure::Kernel(error)) if error.errno == libc::ENOENT => Ok(None),
-            Err(failure) => Err(failure),
-        }
     }
 
     /// Sends a request and receives its whole answer. A listing that was cut short is asked for
