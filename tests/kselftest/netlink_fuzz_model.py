@@ -36,18 +36,24 @@ DST_ROW = (1, 2, 3, 4, 5, 6, 11, 13, 14, 15)
 DONE, REFUSED, LISTING = "done", "refused", "listing"
 
 
-def chain(data):
-    """The attributes in some octets by their kinds, the last of each; None when they are no chain."""
-    found, at, end = {}, 0, len(data)
+def attributes(data):
+    """The attributes in some octets, as (kind, payload) in their order; None when they are no chain."""
+    found, at, end = [], 0, len(data)
     while at < end:
         if end - at < 4:
             return None
         size, kind = struct.unpack_from("=HH", data, at)
         if size < 4 or size > end - at:
             return None
-        found[kind & 0x3FFF] = data[at + 4 : at + size]
+        found.append((kind & 0x3FFF, data[at + 4 : at + size]))
         at += (size + 3) & ~3
     return found
+
+
+def chain(data):
+    """The attributes in some octets by their kinds, the last of each; None when they are no chain."""
+    found = attributes(data)
+    return None if found is None else dict(found)
 
 
 def number(data, size):
@@ -59,7 +65,7 @@ def number(data, size):
 def service_key(data):
     """The key in a service's nest, as (family, protocol, address, port) or (family, mark), or NOBODY; None when malformed."""
     fields = chain(data)
-    if not fields or not fits(fields, SVC, SVC_LENGTHS):
+    if not fields or not fits(data, SVC, SVC_LENGTHS):
         return None
     family = number(fields.get(SVC["af"]), 2)
     if family not in (INET, INET6):
@@ -88,11 +94,12 @@ def host(data, family):
     return data
 
 
-def fits(fields, names, lengths):
-    """True when all attributes have their lengths, those too that a command does not need."""
-    for name, size in lengths.items():
-        given = fields.get(names[name])
-        if given is not None and (len(given) > -size if size < 0 else len(given) != size):
+def fits(data, names, lengths):
+    """True when every attribute has its length, also repeated ones and those that a command does not need."""
+    sizes = {names[name]: size for name, size in lengths.items()}
+    for kind, given in attributes(data):
+        size = sizes.get(kind)
+        if size is not None and (len(given) > -size if size < 0 else len(given) != size):
             return False
     return True
 
@@ -138,7 +145,7 @@ def service_settings(data):
 def dest_key(data, family):
     """(family, address, port) in a destination's nest, of a service of this family; None for none."""
     fields = chain(data)
-    if not fields or not fits(fields, DST, DST_LENGTHS):
+    if not fields or not fits(data, DST, DST_LENGTHS):
         return None
     if DST["family"] in fields:
         own = number(fields[DST["family"]], 2)
