@@ -8,6 +8,8 @@
 
 # Functions are called by name.
 # shellcheck disable=SC2317
+# Functions are called through check, and awk's programs are in single quotes.
+# shellcheck disable=SC2317,SC2016
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -202,50 +204,4 @@ sysctls director net.ipv4.vs.conn_reuse_mode=1 net.ipv4.vs.expire_nodest_conn=0
 must client patience 10
 flush
 
-# --- memory
-# ---------------------------------------------------------------------------------------------------------------
-
-if ours; then
-	mkdir "$work/cgroup"
-	must mount -t cgroup2 none "$work/cgroup"
-	if ! grep -qw memory "$work/cgroup/cgroup.controllers"; then
-		umount "$work/cgroup"
-		skip 'connections are charged' 'this kernel has no memory controller'
-		finish
-	fi
-	echo +memory >"$work/cgroup/cgroup.subtree_control"
-	group=$work/cgroup/director
-	mkdir "$group"
-	unload_all ipvs_rs
-	must module_load ipvs_rs
-	# Who makes a director work pays for it.
-	sh -c "echo \$\$ >'$group/cgroup.procs'; exec nsenter --net=/run/netns/director lvsadm -A -u 10.1.0.100:80 -s rr"
-	must lvs -a -u 10.1.0.100:80 -r 10.2.0.11:80 -m
-	conns() { on director awk -v what="$1" -F '\t' '$1 == what ":" { print $2 }' /proc/net/ip_vs_status; }
-	slab() { awk '$1 == "slab" { print $2 }' "$group/memory.stat"; }
-	slab_before=$(slab)
-	nsenter --net=/run/netns/client python3 "$here/flows.py" 10.1.0.100 80 &
-	flows=$!
-	many() { [ "$(conns Conns)" -ge 1500 ]; }
-	check 'there are many connections' wait_for 30 many
-	charged() { [ $(($(slab) - slab_before)) -ge $((1500 * 128)) ]; }
-	check 'their memory is charged to who made the director work' wait_for 30 charged
-	note "$(conns Conns) connections, $(slab_before=$slab_before; echo $(($(slab) - slab_before))) bytes"
-	kill $flows
-	# Little more than there is already: what comes now is refused.
-	must lvs -A -u 10.1.0.100:8080 -s rr
-	must lvs -a -u 10.1.0.100:8080 -r 10.2.0.11:80 -m
-	used=$(cat "$group/memory.current")
-	echo $((used + 65536)) >"$group/memory.max"
-	nsenter --net=/run/netns/client python3 "$here/flows.py" 10.1.0.100 8080 &
-	flows=$!
-	refused() { [ "$(conns 'Conns refused')" -gt 100 ]; }
-	check 'what is beyond the limit of its memory is refused' wait_for 30 refused
-	kill $flows
-	check_eq 'and the host serves others' "$(echo max >"$group/memory.max"; client get udp 10.1.0.100 80)" A
-	flush
-	unload_all ipvs_rs
-	check 'nothing of it is left' wait_for 30 rmdir "$group"
-	umount "$work/cgroup"
-fi
 finish
