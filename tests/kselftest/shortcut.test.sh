@@ -236,7 +236,7 @@ service -u 10.1.0.100:8000 rr -- A:m:1 B:i:1 C:g:1
 service -t 10.1.0.100:80 rr -- A:m:1
 most=$(setting conn_max)
 check_eq 'the status at first' "$(on director cat /proc/net/ip_vs_status)" \
-	"Conns:"$'\t0\n'"Conn max:"$'\t'"$most"$'\n'"Conns refused:"$'\t0\n'"Conns dropped:"$'\t0\n'"Conn buckets:"$'\t1024'
+	"Conns:"$'\t0\n'"Conn max:"$'\t'"$most"$'\n'"Conns refused:"$'\t0\n'"Conns dropped:"$'\t0\n'"Conns apart:"$'\t0\n'"Half-open evicted:"$'\t0\n'"Conn buckets:"$'\t1024'
 for value in 0 -1 x 4294967296 4294967295; do
 	check_fails "conn_max=$value is refused" 'Invalid argument' set_to conn_max $value
 done
