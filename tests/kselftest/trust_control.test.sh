@@ -85,7 +85,7 @@ ports() {
 	flush
 	service -t "$4:80" rr -p 60 -- A:m:1:8080
 	check_eq "$2: one on a port has the server's" "$(client get tcp "$5" 80)" A
-	check_eq "$2: which is listed" "$(lvs -L -n -c | grep -Ec ":80 +[^ ]+:8080 *$")" 2
+	check_eq "$2: which is listed" "$(lvs -L -n -c | grep -F " $4:80 " | grep -Ec ":8080 *$")" 2
 	flush
 }
 ports 1 IPv4 10.4.0.1 10.1.0.100 10.1.0.100
@@ -104,7 +104,7 @@ netlink() {
 		$1
 	END
 }
-template_expires() { on director awk '$3 == "0000" && $4 == "0A010066" { print $NF <= 60 ? "within a minute" : $NF }' /proc/net/ip_vs_conn; }
+template_expires() { on director awk '$3 == "0000" && $4 == "0A010066" { print $NF <= 61 ? "within a minute" : $NF }' /proc/net/ip_vs_conn; }
 must netlink 'family.call(NEW_SERVICE, svc(**which, flags=flags(1), timeout=u32(0))); add("10.2.0.11"); add("10.2.0.12")'
 first=$(client get tcp 10.1.0.102 80)
 check_eq 'persistence with a timeout of 0' "$(client get tcp 10.1.0.102 80 3)" "$first $first $first"
