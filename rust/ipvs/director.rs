@@ -59,7 +59,7 @@ struct Config {
     timeouts: Timeouts,
     coverage: Coverage,
     most_connections: u32,
-    /// The limit of the above, for those who do not administer the host.
+    /// The highest value of the above that a namespace's own administrator may set.
     hard_limit: u32,
     /// The traffic of deleted services, and of services that were zeroed one by one.
     past: Totals,

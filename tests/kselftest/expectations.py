@@ -579,7 +579,7 @@ def requests():
 
 
 def errors():
-    """Prints the error of each request. What is accepted is undone."""
+    """Prints the error of each request, and undoes the accepted ones."""
     family = Family()
 
     def begin():

@@ -105,7 +105,7 @@ pub struct Destination {
 #[repr(C, align(64))]
 struct Busy {
     load: Load,
-    /// Who wants to know of changes; empty for schedulers that do not follow loads.
+    /// The observer of changes; empty for schedulers that do not follow loads.
     observer: Cell<Observer>,
 }
 

@@ -29,7 +29,7 @@ int knet_gather4(struct net *net, struct sk_buff *skb, unsigned int hook)
 
 /*
  * As knet_gather4(); but after an error other than -EINPROGRESS, the packet still
- * belongs to the caller, who has to drop it.
+ * belongs to the caller, which must drop it.
  */
 int knet_gather6(struct net *net, struct sk_buff *skb)
 {

@@ -36,7 +36,7 @@ pub fn answer(arguments: &[OsString]) -> Result<bool, clap::Error> {
 ///
 /// # Errors
 ///
-/// When the shell is none of bash, zsh, fish, elvish, PowerShell.
+/// If the shell is not bash, zsh, fish, elvish or PowerShell.
 pub fn script(shell: Shell) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
     Shells::builtins()

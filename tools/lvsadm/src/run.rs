@@ -295,7 +295,7 @@ fn watched(once: bool, interval: Duration) -> Result<(), Error> {
     top::run(interval, &mut world)
 }
 
-/// The statistics of this moment. Only what is loaded is measured.
+/// The current statistics, of the loaded director only.
 fn measured() -> Result<String, Error> {
     let module = client::module()?;
     let table = match Kernel::present()? {
