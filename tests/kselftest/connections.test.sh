@@ -1,14 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Connections, listed by the command: all of them, and those of a client, a service or a server, which the director
-# chooses itself; as text and as JSON; while the table is resized under the reader. And what the module says of
-# itself. What is asked for must be just what a reader of /proc/net/ip_vs_conn would pick.
+# The list of connections: all of them, and those of a client, a service or a server, which the
+# director selects; as text and as JSON; while the table is resized during the listing. A selection
+# must equal what a reader would pick from /proc/net/ip_vs_conn. Also what the module reports about
+# itself.
 # timeout: 120
 
-# Functions are called through others.
+# Other functions call these functions.
 # shellcheck disable=SC2317
-# Conditions are for awk.
+# The conditions are awk code.
 # shellcheck disable=SC2016
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -25,12 +26,12 @@ servers_up A B C
 
 connections_of() { on director lvsadm connections "$@"; }
 
-# --- no connections ----------------------------------------------------------------------------------------------
+# --- no connections -------------------------------------------------------------------------------
 
 check_eq 'a new module lists no connections' "$(connections_of -n | wc -l)" 2
 check_eq 'a new module lists no connections in JSON' "$(connections_of --json)" $'{\n  "connections": []\n}'
 
-# --- connections of all kinds ------------------------------------------------------------------------------------
+# --- connections of all kinds ---------------------------------------------------------------------
 
 v6=$(six 10.1.0.100)
 service -t 10.1.0.100:80 rr -- A:m:1 B:i:1 C:g:1
@@ -48,9 +49,9 @@ client hold e tcp 10.4.0.1 80 2 >/dev/null
 ask second hold a tcp 10.1.0.100 80 3 >/dev/null
 ask second hold c udp 10.1.0.100 53 3 >/dev/null
 
-# Lines without time; that goes on.
+# The lines without the remaining time, which changes.
 lines() { grep -E '^(TCP|UDP|IP) ' | awk '{ print $1, $3, $4, $5, $6 }' | sort; }
-# From the file: protocol, client, virtual and server's endpoints, as the command writes them.
+# From the file: protocol, client, virtual and server endpoints, in the command's format.
 in_file() {
 	on director python3 -c '
 import ipaddress, sys
@@ -63,24 +64,24 @@ for line in list(open("/proc/net/ip_vs_conn"))[1:]:
 }
 all=$(in_file)
 note "$all"
-# 24 connections, and templates: two clients of a service, one of a mark.
+# 24 connections and 3 templates: two for the clients of a service, one for a mark.
 check_eq 'there are connections and templates of all kinds' "$(wc -l <<<"$all") $(cut -d' ' -f1 <<<"$all" | sort | uniq -c | xargs)" \
 	'27 1 IP 18 TCP 8 UDP'
 check_eq 'the list has every connection of /proc/net/ip_vs_conn' "$(connections_of -n | lines)" "$all"
 check_eq '-L -c lists the same connections' "$(lvs -L -n -c | lines)" "$all"
 if command -v ipvsadm >/dev/null; then
-	check_eq 'the list equals that of ipvsadm to the letter' "$(connections_of -n | sed -E 's/ [0-9:]+ +/ TIME /' | sort)" \
+	check_eq 'the list equals that of ipvsadm exactly' "$(connections_of -n | sed -E 's/ [0-9:]+ +/ TIME /' | sort)" \
 		"$(on director ipvsadm -L -n -c | sed -E 's/ [0-9:]+ +/ TIME /' | sort)"
 fi
 
-# picked NAME AWK-CONDITION OPTION…: what the options choose is what the condition picks of all: $1 is the protocol,
-# $3 the client, $4 the virtual end, $5 the server.
+# picked NAME AWK-CONDITION OPTION…: the options select the connections that the condition selects
+# from the whole list. $1 is the protocol, $3 the client, $4 the virtual endpoint, $5 the server.
 picked() {
 	local name=$1 condition=$2 wanted
 	shift 2
 	wanted=$(awk "$condition" <<<"$all")
 	note "$name: $(grep -c . <<<"$wanted") of all"
-	[ -n "$wanted" ] || report 1 "$name: the file has such connections"
+	[ -n "$wanted" ] || report 1 "$name: there are such connections"
 	check_eq "$name" "$(connections_of -n "$@" | lines)" "$wanted"
 }
 picked '--client selects a client' 'index($3, "10.0.0.2:") == 1' --client 10.0.0.2
@@ -100,7 +101,7 @@ picked 'client, service and server select together' '$3 ~ /^10\.0\.0\.2:/ && $4 
 check_eq 'a network without clients selects nothing' "$(connections_of -n --client 10.0.1.0/24 | wc -l)" 2
 check_eq 'a service without connections selects nothing' "$(connections_of -n -u 10.1.0.100:80 | wc -l)" 2
 
-# --- JSON ---------------------------------------------------------------------------------------------------------
+# --- JSON -----------------------------------------------------------------------------------------
 
 check_eq 'JSON lists the same connections' "$(connections_of --json | python3 -c '
 import json, sys
@@ -114,14 +115,14 @@ for one in json.load(sys.stdin)["connections"]:
 check_eq 'JSON lists the connections of one server' "$(connections_of --json -r 10.2.0.12:8080 | grep -c '"port":8080')" 2
 check_eq 'a reader may close the list early' "$(connections_of -n | head -n 1)" 'IPVS connection entries'
 
-# --- refusals -----------------------------------------------------------------------------------------------------
+# --- refusals -------------------------------------------------------------------------------------
 
 check_fails 'a firewall mark is refused' 'cannot select connections' connections_of -f 1
 check_fails 'a prefix that is too long is refused' 'from 0 to 32' connections_of --client 10.0.0.0/33
 check_fails 'a caller without privilege is refused' CAP_NET_ADMIN on director setpriv --bounding-set -net_admin --inh-caps -net_admin lvsadm connections
 check_eq 'another namespace lists its own connections' "$(on router lvsadm connections -n | wc -l)" 2
 
-# --- what the module is -------------------------------------------------------------------------------------------
+# --- version and features -------------------------------------------------------------------------
 
 if [ "$IPVS_MODULE" = ip_vs ]; then
 	check_eq 'lvsadm --version describes the C module' "$(lvsadm --version | tail -n +2)" 'module ip_vs, the C director'
@@ -135,12 +136,12 @@ module = versions["module"]
 print(versions["lvsadm"] == module["version"], module["name"], module["features"], module["missing"])')" \
 	"True ipvs_rs ['connections', 'table', 'apply'] []"
 
-# --- by messages --------------------------------------------------------------------------------------------------
+# --- netlink messages -----------------------------------------------------------------------------
 
 reported on director python3 "$here/netlink_checks.py" filters
 
-# Flows that come and go in thousands, so that the table grows and shrinks, beside those that stay.
-# Long enough for a burst to be there at once, on a slow machine, too.
+# Thousands of short-lived flows beside lasting ones make the table grow and shrink. The flows live
+# long enough to exist at the same time, even on a slow machine.
 must lvs --set 0 0 $((3 * TIME_SCALE))
 service -u 10.1.0.102:9 rr -- A:m:1
 service -t 10.1.0.103:80 rr -- A:m:1 B:m:1 C:m:1
@@ -156,12 +157,12 @@ while :; do
 done >"$work/sizes" &
 watch=$!
 resized() { awk 'NR > 1 { up += $1 > last; down += $1 < last } { last = $1 } END { print (up > 0), (down > 0) }' "$work/sizes"; }
-# A slow kernel may need more than one walk for that.
+# On a slow kernel, one walk may end before the table has changed its size.
 for _ in 1 2 3 4 5; do
 	reported on director python3 "$here/netlink_checks.py" walk
 	[ "$(resized)" != '1 1' ] || break
 done
 kill $flows $watch
 note "buckets: $(uniq "$work/sizes" | xargs)"
-check_eq 'the table grew and shrank while it was listed' "$(resized)" '1 1'
+check_eq 'the table grows and shrinks during the listing' "$(resized)" '1 1'
 finish

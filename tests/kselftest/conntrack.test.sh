@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Connection tracking of balanced connections of both families: net.ipv4.vs.conntrack turns it on, with the short cut
-# and without.
+# Connection tracking of balanced connections of both families, with and without the short cut.
+# net.ipv4.vs.conntrack turns it on.
 # timeout: 120
 
 # shellcheck source=tests/kselftest/lib.sh
@@ -15,16 +15,16 @@ client_up client
 servers_up A B C
 
 ours() { [ "$IPVS_MODULE" != ip_vs ]; }
-# The kernel's own director has no short cut.
+# The C director has no short cut.
 modes='1 0'
 ours || modes=0
 short_cut() { ! ours || sysctls director net.ipv4.vs.short_cut="$1"; }
 for at in 10.1.0.100:80 '[fd00:0:0:1::100]:80'; do service -t "$at" rr -- A:m:1; done
-# A rule that needs it brings it.
+# A rule that matches the state loads conntrack.
 must on director nft 'table inet tracking { chain forward { type filter hook forward priority filter;
 	ct state invalid counter comment "invalid"; ct state established counter comment "established"; }; }'
-# tracked VIP: how many tracked connections are for it, and how the answers are expected: from the virtual address or
-# the server's.
+# tracked FAMILY VIP SERVER: prints the number of tracked connections to the virtual address, and
+# how many of them expect answers from the server's address.
 tracked() {
 	on director conntrack -L -f "ipv$1" -p tcp 2>/dev/null | awk -v vip="dst=$2" -v server="src=$3" '
 		$0 ~ vip " " { count++; if ($0 ~ server " ") known++ } END { print count + 0, known + 0 }'

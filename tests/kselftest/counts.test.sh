@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Active and inactive connections per destination and the statistics of services and destinations: exact after
-# every kind of end, after a time-out, after -Z, and after a load from several processes.
+# Active and inactive connections per destination, and the statistics of services and destinations.
+# They are exact after every kind of end, after a timeout, after -Z, and after a load from several
+# processes.
 # timeout: 120
-# kernel: stock, since it tests sums; forwarding and stress count on the debug kernel
+# kernel: stock, because it tests sums; forwarding and stress count on the debug kernel
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -32,7 +33,7 @@ for row in 'm NAT 10.1.0.100' 'i TUN 10.1.0.101' 'g DR 10.1.0.102'; do
 	check_soon "$title: the statistics count every connection" '7 3 2 2' scheduled -t "$vip:80"
 done
 
-# UDP ends by its time-out only; the last packet counts.
+# A UDP connection ends only by its timeout, which starts with its last packet.
 must lvs --set 900 120 3
 service -u 10.1.0.103:80 rr -- A:m:1 B:i:1 C:g:1
 client hold flows udp 10.1.0.103 80 6 >/dev/null
@@ -42,7 +43,8 @@ check_soon 'expired UDP connections stay in the statistics' '6 2 2 2' scheduled 
 must lvs --set 900 120 300
 flush
 
-# Exact statistics: headers of 28 octets, payloads as sent, and the servers' first line of 32.
+# Exact statistics: 28 octets of headers per packet, the payload, and the server's first line of 32
+# octets.
 service -u 10.1.0.100:8000 rr -- A:m:1
 service -u 10.1.0.101:8000 rr -- A:g:1
 client datagrams 10.1.0.100 8000 0 1 100 1400 >/dev/null
@@ -63,7 +65,7 @@ check_eq '-Z without a service zeroes the first service' "$(statistics -u 10.1.0
 check_eq '-Z without a service zeroes the second service' "$(statistics -u 10.1.0.101:8000)" '0 0 0 0 0'
 flush
 
-# Load from three processes on every CPU. Nothing may be lost or counted twice.
+# Load from three processes on every CPU. No connection may be lost or counted twice.
 each=60
 service -t 10.1.0.103:8080 rr -- A:m:1 B:m:1 C:m:1
 service -u 10.1.0.103:8080 rr -- A:m:1 B:i:1 C:g:1

@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# A director at work: one client, one director, three real servers with an HTTP server each, and a virtual
-# service for every forwarding method. Sends real requests and shows which server answered. Fails when a request
-# failed or when the answers are not shared out as the weights promise.
+# A director at work: one client, one director, three real servers with an HTTP server each, and a
+# virtual service for every forwarding method. Sends real requests and shows which server answered.
+# Fails if a request fails, or if the servers' shares differ from their weights.
 #
-# `demo.sh --stay` builds the same hosts, servers and services, sends nothing, and leaves them for `make shell`.
+# `demo.sh --stay` builds the same hosts, servers and services for `make shell`. It sends nothing.
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -24,7 +24,7 @@ show() {
 	must on director "$@"
 }
 
-# chart NAME ADDRESS FILE: who answered how often, against what the weights promise.
+# chart NAME ADDRESS FILE: shows how often each server answered, and how often its weight promises.
 chart() {
 	awk -v name="$1" -v address="$2" -v requests="$requests" '
 		BEGIN { weight["A"] = 4; weight["B"] = 3; weight["C"] = 2 }
@@ -55,7 +55,7 @@ servers_start A B C
 cat <<'END'
 
   client ─── router ──┬── director ──┐      NAT  through the director, both ways
-                      │              │      TUN  tunnelled to the server, which answers directly
+                      │              │      TUN  tunneled to the server, which answers directly
                       └── A   B   C ─┘      DR   handed to the server, which answers directly
 END
 
@@ -79,7 +79,7 @@ title "$requests requests to each"
 services='NAT:10.1.0.100 TUN:10.1.0.101 DR:10.1.0.102'
 declare -A asking
 for row in $services; do
-	# A server that is told to close makes every request a connection of its own.
+	# "Connection: close" makes every request a connection of its own.
 	on client curl -sS --fail --max-time $((10 * TIME_SCALE)) -H 'Connection: close' \
 		"http://${row#*:}/[1-$requests]" >"$work/${row%:*}" &
 	asking[$row]=$!
@@ -93,8 +93,8 @@ title "$LVSADM -L -n --stats"
 lvs -L -n --stats | sed 's/^/  /'
 
 if [ $status -eq 0 ]; then
-	title 'Every request was answered, and shared out as promised.'
+	title 'Every request was answered. The shares match the weights.'
 else
-	title 'Something went WRONG: see above.'
+	title 'Something went WRONG; see above.'
 fi
 exit $status

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Services and destinations added, edited, deleted and flushed while connections are open and traffic flows;
-# quiescing; what becomes of a deleted destination's connections; and what a client sees where nobody is left.
+# Services and destinations are added, edited, deleted and flushed while connections are open and
+# traffic flows. Also: quiesced destinations, connections of a deleted destination, and the client's
+# view of a service without destinations.
 # timeout: 200
 
 # shellcheck source=tests/kselftest/lib.sh
@@ -14,14 +15,14 @@ client_up client
 client_up load client 10.0.0.2
 servers_up A B C
 
-# The kernel's own director refuses connections while it changes schedulers: there it is no part of this.
+# The C director refuses connections while it changes schedulers, so this step is left out for it.
 reschedule() {
 	[ "$IPVS_MODULE" = ip_vs ] || must lvs -E -t 10.1.0.100:80 -s "$1"
 }
 # shellcheck disable=SC2317 # called through wait_for
 no_active() { [[ $(connections -t 10.1.0.100:80) == *"$1 0/"* ]]; }
 
-# While the table changes all around it, a load has not one failure.
+# A load has no failure while the table changes around it.
 service -t 10.1.0.100:80 rr -- A:m:1 B:i:1
 ask load load x tcp 10.1.0.100 80 2 >/dev/null
 more() {
@@ -76,7 +77,7 @@ check_eq 'open connections continue when all weights are 0' "$(client again q)" 
 client close q >/dev/null
 flush
 
-# Nobody at all.
+# No destination.
 service -t 10.1.0.103:80 rr --
 service -u 10.1.0.103:80 wlc --
 check_eq 'a service without destinations refuses TCP' "$(client get tcp 10.1.0.103 80)" refused
@@ -84,7 +85,8 @@ check_eq 'a service without destinations refuses UDP' "$(client get udp 10.1.0.1
 check_eq 'a service without destinations counts no connection' "$(statistics -t 10.1.0.103:80 | cut -d' ' -f1)" 0
 flush
 
-# A deleted destination: its connections' packets are dropped; its return takes them back.
+# A deleted destination: the director drops packets of its connections. When the destination is
+# added again, it regains them.
 for row in 'tcp -t 10.1.0.103:8000' 'udp -u 10.1.0.103:8000'; do
 	read -r protocol option address <<<"$row"
 	service "$option" "$address" rr -- A:m:1 B:m:1
@@ -107,7 +109,7 @@ check_soon 'a destination that is added again counts its connections' 'A 2/0 B 2
 client close back A >/dev/null
 check_soon 'a destination that is added again counts closed connections down' 'A 0/2 B 2/0' connections -t 10.1.0.103:8080
 
-# The host answers for a deleted service and its connections; what was not there is refused.
+# The host answers packets of a deleted service's connections, and refuses new ones.
 must lvs -D -t 10.1.0.103:8080
 client patience 1 >/dev/null
 check_eq 'the host answers packets to a deleted service' "$(client again back)" 'reset reset'
@@ -117,7 +119,7 @@ flush
 service -t 10.1.0.103:80 rr -- C:i:1
 check_eq 'the director balances again after a flush' "$(client get tcp 10.1.0.103 80 3)" 'C C C'
 
-# What cannot be done is refused, and changes nothing.
+# Impossible commands are refused and change nothing.
 before=$(configuration)
 check_fails 'adding a service twice fails' 'exist' lvs -A -t 10.1.0.103:80 -s rr
 check_fails 'adding a destination twice fails' 'exist' destination -a -t 10.1.0.103:80 C:i:5
@@ -127,5 +129,5 @@ check_fails 'editing an absent destination fails' 'no such|exist|no .*destinatio
 check_fails 'deleting an absent destination fails' 'no such|exist|no .*destination' destination -d -t 10.1.0.103:80 A:i:5
 check_fails 'adding a destination to an absent service fails' 'no such|exist|no .*service|not defined' destination -a -t 10.1.0.103:81 A:i:5
 check_fails 'an unknown scheduler fails' 'scheduler|no such' lvs -A -t 10.1.0.103:81 -s nosuch
-check_eq 'refused commands change nothing' "$(configuration)" "$before"
+check_eq 'refused commands leave the configuration unchanged' "$(configuration)" "$before"
 finish

@@ -1,16 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# What outside programs read: the requests of kube-proxy, moby, libipvs, gnlpy, seesaw and
-# pyroute2, and what they expect of the answers; /proc/net/ip_vs with every flag; the error for
-# every pair of mistakes, which is that of the kernel's own director. The requests are in
-# expectations.py. timeout: 200
+# Programs of other projects work unchanged. Three parts: requests of kube-proxy, moby, libipvs,
+# gnlpy, seesaw and pyroute2, and the answers that they expect; /proc/net/ip_vs with every flag; the
+# error for every pair of mistakes, which must be that of the C director. expectations.py has the
+# requests.
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-# The helper that asks for modules costs a process each time: nothing here needs it but the
-# schedulers below.
+# The kernel starts a process for each module request. Only the schedulers below need that.
 asks=$(sysctl -n kernel.modprobe)
 # shellcheck disable=SC2317 # called by the trap
 back() {
@@ -31,10 +30,9 @@ director_up() {
 	for scheduler in $schedulers; do must module_load "$1_$scheduler"; done
 }
 
-# --- /proc/net/ip_vs
-# ----------------------------------------------------------------------------------------------
+# --- /proc/net/ip_vs ------------------------------------------------------------------------------
 
-# Each service by itself: the kernel's own director lists them in the order of a hash.
+# One service at a time: the C director lists services in the order of a hash.
 proc() {
 	on director python3 - "$here" <<-'END'
 		import struct, sys
@@ -63,15 +61,14 @@ proc() {
 	END
 }
 
-# --- both directors
-# -----------------------------------------------------------------------------------------------
+# --- both directors -------------------------------------------------------------------------------
 
 director_up "$IPVS_MODULE"
 reported on director python3 "$here/expectations.py" programs
 proc >"$work/proc"
-check_match 'the flags of a persistent service in /proc/net/ip_vs' "$(grep -m1 persistent "$work/proc")" \
+check_match '/proc/net/ip_vs shows the flags of a persistent service' "$(grep -m1 persistent "$work/proc")" \
 	'TCP  0A010064:0050 rr  persistent [0-9]+ FFFFFFFF'
-check_eq 'destinations in /proc/net/ip_vs, the newest first' "$(sed -n '2,4s/ *->.*:000\(.\).*/\1/p' "$work/proc" | xargs)" '3 2 1'
+check_eq '/proc/net/ip_vs lists the newest destination first' "$(sed -n '2,4s/ *->.*:000\(.\).*/\1/p' "$work/proc" | xargs)" '3 2 1'
 
 if [ "$IPVS_MODULE" = ipvs_rs ] && modinfo ip_vs >/dev/null 2>&1; then
 	sysctl -qw kernel.modprobe=/bin/false
@@ -80,11 +77,11 @@ if [ "$IPVS_MODULE" = ipvs_rs ] && modinfo ip_vs >/dev/null 2>&1; then
 	unload_all ipvs_rs
 	director_up ip_vs
 	proc >"$work/proc.c"
-	check_eq '/proc/net/ip_vs as the kernel'"'"'s own director writes it' "$(diff "$work/proc.c" "$work/proc")" ''
+	check_eq '/proc/net/ip_vs equals that of the C director' "$(diff "$work/proc.c" "$work/proc")" ''
 	sysctl -qw kernel.modprobe=/bin/false
 	on director python3 "$here/expectations.py" errors >"$work/errors.c"
-	check 'there are many pairs of mistakes' test "$(wc -l <"$work/errors.c")" -gt 1000
-	check_eq 'the error for every pair of mistakes' "$(diff "$work/errors.c" "$work/errors")" ''
+	check 'the comparison has many pairs of mistakes' test "$(wc -l <"$work/errors.c")" -gt 1000
+	check_eq 'every pair of mistakes gives the error of the C director' "$(diff "$work/errors.c" "$work/errors")" ''
 	sysctl -qw kernel.modprobe="$asks"
 	unload_all ip_vs
 fi

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Debian's prometheus-node-exporter with its ipvs collector: what it tells is what ipvsadm lists, for services of all
-# kinds, while traffic comes.
+# Debian's prometheus-node-exporter with its ipvs collector. It exports what ipvsadm lists, for
+# services of all kinds, under traffic.
 # timeout: 180
-# kernel: stock, since it compares what an exporter prints with what ipvsadm prints
+# kernel: stock, because it compares the exporter's output with that of ipvsadm
 
 # Functions are called by name.
 # shellcheck disable=SC2317
@@ -22,7 +22,7 @@ must on director nft 'table inet marks { chain early { type filter hook prerouti
 
 on director prometheus-node-exporter --collector.disable-defaults --collector.ipvs \
 	--web.listen-address=127.0.0.1:9100 >"$work/exporter" 2>&1 &
-# metrics: all of the collector's.
+# metrics: prints all metrics of the collector.
 metrics() { on director curl -sf http://127.0.0.1:9100/metrics | grep '^node_ipvs\|^node_scrape_collector_success'; }
 wait_for 20 metrics || bail "the exporter does not start: $(tail -n 3 "$work/exporter")"
 metric() { metrics | awk -v name="$1" '$1 == name { print $2 }'; }
@@ -42,15 +42,15 @@ client hold gone tcp 10.1.0.100 80 4 >/dev/null
 client close gone >/dev/null
 client get udp 10.1.0.100 80 5 >/dev/null
 
-# Each destination of each service, with weight, active and inactive connections: as ipvsadm lists them.
-# "TCP 10.1.0.100:80 10.2.0.11:80 3 6 3".
+# The destinations as ipvsadm lists them, with weight, active and inactive connections: "TCP
+# 10.1.0.100:80 10.2.0.11:80 3 6 3".
 listed() {
 	on director ipvsadm -L -n | tr -d '[]' | awk '
 		/^(TCP|UDP) / { service = $1 " " $2 }
 		/^FWM / { service = "FWM " $2 }
 		$1 == "->" && $2 ~ /^[0-9a-f]/ { print service, $2, $4, $5, $6 }' | sort
 }
-# And as the exporter tells them. It writes a mark as eight hexadecimal digits.
+# The destinations as the exporter prints them. It writes a mark as eight hexadecimal digits.
 told() {
 	metrics | python3 -c '
 import re, sys
@@ -74,7 +74,7 @@ check_eq 'weight, active and inactive connections of every destination are expor
 check_eq 'the exported weights and connections are not 0' "$(told | wc -l), $(told | awk '{ w += $4; a += $5; i += $6 } END { print w, (a > 12), (i > 8) }')" \
 	'8, 65547 1 1'
 
-# The sums of all services. Nothing moves any more.
+# The sums of all services, with no traffic.
 sums() {
 	on director ipvsadm -L -n --stats --exact | awk '
 		/^(TCP|UDP|FWM) / { for (n = 0; n < 5; n++) sum[n] += $(NF - 4 + n) }
@@ -92,7 +92,7 @@ check_eq 'the sums of connections, packets and bytes are exported' "$(total)" "$
 check_match 'the exported sums are not 0' "$(total)" '2[0-9]( [1-9][0-9]+){4}'
 check_eq 'the collector reports success' "$(metric 'node_scrape_collector_success{collector="ipvs"}')" 1
 
-# While the table and the figures change.
+# Under load, the table and the numbers change.
 client load x tcp 10.1.0.100 80 2 0.05 >/dev/null
 content=0
 for n in 1 2 3 4 5; do

@@ -1,11 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Memory runs out in every command, file, namespace and module, and in the packet path: whatever it is works, or
-# fails with a clean error and leaves everything as it was. Nothing is in the kernel's log (run.sh looks) and nothing
-# leaks (kmemleak looks at the end). FAILSLAB_SAMPLES says how many allocations of what has hundreds (40).
+# Memory runs out in every command, file, namespace, module load and in the packet path. Each
+# operation works, or fails with a clean error and leaves everything as it was. The kernel logs
+# nothing (run.sh looks) and nothing leaks (kmemleak looks at the end). FAILSLAB_SAMPLES (40) is the
+# number of allocations to fail in operations with hundreds of them.
 # timeout: 120
-# kernel: debug, since the stock kernel cannot inject failures
+# kernel: debug, because the stock kernel cannot inject failures
 
 # Functions are called through check.
 # shellcheck disable=SC2016,SC2119,SC2317
@@ -20,11 +21,11 @@ if [ ! -e /proc/self/fail-nth ] || [ ! -d $switches ]; then
 	finish
 fi
 if [ "$IPVS_MODULE" = ip_vs ]; then
-	skip 'failing allocations' 'the expectations are those of our documentation'
+	skip 'failing allocations' 'the expectations hold for ipvs_rs only'
 	finish
 fi
 
-# Those that may sleep fail too; nothing is said about it in the log.
+# Allocations that may sleep also fail. The kernel logs no injected failure.
 quiet() {
 	echo 0 >$switches/probability
 	echo 0 >$switches/verbose
@@ -34,7 +35,7 @@ quiet() {
 }
 quiet
 
-# fails NAME ORDER…: lets allocations fail in turn.
+# fails NAME ORDER…: lets one allocation after another fail.
 fails() {
 	local title=$1 out status start=$SECONDS
 	shift
@@ -44,7 +45,7 @@ fails() {
 	report $status "$title"
 }
 
-# held: how often the schedulers are in use; only services do that.
+# held: prints the use count of the schedulers. Only services hold them.
 held() {
 	awk -v prefix="${IPVS_MODULE}_" 'index($1, prefix) == 1 { held += $3 } END { print held + 0 }' /proc/modules
 }
@@ -54,7 +55,7 @@ must ip netns add director
 must ip -n director link set lo up
 fails 'loading and unloading the director survives failed allocations' module "$(module_path "$IPVS_MODULE")" "$samples"
 must module_load "$IPVS_MODULE"
-# One or two are the scheduler's, so all are tried.
+# One or two allocations belong to the scheduler, so all are tried.
 fails 'loading and unloading a scheduler survives failed allocations' module "$(module_path "${IPVS_MODULE}_rr")" 1000
 for module in "$(dirname "$(module_path "$IPVS_MODULE")")/${IPVS_MODULE}"_*.ko*; do
 	module=$(basename "$module")
@@ -69,20 +70,21 @@ fails 'creating namespaces survives failed allocations' namespaces $((samples * 
 must ip netns del director
 check_soon 'deleted namespaces hold no scheduler' 0 held
 
-# --- in the packet path -----------------------------------------------------------------------------------------
+# --- in the packet path ---------------------------------------------------------------------------
 
 topology_up
 client_up
 servers_up A B C
 service -t 10.1.0.100:80 rr -- A:m:1 B:m:1 C:m:1
 service -u 10.1.0.100:80 rr -p 5 -- A:m:1 B:m:1 C:m:1
-# served PROTOCOL: requests, one after another, until one is answered.
+# served PROTOCOL: sends requests until one is answered.
 served() {
 	[[ $(client get "$1" 10.1.0.100 80 1) == [ABC] ]]
 }
-check 'good traffic flows' wait_for 10 served tcp
+check 'traffic flows before allocations fail' wait_for 10 served tcp
 cache=/sys/kernel/slab/ipvs_rs_connection
-# starved CACHE-FILTER PERCENT: traffic for some seconds while so many of the allocations that cannot wait fail.
+# starved CACHE-FILTER PERCENT: runs traffic for some seconds while that share of the atomic
+# allocations fails.
 starved() {
 	local protocol
 	echo "$1" >$switches/cache-filter
@@ -102,7 +104,7 @@ before=$(refused)
 starved Y 50
 echo 0 >$cache/failslab
 after=$(refused)
-check "connections that find no memory are counted as refused ($before, $after)" test "$after" -gt "$before"
+check "connections without memory are counted as refused ($before, $after)" test "$after" -gt "$before"
 check 'TCP is served after connection allocations failed' wait_for 10 served tcp
 check 'UDP is served after connection allocations failed' wait_for 10 served udp
 starved N 5

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The firewall's view of balanced packets: the chains that packets of both families and ICMP errors about them pass,
-# with the short cut and without, and the packets that a rule in each chain stops.
+# Balanced packets and the firewall: the chains that packets of both families and ICMP errors pass,
+# with and without the short cut, and the packets that a rule in each chain stops.
 # timeout: 240
-# kernel: stock, since it tests the order of hooks; forwarding, ipv6 and conntrack pass them on the debug kernel
+# kernel: stock, because it tests the order of hooks
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -17,7 +17,7 @@ takes_orders errors client errors.py 10.0.0.1 fd00::1
 servers_up A B C
 
 ours() { [ "$IPVS_MODULE" != ip_vs ]; }
-# The kernel's own director has no short cut.
+# The C director has no short cut.
 modes='1 0'
 ours || modes=0
 short_cut() { ! ours || sysctls director net.ipv4.vs.short_cut="$1"; }
@@ -31,10 +31,10 @@ for row in "${rows[@]}"; do
 	done
 done
 
-# --- chains --------------------------------------------------------------------------------------------------------
+# --- chains ---------------------------------------------------------------------------------------
 
-# A chain in each hook, and one before the director's place at PREROUTING. Addresses of IPv4 or IPv6, as they are
-# before they are rewritten, and after.
+# One chain in each hook, and one before the director's place in PREROUTING. They match the IPv4 or
+# IPv6 addresses before and after the rewrite.
 watch() {
 	local hook priority
 	{
@@ -62,7 +62,8 @@ watch() {
 	} >"$work/watch"
 	must on director nft -f "$work/watch"
 }
-# met request|reply|error: the chains that had such a packet since `watch`; more than one is shown as a number.
+# met request|reply|error: prints the chains that such a packet passed since `watch`. A chain with
+# more than one packet is shown with the number.
 met() {
 	on director nft list table inet watch | sed -n "s/.*counter packets \([1-9][0-9]*\) .*comment \"$1 \(.*\)\"/\2*\1/p" |
 		sed 's/\*1$//' | xargs
@@ -79,7 +80,8 @@ for mode in $modes; do
 			new="early prerouting input $way"
 			known=$new reply='early prerouting forward postrouting'
 			if [ "$mode" = 1 ]; then known="early $way" reply='early postrouting'; fi
-			# Whatever the kernel's own director sends goes by OUTPUT; a tunnel's packet once, as what it is then.
+			# All packets of the C director pass OUTPUT. A tunnel's packet passes once,
+			# as the outer packet.
 			ours || { new='early prerouting input output postrouting' known=$new; }
 			[ "$method" = m ] || reply=
 			watch
@@ -98,14 +100,14 @@ for mode in $modes; do
 		watch
 		check_match "short_cut=$mode, $address: an ICMP error of a server reaches the client" \
 			"$(ask errors from_server "e$mode$address" "$server" 8000 "$kind" "$code" 0 8)" "from $address $kind/$code/0 .*"
-		# Errors are few: they take the way that firewalls expect, or the short cut.
+		# Few packets are errors, so they may pass the usual chains or take the short cut.
 		check_match "short_cut=$mode, $address: an ICMP error passes the expected chains" "$(met error)" \
 			'early (prerouting forward )?postrouting'
 	done
 done
 must on director nft delete table inet watch
 
-# --- what a rule stops ---------------------------------------------------------------------------------------------
+# --- packets that a rule stops --------------------------------------------------------------------
 
 client patience 0.7 >/dev/null
 for mode in $modes; do
@@ -116,7 +118,8 @@ for mode in $modes; do
 			what="short_cut=$mode, $title, $address"
 			tag=w$mode$title$address
 			client hold "$tag" udp "$address" 8000 >/dev/null
-			# NAT and DR have the packet itself in POSTROUTING, TUN has it inside another.
+			# In POSTROUTING, NAT and DR show the packet itself. TUN shows it inside an
+			# outer packet.
 			if [ "$method" != i ]; then
 				must on director nft 'table inet wall { chain wall { type filter hook postrouting priority filter;
 					ip saddr 10.0.0.1 udp dport 8000 drop; ip6 saddr fd00::1 udp dport 8000 drop; }; }'
@@ -127,7 +130,7 @@ for mode in $modes; do
 				ip saddr 10.0.0.1 udp dport 8000 drop; ip6 saddr fd00::1 udp dport 8000 drop; }; }'
 			wanted=timeout
 			[ "$mode" = 0 ] || wanted=A
-			check_eq "$what: a rule in INPUT meets a known flow as expected" "$(client again "$tag")" $wanted
+			check_eq "$what: a rule in INPUT affects a known flow as documented" "$(client again "$tag")" $wanted
 			check_eq "$what: a rule in INPUT stops a new flow" "$(client get udp "$address" 8000)" timeout
 			must on director nft delete table inet wall
 			check_eq "$what: the flow continues once the rule is removed" "$(client again "$tag")" A

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Who answers, in which order, and reached how: every forwarding method with every scheduler, services on a
-# port, on all ports and on a firewall mark, rewritten ports, and payloads of awkward sizes.
+# The server that answers, the order of the servers, and the way to them: every forwarding method
+# with every basic scheduler, services on a port, on all ports and on a firewall mark, translated
+# ports, and payloads of awkward sizes.
 # timeout: 200
 
 # shellcheck source=tests/kselftest/lib.sh
@@ -13,21 +14,21 @@ topology_up
 client_up client
 servers_up A B C
 
-# Connections outlive their service, and a destination that comes back takes them back: every service that
-# counts connections has an address of its own.
+# Connections outlive their service, and a destination that is added again regains them. So every
+# service that counts connections has an address of its own.
 vip_rr=10.1.0.100
 vip_wrr=10.1.0.101
 vip_lc=10.1.0.102
 vip_wlc=10.1.0.103
 
-# expect NAME PROTOCOL ADDRESS WANTED: as many connections as words are wanted.
+# expect NAME PROTOCOL ADDRESS WANTED: opens one connection for each word in WANTED.
 expect() {
 	local words
 	read -ra words <<<"$4"
 	check_eq "$1" "$(client get "$2" "$3" 80 ${#words[@]})" "$4"
 }
 
-# held NAME PROTOCOL ADDRESS WANTED: the same, with connections that stay.
+# held NAME PROTOCOL ADDRESS WANTED: the same, with connections that stay open.
 held() {
 	local words
 	read -ra words <<<"$4"
@@ -41,7 +42,7 @@ sequences() {
 	expect "$what rr takes turns whatever the weights" "$protocol" $vip_rr 'A B C A B C A'
 
 	service "$option" $vip_wrr:80 wrr -- A:"$method":4 B:"$method":3 C:"$method":2
-	# The kernel's own director begins with the last third of the sequence.
+	# The C director starts at the last third of the sequence.
 	[ "$IPVS_MODULE" != ip_vs ] || client get "$protocol" $vip_wrr 80 3 >/dev/null
 	expect "$what wrr 4:3:2" "$protocol" $vip_wrr 'A A B A B C A B C A A B A B C A B C'
 
@@ -53,7 +54,7 @@ sequences() {
 			connections "$option" $vip_lc:80
 		held "$what lc: new ones go where they were closed" "$protocol" $vip_lc 'B B A'
 	else
-		check_soon "$what lc: UDP is inactive" 'A 0/2 B 0/2 C 0/2' connections "$option" $vip_lc:80
+		check_soon "$what lc: UDP connections are inactive" 'A 0/2 B 0/2 C 0/2' connections "$option" $vip_lc:80
 	fi
 	client close kept >/dev/null
 
@@ -64,7 +65,7 @@ sequences() {
 	flush
 }
 
-# What the real servers are reached by, and which way the answers go.
+# The address at which servers are reached, and the path of the answers.
 paths() {
 	local method=$1 title=$2 address=$vip_rr
 	[ "$method" != m ] || address=10.2.0.11
@@ -96,12 +97,12 @@ paths() {
 payloads() {
 	local method=$1 what=$2
 	service -t 10.1.0.100:8080 rr -- A:"$method":1
-	check_eq "$what bodies of odd sizes" "$(client body 10.1.0.100 8080 1 2 1459 1461 4097 65537)" 'A A A A A A'
-	check_eq "$what a megabyte each way" "$(client body 10.1.0.100 8080 1048577)" A
+	check_eq "$what TCP carries bodies of odd sizes" "$(client body 10.1.0.100 8080 1 2 1459 1461 4097 65537)" 'A A A A A A'
+	check_eq "$what TCP carries a megabyte each way" "$(client body 10.1.0.100 8080 1048577)" A
 	service -u 10.1.0.100:8080 rr -- A:"$method":1
-	check_eq "$what datagrams of 0 to 64 octets and 1400" \
+	check_eq "$what UDP carries datagrams of 0 to 64 octets and 1400" \
 		"$(client datagrams 10.1.0.100 8080 0-64 1399-1400)" A=67
-	check_eq "$what datagrams without checksum" "$(client unchecked 10.1.0.100 8080 0-8 1399-1400)" A=11
+	check_eq "$what UDP carries datagrams without checksums" "$(client unchecked 10.1.0.100 8080 0-8 1399-1400)" A=11
 	flush
 }
 
@@ -128,7 +129,7 @@ check_eq 'with mixed methods, the TUN server is reached at the virtual address' 
 check_eq 'with mixed methods, the DR server is reached at the virtual address' "$(client seen tcp 10.1.0.100 8000)" 10.1.0.100:8000
 flush
 
-# One source port of a client, to several services at once and to one again and again.
+# One source port of a client reaches several services at once, and the same service repeatedly.
 service -t 10.1.0.100:8000 rr -- A:m:1
 service -t 10.1.0.101:8000 rr -- B:m:1
 service -t 10.1.0.102:8000 rr -- B:g:1
@@ -143,7 +144,7 @@ check_eq 'TUN serves a source port that is reused after a close' "$(client reuse
 client close s >/dev/null
 flush
 
-# The director's firewall: what INPUT forbids is not balanced; what runs already goes on.
+# The director's firewall: packets that INPUT drops are not balanced. Open connections continue.
 service -t 10.1.0.101:8080 rr -- A:m:1 B:g:1
 client hold f tcp 10.1.0.101 8080 2 >/dev/null
 must on director nft -f - <<-'END'
@@ -178,7 +179,7 @@ check_eq 'NAT to another UDP port carries datagrams' "$(client datagrams 10.1.0.
 check_eq 'NAT to another UDP port carries datagrams without checksums' "$(client unchecked 10.1.0.102 53 0-8)" C=9
 flush
 
-# All ports. The kernel's own director wants persistence for that, which picks one server for each client.
+# All ports. The C director requires persistence for them, which picks one server for each client.
 if [ "$IPVS_MODULE" = ip_vs ]; then
 	service -t 10.1.0.103:0 rr -p 10 -- A:m:1 B:m:1
 	turns='A A A'
@@ -194,7 +195,8 @@ check_eq 'a TCP service on all ports refuses UDP' "$(client patience 1 >/dev/nul
 client patience 10 >/dev/null
 flush
 
-# Firewall marks: addresses that are not even the director's own, ports and protocols in one service.
+# Firewall marks: one service for addresses that the director does not have, with several ports and
+# protocols.
 must on director nft -f - <<-'END'
 	table ip marks {
 		chain early {

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Fragments of both families in any order, requests and answers, by every method; super-packets of TCP and UDP;
-# the same with offloads on and off, and no checksum wrong anywhere.
+# Fragments of both families in any order, of requests and answers, by every method. TCP and UDP
+# super-packets (GSO). All with offloads on and off, and no packet has a wrong checksum.
 # timeout: 150
 
 # shellcheck source=tests/kselftest/lib.sh
@@ -15,7 +15,7 @@ client_up client
 takes_orders pieces client fragments.py 10.0.0.1 fd00::1
 servers_start A B C
 
-# Host by host, how many packets were dropped for a wrong checksum or for no other reason than being broken.
+# For each host, the number of packets dropped for a wrong checksum or as malformed.
 wrong() {
 	local host
 	for host in client director A; do
@@ -44,7 +44,7 @@ for row in "${rows[@]}"; do
 	done
 done
 
-# Pieces made by hand: new connections, each of them.
+# Handmade fragments. Each datagram opens a new connection.
 by_hand() {
 	local what=$1 vip=$2 real=$3 device=$4
 	check_eq "$what: requests in four fragments arrive" \
@@ -66,7 +66,7 @@ by_hand() {
 		"$(ask pieces send "$vip" 80 3000 1200 forward backward shuffled backward)" 'A B A B'
 }
 
-# As the hosts make them.
+# Fragments that the hosts make.
 as_they_come() {
 	local what=$1 vip=$2
 	check_eq "$what: large datagrams are echoed" "$(client datagrams "$vip" 8000 1472-1474 2961 8000 20001 60000)" 'A=7'
@@ -81,12 +81,12 @@ for row in "${rows[@]}"; do
 done
 check_eq 'no packet has a wrong checksum' "$(wrong)" "$none"
 
-# What must not be fragmented may be lost until the client knows what fits a tunnel.
+# Packets with DF may be lost until the client knows the MTU of the tunnel.
 client patience 0.5 >/dev/null
 for address in 10.1.0.101 fd00:0:0:1::101; do client datagrams $address 8000 1472 1452 >/dev/null; done
 client patience 10 >/dev/null
 
-# Each of those that the others stand on.
+# Each offload that other offloads depend on.
 features() {
 	local host device
 	for host in client director A B C; do
@@ -113,7 +113,7 @@ for way in 'on' 'tx off' 'gso off' 'off'; do
 done
 offloads on
 
-# UDP without a checksum stays without; with one, it has one.
+# UDP packets without a checksum stay without one; UDP packets with one keep a correct one.
 must on A nft -f - <<-'END'
 	table inet sums {
 		chain early {
@@ -123,16 +123,16 @@ must on A nft -f - <<-'END'
 		}
 	}
 END
-# The kernel's own director puts one in when it rewrites.
+# The C director adds a checksum when it rewrites a packet.
 none='2 0'
 [ "$IPVS_MODULE" != ip_vs ] || none='0 2'
 sums() { on A nft reset rules | sed -n 's/.*counter packets \([0-9]*\).*/\1/p' | xargs; }
 for row in "${rows[@]}"; do
 	read -r method title vip _ <<<"$row"
 	[ "$method" = m ] || none='2 0'
-	# A tunnel's inner packet comes by the rules a second time.
+	# A tunnel's inner packet passes the rules a second time.
 	sums >/dev/null
-	check_eq "$title: datagrams without checksums stay without" "$(client unchecked "$vip" 8000 10 1000) $(sums)" "A=2 $none"
+	check_eq "$title: datagrams without checksums get none" "$(client unchecked "$vip" 8000 10 1000) $(sums)" "A=2 $none"
 	check_eq "$title: datagrams with checksums keep correct ones" "$(client datagrams "$vip" 8000 10 1000) $(sums)" 'A=2 0 2'
 done
 finish

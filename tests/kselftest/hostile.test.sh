@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Malformed packets of all protocols at the director while good traffic flows: none of that is lost, nothing is in
-# the kernel's log (run.sh looks), and all still works after it. HOSTILE_PACKETS says how many (10000), HOSTILE_SEED
-# which, HOSTILE_PAUSE how many seconds each client of the good traffic waits between connections (0.2).
+# Malformed packets of all protocols reach the director while good traffic flows. No good packet is
+# lost, the kernel logs nothing (run.sh looks), and everything works afterwards. HOSTILE_PACKETS is
+# their number (10000), HOSTILE_SEED selects them, HOSTILE_PAUSE is the time in seconds that each
+# client of the good traffic waits between connections (0.2).
 # timeout: 120
 
 # Functions are called through check.
@@ -21,7 +22,7 @@ client_up client
 client_up other client 10.0.0.2
 servers_up A B C
 
-# The hostile ones are about the first addresses, the good ones use these and others.
+# Hostile packets name the first addresses. Good traffic uses these and others.
 rows=('m NAT 10.1.0.100 10.1.0.101' 'i TUN 10.1.0.102 10.1.0.102' 'g DR 10.1.0.103 10.1.0.103')
 for row in "${rows[@]}"; do
 	read -r method title hostile good <<<"$row"
@@ -36,9 +37,9 @@ for row in "${rows[@]}"; do
 	done
 done
 
-# Flows that hostile packets may be taken for.
+# Flows that some hostile packets imitate.
 for vip in 10.1.0.100 fd00:0:0:1::100; do
-	check_eq "$vip: connections open before the hostile packets" "$(ask other hold known tcp $vip 80 2) $(ask other hold known udp $vip 80 2)" 'A A A A'
+	check_eq "$vip opens connections before the hostile packets" "$(ask other hold known tcp $vip 80 2) $(ask other hold known udp $vip 80 2)" 'A A A A'
 done
 
 loads=0
@@ -51,7 +52,7 @@ for row in "${rows[@]}"; do
 		done
 	done
 done
-# progress N: each load has had so many connections.
+# progress N: succeeds when each load has had N connections.
 progress() {
 	local row good vip protocol
 	for row in "${rows[@]}"; do
@@ -63,9 +64,9 @@ progress() {
 		done
 	done
 }
-check 'good traffic flows' wait_for 20 progress 5
+check 'good traffic flows before the hostile packets' wait_for 20 progress 5
 check_match "$count malformed packets (seed $seed) are sent" "$(python3 "$here/hostile.py" "$seed" "$count")" '[0-9]+ [0-9]+'
-check 'good traffic still flows' wait_for 20 progress 20
+check 'good traffic flows after the hostile packets' wait_for 20 progress 20
 for row in "${rows[@]}"; do
 	read -r method title _ good <<<"$row"
 	for vip in "$good" "$(six "$good")"; do

@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Malformed netlink messages of all commands: each is answered, what is refused changes nothing, what is accepted is
-# legal and changes what it says; from another namespace, without privilege, and from several at once. Nothing is in
-# the kernel's log (run.sh looks) and the module can go afterwards. HOSTILE_MESSAGES says how many (100000),
-# HOSTILE_SEED which.
+# Malformed netlink messages of all commands. The director answers each. A refused message changes
+# nothing; an accepted one is legal and makes exactly its change. Messages also come from another
+# namespace, from callers without privilege, and from several processes at once. The kernel logs
+# nothing (run.sh looks), and the module can be unloaded afterwards. HOSTILE_MESSAGES is their
+# number (100000), HOSTILE_SEED selects them.
 # timeout: 120
 
 # shellcheck source=tests/kselftest/lib.sh
@@ -14,7 +15,7 @@ count=${HOSTILE_MESSAGES:-100000}
 seed=${HOSTILE_SEED:-1}
 
 if [ "$IPVS_MODULE" = ip_vs ]; then
-	skip 'hostile netlink messages' 'the expectations are those of our documentation'
+	skip 'hostile netlink messages' 'the expectations hold for ipvs_rs only'
 	finish
 fi
 
@@ -24,14 +25,14 @@ for module in "$(dirname "$(module_path "$IPVS_MODULE")")/${IPVS_MODULE}"_*.ko*;
 	module=$(basename "$module")
 	must module_load "${module%%.ko*}"
 done
-# A scheduler that does not exist would start modprobe each time, which is all that the machine would do.
+# Each unknown scheduler name would start modprobe, and the machine would do nothing else.
 modprobe=$(</proc/sys/kernel/modprobe)
 echo >/proc/sys/kernel/modprobe
 
 must ip netns add director
 must ip -n director link set lo up
 
-# fuzz PERCENT MODE NAME: so many of all messages.
+# fuzz PERCENT MODE NAME: sends that share of all messages.
 fuzz() {
 	local out status start=$SECONDS
 	out=$(on director python3 "$here/netlink_fuzz.py" "$2" "$seed" $((count * $1 / 100)) 2>&1)
@@ -39,14 +40,14 @@ fuzz() {
 	note "$out ($((SECONDS - start)) s)"
 	report $status "$3"
 }
-fuzz 50 alone "$count malformed messages, seed $seed: answers and table are those of a model"
-fuzz 26 race 'several senders at once'
+fuzz 50 alone "$count malformed messages (seed $seed): answers and table equal those of a model"
+fuzz 26 race 'several senders at once get an answer to every message'
 service -t 10.1.0.100:80 rr -- A:m:1 B:i:1
 before=$(configuration)
-fuzz 10 elsewhere 'messages in another namespace'
-fuzz 4 others 'messages to our own family'
-fuzz 10 refused 'messages without privilege'
-check_eq 'they change nothing' "$(configuration)" "$before"
+fuzz 10 elsewhere 'messages in another namespace do not change this one'
+fuzz 4 others 'messages to the family IPVS_RS change nothing'
+fuzz 10 refused 'messages without privilege are refused'
+check_eq 'refused messages leave the configuration unchanged' "$(configuration)" "$before"
 printf '%s\n' "$modprobe" >/proc/sys/kernel/modprobe
 flush
 must ip netns del director

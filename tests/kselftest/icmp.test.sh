@@ -1,11 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# ICMP and ICMPv6 about balanced connections: echo, errors from real servers, from clients and from hops between,
-# with long and short quotes; path MTU discovery past narrow links on either side; traceroute; redirects.
+# ICMP and ICMPv6 about balanced connections: echo; errors from real servers, from clients and from
+# hops between them, with long and short quotes; path MTU discovery across narrow links on either
+# side; traceroute; redirects.
 # timeout: 150
 
-# Functions are called through others.
+# Other functions call these functions.
 # shellcheck disable=SC2317
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -19,7 +20,7 @@ servers_start A B C
 
 ours() { [ "$IPVS_MODULE" != ip_vs ]; }
 
-# in_both FUNCTION: calls it for each family, with the addresses of that family in variables.
+# in_both FUNCTION: calls the function for each family, with that family's addresses in variables.
 in_both() {
 	local family vip nat_vip tun_vip dr_vip nat tun dr client open close header
 	family=4 vip=10.1.0.100 nat_vip=10.1.0.101 tun_vip=10.1.0.102 dr_vip=10.1.0.103
@@ -30,9 +31,10 @@ in_both() {
 	"$@"
 }
 
-# --- one host between the director and A, which looks at hops and MTUs -----------------------------------------
+# --- a hop between the director and A -------------------------------------------------------------
 
-# It is on the back network, and all that it has to say to clients goes by the director.
+# The hop decrements TTLs and has its own MTU. It is on the back network, and its packets to clients
+# pass the director.
 hosts+=' hop'
 [ ! -e /run/netns/hop ] || must ip netns del hop
 {
@@ -53,11 +55,11 @@ for host in client router director A; do
 	sysctls $host net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0 net.ipv4.icmp_msgs_per_sec=100000
 done
 director() { must ip -n director "$@"; }
-# Quoted checksums are to be whole.
+# Quoted packets must have complete checksums.
 must on client ethtool -K eth0 tx off
 servers_up A B C
 
-# --- errors about what goes to the server, and about what comes back ---------------------------------------------
+# --- errors about requests and about answers ------------------------------------------------------
 
 services() {
 	local row method address
@@ -80,10 +82,10 @@ pings() {
 }
 in_both pings
 
-# A port of A's that is closed; the whole datagram is quoted, or as much as goes into an error.
+# A has a closed port. The error quotes the whole datagram, or as much as fits into an error.
 closed() {
 	local unreachable=3/3/0 size sizes='0 1 32'
-	# The kernel's own director leaves the quoted checksum as it was.
+	# The C director does not update the quoted checksum.
 	local wrong=''
 	ours || wrong=' checksum'
 	[ "$family" = 4 ] || unreachable=1/4/0
@@ -108,7 +110,7 @@ from_server() {
 	ours || wrong=' checksum'
 	for words in $errors; do
 		IFS=/ read -r kind code rest <<<"$words"
-		# The kernel's own director takes a parameter problem for none of its.
+		# The C director does not translate parameter problems.
 		if ! ours && [ "$kind" = 12 ]; then continue; fi
 		check_eq "IPv$family: the client receives $words from A, whole quote" \
 			"$(ask errors from_server "udp$family" "$nat" 8000 "$kind" "$code" "$rest" 48)" \
@@ -143,7 +145,7 @@ from_client() {
 		for words in $errors; do
 			IFS=/ read -r kind code rest <<<"$words"
 			for octets in 48 8; do
-				# As above; and what is not rewritten stays right.
+				# As above. Quotes that are not rewritten keep a correct checksum.
 				wrong=
 				if ! ours && [ "$octets" = 48 ] && [ "$title" = NAT ]; then wrong=' checksum'; fi
 				check_eq "IPv$family, $title: A receives $words from the client, quote of $octets octets" \
@@ -155,7 +157,7 @@ from_client() {
 }
 in_both from_client
 
-# --- hops ----------------------------------------------------------------------------------------------------------
+# --- hops -----------------------------------------------------------------------------------------
 
 director route add 10.2.0.11 via 10.2.0.253
 director route add fd00:0:0:2::11 via fd00:0:0:2::253
@@ -168,12 +170,12 @@ trace() {
 }
 in_both trace
 
-# --- narrow links --------------------------------------------------------------------------------------------------
+# --- narrow links ---------------------------------------------------------------------------------
 
-# learnt HOST ADDRESS [FROM]: the MTU that a host has learnt.
-learnt() { ip -n "$1" route get "$2" ${3:+from "$3"} | sed -n 's/.* mtu \([0-9]*\).*/\1/p'; }
+# learned HOST ADDRESS [FROM]: the MTU that a host has learned.
+learned() { ip -n "$1" route get "$2" ${3:+from "$3"} | sed -n 's/.* mtu \([0-9]*\).*/\1/p'; }
 
-# Whatever was learnt before is forgotten.
+# Clears all learned MTUs.
 forget() {
 	local host
 	for host in client director A; do
@@ -182,36 +184,36 @@ forget() {
 	done
 }
 
-# passes TITLE ADDRESS: bodies both ways, in known connections and in new ones.
+# passes TITLE ADDRESS: transfers bodies both ways, in known connections and in new ones.
 passes() {
 	check_eq "$1: large bodies arrive" "$(client body "$2" 80 200001 3)" 'A A'
 }
 
-# Between the director and A: a hop's error about a packet that has A's address.
+# A narrow link between the director and A: the hop's error quotes a packet to A's address.
 between() {
 	local mtu=1000
 	[ "$family" = 4 ] || mtu=1300
 	must ip -n hop route add "$nat" dev eth0 mtu lock "$mtu"
 	passes "IPv$family, NAT, a narrow link to A" "$nat_vip"
-	check_eq "IPv$family, NAT: the client learns the path MTU" "$(learnt client "$nat_vip")" "$mtu"
+	check_eq "IPv$family, NAT: the client learns the path MTU" "$(learned client "$nat_vip")" "$mtu"
 	check_eq "IPv$family, NAT: a UDP client learns the path MTU" "$(ask errors learns "$nat_vip" 8000 1400 "$mtu")" "$mtu A"
 	forget
 	must ip -n hop route del "$nat"
 
 	must ip -n director route add "$dr" dev eth0 mtu lock "$mtu"
 	passes "IPv$family, DR, a narrow link to A" "$dr_vip"
-	check_eq "IPv$family, DR: the client learns the path MTU" "$(learnt client "$dr_vip")" "$mtu"
+	check_eq "IPv$family, DR: the client learns the path MTU" "$(learned client "$dr_vip")" "$mtu"
 	check_eq "IPv$family, DR: a UDP client learns the path MTU" "$(ask errors learns "$dr_vip" 8000 1400 "$mtu")" "$mtu A"
 	must ip -n director route del "$dr"
 	forget
 
-	# The error is about the outer packet, and comes from the router on the tunnel's path.
-	# The kernel's own director does not look at such errors of IPv6.
+	# The error quotes the outer packet and comes from the router on the tunnel's path. The C
+	# director ignores such errors for IPv6.
 	[ "$family" = 4 ] || ours || return
 	[ "$family" = 4 ] || mtu=1340
 	must ip -n router route change "$tun" via "$dr" mtu lock "$mtu"
 	passes "IPv$family, TUN, a narrow link to A" "$tun_vip"
-	check_eq "IPv$family, TUN: the client learns the path MTU less the tunnel header" "$(learnt client "$tun_vip")" $((mtu - header))
+	check_eq "IPv$family, TUN: the client learns the path MTU less the tunnel header" "$(learned client "$tun_vip")" $((mtu - header))
 	check_eq "IPv$family, TUN: a UDP client learns the path MTU less the tunnel header" \
 		"$(ask errors learns "$tun_vip" 8000 1400 $((mtu - header)))" "$((mtu - header)) A"
 	must ip -n router route change "$tun" via "$dr"
@@ -221,7 +223,8 @@ in_both between
 director route del 10.2.0.11
 director route del fd00:0:0:2::11
 
-# Between the client and the director: the router's errors to the virtual address are for A.
+# A narrow link between the client and the director: the router's errors to the virtual address must
+# reach A.
 before() {
 	local mtu=1000 row title address from
 	[ "$family" = 4 ] || mtu=1300
@@ -229,16 +232,17 @@ before() {
 	for row in "NAT $nat_vip $nat" "TUN $tun_vip $tun_vip" "DR $dr_vip $dr_vip"; do
 		read -r title address from <<<"$row"
 		passes "IPv$family, $title, a narrow link to the client" "$address"
-		check_eq "IPv$family, $title: A learns the path MTU" "$(learnt A "$client" "$from")" "$mtu"
+		check_eq "IPv$family, $title: A learns the path MTU" "$(learned A "$client" "$from")" "$mtu"
 		forget
 	done
 	must ip -n router route del "$client"
 }
 in_both before
 
-# --- redirects -------------------------------------------------------------------------------------------------------
+# --- redirects ------------------------------------------------------------------------------------
 
-# A client on the front network: what it sends to a virtual address leaves by the device on which it came.
+# A client on the front network: its packets to a virtual address leave through the device on which
+# they arrived.
 sysctls director net.ipv4.conf.{all,eth0}.send_redirects=1
 client_up near router 10.1.0.254
 must on router nft -f - <<-'END'
@@ -257,7 +261,7 @@ near() {
 }
 in_both near
 check_eq 'the director sends no redirects' "$(redirects)" '0 0'
-# To see that it would be counted.
+# This shows that redirects would be counted.
 director route add 10.9.0.0/24 via 10.1.0.12
 director route add fd00:0:0:9::/64 dev eth0
 must ip -n B address add fd00:0:0:9::1/128 dev eth0

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Services on IPv6: every forwarding method with rr and wlc, on a port, on all ports and on a firewall mark;
-# listings, counters, weights, edits; payloads of awkward sizes, with offloads and without; extension headers.
+# IPv6 services: every forwarding method with rr and wlc, on a port, on all ports and on a firewall
+# mark; listings, counters, weights, edits; payloads of awkward sizes, with and without offloads;
+# extension headers.
 # timeout: 150
 
 # shellcheck source=tests/kselftest/lib.sh
@@ -15,14 +16,14 @@ client_up client
 client_up other client 10.0.0.2
 servers_start A B C
 
-# The virtual addresses, and what they look like with a port.
+# The virtual addresses, with and without a port.
 vip=fd00:0:0:1::100
 wlc=fd00:0:0:1::101
 all=fd00:0:0:1::102
 edited=fd00:0:0:1::103
 mark=fd00:0:0:4::1
 
-# Connections begin on the way through PREROUTING and INPUT; the kernel's own director has no other way.
+# Connections start in INPUT and continue in PREROUTING. The C director has no short cut.
 short_cut() {
 	[ "$IPVS_MODULE" = ip_vs ] || sysctls director net.ipv4.vs.short_cut="$1"
 }
@@ -42,10 +43,10 @@ for row in "${methods[@]}"; do
 	for protocol in tcp udp; do
 		option=-${protocol:0:1}
 		service "$option" "[$vip]:80" rr -- A:"$method":1 B:"$method":5 C:"$method":1
-		check_eq "$title $protocol rr" "$(client get "$protocol" $vip 80 7)" 'A B C A B C A'
+		check_eq "$title $protocol: rr takes the servers in turn" "$(client get "$protocol" $vip 80 7)" 'A B C A B C A'
 
 		service "$option" "[$wlc]:80" wlc -- A:"$method":2 B:"$method":1 C:"$method":1
-		check_eq "$title $protocol wlc 2:1:1" "$(client hold kept "$protocol" $wlc 80 8)" 'A B C A A B C A'
+		check_eq "$title $protocol: wlc with weights 2:1:1 keeps the shares" "$(client hold kept "$protocol" $wlc 80 8)" 'A B C A A B C A'
 		wanted='A 4/0 B 2/0 C 2/0'
 		[ "$protocol" = tcp ] || wanted='A 0/4 B 0/2 C 0/2'
 		check_eq "$title $protocol: connections are listed" "$(connections "$option" "[$wlc]:80")" "$wanted"
@@ -57,7 +58,7 @@ for row in "${methods[@]}"; do
 		client close kept >/dev/null
 
 		service "$option" "[$vip]:8000" rr -- A:"$method":1
-		check_eq "$title $protocol reaches the server at the expected address" "$(client seen "$protocol" $vip 8000)" "[$reached]:8000"
+		check_eq "$title $protocol: the server is reached at the expected address" "$(client seen "$protocol" $vip 8000)" "[$reached]:8000"
 	done
 	wanted='1 1 0 51 0'
 	[ "$method" != m ] || wanted='1 1 1 51 '$((40 + 8 + $(printf 'A [fd00::1]:10000 [fd00:0:0:2::11]:8000\nwho' | wc -c)))
@@ -70,9 +71,9 @@ for row in "${methods[@]}"; do
 		service -t "[$vip]:8080" rr -- A:"$method":1
 		service -u "[$vip]:8080" rr -- A:"$method":1
 		what="$title, offloads $way"
-		check_eq "$what: bodies of odd sizes" "$(client body $vip 8080 1 2 1439 1441 4097 65537)" 'A A A A A A'
-		check_eq "$what: a megabyte each way" "$(client body $vip 8080 1048577)" A
-		check_eq "$what: datagrams of 0 to 64 octets and 1300" \
+		check_eq "$what: TCP carries bodies of odd sizes" "$(client body $vip 8080 1 2 1439 1441 4097 65537)" 'A A A A A A'
+		check_eq "$what: TCP carries a megabyte each way" "$(client body $vip 8080 1048577)" A
+		check_eq "$what: UDP carries datagrams of 0 to 64 octets and 1300" \
 			"$(client datagrams $vip 8080 0-64 1299-1300)" A=67
 		must lvs -D -t "[$vip]:8080"
 		must lvs -D -u "[$vip]:8080"
@@ -81,9 +82,9 @@ for row in "${methods[@]}"; do
 	flush
 done
 
-# --- all ports and firewall marks ---------------------------------------------------------------------------------
+# --- all ports and firewall marks -----------------------------------------------------------------
 
-# The kernel's own director wants persistence for all ports, which picks one server for each client.
+# The C director requires persistence for all ports, which picks one server for each client.
 if [ "$IPVS_MODULE" = ip_vs ]; then
 	service -t "[$all]:0" rr -p 10 -- A:m:1 B:m:1
 	turns='A A A'
@@ -106,7 +107,7 @@ must on director nft -f - <<-'END'
 		}
 	}
 END
-# The same mark for IPv4 is another service.
+# The same mark with IPv4 is a separate service.
 service -f 1 rr -- C:g:1
 for row in "${methods[@]}"; do
 	read -r method title <<<"$row"
@@ -129,7 +130,7 @@ done
 check_eq 'the IPv4 service with the same mark is unchanged' "$(configuration)" "$(printf '%s\n' '-A -f 1 -s rr' '-a -f 1 -r 10.1.0.13:0 -g -w 1')"
 flush
 
-# --- listing, editing ----------------------------------------------------------------------------------------------
+# --- listing, editing -----------------------------------------------------------------------------
 
 service -t "[$edited]:80" wlc -- A:m:3:8000 B:i:2 C:g:1
 check_eq '-S prints IPv6 services' "$(configuration | sort)" "$(printf '%s\n' \
@@ -162,11 +163,11 @@ check_fails 'a NAT server of the other family is refused' 'invalid|not supported
 		nsenter --net=/run/netns/director $LVSADM -a -t [$edited]:81 -r 10.2.0.11 -m"
 flush
 
-# --- persistence, and clients that differ in the host part -------------------------------------------------------------
+# --- persistence with prefixes --------------------------------------------------------------------
 
 service -t "[$vip]:80" rr -p 60 -M 64 -- A:m:1 B:m:1
 check_eq 'persistence with a prefix of 64 sends both clients to one server' "$(client get tcp $vip 80) $(ask other get tcp $vip 80)" 'A A'
 must lvs -D -t "[$vip]:80"
 service -t "[$vip]:8000" rr -p 60 -- A:m:1 B:m:1
-check_eq 'persistence without a prefix gives each client its server' "$(client get tcp $vip 8000 2) $(ask other get tcp $vip 8000 2)" 'A A B B'
+check_eq 'persistence without a prefix gives each client a server of its own' "$(client get tcp $vip 8000 2) $(ask other get tcp $vip 8000 2)" 'A A B B'
 finish

@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Debian's ipvsadm, with every option that it has: the same operations by the kernel's own director and by ours, and the
-# same output, to the letter. What is meant to differ stands at the end, in words. Rules and listings go between
-# ipvsadm and lvsadm both ways.
+# Debian's ipvsadm with every option. The same operations run with the C director and with ours, and
+# print exactly the same output. The end of the script lists the intended differences. Rules and
+# listings pass between ipvsadm and lvsadm in both directions.
 # timeout: 240
-# kernel: stock, since it compares texts that two programs print; the kernel does what netlink and edit do there
+# kernel: stock, because it compares the output of two programs
 
 # Functions are called by name.
 # shellcheck disable=SC2317
@@ -15,14 +15,14 @@
 vip=10.1.0.100
 vip6=$(six $vip)
 
-# adm ARGUMENT…: one line with the command, its output, one line with its status.
+# adm ARGUMENT…: prints the command, its output, and its status.
 adm() {
 	printf '$ ipvsadm %s\n' "$*"
 	ipvsadm "$@" 2>&1
 	printf '= %d\n' $?
 }
 
-# --- what both do ----------------------------------------------------------------------------------------------
+# --- operations of both directors -----------------------------------------------------------------
 
 services() {
 	adm -C
@@ -208,7 +208,7 @@ listings() {
 	adm -L -n --persistent-conn
 	adm -L -n --tun-info
 	adm -L -n --sort
-	# Services come in the order of a hash otherwise.
+	# Without the sorting, services appear in the order of a hash.
 	adm -L -n --nosort -f 7
 	adm -L -n -c
 	adm -L -n --connection --persistent-conn
@@ -262,7 +262,7 @@ traffic_up() {
 }
 shares() { tr ' ' '\n' <<<"$1" | sort | uniq -c | xargs; }
 
-# Packets and octets of UDP are what the client sends; of TCP, acknowledgements come as they like.
+# UDP packets and octets equal what the client sends. TCP counts vary with the acknowledgments.
 figures() {
 	adm -L -n
 	adm -L -n --persistent-conn
@@ -281,13 +281,13 @@ figures() {
 	adm -L -n -t "[$vip6]:80"
 }
 counted() { [ "$(LVSADM=ipvsadm statistics -u "[$vip6]:80")" = '3 3 3 153 267' ]; }
-# Listed connections, without times and clients' ports, in an order. Templates are ASSURED to the kernel's own director
-# when the client has answered, and NONE to ours.
+# The listed connections, sorted, without times and client ports. The C director shows templates as
+# ASSURED after the client's answer; ours shows NONE.
 settled() {
 	sed -E 's/ [0-9]+:[0-9]+ / TIME /; s/(10\.0\.0\.1|fd00::1\]):[0-9]+/\1:PORT/; s/ (ASSURED|NONE) +/ TEMPLATE /' | sort
 }
 
-# --- what ours does not have -----------------------------------------------------------------------------------
+# --- operations that ours does not have -----------------------------------------------------------
 
 lacking() {
 	adm -A --sctp-service 10.1.0.1:80 -s rr
@@ -301,7 +301,7 @@ lacking() {
 	adm -A -t 10.1.0.1:447 -p 60 -M 255.0.255.0
 }
 
-# --- by either director ----------------------------------------------------------------------------------------
+# --- the comparison -------------------------------------------------------------------------------
 
 sections=(services schedulers destinations tunnels restoring listings)
 export vip vip6
@@ -316,14 +316,14 @@ must on director nft 'table inet marks { chain early { type filter hook prerouti
 
 # transcript WHOSE SECTION
 transcript() {
-	# Numbers of buckets are a director's own affair.
+	# The directors have different numbers of buckets.
 	on director bash -c "$2" 2>&1 | sed 's/(size=[0-9]*)/(size=N)/' >"$work/$1.$2"
 }
 transcripts() {
 	local section
 	for section in "${sections[@]}"; do transcript "$1" "$section"; done
 	LVSADM=ipvsadm traffic_up >"$work/$1.traffic"
-	# The kernel's own director counts what it shows by a thread, every two seconds.
+	# A thread of the C director updates the counts every two seconds.
 	wait_for 20 counted
 	transcript "$1" figures
 	client close kept >/dev/null
@@ -331,21 +331,21 @@ transcripts() {
 }
 must modprobe ip_vs
 transcripts theirs
-check_eq 'the comparison has the other director' "$(lsmod | grep -c '^ip_vs ') $(lsmod | grep -c '^ipvs_rs')" '1 0'
+check_eq 'the C director is loaded for the comparison' "$(lsmod | grep -c '^ip_vs ') $(lsmod | grep -c '^ipvs_rs')" '1 0'
 unload_all ip_vs
 
 drop_in
 on director ipvsadm -L -n >/dev/null
-check 'ipvsadm itself loads ipvs_rs' loaded ipvs_rs
+check 'ipvsadm loads ipvs_rs by itself' loaded ipvs_rs
 transcripts ours
-check_eq 'ours alone is there' "$(lsmod | grep -c '^ip_vs')" 0
+check_eq 'only our director is loaded' "$(lsmod | grep -c '^ip_vs')" 0
 for section in "${sections[@]}" traffic figures; do
-	check "the same by either director: $section" diff -u "$work/theirs.$section" "$work/ours.$section"
+	check "both directors print the same: $section" diff -u "$work/theirs.$section" "$work/ours.$section"
 done
-# That many are carried out and that many refused.
-check_match 'what was compared is something' \
+# The number of operations that succeeded and that were refused.
+check_match 'many operations succeeded, and some were refused' \
 	"$(cat "$work"/ours.* | grep -c '^= 0$'), $(cat "$work"/ours.* | grep -c '^= [1-9]')" '1[0-9][0-9], [3-9][0-9]'
-check_eq 'rules as they should be' "$(sed -n '/ipvsadm --save -n/,/^=/p' "$work/ours.restoring")" '$ ipvsadm --save -n
+check_eq 'ipvsadm --save prints the expected rules' "$(sed -n '/ipvsadm --save -n/,/^=/p' "$work/ours.restoring")" '$ ipvsadm --save -n
 -A -t 10.1.0.1:80 -s wrr
 -a -t 10.1.0.1:80 -r 10.2.0.1:80 -m -w 2
 -a -t 10.1.0.1:80 -r 10.2.0.2:80 -i -w 1 --tun-type gue --tun-port 6080 --tun-csum
@@ -356,33 +356,32 @@ check_eq 'rules as they should be' "$(sed -n '/ipvsadm --save -n/,/^=/p' "$work/
 -a -f 7 -r 10.2.0.1:0 -g -w 1
 = 0'
 
-# lacks OPTIONS PATTERN: what ipvsadm says about them.
+# lacks OPTIONS PATTERN: ipvsadm reports that the director does not have an option.
 transcript ours lacking
 lacks() {
-	check_match "ours does not have it, and says so: $1" "$(grep -A 1 -e "$1" "$work/ours.lacking" | tail -n 1)" "$2"
+	check_match "ipvsadm reports that our director lacks $1" "$(grep -A 1 -e "$1" "$work/ours.lacking" | tail -n 1)" "$2"
 }
 lacks '-A --sctp-service' 'Protocol not supported'
 lacks '--pe sip' 'Scheduler or persistence engine not found'
-# ipvsadm has one sentence for all that is not supported.
+# ipvsadm has one message for everything that is not supported.
 lacks '--start-daemon master' 'Protocol not supported'
 lacks '--start-daemon backup' 'Protocol not supported'
 lacks '--stop-daemon master' 'No daemon is running'
 lacks '-M 255.0.255.0' 'Invalid operation.*'
-check_eq 'nothing of it is there' "$(on director ipvsadm -S -n; on director ipvsadm -L --daemon)" ''
-check_eq 'each of them fails' "$(grep '^=' "$work/ours.lacking" | xargs)" '= 255 = 255 = 255 = 255 = 255 = 255 = 0 = 255'
+check_eq 'unsupported options leave no service and no daemon' "$(on director ipvsadm -S -n; on director ipvsadm -L --daemon)" ''
+check_eq 'every unsupported option fails' "$(grep '^=' "$work/ours.lacking" | xargs)" '= 255 = 255 = 255 = 255 = 255 = 255 = 0 = 255'
 
-# Every option, short or long.
+# All options, short and long.
 options() { grep -oE '(^|[ |])-[a-zA-Z0-9]\>|--[a-z0-9-]+' | tr -d ' |' | sort -u; }
 ipvsadm --help | options >"$work/options"
 cat "$work"/ours.* | sed -n 's/^\$ ipvsadm//p' | options >"$work/used"
-check_match 'options of ipvsadm' "$(wc -l <"$work/options")" '[6-9][0-9]'
-check_eq 'each of them was used' "$(comm -23 "$work/options" "$work/used" | xargs)" ''
+check_match 'the help text of ipvsadm lists the expected number of options' "$(wc -l <"$work/options")" '[6-9][0-9]'
+check_eq 'the comparison uses every option' "$(comm -23 "$work/options" "$work/used" | xargs)" ''
 
-# --- ipvsadm and lvsadm ----------------------------------------------------------------------------------------
+# --- ipvsadm and lvsadm ---------------------------------------------------------------------------
 
 traffic_up >/dev/null
-# Figures stand still; the time that connections have left does not, nor do rates for a while.
-# timeless PROGRAM OPTION…: what it lists, without how long connections still have.
+# The numbers are constant, except the remaining times and, for a while, the rates.
 timeless() { on director "$@" 2>&1 | sed -E 's/ [0-9]+:[0-9]+ / TIME /'; }
 listed() {
 	local try
@@ -393,7 +392,7 @@ listed() {
 		! cmp -s "$work/before" "$work/after" || break
 		sleep 0.2
 	done
-	# What lists nothing compares nothing.
+	# An empty listing would compare nothing.
 	[ "$(wc -l <"$work/listed")" -gt "$((try < 5 ? 0 : 99))" ] && diff -u "$work/after" "$work/listed"
 }
 for options in -L '-L -n' '-L -n --stats' '-L -n --stats --exact' '-L --stats' '-L -n --rate' '-L -n --rate --exact' \
@@ -405,7 +404,7 @@ for options in -L '-L -n' '-L -n --stats' '-L -n --stats --exact' '-L --stats' '
 done
 client close kept >/dev/null
 
-# rules PROGRAM OPTION…: what it saves, in an order.
+# rules PROGRAM OPTION…: prints the saved rules, sorted.
 rules() { on director "$@" | sort; }
 ours() { rules lvsadm -S -n; }
 before=$(ours)
@@ -414,23 +413,23 @@ for options in '-S -n' -S; do
 	on director ipvsadm $options >"$work/ipvsadm.rules"
 	# shellcheck disable=SC2086
 	on director lvsadm $options >"$work/lvsadm.rules"
-	check "$options: the same rules by either" diff -u "$work/ipvsadm.rules" "$work/lvsadm.rules"
+	check "ipvsadm and lvsadm save the same rules: $options" diff -u "$work/ipvsadm.rules" "$work/lvsadm.rules"
 	must on director lvsadm -C
 	check "lvsadm restores what ipvsadm saves: $options" on director lvsadm -R <"$work/ipvsadm.rules"
-	check_eq "all of it: $options" "$(ours)" "$before"
+	check_eq "lvsadm restores every rule of ipvsadm: $options" "$(ours)" "$before"
 	must on director ipvsadm -C
 	check "ipvsadm restores what lvsadm saves: $options" on director ipvsadm -R <"$work/lvsadm.rules"
-	check_eq "all of that: $options" "$(ours)" "$before"
+	check_eq "ipvsadm restores every rule of lvsadm: $options" "$(ours)" "$before"
 done
 on director ipvsadm-save -n >"$work/saved"
 must on director ipvsadm -A -t 10.1.0.1:99
-check 'ipvsadm-restore' on director ipvsadm-restore <"$work/saved"
-check_eq 'restores what ipvsadm-save saved, and nothing else' "$(ours)" "$before"
-# What Debian's service runs.
+check 'ipvsadm-restore succeeds' on director ipvsadm-restore <"$work/saved"
+check_eq 'ipvsadm-restore restores exactly what ipvsadm-save saved' "$(ours)" "$before"
+# The command that Debian's service runs.
 cp "$work/saved" /etc/ipvsadm.rules
 must on director ipvsadm -C
-check 'the service of the distribution loads its rules' on director env AUTO=true /usr/libexec/ipvsadm/ipvsadm-load
-check_eq 'all of them' "$(ours)" "$before"
+check 'the command of the Debian service succeeds' on director env AUTO=true /usr/libexec/ipvsadm/ipvsadm-load
+check_eq 'the command of the Debian service loads every rule' "$(ours)" "$before"
 rm /etc/ipvsadm.rules
 must on director ipvsadm -C
 

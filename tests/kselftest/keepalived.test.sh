@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Debian's keepalived: services and servers as it is told, in all its ways of saying; checkers that take servers out and
-# bring them back under load, by removal, by weight, by a sorry server; VRRP that moves the addresses between two
-# directors, and clients that go on.
+# Debian's keepalived: services and servers in every form of configuration; checkers that remove and
+# restore servers under load, by deletion, by weight and by a sorry server; VRRP that moves the
+# addresses between two directors while clients continue.
 # timeout: 300
-# kernel: stock, since it tests that a daemon is content; the kernel does what netlink and edit do there
+# kernel: stock, because it tests a daemon
 
 # Functions are called by name.
 # shellcheck disable=SC2317
@@ -15,7 +15,7 @@
 declare -A keepalived
 vip6=$(six 10.1.0.100)
 
-# keepalived_up NAMESPACE OPTION…: one that reads $work/NAMESPACE.conf.
+# keepalived_up NAMESPACE OPTION…: starts keepalived with the configuration $work/NAMESPACE.conf.
 keepalived_up() {
 	local name=$1
 	shift
@@ -30,27 +30,27 @@ keepalived_down() {
 	kill "${keepalived[$1]}"
 	wait "${keepalived[$1]}"
 }
-# Every check comes once a second, is repeated once and gives up soon.
+# Every check runs once a second, is retried once, and has a short timeout.
 pace="delay_loop $TIME_SCALE
 	warmup 0
 	retry 1
 	delay_before_retry $TIME_SCALE
 	connect_timeout $((2 * TIME_SCALE))"
 
-# more LOAD: some more connections of it.
+# more LOAD: waits for some more connections of the load.
 more() {
 	local was
 	was=$(client progress "$1")
 	wait_for 30 eval "[ \$(client progress $1) -gt $((was + 8)) ]" || note "the load $1 stands still"
 }
-# weights OPTION ADDRESS: "A 3 B 2".
+# weights OPTION ADDRESS: prints the weights: "A 3 B 2".
 weights() {
 	# shellcheck disable=SC2086
 	lvs -L -n "$1" $2 | awk "$names"' $1 == "->" && $2 ~ /^[[0-9]/ { print name($2), $4 }' | sort | xargs
 }
 shares() { tr ' ' '\n' <<<"$1" | sort | uniq -c | awk '{ printf "%s%s=%d", (NR > 1 ? " " : ""), $2, $1 }'; }
 
-# Real servers' words about themselves: http://SERVER:9000/up is there or not.
+# A real server reports its health at http://SERVER:9000/up, which exists or not.
 health_up() {
 	local host
 	for host in A B C; do
@@ -59,7 +59,7 @@ health_up() {
 		nsenter --net="/run/netns/$host" busybox httpd -f -p 9000 -h "$work/health/$host" >/dev/null 2>&1 &
 	done
 }
-# And the exit status of the scripts that look at them.
+# The exit status of the MISC check scripts.
 cat >"$work/look" <<-END
 	#!/bin/sh
 	read -r status <"$work/status.\$1"
@@ -78,14 +78,15 @@ topology_up
 health_up
 client_up client
 servers_up A B C
-# On a busy machine a guest may stand still for long; what is lost stays lost.
+# On a busy machine a guest may pause for long. Lost packets stay lost.
 client patience 30 >/dev/null
 must on director nft 'table inet marks { chain early { type filter hook prerouting priority mangle;
 	ip daddr 10.4.0.1 meta mark set 1; }; }'
 
-# --- checkers --------------------------------------------------------------------------------------------------
+# --- checkers -------------------------------------------------------------------------------------
 
-# config WEIGHT: a service for each checker and method; what no checker looks at only has to arrive as it is meant.
+# config WEIGHT: prints a configuration with a service for each checker and method. Options that no
+# checker uses must only arrive unchanged.
 config() {
 	cat <<-END
 		global_defs {
@@ -242,7 +243,8 @@ config() {
 	END
 }
 
-# orphans NAMESPACE: whose clients of removed servers shall learn of it at once, instead of waiting for them to return.
+# orphans NAMESPACE: clients of removed servers are reset at once, instead of waiting for the server
+# to return.
 orphans() { must on "$1" sysctl -qw net.ipv4.vs.expire_nodest_conn=1; }
 
 config 3 >"$work/director.conf"
@@ -279,18 +281,18 @@ wanted="-A -f 1 -s lc
 -a -u 10.1.0.103:53 -r 10.3.0.12:53 -i -w 1 --tun-type gre --tun-nocsum"
 check_soon 'the services and servers are those of the configuration' "$wanted" rules
 orphans director
-[ "$IPVS_MODULE" = ip_vs ] || check_eq 'no part of the other director' "$(lsmod | grep -c '^ip_vs')" 0
+[ "$IPVS_MODULE" = ip_vs ] || check_eq 'no module of the C director is loaded' "$(lsmod | grep -c '^ip_vs')" 0
 check_eq 'the timeouts are those of the configuration' "$(lvs -L --timeout | xargs)" 'Timeout (tcp tcpfin udp): 800 90 200'
 check_eq 'servers get connections by their weights' "$(shares "$(client get tcp 10.1.0.100 80 12)")" 'A=6 B=4 C=2'
 
-# In all that follows there is load on each of the services.
+# From here on, every service has load.
 begin() {
 	client load http tcp 10.1.0.100 80 1 0.1 >/dev/null
 	client load http6 tcp "$vip6" 80 1 0.1 >/dev/null
 	client load tcp tcp 10.1.0.101 8000 1 0.1 >/dev/null
 	client load misc tcp 10.1.0.102 8080 1 0.1 >/dev/null
 }
-# ended NAME LOAD PATTERN: who served, and nothing else.
+# ended NAME LOAD PATTERN: stops the load and checks the servers that answered and the errors.
 ended() { check_match "$1: $2" "$(client stop "$2")" "$3"; }
 
 client hold kept tcp 10.1.0.101 8000 2 >/dev/null
@@ -306,12 +308,13 @@ check_soon 'HTTP, IPv6: a failed server is removed' 'A 1' weights -t "[$vip6]:80
 check_soon 'TCP: a failed server gets weight 0 (inhibit_on_failure)' 'A 1 B 0' weights -t 10.1.0.101:8000
 check_soon 'MISC: below the quorum, only the sorry server is left' 'C 1' weights -t 10.1.0.102:8080
 check_soon 'a lost quorum runs its script' down tail -n 1 "$work/told"
-# What is under way to a server that is removed is lost with it; and a server that refuses is seen to refuse.
+# Requests in progress are lost when their server is removed. A server that refuses connections is
+# visible to clients until the checker notices.
 more misc
-ended 'until the checkers have seen it, under load' http '([ABC]=[0-9]+ ?){3}( ?[a-z-]+=1)?'
-ended 'until the checkers have seen it, under load' http6 '([AB]=[0-9]+ ?){2}( ?[a-z-]+=1)?'
-ended 'until the checkers have seen it, under load' tcp '([AB]=[0-9]+ ?){2}( ?refused=[0-9]+)?'
-ended 'until the checkers have seen it, under load' misc '([ABC]=[0-9]+ ?){3}( ?[a-z-]+=1)?'
+ended 'clients see at most one error while HTTP servers fail' http '([ABC]=[0-9]+ ?){3}( ?[a-z-]+=1)?'
+ended 'clients see at most one error while IPv6 HTTP servers fail' http6 '([AB]=[0-9]+ ?){2}( ?[a-z-]+=1)?'
+ended 'clients see only refused connections while a TCP server fails' tcp '([AB]=[0-9]+ ?){2}( ?refused=[0-9]+)?'
+ended 'clients see at most one error while MISC servers fail' misc '([ABC]=[0-9]+ ?){3}( ?[a-z-]+=1)?'
 
 begin
 for load in http http6 tcp misc; do more $load; done
@@ -336,11 +339,11 @@ for load in http http6 tcp misc; do more $load; done
 ended 'servers return under load, none is lost' http 'A=[0-9]+ B=[0-9]+ C=[0-9]+'
 ended 'servers return under load, none is lost' http6 'A=[0-9]+ B=[0-9]+'
 ended 'servers return under load, none is lost' tcp 'A=[0-9]+ B=[0-9]+'
-# The sorry server is removed with what is under way to it.
+# Requests in progress to the sorry server are lost with it.
 ended 'servers return under load' misc '([ABC]=[0-9]+ ?){3}( ?[a-z-]+=1)?'
 check_match 'connections continue while the weight is 0' "$(client again kept)" '(A B|B A)'
 
-# A script's weight; a configuration that is read again.
+# A script that sets a weight, and a reload of the configuration.
 echo 12 >"$work/status.B"
 check_soon 'MISC: a script sets the weight' 'A 8 B 10' weights -t 10.1.0.102:8080
 config 5 >"$work/director.conf"
@@ -351,9 +354,10 @@ keepalived_down director
 check_eq 'keepalived removes its services when it stops' "$(lvs -S -n)" ''
 client close kept >/dev/null
 
-# --- VRRP ------------------------------------------------------------------------------------------------------
+# --- VRRP -----------------------------------------------------------------------------------------
 
-# A second director beside the first; what moves is 10.1.0.103 and the gateway of real servers with NAT, 10.2.0.3.
+# A second director beside the first. VRRP moves 10.1.0.103 and 10.2.0.3, the gateway of NAT
+# servers.
 hosts+=' second'
 {
 	echo "netns add second"
@@ -432,7 +436,7 @@ vrrp_config() {
 }
 vrrp_config 150 >"$work/director.conf"
 vrrp_config 100 >"$work/second.conf"
-# holders: which of the two has each of the three addresses: "director director director".
+# holders: prints the director that has each of the three addresses: "director director director".
 holders() {
 	local address name found
 	for address in 10.1.0.103 10.2.0.3 "$(six 10.1.0.103)"; do
@@ -443,18 +447,20 @@ holders() {
 		printf '%s\n' "${found#+}"
 	done | xargs
 }
-# serve WHOM: all three services answer, by all servers, and the director that is asked has counted them.
+# serve WHOM: all three services answer through all servers, and that director has counted the
+# connections.
 serve() {
 	local vip=10.1.0.103 vip6 before
 	vip6=$(six $vip)
-	# Keepalived tells the neighbours again after a second. Shares would be exact, were it not for the loads.
+	# Keepalived announces the addresses again after a second. The shares are not exact because
+	# of the loads.
 	sleep $((2 * TIME_SCALE))
 	check_match "$1: NAT serves through all servers" "$(shares "$(client get tcp $vip 80 6)")" 'A=[0-9] B=[0-9] C=[0-9]'
 	check_match "$1: DR serves through all servers" "$(shares "$(client get tcp $vip 8080 6)")" 'A=[0-9] B=[0-9] C=[0-9]'
 	check_eq "$1: DR over IPv6 serves through all servers" "$(shares "$(client get tcp "$vip6" 8080 6)")" 'A=2 B=2 C=2'
 	before=$(DIRECTOR=$1 statistics -t $vip:8080 | cut -d' ' -f1)
 	client get tcp $vip 8080 3 >/dev/null
-	check "$1: the expected director serves" \
+	check "$1: the expected director counts the connections" \
 		test "$(DIRECTOR=$1 statistics -t $vip:8080 | cut -d' ' -f1)" -ge $((before + 3))
 }
 full() {
@@ -464,7 +470,7 @@ full() {
 keepalived_up director
 keepalived_up second
 check_soon 'VRRP: the director of higher priority holds the addresses' 'director director director' holders
-check 'both directors have all servers' wait_for 10 eval 'full director && full second'
+check 'both directors list all servers' wait_for 10 eval 'full director && full second'
 orphans second
 serve director
 
@@ -487,7 +493,7 @@ check_soon 'the other director holds the addresses when the first stops' 'second
 serve second
 more nat
 more dr
-# Of each load, what was under way when the addresses moved may be lost, three times.
+# Each load may lose its connections in progress each time the addresses move, three times.
 lost() { tr ' ' '\n' <<<"$1" | awk -F= '$1 !~ /^[ABC]$/ { sum += $2 } END { print (sum <= 3) }'; }
 for load in nat dr; do
 	served=$(client stop $load)

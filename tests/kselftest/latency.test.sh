@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The choice of two by measured delays (ewma): a server whose answers are late gets less, until they are not.
+# ewma chooses between two servers by measured delays. A server with late answers gets fewer
+# connections until its answers are fast again.
 # timeout: 300
-# kernel: stock, since it tests arithmetic on delays; schedulers runs ewma on the debug kernel
+# kernel: stock, because it tests arithmetic on delays; schedulers runs ewma on the debug kernel
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -15,12 +16,12 @@ client_up client
 servers_up A B C
 modprobe sch_netem 2>/dev/null
 
-# late SERVER MILLISECONDS: its answers by NAT come that much later; 0: no more.
+# late SERVER MILLISECONDS: delays the server's NAT answers by that much; 0 ends the delay.
 late() {
 	on "$1" tc qdisc del dev eth1 root 2>/dev/null
 	[ "$2" = 0 ] || must on "$1" tc qdisc add dev eth1 root netem delay "$2ms"
 }
-# counts TEXT SERVER: how often that one answered, of "A=4 B=2".
+# counts TEXT SERVER: prints the server's number in a text such as "A=4 B=2".
 counts() {
 	local n
 	n=$(grep -o "$2=[0-9]*" <<<"$1")
@@ -38,22 +39,23 @@ for vip in 10.1.0.100 fd00:0:0:1::100; do
 	at=$vip
 	[[ $vip != *:* ]] || at="[$vip]"
 	service -t "$at:80" ewma -- A:m:1 B:m:1 C:m:1
-	# One after the other, so that nothing but the delay speaks against a server. The first answers may be late ones.
+	# One connection at a time, so that only the delay makes a server worse. The first answers
+	# may be late.
 	# shellcheck disable=SC2317 # called through wait_for
 	all_have_shares() {
 		got=$(client bulk tcp "$vip" 80 30 1)
 		[ "$(counts "$got" A)" -ge 3 ] && [ "$(counts "$got" B)" -ge 3 ] && [ "$(counts "$got" C)" -ge 3 ]
 	}
 	check "$vip: equally fast servers each get a share" wait_for 60 all_have_shares
-	# Longer than what a busy machine may add.
+	# The delay exceeds those that a busy machine may add.
 	late B $((300 * TIME_SCALE))
 	client bulk tcp "$vip" 80 9 3 >/dev/null
 	got=$(client bulk tcp "$vip" 80 60 1)
-	note "$vip, B is late: $got"
+	note "$vip, B delayed: $got"
 	between "$vip: a late server gets few connections" "$(counts "$got" B)" 0 6
 	between "$vip: the other servers get the rest" "$(($(counts "$got" A) + $(counts "$got" C)))" 54 60
 	late B 0
-	# What is known of B is forgotten by halves, in two seconds each.
+	# The measured delay of B decays by half every two seconds.
 	check "$vip: a server that is no longer late gets its share again" wait_for 60 all_have_shares
 	flush
 done
@@ -65,17 +67,18 @@ between 'a server of weight 8 gets most connections' "$(counts "$got" A)" 31 60
 check_eq 'a server of weight 0 gets no connections' "$(counts "$got" C)" 0
 flush
 
-# Nothing is measured where answers go past the director, or where there is no handshake: loads decide.
+# The director measures nothing when answers bypass it or there is no handshake. Then the number of
+# connections decides.
 service -t 10.1.0.102:80 ewma -- A:g:1 B:i:1 C:g:1
 client hold kept tcp 10.1.0.102 80 30 >/dev/null
-check_match 'DR and TUN are balanced by connections' "$(connections -t 10.1.0.102:80)" 'A ([89]|1[0-2])/0 B ([89]|1[0-2])/0 C ([89]|1[0-2])/0'
+check_match 'DR and TUN are balanced by numbers of connections' "$(connections -t 10.1.0.102:80)" 'A ([89]|1[0-2])/0 B ([89]|1[0-2])/0 C ([89]|1[0-2])/0'
 client close kept >/dev/null
 service -u 10.1.0.102:80 ewma -- A:m:1 B:m:1 C:m:1
 client hold kept udp 10.1.0.102 80 30 >/dev/null
-check_match 'UDP is balanced by connections' "$(connections -u 10.1.0.102:80)" 'A 0/([89]|1[0-2]) B 0/([89]|1[0-2]) C 0/([89]|1[0-2])'
+check_match 'UDP is balanced by numbers of connections' "$(connections -u 10.1.0.102:80)" 'A 0/([89]|1[0-2]) B 0/([89]|1[0-2]) C 0/([89]|1[0-2])'
 client close kept >/dev/null
 
-# A server that swallows what opens connections is as slow as it lets wait.
+# A server that does not answer SYNs counts as slow as the time that has passed.
 service -t 10.1.0.103:80 ewma -- A:m:1 B:m:1 C:m:1
 client bulk tcp 10.1.0.103 80 30 3 >/dev/null
 must on B nft 'table ip silent { chain input { type filter hook input priority 0; tcp dport 80 drop; }; }'

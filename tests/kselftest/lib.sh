@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 #
-# What every test script here shares: reporting in TAP, waiting, starting the helpers, and driving the
-# director. The hosts and the wires between them are in topology.sh, which this file reads.
+# Functions that the test scripts share: TAP reports, waiting, the helpers in Python, and the
+# director's command. This file reads topology.sh, which has the hosts and the wires between them.
 #
-# Here belongs what at least two scripts use. Never here: an expectation about a director's behaviour, or
-# anything that only one script needs. Everything must work with the kernel's own director as well
-# (IPVS_MODULE=ip_vs LVSADM=ipvsadm): it is the oracle for what is meant to be equal.
+# A function belongs here when at least two scripts use it. Expectations about a director belong in
+# the scripts. Everything here also works with the C director (IPVS_MODULE=ip_vs LVSADM=ipvsadm),
+# which is the oracle where both directors must agree.
 #
-# A script reads this file, calls `check…` once per assertion and ends with `finish`. It reports what a user
-# would see: answers, listings, exit codes, log lines. It polls and never merely sleeps.
+# A script reads this file, calls `check…` once per assertion and ends with `finish`. It checks what
+# a user sees: answers, listings, exit codes, log lines. It polls for a condition; it never relies
+# on a fixed sleep.
 
 set -u
 
@@ -19,7 +20,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 IPVS_MODULE=${IPVS_MODULE:-ipvs_rs}
 LVSADM=${LVSADM:-lvsadm}
 
-# Everything that waits waits this much longer: debug kernels under emulation are slow, unless the clock counts their
+# The factor for all timeouts. Debug kernels are slow under emulation, unless the clock counts their
 # instructions (VM_CLOCK=jumps).
 if [ -z "${TIME_SCALE:-}" ]; then
 	if [ -e /proc/lockdep ] && [ "${VM_CLOCK-}" != jumps ]; then TIME_SCALE=5; else TIME_SCALE=1; fi
@@ -34,7 +35,7 @@ test_number=0
 failures=0
 finished=
 
-# --- TAP ------------------------------------------------------------------------------------------------
+# --- TAP ------------------------------------------------------------------------------------------
 
 note() {
 	local line
@@ -61,12 +62,13 @@ check() {
 	status=$?
 	if [ $status -ne 0 ]; then
 		note "$* -> status $status"
-		note "${out:-(it said nothing)}"
+		note "${out:-(no output)}"
 	fi
 	report $status "$name"
 }
 
-# check_fails NAME PATTERN COMMAND…: the command fails by itself (no signal, no time-out), and says why.
+# check_fails NAME PATTERN COMMAND…: the command exits with an error (not by a signal or a timeout),
+# and its message matches the pattern.
 check_fails() {
 	local name=$1 pattern=$2 out status
 	shift 2
@@ -74,7 +76,7 @@ check_fails() {
 	status=$?
 	if [ $status -eq 0 ] || { [ $status -ge 124 ] && [ $status -ne 255 ]; } || ! grep -Eqi -- "$pattern" <<<"$out"; then
 		note "$* -> status $status, wanted a failure that says: $pattern"
-		note "${out:-(it said nothing)}"
+		note "${out:-(no output)}"
 		report 1 "$name"
 		return
 	fi
@@ -92,7 +94,7 @@ check_eq() {
 	report 0 "$1"
 }
 
-# check_match NAME GOT EXTENDED-REGEX: the whole of what was got matches.
+# check_match NAME GOT EXTENDED-REGEX: the regular expression matches all of GOT.
 check_match() {
 	if ! [[ $2 =~ ^($3)$ ]]; then
 		note "got:    $2"
@@ -103,13 +105,14 @@ check_match() {
 	report 0 "$1"
 }
 
-# pause N: waits before look number N. The waits grow, since a look costs an emulated processor more than a wait.
+# pause N: waits before attempt number N. The waits grow, because an attempt costs an emulated
+# processor more than a wait.
 pause() {
 	local seconds=(0.05 0.1 0.2 0.3 0.5)
 	sleep "${seconds[$1]:-0.5}"
 }
 
-# check_soon NAME WANTED COMMAND…: the command's output becomes what is wanted within 30 s.
+# check_soon NAME WANTED COMMAND…: the command prints WANTED within 30 s.
 check_soon() {
 	local name=$1 wanted=$2 got='' end look=0
 	shift 2
@@ -126,7 +129,7 @@ check_soon() {
 	check_eq "$name" "$got" "$wanted"
 }
 
-# reported COMMAND…: its lines "pass NAME" and "fail NAME: WHY" as results.
+# reported COMMAND…: reports the command's lines "pass NAME" and "fail NAME: WHY" as results.
 reported() {
 	local verdict name
 	"$@" 2>&1 | while read -r verdict name; do
@@ -139,7 +142,7 @@ reported() {
 		*) note "$verdict $name" ;;
 		esac
 	done
-	[ "${PIPESTATUS[0]}" -eq 0 ] || report 1 "$* ends well"
+	[ "${PIPESTATUS[0]}" -eq 0 ] || report 1 "$* exits with status 0"
 }
 
 skip() {
@@ -147,7 +150,7 @@ skip() {
 	printf 'ok %d - %s # SKIP %s\n' "$test_number" "$1" "$2"
 }
 
-# wait_for SECONDS COMMAND…: until the command succeeds, at most that long (scaled).
+# wait_for SECONDS COMMAND…: repeats the command until it succeeds, at most that long (scaled).
 wait_for() {
 	local end=$((SECONDS + $1 * TIME_SCALE)) look=0
 	shift
@@ -162,7 +165,7 @@ bail() {
 	exit 1
 }
 
-# For what the tests stand on: when it fails, nothing after it means anything.
+# must COMMAND…: ends the script if the command fails. For steps that all later checks depend on.
 must() {
 	local out
 	out=$("$@" 2>&1) || bail "$* failed: ${out//$'\n'/; }"
@@ -188,28 +191,28 @@ clean_up() {
 	[ -n "$finished" ] || printf '# ended before its last line\n'
 }
 trap clean_up EXIT
-# A running child is waited for before a trap: let the signal end the script at once.
+# Bash runs a trap only after the current child has ended. This trap ends the script at once.
 trap 'exit 143' TERM INT
 
 # shellcheck source=tests/kselftest/topology.sh
 . "$here/topology.sh"
 
-# --- helpers in Python: real servers and clients -----------------------------------------------------------
+# --- helpers in Python: real servers and clients --------------------------------------------------
 
-# servers_start NAMESPACE…: an HTTP and a UDP server in each; they take a while.
+# servers_start NAMESPACE…: starts an HTTP and a UDP server in each namespace, without waiting.
 servers_start() {
 	python3 "$here/servers.py" "$work/servers" "$@" &
 	servers_pid=$!
 }
 
-# servers_up NAMESPACE…: the same, ready to answer.
+# servers_up NAMESPACE…: starts them unless they run, and waits until they answer.
 servers_up() {
 	[ -n "$servers_pid" ] || servers_start "$@"
 	wait_for 30 test -e "$work/servers" || bail "the real servers do not start"
 }
 
-# client_up [NAME [NAMESPACE [ADDRESS]]]: a client that takes orders by `ask NAME`; it has the IPv6 address that goes
-# with its own as well.
+# client_up [NAME [NAMESPACE [ADDRESS]]]: starts a client that takes orders by `ask NAME`. It also
+# uses the IPv6 address that goes with its IPv4 address.
 client_up() {
 	local address=${3:-10.0.0.1}
 	takes_orders "${1:-client}" "${2:-client}" client.py "$address" "$(six "$address")"
@@ -221,14 +224,14 @@ takes_orders() {
 	shift 3
 	mkfifo "$work/$name.in" "$work/$name.out"
 	exec {in}<>"$work/$name.in" {out}<>"$work/$name.out"
-	# Not by `on`: a function in the background is a shell of its own, with another process id.
+	# `on` would not do: a function in the background is a shell with a process ID of its own.
 	nsenter --net="/run/netns/$namespace" python3 "$here/$script" "$@" <"$work/$name.in" >"$work/$name.out" &
 	ask_pid[$name]=$!
 	ask_in[$name]=$in
 	ask_out[$name]=$out
 }
 
-# ask NAME ORDER…: gives an order to a client and prints its one line of answer.
+# ask NAME ORDER…: gives an order to a client and prints its answer, one line.
 ask() {
 	local name=$1 answer
 	shift
@@ -236,7 +239,7 @@ ask() {
 	if IFS= read -r -t $((120 * TIME_SCALE)) answer <&"${ask_out[$name]}"; then
 		printf '%s\n' "$answer"
 	else
-		printf 'the client gives no answer to: %s\n' "$*"
+		printf 'the client does not answer: %s\n' "$*"
 		return 1
 	fi
 }
@@ -245,7 +248,7 @@ client() {
 	ask client "$@"
 }
 
-# --- the director ------------------------------------------------------------------------------------------
+# --- the director ---------------------------------------------------------------------------------
 
 # Runs the administrator's command on the director.
 lvs() {
@@ -256,13 +259,13 @@ loaded() {
 	[ -d "/sys/module/$1" ]
 }
 
-# Loads a director module or one of its schedulers, wherever it is.
+# Loads a director module or one of its schedulers from wherever it is installed.
 module_load() {
 	loaded "$1" || modprobe "$1" 2>/dev/null || insmod "$(module_path "$1")"
 }
 
-# Unloads a director module and its schedulers, which scripts before this one may have left. Their namespaces may
-# still be on their way out, and hold the modules until then.
+# Unloads a director module and its schedulers, which earlier scripts may have left. Namespaces that
+# are still being deleted may hold the modules for a while.
 unload_all() {
 	local name
 	for name in $(lsmod | awk -v prefix="$1_" 'index($1, prefix) == 1 { print $1 }'); do
@@ -271,7 +274,8 @@ unload_all() {
 	! loaded "$1" || wait_for 20 rmmod "$1" || must rmmod "$1"
 }
 
-# The names of the kernel's own director and its schedulers mean ours until the script ends, as after an installation.
+# Until the script ends, the names of the C director and its schedulers load ours, as they do after
+# an installation.
 drop_in() {
 	[ "$IPVS_MODULE" != ipvs_rs ] || must install -D -m 644 /usr/share/ipvs_rs/ipvs_rs.conf "$drop_in_force"
 }
@@ -288,8 +292,10 @@ module_path() {
 }
 
 # service OPTION ADDRESS SCHEDULER [MORE OPTIONS] -- SERVER:METHOD:WEIGHT[:PORT]…
-# Adds a virtual service and its destinations, so that the scheduler looks at them in this order. All by one
-# process: starting one takes long under emulation. ADDRESS may be "1 -6" for a firewall mark.
+#
+# Adds a virtual service and its destinations. The scheduler sees the destinations in this order.
+# One process adds them all, because starting a process takes long under emulation. ADDRESS may be
+# "1 -6" for a firewall mark.
 service() {
 	local option=$1 address=$2 scheduler=$3 rules dests=() dest server options=''
 	shift 3
@@ -300,14 +306,15 @@ service() {
 	shift
 	rules="-A $option $address -s $scheduler$options"
 	for dest; do
-		# The kernel's own director puts a new destination first.
+		# The C director puts a new destination first.
 		if [ "$IPVS_MODULE" = ip_vs ]; then dests=("$dest" "${dests[@]}"); else dests+=("$dest"); fi
 	done
 	for dest in "${dests[@]}"; do
 		server_options "$dest" "$address"
 		rules+=$'\n'"-a $option $address ${server[*]}"
 	done
-	# A new sequence begins anywhere, but one that takes over from another scheduler begins with the first.
+	# A new rr or wrr service starts at a random server. One that takes over from another
+	# scheduler starts at the first.
 	local helper=
 	case $IPVS_MODULE/$scheduler in
 	ipvs_rs/rr | ipvs_rs/wrr)
@@ -319,8 +326,9 @@ service() {
 	[ -z "$helper" ] || must rmmod "$helper"
 }
 
-# server_options SERVER:METHOD:WEIGHT[:PORT] ADDRESS: sets `server` to the options for it, in a service with that
-# address. METHOD is m, i or g, with 4 or 6 after it if the server's family is to be another than the service's.
+# server_options SERVER:METHOD:WEIGHT[:PORT] ADDRESS: sets `server` to the options for that server,
+# in a service with that address. METHOD is m, i or g, followed by 4 or 6 if the family of the
+# server differs from that of the service.
 server_options() {
 	local name method weight port family=4
 	IFS=: read -r name method weight port <<<"$1"
@@ -335,7 +343,7 @@ server_options() {
 	[ "${#method}" -eq 1 ] || family=${method:1}
 	if [ "$family" = 6 ]; then
 		name=$(six "$name")
-		# Brackets are for what has a port.
+		# An address needs brackets only if a port follows.
 		[ -z "$port" ] || name=[$name]
 	fi
 	server=("-r" "$name${port:+:$port}" "-${method:0:1}" "-w" "$weight")
@@ -345,26 +353,27 @@ server_options() {
 destination() {
 	local server
 	server_options "$4" "$3"
-	# What is deleted is named by its address alone.
+	# To delete a destination, the address is enough.
 	[ "$1" != -d ] || server=("${server[@]:0:2}")
 	# The address of a service on a firewall mark may be two words.
 	# shellcheck disable=SC2086
 	lvs "$1" "$2" $3 "${server[@]}"
 }
 
-# Removes all services; what the connections do then is their own affair.
+# Removes all services. Their connections may stay in the table.
 flush() {
 	must lvs -C
 }
 
-# Letters instead of real servers' addresses, for the two below.
+# An awk function for the functions below: the letter of a real server, from its address.
 names='function name(address) {
 	sub(/\]?:[0-9]+$/, "", address)
 	sub(/.*[.:]/, "", address)
 	return substr("ABC", address - 10, 1)
 }'
 
-# connections OPTION ADDRESS: the active and inactive connections per destination: "A 3/1 B 0/0".
+# connections OPTION ADDRESS: prints the active and inactive connections per destination: "A 3/1 B
+# 0/0".
 connections() {
 	# shellcheck disable=SC2086
 	lvs -L -n "$1" $2 | awk "$names"'
@@ -373,27 +382,28 @@ connections() {
 		      print substr(out, 2) }'
 }
 
-# statistics OPTION ADDRESS: conns, packets in and out, bytes in and out of the service.
+# statistics OPTION ADDRESS: prints the service's connections, packets in and out, bytes in and out.
 statistics() {
 	# shellcheck disable=SC2086
 	lvs -L -n --stats --exact "$1" $2 | awk '
 		/^(TCP|UDP|FWM) / { print $(NF - 4), $(NF - 3), $(NF - 2), $(NF - 1), $NF }'
 }
 
-# dest_statistics OPTION ADDRESS SERVER: the same of one destination.
+# dest_statistics OPTION ADDRESS SERVER: prints the same for one destination.
 dest_statistics() {
 	# shellcheck disable=SC2086
 	lvs -L -n --stats --exact "$1" $2 | awk -v want="$3" "$names"'
 		$1 == "->" && $2 ~ /^[[0-9]/ && name($2) == want { print $(NF - 4), $(NF - 3), $(NF - 2), $(NF - 1), $NF }'
 }
 
-# The whole configuration, without what traffic changes.
+# Prints the configuration without the parts that traffic changes.
 configuration() {
-	# Tunnels of the plain kind are named by newer commands only.
+	# Only newer commands name the ipip tunnel type.
 	lvs -S -n | sed 's/ --tun-type ipip//'
 }
 
-# scheduled OPTION ADDRESS: connections in the statistics, of the service and of A, B and C: "6 2 2 2".
+# scheduled OPTION ADDRESS: prints the connections in the statistics of the service, A, B and C: "6
+# 2 2 2".
 scheduled() {
 	# shellcheck disable=SC2086
 	lvs -L -n --stats --exact "$1" $2 | awk "$names"'

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Real servers on the director itself, and clients there; for both families, with and without the short cut.
+# Real servers and clients on the director itself, for both families, with and without the short
+# cut.
 # timeout: 120
 
 # shellcheck source=tests/kselftest/lib.sh
@@ -12,7 +13,7 @@ must module_load "$IPVS_MODULE"
 topology_up
 client_up client
 client_up inside director 10.1.0.1
-# Answers from a virtual address, which is the director's own, are for clients on the director.
+# Answers from a virtual address of the director, for clients on the director.
 sysctls director net.ipv4.conf.{all,eth0,eth1}.accept_local=1
 servers_up A B C director
 

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Runs the same operations through ipvsadm and lvsadm against whatever module provides the virtual
-# server, and compares outcomes and listings. What the module does not offer, both must be refused.
-# Needs root, ipvsadm, lvsadm, iproute2, python3. Output: TAP.
+# Runs the same operations through ipvsadm and lvsadm with any director module, and compares
+# outcomes and listings. Both commands must refuse what the module does not offer. Needs root,
+# ipvsadm, lvsadm, iproute2, python3. Output: TAP.
 # timeout: 150
-# kernel: stock, since it compares texts that two programs print
+# kernel: stock, because it compares the output of two programs
 
 set -u
 export LC_ALL=C
@@ -35,7 +35,7 @@ same() { # description expected actual
 	result $? "$1" "$work/diff"
 }
 
-# Operations, one a line. Nothing here depends on an operation that a module may lack.
+# Operations, one a line. None depends on another that a module may lack.
 cat >"$work/operations" <<'EOF'
 -A -t 10.1.0.1:80 -s rr
 -a -t 10.1.0.1:80 -r 10.0.0.2:8080 -m -w 3 -x 100 -y 50
@@ -140,7 +140,7 @@ for address in 10.1.0.1 10.1.0.2 127.0.0.99; do
 done
 
 lvsadm -L -n >"$work/first" 2>&1
-result $? "a virtual server is there" "$work/first"
+result $? "the kernel has a director" "$work/first"
 
 operate ipvsadm >"$work/ipvsadm.outcomes" 2>&1
 ipvsadm -Sn >"$work/ipvsadm.rules"
@@ -151,14 +151,14 @@ ipvsadm -Sn >"$work/lvsadm.rules"
 ipvsadm -L -n --thresholds >"$work/lvsadm.table"
 ipvsadm -L --timeout >"$work/lvsadm.timeouts"
 sed 's/^/# /' "$work/lvsadm.outcomes"
-same "the same operations are done and refused" "$work/ipvsadm.outcomes" "$work/lvsadm.outcomes"
-same "they make the same rules" "$work/ipvsadm.rules" "$work/lvsadm.rules"
-same "they make the same table" "$work/ipvsadm.table" "$work/lvsadm.table"
-same "they set the same timeouts" "$work/ipvsadm.timeouts" "$work/lvsadm.timeouts"
+same "ipvsadm and lvsadm perform and refuse the same operations" "$work/ipvsadm.outcomes" "$work/lvsadm.outcomes"
+same "ipvsadm and lvsadm create the same rules" "$work/ipvsadm.rules" "$work/lvsadm.rules"
+same "ipvsadm and lvsadm create the same table" "$work/ipvsadm.table" "$work/lvsadm.table"
+same "ipvsadm and lvsadm set the same timeouts" "$work/ipvsadm.timeouts" "$work/lvsadm.timeouts"
 grep -q -- '-r 10.0.0.2:8080 -m -w 3' "$work/lvsadm.rules"
-result $? "the rules hold what was asked for" "$work/lvsadm.rules"
+result $? "the rules contain every operation" "$work/lvsadm.rules"
 
-# Figures that are not all zero.
+# Traffic, so that not all numbers are zero.
 python3 - <<'EOF'
 import socket
 server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -218,7 +218,7 @@ grep -q '10.1.0.1:80 rr' "$work/plain"
 result $? "the compared table is not empty" "$work/plain"
 lvsadm >"$work/bare" 2>&1
 lvsadm -L >"$work/listed" 2>&1
-same "no argument lists the table" "$work/listed" "$work/bare"
+same "lvsadm without arguments lists the table" "$work/listed" "$work/bare"
 if [ -e /proc/net/ip_vs_conn ]; then
 	for options in -Lnc -Lc "-L -n -c --persistent-conn"; do
 		read -r -a words <<<"$options"
@@ -230,13 +230,13 @@ else
 	result $? "-c says that the module does not offer it" "$work/conn"
 fi
 
-# Rules travel both ways. ipvsadm saves no thresholds.
+# Each command reads the rules of the other. ipvsadm saves no thresholds.
 ipvsadm -L -n >"$work/wanted"
 ipvsadm -L -n --thresholds >"$work/wanted.thresholds"
 lvsadm -Sn >"$work/ours.rules"
 sed 's/ -x [0-9]*//; s/ -y [0-9]*//' "$work/ours.rules" >"$work/ours.bare"
 ipvsadm -Sn >"$work/theirs.rules"
-same "-S prints ipvsadm's rules, and thresholds" "$work/theirs.rules" "$work/ours.bare"
+same "lvsadm -S prints the rules of ipvsadm and the thresholds" "$work/theirs.rules" "$work/ours.bare"
 ipvsadm -C
 ipvsadm -R <"$work/ours.rules"
 ipvsadm -L -n --thresholds | sed 's/ *[0-9]* *[0-9]* *$//' >"$work/got"
@@ -246,34 +246,34 @@ lvsadm -C
 lvsadm -R <"$work/theirs.rules" 2>"$work/error"
 result $? "lvsadm -R reads ipvsadm -S" "$work/error"
 ipvsadm -Sn >"$work/got"
-same "and makes the same rules of it" "$work/theirs.rules" "$work/got"
+same "lvsadm -R creates the rules that ipvsadm -S printed" "$work/theirs.rules" "$work/got"
 lvsadm -C
 lvsadm -R <"$work/ours.rules" 2>"$work/error"
 result $? "lvsadm -R reads lvsadm -S" "$work/error"
 lvsadm -Sn >"$work/got"
-same "and makes the same rules of it, thresholds too" "$work/ours.rules" "$work/got"
+same "lvsadm -R creates the rules and thresholds that lvsadm -S printed" "$work/ours.rules" "$work/got"
 lvsadm -C
 lvsadm -S >"$work/named" 2>&1
 result $? "-S of an empty table" "$work/named"
 [ ! -s "$work/named" ]
 result $? "-S of an empty table prints nothing" "$work/named"
 
-# A line that is refused stops the rest.
+# A refused line ends the input.
 printf '%s\n' '-A -t 10.1.0.1:80 -s rr' '-A -t 10.1.0.1:80 -s rr' '-A -t 10.1.0.1:81 -s rr' |
 	lvsadm -R 2>"$work/error"
 status=$?
 lvsadm -Sn >"$work/got"
 echo '-A -t 10.1.0.1:80 -s rr' >"$work/want"
 [ $status -eq 1 ] && grep -q 'line 2: -A -t 10.1.0.1:80 -s rr: ' "$work/error"
-result $? "a refused rule is named by line and text" "$work/error"
-same "nothing after it is carried out" "$work/want" "$work/got"
+result $? "the error names a refused rule by line and text" "$work/error"
+same "the rules after a refused rule have no effect" "$work/want" "$work/got"
 printf '%s\n' '-A -t 10.1.0.1:82 -s rr' 'bogus' | lvsadm -R 2>"$work/error"
 [ $? -eq 2 ] && grep -q 'line 2: bogus: ' "$work/error"
-result $? "a rule that makes no sense is named, exit code 2" "$work/error"
+result $? "the error names an invalid rule, with exit code 2" "$work/error"
 lvsadm -Sn >"$work/got"
-same "and nothing at all is carried out" "$work/want" "$work/got"
+same "no rule of a file with an invalid rule has an effect" "$work/want" "$work/got"
 
-# Refusals say what is wrong, each in its own words.
+# Each error message names the problem.
 refusal() { # exit code, what is said, arguments
 	local code=$1 said=$2 status outcome
 	shift 2
@@ -282,7 +282,7 @@ refusal() { # exit code, what is said, arguments
 	[ $status -eq "$code" ] && grep -qF -- "$said" "$work/error"
 	outcome=$?
 	echo "exit code $status" >>"$work/error"
-	result $outcome "$*: $said" "$work/error"
+	result $outcome "lvsadm $* reports: $said" "$work/error"
 }
 refusal 1 'the service exists already' -A -t 10.1.0.1:80
 refusal 1 'no scheduler "nope"' -A -t 10.1.0.1:99 -s nope
@@ -298,19 +298,19 @@ if [ -e /sys/module/ip_vs ]; then
 	refusal 1 'must be persistent' -A -t 10.1.0.1:0
 else
 	lvsadm -A -t 10.1.0.1:0 >"$work/error" 2>&1
-	result $? "a service on every port" "$work/error"
+	result $? "a service on all ports is accepted" "$work/error"
 fi
 setpriv --bounding-set -net_admin --inh-caps -net_admin lvsadm -L -n >"$work/error" 2>&1
 [ $? -eq 1 ] && grep -q CAP_NET_ADMIN "$work/error"
-result $? "without the privilege it says which one" "$work/error"
+result $? "without CAP_NET_ADMIN, the error names the capability" "$work/error"
 
-# A mark beyond the signed range stays what it is; ipvsadm prints it negative.
+# A mark above the signed range is printed as it is. ipvsadm prints it as a negative number.
 lvsadm -A -f 3000000000 -s rr
 lvsadm -L -n -f 3000000000 >"$work/got" 2>&1
 grep -qx 'FWM  3000000000 rr' "$work/got"
-result $? "a firewall mark of 32 bits" "$work/got"
+result $? "a firewall mark has 32 bits" "$work/got"
 
-# JSON holds what the table holds.
+# The JSON output equals the table.
 lvsadm -R <"$work/ours.rules" 2>/dev/null
 lvsadm -C
 lvsadm -R <"$work/ours.rules"
@@ -341,7 +341,7 @@ import json, sys
 assert json.load(sys.stdin) == {"timeouts": {"tcp": 901, "tcp_fin": 120, "udp": 301}}' 2>"$work/error"
 result $? "--timeout --json" "$work/error"
 
-# Synchronization daemons: started and listed alike, or refused by both.
+# Synchronization daemons: both commands start and list them alike, or both are refused.
 lvsadm -C
 both=1
 for tool in ipvsadm lvsadm; do
@@ -350,17 +350,17 @@ for tool in ipvsadm lvsadm; do
 		lvsadm -L --daemon >"$work/daemon.ours"
 		same "--daemon after $tool --start-daemon" "$work/$tool.daemon" "$work/daemon.ours"
 		"$tool" --stop-daemon master 2>"$work/error"
-		result $? "$tool --stop-daemon" "$work/error"
+		result $? "$tool --stop-daemon succeeds" "$work/error"
 	else
 		cp "$work/error" "$work/$tool.daemon"
 		both=0
 	fi
 done
 if [ $both -eq 1 ]; then
-	same "both start the same daemon" "$work/ipvsadm.daemon" "$work/lvsadm.daemon"
+	same "ipvsadm and lvsadm start the same daemon" "$work/ipvsadm.daemon" "$work/lvsadm.daemon"
 else
 	grep -q '^lvsadm: cannot start the master synchronization daemon: ' "$work/lvsadm.daemon"
-	result $? "lvsadm says that there is no daemon to start" "$work/lvsadm.daemon"
+	result $? "lvsadm reports that the module has no daemon" "$work/lvsadm.daemon"
 fi
 
 lvsadm -C

@@ -1,30 +1,30 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The file for modprobe.d that an installation brings: who asks for the kernel's own director or for one of its
-# schedulers, by modprobe or by the netlink family, gets ours.
+# The file for modprobe.d that an installation brings. Requests for the C director or for one of its
+# schedulers, by modprobe or by the netlink family, load ours.
 # timeout: 60
-# kernel: stock, since it tests a configuration file of modprobe
+# kernel: stock, because it tests a configuration file of modprobe
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 theirs=$(find "/lib/modules/$(uname -r)/kernel/net/netfilter/ipvs" -name 'ip_vs*.ko*' | sed 's,.*/,,; s,\.ko.*,,')
-# What they have and we have not.
+# Modules of the C director without a counterpart of ours.
 lacking='ip_vs_ftp ip_vs_pe_sip'
 
-# means NAME: the modules that modprobe would load for it, of either director.
+# means NAME: prints the modules of either director that modprobe would load for the name.
 means() {
 	modprobe --show-depends "$1" 2>&1 | sed -n 's,.*/\(ip_\?vs[a-z_]*\)\.ko.*,\1,p' | xargs
 }
 none_of_theirs() {
-	check_eq "$1 loads no module of the kernel's own director" "$(lsmod | grep -c '^ip_vs')" 0
+	check_eq "$1: no module of the C director is loaded" "$(lsmod | grep -c '^ip_vs')" 0
 }
 
 unload_all ip_vs
 unload_all ipvs_rs
-check_eq 'without the file, ip_vs is the kernel'"'"'s own' "$(means ip_vs)" ip_vs
-check_eq 'without the file, ip_vs_rr is the kernel'"'"'s own' "$(means ip_vs_rr)" 'ip_vs ip_vs_rr'
+check_eq 'without the file, ip_vs loads the C director' "$(means ip_vs)" ip_vs
+check_eq 'without the file, ip_vs_rr loads the C scheduler' "$(means ip_vs_rr)" 'ip_vs ip_vs_rr'
 drop_in
 
 check_eq 'the kernel has several director modules' "$(wc -l <<<"$theirs" | awk '{ print ($1 > 5) }')" 1
@@ -44,13 +44,14 @@ for name in $theirs; do
 	esac
 done
 
-# Firewalls that look at the other director's connections must not bring it in.
+# Firewall modules that use connections of the C director must not load it.
 if modinfo xt_ipvs >/dev/null 2>&1; then
-	check_fails 'a module that needs the kernel'"'"'s own director is refused' 'ip_vs' modprobe xt_ipvs
+	check_fails 'a module that needs the C director is refused' 'ip_vs' modprobe xt_ipvs
 	none_of_theirs xt_ipvs
 fi
 
-# The kernel asks by the name of the netlink family, for a program that asks for that.
+# The kernel requests the module by the name of the netlink family when a program asks for the
+# family.
 check 'the netlink family is found by name' python3 - <<'END'
 import socket, struct
 sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 16)  # NETLINK_GENERIC
@@ -66,5 +67,5 @@ none_of_theirs 'the netlink family'
 unload_all ipvs_rs
 
 rm "$drop_in_force"
-check_eq 'once the file is removed, ip_vs is the kernel'"'"'s own' "$(means ip_vs)" ip_vs
+check_eq 'once the file is removed, ip_vs loads the C director' "$(means ip_vs)" ip_vs
 finish

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Loading and unloading: alone, by need, under traffic, again and again, and beside the other director, which
-# holds the names that both want. Nothing may stay behind.
+# Loading and unloading: the module alone, on demand, under traffic, repeatedly, and beside the
+# other director, which needs the same names. Unloading must leave nothing behind.
 # timeout: 300
 
 # Functions are called through check.
@@ -17,7 +17,7 @@ else
 fi
 schedulers=(rr wrr lc wlc)
 
-# What a director leaves behind when it is gone: prints it, and succeeds if that is nothing.
+# Prints what an unloaded director has left behind. Succeeds if that is nothing.
 no_trace() {
 	local found=0 name
 	for name in "$1" "${schedulers[@]/#/$1_}"; do
@@ -27,7 +27,7 @@ no_trace() {
 		fi
 	done
 	for name in /proc/net/ip_vs* /proc/sys/net/ipv4/vs /sys/kernel/slab/*"$1"*; do
-		# A cache that the kernel merged with another leaves its name as a link.
+		# A cache that the kernel merged with another one leaves its name as a link.
 		if [ -e "$name" ] && [ ! -L "$name" ]; then
 			echo "$name"
 			found=1
@@ -41,7 +41,7 @@ no_trace() {
 	return "$found"
 }
 
-# A cache may take its time to go.
+# The kernel may delete a cache late.
 check_no_trace() {
 	wait_for 5 no_trace "$2"
 	check "$1" no_trace "$2"
@@ -54,14 +54,14 @@ log_lines() {
 unload_all "$OTHER_MODULE"
 unload_all "$IPVS_MODULE"
 
-# --- alone, by its path ---------------------------------------------------------------------------------------
+# --- alone, by its path ---------------------------------------------------------------------------
 
 check_no_trace 'no trace of the module exists before the test' "$IPVS_MODULE"
 path=$(module_path "$IPVS_MODULE")
 if [ "$IPVS_MODULE" = ip_vs ]; then
 	must modprobe ip_vs
 else
-	# What it stands on is the kernel's.
+	# It depends only on modules of the kernel.
 	for dependency in $(modinfo -F depends "$path" | tr ',' ' '); do must modprobe "$dependency"; done
 	check "insmod loads ${path##*/} alone" insmod "$path"
 	check_eq 'the director loads without a scheduler' "$(lsmod | grep -c "^${IPVS_MODULE}_")" 0
@@ -71,7 +71,7 @@ check_fails 'loading the module twice is refused' 'exist' insmod "$path"
 check 'rmmod unloads the module' rmmod "$IPVS_MODULE"
 check_no_trace 'rmmod leaves no trace' "$IPVS_MODULE"
 
-# --- schedulers ----------------------------------------------------------------------------------------------
+# --- schedulers -----------------------------------------------------------------------------------
 
 must module_load "$IPVS_MODULE"
 topology_up
@@ -97,7 +97,7 @@ check_fails 'a service with an unknown scheduler is refused' 'scheduler|no such|
 check_eq 'a refused service is not added' "$(configuration | grep -c 101)" 0
 flush
 
-# --- again and again under traffic --------------------------------------------------------------------------
+# --- again and again under traffic ----------------------------------------------------------------
 
 rounds=20
 [ ! -e /proc/lockdep ] || rounds=6
@@ -118,7 +118,7 @@ answered=0
 for ((n = 0; n < rounds; n++)); do
 	module_load "$IPVS_MODULE" || break
 	must lvs -R <<<"$services"
-	# With open connections, and packets of connections of the round before.
+	# Connections are open, and packets of the previous round's connections arrive.
 	[[ $(client hold x tcp 10.1.0.100 80 3) =~ ^[ABC]( [ABC])+$ ]] && answered=$((answered + 1))
 	flush
 	rmmod "${IPVS_MODULE}_rr" "${IPVS_MODULE}_wlc" "$IPVS_MODULE" || break
@@ -127,15 +127,15 @@ done
 check_eq "the module unloads under traffic $rounds times" $done_rounds $rounds
 check_eq "the module balances after each of $rounds loads" $answered $rounds
 check_match 'TCP traffic reached all servers between the unloads' "$(ask load stop x)" '.*A=[0-9]+.*B=[0-9]+.*C=[0-9]+.*'
-# Most datagrams meet no director and wait for their patience to end, so the answers are few.
+# Few datagrams are answered, because most meet no director and wait for their timeout.
 check_match 'UDP traffic was answered between the unloads' "$(ask flows stop x)" '.*[ABC]=[0-9]+.*'
 client close x >/dev/null
 check_no_trace 'unloading under traffic leaves no trace' "$IPVS_MODULE"
 check_eq 'the hosts reach each other without a director' "$(client get tcp 10.1.0.11 80)" A
 
-# --- beside the other director --------------------------------------------------------------------------------
+# --- beside the other director --------------------------------------------------------------------
 
-# beside HOLDER COMMAND NEWCOMER: the newcomer is refused, and the holder does not mind.
+# beside HOLDER COMMAND NEWCOMER: the newcomer is refused, and the holder continues undisturbed.
 beside() {
 	local holder=$1 newcomer=$3 before lines
 	local IPVS_MODULE=$1 LVSADM=$2
@@ -145,7 +145,7 @@ beside() {
 	client hold "$holder" tcp 10.1.0.102 80 2 >/dev/null
 	before=$(configuration)
 	lines=$(log_lines)
-	# The module says EEXIST; kernels since 7.1 keep that for themselves and pass EBUSY on.
+	# The module returns EEXIST. Kernels since 7.1 report it as EBUSY.
 	check_fails "loading $newcomer beside $holder is refused" 'File exists|resource busy' modprobe "$newcomer"
 	lines=$(dmesg | tail -n +$((lines + 1)) | grep -c "$newcomer")
 	check_eq "$newcomer logs the reason in one line" "$lines" 1
@@ -154,7 +154,7 @@ beside() {
 	check_eq "$holder keeps its table" "$(configuration)" "$before"
 	check_eq "$holder keeps its connections" "$(client again "$holder")" 'A B'
 	check_eq "$holder takes new connections" "$(client get tcp 10.1.0.102 80 2)" 'A B'
-	check 'the table of the first director stays' on director test -e /proc/net/ip_vs
+	check 'the first director keeps /proc/net/ip_vs' on director test -e /proc/net/ip_vs
 	client close "$holder" >/dev/null
 	flush
 	unload_all "$holder"
@@ -167,7 +167,7 @@ if modinfo "$OTHER_MODULE" >/dev/null 2>&1; then
 elif [ "$IPVS_MODULE" = ip_vs ]; then
 	skip 'loading one director beside the other is refused' "there is no $OTHER_MODULE here"
 else
-	report 1 "the kernel's own director is available for comparison"
+	report 1 "the C director is available for comparison"
 fi
 check_no_trace 'no trace of the module exists after the test' "$IPVS_MODULE"
 finish

@@ -9,7 +9,7 @@
     walk       the list of connections while others come and go
     probe      the error of a listing and of adding a service, as whoever runs this
 
-The expected errors are those of the kernel's own director where it has a sensible one. With IPVS_MODULE=ip_vs
+The expected errors are those of the C director where it has a sensible one. With IPVS_MODULE=ip_vs
 the checks whose input it takes although it should not are left out.
 """
 
@@ -28,7 +28,7 @@ from nl import (ACK, APPLY, CHANGE, CONN, CONNECTION, CONN_IDENTITY, DEL_DEST, D
                 attribute, be16, change, conn, dst, key, nest, parse, svc, u16, u32, u8)
 
 THE_KERNELS_OWN = os.environ.get("IPVS_MODULE") == "ip_vs"
-# The kernel's own director takes this.
+# The C director takes this.
 TAKEN = "taken"
 # Of services and of destinations.
 STATS64 = 12
@@ -145,9 +145,9 @@ def other_cases():
     yield "zero an absent service", ZERO, key(**FREE), "ESRCH"
     yield "zero half a service", ZERO, key(port=None), "EINVAL"
     for kind in (TIMEOUT_TCP, TIMEOUT_UDP):
-        yield f"a time-out out of range ({kind})", SET_CONFIG, attribute(kind, u32(0x7FFFFFFF)), "EINVAL ERANGE"
-        yield f"a negative time-out ({kind})", SET_CONFIG, attribute(kind, u32(0xFFFFFFFF)), "EINVAL ERANGE"
-        yield f"a short time-out ({kind})", SET_CONFIG, attribute(kind, b"\1\2"), "EINVAL ERANGE"
+        yield f"a timeout out of range ({kind})", SET_CONFIG, attribute(kind, u32(0x7FFFFFFF)), "EINVAL ERANGE"
+        yield f"a negative timeout ({kind})", SET_CONFIG, attribute(kind, u32(0xFFFFFFFF)), "EINVAL ERANGE"
+        yield f"a short timeout ({kind})", SET_CONFIG, attribute(kind, b"\1\2"), "EINVAL ERANGE"
 
 
 def check_bad():
@@ -174,7 +174,7 @@ def check_bad():
             family.call(NEW_SERVICE, svc())
             family.call(NEW_DEST, key() + dst())
             family.call(NEW_SERVICE, svc(fwmark=u32(5), sched=b"wlc\0"))
-    say(family.call(GET_CONFIG)[0] == timeouts, "the time-outs stay as they were")
+    say(family.call(GET_CONFIG)[0] == timeouts, "the timeouts stay as they were")
     check_framing(family, before)
     check_tolerance(family)
     family.call(FLUSH)
@@ -258,7 +258,7 @@ def check_dumps(seconds=5.0):
     process.join()
     say(alive and process.exitcode == 0, "the table could be changed all the while", process.exitcode)
     say(rounds > 2 and len(moving) > 2, "the listings were read while it changed", f"{rounds} rounds, {moving}")
-    # The kernel's own director counts rows, and so repeats or leaves out some.
+    # The C director counts rows, and so repeats or leaves out some.
     say(not wrong or THE_KERNELS_OWN, "what stays is in every listing once", f"{len(wrong)} of {2 * rounds} wrong: {wrong[:3]}")
     family.call(FLUSH)
 

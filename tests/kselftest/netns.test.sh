@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# One director per network namespace: the same virtual address in two of them, namespaces that come after the
-# module and go under traffic, and a table for each.
+# One director for each network namespace: the same virtual address in two of them, namespaces that
+# are created after the module is loaded and deleted under traffic, and a table for each.
 # timeout: 150
 
 # shellcheck source=tests/kselftest/lib.sh
@@ -14,14 +14,14 @@ topology_up
 client_up client
 servers_up A B C
 
-# A second director on the back network, 10.2.0.2, and a second client behind it, 10.0.9.1, which reaches the
-# same virtual address by this director and not by the router.
+# A second director on the back network, 10.2.0.2, with a second client behind it, 10.0.9.1. That
+# client reaches the same virtual address through this director and not through the router.
 # shellcheck disable=SC2317 # called through wait_for
 no_wires() { ! ip -n router link show second1 && ! ip -n other link show eth0; }
 second_up() {
 	ip netns del second 2>/dev/null
-	# It ends in the background, and its wires with it.
-	wait_for 20 no_wires || bail 'a namespace does not end'
+	# The namespace and its wires are deleted in the background.
+	wait_for 20 no_wires || bail 'a namespace is not deleted'
 	{
 		echo "netns add second"
 		echo "link add eth1 netns second type veth peer name second1 netns router"
@@ -68,7 +68,8 @@ check_eq 'a flush leaves the services of the other namespace' "$(DIRECTOR=second
 check_eq 'a flush leaves the connections of the other namespace' "$(ask other again h)" 'B C B C'
 ask other close h >/dev/null
 
-# A namespace that goes while it balances, with services, open connections and traffic; several times.
+# A namespace is deleted while it balances, with services, open connections and traffic; several
+# times.
 service -t 10.1.0.100:80 rr -- A:m:1
 ask other patience 0.3 >/dev/null
 ask other load x tcp 10.1.0.100 80 2 >/dev/null
@@ -90,13 +91,13 @@ ask other stop y >/dev/null
 check_eq 'the first namespace serves while others are deleted' "$(client get tcp 10.1.0.100 80 3)" 'A A A'
 flush
 for scheduler in rr wrr wlc; do
-	# Namespaces are taken down in the background; then nothing holds the schedulers any more.
+	# Namespaces are deleted in the background. Afterwards, nothing holds the schedulers.
 	check "no deleted namespace holds $scheduler" wait_for 10 rmmod "${IPVS_MODULE}_$scheduler"
 done
 
 check 'no deleted namespace holds the director' wait_for 10 rmmod "$IPVS_MODULE"
 
-# Namespaces that were there before the module.
+# Namespaces that are older than the module.
 must module_load "$IPVS_MODULE"
 service -t 10.1.0.100:80 rr -- C:m:1
 check_eq 'a namespace that is older than the module is served' "$(client get tcp 10.1.0.100 80 2)" 'C C'

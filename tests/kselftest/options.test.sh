@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Packets with IP options, by every method: they are served, and what is said about them by ICMP (too large, time to
-# live used up) is said with options of theirs, never of another packet's.
+# Packets with IP options, by every method. They are served, and ICMP errors about them (too large,
+# TTL expired) carry options of their own packet, never of another.
 # timeout: 90
 
 # shellcheck source=tests/kselftest/lib.sh
@@ -21,8 +21,8 @@ for row in "${rows[@]}"; do
 	service -u "$vip:80" rr -- A:"$method":1
 done
 
-# ask_with OPTIONS ADDRESS OCTETS TTL: the answers to three datagrams of one socket with these options (a name below),
-# or the error; then the MTU that the client knows for the address.
+# ask_with OPTIONS ADDRESS OCTETS TTL: sends three datagrams with these options (a name below) from
+# one socket. Prints the answers or the error, then the MTU that the client knows for the address.
 ask_with() {
 	on client python3 - "$@" <<-'END'
 		import errno, socket, sys, time
@@ -30,7 +30,7 @@ ask_with() {
 		options = {
 		    "none": b"",
 		    "nops": b"\x01" * 4,
-		    # Record route and timestamp with room for as much as there can be.
+		    # Record route and timestamp, with the maximum of room.
 		    "route": b"\x07\x27\x04" + bytes(36) + b"\x00",
 		    "time": b"\x44\x28\x05\x00" + bytes(36),
 		}[name]
@@ -56,20 +56,20 @@ ask_with() {
 for row in "${rows[@]}"; do
 	read -r _ title vip <<<"$row"
 	for options in none nops route time; do
-		check_eq "$title, $options: datagrams" "$(ask_with $options "$vip" 32 64)" 'A A A 1500'
+		check_eq "$title, $options: datagrams are served" "$(ask_with $options "$vip" 32 64)" 'A A A 1500'
 	done
 done
-# By router and director: two hops.
+# The router and the director: two hops.
 for row in "${rows[@]}"; do
 	read -r _ title vip <<<"$row"
 	for options in none nops route time; do
-		check_match "$title, $options: too few hops" "$(ask_with $options "$vip" 32 2)" 'EHOSTUNREACH( EHOSTUNREACH)* 1500'
+		check_match "$title, $options: the client learns that the TTL expired" "$(ask_with $options "$vip" 32 2)" 'EHOSTUNREACH( EHOSTUNREACH)* 1500'
 	done
 done
-# 40 octets of options, 28 of headers: 1500 in all, and the tunnel takes 20 of that.
+# 40 octets of options and 28 of headers make 1500 in all. The tunnel takes 20 of them.
 for options in route time; do
-	check_match "TUN, $options: too large" "$(ask_with $options 10.1.0.101 1432 64)" 'EMSGSIZE( EMSGSIZE)* 1480'
-	check_eq "TUN, $options: what fits" "$(ask_with $options 10.1.0.101 1412 64)" 'A A A 1480'
+	check_match "TUN, $options: the client learns that the packet is too large" "$(ask_with $options 10.1.0.101 1432 64)" 'EMSGSIZE( EMSGSIZE)* 1480'
+	check_eq "TUN, $options: a packet that fits the tunnel is served" "$(ask_with $options 10.1.0.101 1412 64)" 'A A A 1480'
 	must ip -n client route flush cache
 done
 finish

@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Routes are cached, so they must be seen to change: link addresses, routes to the real server and back to the
-# client, devices that go down or go altogether, MTUs; with connections that run all the while. At last the whole
-# director goes under traffic, and nothing may hold its devices.
+# The director caches routes and must notice their changes while connections are open: link
+# addresses, routes to the real server and back to the client, devices that go down or are deleted,
+# MTUs. At the end, the director's namespace is deleted under traffic, and nothing may hold its
+# devices.
 # timeout: 150
 
 # Functions are called through check.
@@ -20,11 +21,11 @@ client_up client
 client_up bulk client 10.0.0.2
 servers_start A B C
 
-# A second way between director, router and A: the router has an address on the back network, too.
+# A second path between director, router and A: the router also has an address on the back network.
 must ip -n router address add 10.2.0.254/24 dev back
 sysctls router net.ipv4.conf.back.rp_filter=0
 
-# Counts what reaches A from the director by either device, and answers that reach the router.
+# Counts packets that reach A from the director, and answers that reach the router, by device.
 must on A nft -f - <<-'END'
 	table ip ways {
 		chain early {
@@ -50,105 +51,105 @@ must on router nft -f - <<-'END'
 	}
 END
 
-# The methods, and an address of each.
+# The methods, with an address for each.
 rows=('m NAT 10.1.0.100' 'i TUN 10.1.0.101' 'g DR 10.1.0.102')
 servers_up A B C
 connect "${rows[@]}"
 
-all_go 'at first'
+all_go 'a flow takes its usual network'
 
-# --- link addresses --------------------------------------------------------------------------------------------
+# --- link addresses -------------------------------------------------------------------------------
 
-# new_address HOST DEVICE NUMBER: another link address.
+# new_address HOST DEVICE NUMBER: changes the link address.
 new_address() { must ip -n "$1" link set "$2" address "02:00:00:00:00:$3"; }
 
-# Nobody is told.
+# No host announces the change.
 probe 10.1.0.100
 new_address A eth1 01
-check_eq 'A is not found by its old address' "$(probed)" timeout
+check_eq 'A does not answer at its old link address' "$(probed)" timeout
 director neigh flush dev eth1
-all_go 'A is found by its new address, back'
+all_go 'a flow continues after A changes its link address at the back'
 new_address A eth0 02
 must ip -n router neigh flush dev front
 director neigh flush dev eth0
-all_go 'A is found by its new address, front'
-# A's own bridge port still has its old one; this is for requests by TUN and answers by NAT.
+all_go 'a flow continues after A changes its link address at the front'
+# A's own bridge port keeps its link address. The new one is for TUN requests and NAT answers.
 new_address router front 03
 for host in director A; do must ip -n $host neigh flush dev eth0; done
-all_go 'the router is found by its new address'
+all_go 'a flow continues after the router changes its link address'
 
-# --- routes to the real server ---------------------------------------------------------------------------------
+# --- routes to the real server --------------------------------------------------------------------
 
 director route add 10.2.0.11 via 10.1.0.11
-goes 'NAT by another gateway' NAT front
+goes 'NAT follows a new route to another network' NAT front
 director route del 10.2.0.11
-goes 'NAT by the former way' NAT back
+goes 'NAT follows the route back' NAT back
 director route add 10.3.0.11 via 10.2.0.11
-goes 'TUN by another gateway' TUN back
+goes 'TUN follows a new route to another gateway' TUN back
 director route replace 10.3.0.11 via 10.1.0.11
-goes 'TUN by a third' TUN front
+goes 'TUN follows a route that replaces another' TUN front
 director route del 10.3.0.11
-goes 'TUN by the former way' TUN front
+goes 'TUN follows the default route again' TUN front
 director route add 10.1.0.11 via 10.2.0.11
-goes 'DR by another gateway' DR back
+goes 'DR follows a new route to another gateway' DR back
 director route del 10.1.0.11
-goes 'DR by the former way' DR front
+goes 'DR follows the route back' DR front
 
 director route add 10.2.0.11 via 10.1.0.11 table 77
-goes 'a route in a table that no rule names' NAT back
+goes 'a route in an unused table has no effect' NAT back
 director rule add to 10.2.0.11 lookup 77
-goes 'a new rule' NAT front
+goes 'a flow follows a new routing rule' NAT front
 director rule del to 10.2.0.11 lookup 77
-goes 'without the rule' NAT back
+goes 'a flow follows the removal of a routing rule' NAT back
 
 for row in 'NAT 10.1.0.100 10.2.0.11' 'TUN 10.1.0.101 10.3.0.11' 'DR 10.1.0.102 10.1.0.11'; do
 	read -r title vip server <<<"$row"
 	probe "$vip"
 	director route add unreachable "$server"
-	check_eq "$title: no route" "$(probed)" timeout
+	check_eq "$title: a flow stops while its server is unreachable" "$(probed)" timeout
 	director route del unreachable "$server"
-	all_go "$title: a route again"
+	all_go "a flow continues once the $title server is reachable again"
 done
 
-# --- routes to the client --------------------------------------------------------------------------------------
+# --- routes to the client -------------------------------------------------------------------------
 
 by router >/dev/null
-goes 'answers by the front network' NAT back
-check_eq 'reach the router there' "$(by router)" front
+goes 'NAT requests arrive before the route to the client changes' NAT back
+check_eq 'NAT answers reach the router at the front' "$(by router)" front
 director route add 10.0.0.1 via 10.2.0.254
-goes 'answers by another gateway' NAT back
-check_eq 'reach the router there, too' "$(by router)" back
+goes 'NAT requests arrive after the route to the client changed' NAT back
+check_eq 'NAT answers follow a new route to the client' "$(by router)" back
 probe 10.1.0.100
 director route replace blackhole 10.0.0.1
-check_eq 'no route for answers' "$(probed)" timeout
-goes 'TUN needs none' TUN front
-goes 'nor does DR' DR front
+check_eq 'NAT answers stop without a route to the client' "$(probed)" timeout
+goes 'TUN needs no route to the client' TUN front
+goes 'DR needs no route to the client' DR front
 director route del blackhole 10.0.0.1
 by router >/dev/null
-goes 'answers by the former way' NAT back
-check_eq 'reach the router as before' "$(by router)" front
+goes 'NAT requests arrive after the route to the client is back' NAT back
+check_eq 'NAT answers follow the former route to the client again' "$(by router)" front
 
-# --- devices -----------------------------------------------------------------------------------------------------
+# --- devices --------------------------------------------------------------------------------------
 
 probe 10.1.0.100
 director link set eth1 down
 probed >/dev/null
 director link set eth1 up
 reaches 10.2.0.11
-all_go 'the back device has been down'
+all_go 'a flow continues after the back device was down'
 probe 10.1.0.101
 director link set eth0 down
 probed >/dev/null
 {
 	echo 'link set eth0 up'
-	# Routes by gateways do not come back by themselves.
+	# Routes through gateways do not come back by themselves.
 	echo 'route add default via 10.1.0.254'
 } | batch -n director
 reaches 10.1.0.254 10.1.0.11
-all_go 'the front device has been down'
+all_go 'a flow continues after the front device was down'
 
-check 'the back device can go' timeout $((5 * TIME_SCALE)) ip -n director link del eth1
-goes 'TUN without it' TUN front
+check 'the back device can be deleted' timeout $((5 * TIME_SCALE)) ip -n director link del eth1
+goes 'TUN continues without the back device' TUN front
 must ip -n director link add eth1 type veth peer name director1 netns router
 must ip -n router link set director1 up master back
 {
@@ -158,9 +159,9 @@ must ip -n router link set director1 up master back
 sysctls director net.ipv4.conf.eth1.rp_filter=0
 must ip -n A neigh flush dev eth1
 reaches 10.2.0.11
-all_go 'there is a new back device'
+all_go 'a flow continues with a new back device'
 
-check 'the front device can go' timeout $((5 * TIME_SCALE)) ip -n director link del eth0
+check 'the front device can be deleted' timeout $((5 * TIME_SCALE)) ip -n director link del eth0
 must ip -n director link add eth0 type veth peer name director0 netns router
 must ip -n router link set director0 up master front
 {
@@ -172,11 +173,11 @@ sysctls director net.ipv4.conf.eth0.rp_filter=0
 must ip -n router neigh flush dev front
 must ip -n A neigh flush dev eth0
 reaches 10.1.0.254 10.1.0.11
-all_go 'there is a new front device'
+all_go 'a flow continues with a new front device'
 
-# --- MTUs, while bodies are under way ----------------------------------------------------------------------------
+# --- MTUs, while bodies are under way -------------------------------------------------------------
 
-# narrows TITLE ADDRESS COMMAND…: bodies both ways before, during and after the command.
+# narrows TITLE ADDRESS COMMAND…: transfers bodies both ways before, during and after the command.
 narrows() {
 	local title=$1 address=$2 keeper
 	shift 2
@@ -189,34 +190,34 @@ narrows() {
 	wait_for 20 more_bodies
 	"$@"
 	bodies=$(($(wc -l <"$work/bodies") + 3))
-	check "$title: bodies are under way" wait_for 20 more_bodies
+	check "$title: transfers continue" wait_for 20 more_bodies
 	touch "$work/stop"
 	wait $keeper
-	check_eq "$title: all arrive" "$(sort -u "$work/bodies")" A
+	check_eq "$title: every body arrives" "$(sort -u "$work/bodies")" A
 	ask bulk close bulk >/dev/null
 }
 more_bodies() { [ "$(wc -l <"$work/bodies")" -ge "$bodies" ]; }
 
-# learnt HOST ADDRESS [FROM]: the MTU that a host has learnt.
-learnt() { ip -n "$1" route get "$2" ${3:+from "$3"} | sed -n 's/.* mtu \([0-9]*\).*/\1/p'; }
+# learned HOST ADDRESS [FROM]: prints the path MTU that a host has learned.
+learned() { ip -n "$1" route get "$2" ${3:+from "$3"} | sed -n 's/.* mtu \([0-9]*\).*/\1/p'; }
 
 narrow_back() {
 	must ip -n A link set eth1 mtu 1000
 	director link set eth1 mtu 1000
 }
-narrows 'NAT, a device of 1000' 10.1.0.100 narrow_back
-check_eq 'NAT: the client has learnt it' "$(learnt client 10.1.0.100)" 1000
-narrows 'NAT, a route of 900' 10.1.0.100 director route add 10.2.0.11 dev eth1 mtu 900
-check_eq 'NAT: the client has learnt the route'"'"'s' "$(learnt client 10.1.0.100)" 900
-narrows 'NAT answers, a route of 800' 10.1.0.100 director route add 10.0.0.2 via 10.1.0.254 mtu 800
-check_eq 'NAT: the real server has learnt it' "$(learnt A 10.0.0.2 10.2.0.11)" 800
-narrows 'TUN, a route of 1000' 10.1.0.101 director route add 10.3.0.11 via 10.1.0.254 mtu 1000
-check_eq 'TUN: the client has learnt what fits' "$(learnt client 10.1.0.101)" 980
-narrows 'DR, a route of 1000' 10.1.0.102 director route add 10.1.0.11 dev eth0 mtu 1000
-check_eq 'DR: the client has learnt it' "$(learnt client 10.1.0.102)" 1000
-all_go 'narrow'
+narrows 'NAT, device MTU 1000' 10.1.0.100 narrow_back
+check_eq 'NAT: the client learns the MTU of the device' "$(learned client 10.1.0.100)" 1000
+narrows 'NAT, route MTU 900' 10.1.0.100 director route add 10.2.0.11 dev eth1 mtu 900
+check_eq 'NAT: the client learns the MTU of the route' "$(learned client 10.1.0.100)" 900
+narrows 'NAT answers, route MTU 800' 10.1.0.100 director route add 10.0.0.2 via 10.1.0.254 mtu 800
+check_eq 'NAT: the real server learns the MTU of the route to the client' "$(learned A 10.0.0.2 10.2.0.11)" 800
+narrows 'TUN, route MTU 1000' 10.1.0.101 director route add 10.3.0.11 via 10.1.0.254 mtu 1000
+check_eq 'TUN: the client learns the MTU less the tunnel header' "$(learned client 10.1.0.101)" 980
+narrows 'DR, route MTU 1000' 10.1.0.102 director route add 10.1.0.11 dev eth0 mtu 1000
+check_eq 'DR: the client learns the MTU of the route' "$(learned client 10.1.0.102)" 1000
+all_go 'a flow continues with narrow routes'
 
-# --- the end -----------------------------------------------------------------------------------------------------
+# --- the end --------------------------------------------------------------------------------------
 
 director_goes "${rows[@]}"
 finish

@@ -1,16 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Runs test scripts (those named, or all beside this file) and streams their results as one TAP report. With the
-# argument "-", it asks for one script after another: it prints "# next" and reads a line, a name and perhaps
-# variables for the script (VARIABLE=VALUE), from standard input, until it reads an empty line.
+# Runs test scripts (those named, or all beside this file) and streams their results as one TAP
+# report. With the argument "-", it asks for one script after another: it prints "# next" and reads
+# a line from standard input, with a name and perhaps variables for the script (VARIABLE=VALUE). An
+# empty line ends the run.
 #
-# Each script has its own time limit (LIMIT, or its line "# timeout: SECONDS", or 180; nine times that on the debug
-# kernel unless the clock jumps). A script that dies, reports nothing, does not end with its plan, or leaves a complaint in the kernel log
-# counts as a failure. The last line is "# totals: pass:N fail:N skip:N". The exit status is 0 when all passed.
+# Each script has a time limit: LIMIT, or its line "# timeout: SECONDS", or 180. The limit is nine
+# times longer on the debug kernel, unless the clock jumps. A script fails if it dies, reports
+# nothing, ends without its plan, or causes a complaint in the kernel log. The last line is "#
+# totals: pass:N fail:N skip:N". The exit status is 0 when all checks passed.
 
 set -u
-# The loop at the end of a pipe counts in this shell.
+# With lastpipe, the loop at the end of the pipe runs in this shell and can count.
 shopt -s lastpipe
 here=$(cd "$(dirname "$0")" && pwd)
 
@@ -42,7 +44,7 @@ run() {
 	name=$(basename "$script" .sh)
 	name=${name%.test}
 	limit=${LIMIT:-$(sed -n 's/^# timeout: *\([0-9]*\).*/\1/p' "$script")}
-	# On a slow kernel the limit is for what hangs, not for what takes its time.
+	# On a slow kernel, the limit stops scripts that hang, not scripts that are slow.
 	limit=$((${limit:-180} * (2 * TIME_SCALE - 1)))
 	printf '# %s\n' "$name"
 	before=$(complaints)
@@ -51,7 +53,7 @@ run() {
 		group=$!
 		wait $group
 		printf 'exit status %d\n' $?
-		# What a script leaves behind would hold this pipe open.
+		# A process that the script left behind would hold this pipe open.
 		kill -KILL -- -$group 2>/dev/null
 	} | while IFS= read -r line; do
 		case $line in
@@ -59,7 +61,7 @@ run() {
 			reported=$((reported + 1))
 			number=${line#*ok }
 			number=${number%% *}
-			[ "$number" = "$reported" ] || printf '# result %s came as number %d\n' "$number" "$reported"
+			[ "$number" = "$reported" ] || printf '# result %s arrived as number %d\n' "$number" "$reported"
 			result "${line%%ok *}ok" "$name: ${line#* - }"
 			;;
 		1..*) plan=${line#1..} ;;
@@ -68,14 +70,15 @@ run() {
 		esac
 	done
 	after=$(complaints)
-	# The script's own failures have been counted; what is left are those that it could not report.
+	# The loop has counted the failures that the script reported. This counts those that it
+	# could not report.
 	if [ "$status" -ge 124 ] || { [ "$status" -ne 0 ] && [ $fail -eq "$failed" ]; } || [ "$plan" != "$reported" ] || [ "$reported" -eq 0 ]; then
 		printf '# exit status %s, %d results, plan %s\n' "$status" "$reported" "${plan:-missing}"
-		result 'not ok' "$name: runs to its end within $limit s"
+		result 'not ok' "$name: the script ends within $limit s"
 	fi
 	if [ "$after" != "$before" ]; then
 		dmesg | tail -40 | sed 's/^/# /'
-		result 'not ok' "$name: nothing in the kernel log"
+		result 'not ok' "$name: the kernel logs no complaint"
 	fi
 	printf '# %s: %d checks in %d s\n' "$name" "$reported" $((SECONDS - start))
 }

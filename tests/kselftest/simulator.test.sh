@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The module makes the simulator's choices: simulator.sequence holds events, and for each connection the server
-# that lvssim chose. A host test of lvssim compares the same file with what lvssim chooses today.
+# The module makes the same choices as the simulator. simulator.sequence holds events and, for each
+# connection, the server that lvssim chose. A host test of lvssim checks the same file.
 # timeout: 600
 
 # shellcheck source=tests/kselftest/lib.sh
@@ -15,7 +15,7 @@ servers_up A B C
 for n in $(seq 2 25); do
 	[ "$n" -le 4 ] || must on client ip address add "10.0.0.$n/32" dev eth0
 done
-# Services on a firewall mark, each with a port of its own, since connections outlive their service.
+# Services on firewall marks. Each has a port of its own, because connections outlive their service.
 must on director nft -f - <<-'END'
 	table ip marks {
 		chain early {
@@ -31,8 +31,8 @@ wrong=0
 connections=0
 begun=
 
-# The service begins with its first event after the servers, so that all of them are added at once and the
-# sequences of rr and wrr begin with the first server.
+# The service is created at its first event after the servers. So all servers are added at once, and
+# the sequences of rr and wrr start at the first server.
 begin() {
 	[ -n "$begun" ] && return
 	begun=1
@@ -48,7 +48,7 @@ expect() {
 	note "line $1: wanted $3"
 }
 
-# tell: the result of the scheduler that ends.
+# tell: reports the result of the finished scheduler.
 tell() {
 	[ -z "$scheduler" ] || check_eq "$scheduler: $connections connections are scheduled as the simulator does" \
 		"$wrong wrong, $([ $connections -ge 100 ] && echo enough)" '0 wrong, enough'

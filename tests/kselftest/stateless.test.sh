@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Services without connection entries (oneip-stateless): two directors that never speak to each other send one client
-# to one server, connections go on over the other of them, and nothing is remembered.
+# Services without connection entries (oneip-stateless). Two independent directors send one client
+# to one server, connections continue when the other director takes over, and no entry is created.
 # timeout: 300
 
 # shellcheck source=tests/kselftest/lib.sh
@@ -12,7 +12,8 @@ unload_all "$IPVS_MODULE"
 must module_load "$IPVS_MODULE"
 topology_up
 
-# A second director on the front network, 10.1.0.2. Both have the virtual address; the router says who gets it.
+# A second director on the front network, 10.1.0.2. Both have the virtual address; the route of the
+# router selects one.
 hosts+=' second'
 must ip netns add second
 must ip link add eth0 netns second type veth peer name second0 netns router
@@ -32,7 +33,7 @@ for host in director second; do
 	must ip -n $host address add "$vip/32" dev eth0
 	must ip -n $host address add "$vip6/128" dev eth0 preferred_lft 0
 done
-# by director|second: whom the router sends clients to.
+# by director|second: makes the router send clients to that director.
 by() {
 	local number=1
 	[ "$1" = director ] || number=2
@@ -44,16 +45,16 @@ by director
 client_up client
 servers_up A B C director
 
-# both COMMAND…: on both directors.
+# both COMMAND…: runs the command for both directors.
 both() {
 	DIRECTOR=director "$@"
 	DIRECTOR=second "$@"
 }
-# Entries of both tables.
+# Prints the number of entries in both tables.
 remembered() {
 	echo "$(($(on director cat /proc/net/ip_vs_conn | wc -l) - 1)) $(($(on second cat /proc/net/ip_vs_conn | wc -l) - 1))"
 }
-# tenants PROTOCOL ADDRESS: the servers of sixteen clients.
+# tenants PROTOCOL ADDRESS: prints the servers of sixteen clients.
 tenants() {
 	local n address line=''
 	for n in $(seq 21 36); do
@@ -73,7 +74,7 @@ tenants() {
 	done
 } | batch -n client
 
-# --- two directors -----------------------------------------------------------------------------------------
+# --- two directors --------------------------------------------------------------------------------
 
 services() {
 	local order=("$@") at
@@ -84,7 +85,7 @@ services() {
 }
 DIRECTOR=director services A:g:1 B:i:1 C:g:1
 DIRECTOR=second services C:g:1 A:g:1 B:i:1
-check_eq 'listed as ipvsadm would' "$(configuration | grep -c -- '-s oneip -b flag-1')" 4
+check_eq 'the rules show the flag as ipvsadm names it' "$(configuration | grep -c -- '-s oneip -b flag-1')" 4
 
 declare -A at_first
 for row in "tcp $vip" "udp $vip" "tcp $vip6" "udp $vip6"; do
@@ -92,14 +93,14 @@ for row in "tcp $vip" "udp $vip" "tcp $vip6" "udp $vip6"; do
 	by director
 	before=$(tenants "$protocol" "$address")
 	at_first[$row]=$before
-	check_match "$protocol, $address: sixteen clients, all servers" "$(tr ' ' '\n' <<<"$before" | sort -u | xargs)" 'A B C'
+	check_match "$protocol, $address: sixteen clients use all servers" "$(tr ' ' '\n' <<<"$before" | sort -u | xargs)" 'A B C'
 	by second
-	check_eq "$protocol, $address: the same by the other director" "$(tenants "$protocol" "$address")" "$before"
+	check_eq "$protocol, $address: the other director chooses the same servers" "$(tenants "$protocol" "$address")" "$before"
 done
-check_eq 'TCP and UDP agree' "${at_first["tcp $vip"]}" "${at_first["udp $vip"]}"
-check_eq 'nothing is remembered' "$(remembered)" '0 0'
+check_eq 'TCP and UDP clients get the same servers' "${at_first["tcp $vip"]}" "${at_first["udp $vip"]}"
+check_eq 'no director creates an entry' "$(remembered)" '0 0'
 
-# --- connections that change the director ------------------------------------------------------------------
+# --- connections that switch directors ------------------------------------------------------------
 
 by director
 for n in $(seq 21 28); do
@@ -113,8 +114,8 @@ client from fd00::1 >/dev/null
 before=$(client again kept)
 for host in second director second; do
 	by $host
-	check_eq "connections go on by the $host" "$(client again kept)" "$before"
-	check_eq "with bodies, by the $host" "$(client exchange kept 100000)" "$before"
+	check_eq "connections continue through the $host" "$(client again kept)" "$before"
+	check_eq "large bodies arrive through the $host" "$(client exchange kept 100000)" "$before"
 done
 client load x tcp "$vip" 80 3 >/dev/null
 client load y tcp "$vip6" 80 3 >/dev/null
@@ -124,12 +125,12 @@ for n in $(seq 1 20); do
 	by second
 	sleep 0.05
 done
-check_match 'a load, while the way changes all the time' "$(client stop x)" '[ABC]=[0-9]+'
-check_match 'a load by IPv6' "$(client stop y)" '[ABC]=[0-9]+'
-check_eq 'and nothing is remembered' "$(remembered)" '0 0'
-check_eq 'nobody is counted as connected' "$(connections -t "$vip:80")" 'A 0/0 B 0/0 C 0/0'
+check_match 'an IPv4 load is served while the route alternates' "$(client stop x)" '[ABC]=[0-9]+'
+check_match 'an IPv6 load is served while the route alternates' "$(client stop y)" '[ABC]=[0-9]+'
+check_eq 'switching directors creates no entry' "$(remembered)" '0 0'
+check_eq 'no connection is counted' "$(connections -t "$vip:80")" 'A 0/0 B 0/0 C 0/0'
 
-# --- a server that fails -----------------------------------------------------------------------------------
+# --- a server that fails --------------------------------------------------------------------------
 
 before=${at_first["tcp $vip"]}
 both destination -e -t "$vip:80" B:i:0
@@ -137,22 +138,22 @@ both destination -e -u "$vip:80" B:i:0
 for host in director second; do
 	by $host
 	after=$(tenants tcp "$vip")
-	check_match "its clients spread, nobody else moves, by the $host" "$after" "${before//B/[AC]}"
-	check_eq "and UDP's, by the $host" "$(tenants udp "$vip")" "$after"
+	check_match "only the clients of a quiesced server move, through the $host" "$after" "${before//B/[AC]}"
+	check_eq "UDP clients move to the same servers, through the $host" "$(tenants udp "$vip")" "$after"
 done
 DIRECTOR=second destination -d -t "$vip:80" B:i:0
-check_eq 'deleted or of weight 0 is the same' "$(tenants tcp "$vip")" "$after"
+check_eq 'a deleted server and one of weight 0 give the same choices' "$(tenants tcp "$vip")" "$after"
 DIRECTOR=second destination -a -t "$vip:80" B:i:1
-check_eq 'it gets its own clients back' "$(tenants tcp "$vip")" "$before"
+check_eq 'a server that returns gets its clients back' "$(tenants tcp "$vip")" "$before"
 must destination -e -t "$vip:80" B:i:1
 for server in A:g:0 B:i:0 C:g:0; do destination -e -t "$vip:80" $server; done
 by director
-check_eq 'without servers it is refused' "$(client get tcp "$vip" 80)" refused
+check_eq 'a service without usable servers refuses clients' "$(client get tcp "$vip" 80)" refused
 client close kept >/dev/null
 flush
 DIRECTOR=second flush
 
-# --- what else belongs to a flow ---------------------------------------------------------------------------
+# --- fragments and ICMP errors --------------------------------------------------------------------
 
 takes_orders pieces client fragments.py 10.0.0.1 fd00::1
 for row in "$vip $vip" "$vip6 [$vip6]"; do
@@ -161,9 +162,9 @@ for row in "$vip $vip" "$vip6 [$vip6]"; do
 		service -u "$at:80" oneip -b flag-1 -- A:$method:1 B:$method:1 C:$method:1
 		service -u "$at:8000" oneip -b flag-1 -- A:$method:1 B:$method:1 C:$method:1
 		server=$(client get udp "$address" 80)
-		check_eq "$address, $method: fragments go where whole ones go" \
+		check_eq "$address, $method: fragments and whole datagrams reach the same server" \
 			"$(ask pieces send "$address" 80 3000 1200 forward backward shuffled)" "$server $server $server"
-		# A client of server A's makes an error about an answer.
+		# A client of server A sends an error about an answer.
 		for n in $(seq 21 36); do
 			from=10.0.0.$n
 			[[ $address != *:* ]] || from=$(six "$from")
@@ -175,8 +176,8 @@ for row in "$vip $vip" "$vip6 [$vip6]"; do
 		[ $method = g ] || device=tunl0
 		[ "$method$address" != "i$vip6" ] || device=ip6tnl0
 		read -r kind code rest <<<"$([[ $address != *:* ]] && echo 3 3 0 || echo 1 4 0)"
-		check_eq "$address, $method: a flow of A's" "$(ask "errors$address$method" open flow udp "$address" 8000)" A
-		check_match "$address, $method: its client's error gets to A" \
+		check_eq "$address, $method: A serves a flow" "$(ask "errors$address$method" open flow udp "$address" 8000)" A
+		check_match "$address, $method: an ICMP error of the client reaches A" \
 			"$(ask "errors$address$method" from_client flow "$address" "$device" "$kind" "$code" "$rest" 8)" \
 			"$kind/$code/$rest .*"
 		client from 10.0.0.1 >/dev/null
@@ -184,42 +185,42 @@ for row in "$vip $vip" "$vip6 [$vip6]"; do
 		flush
 	done
 done
-check_eq 'still nothing is remembered' "$(remembered)" '0 0'
+check_eq 'fragments and errors create no entry' "$(remembered)" '0 0'
 
 service -t "$vip:80" oneip -b oneip-stateless -- A:g:1
-check_eq 'requests' "$(client get tcp "$vip" 80 5)" 'A A A A A'
-check_soon 'openings are counted as connections' '5 5  ' scheduled -t "$vip:80"
-check_match 'and all packets' "$(statistics -t "$vip:80")" '5 [2-9][0-9] 0 [1-9][0-9]+ 0'
+check_eq 'A serves five requests' "$(client get tcp "$vip" 80 5)" 'A A A A A'
+check_soon 'the statistics count each SYN as a connection' '5 5  ' scheduled -t "$vip:80"
+check_match 'the statistics count all packets' "$(statistics -t "$vip:80")" '5 [2-9][0-9] 0 [1-9][0-9]+ 0'
 flush
 must lvs -A -t "$vip:80" -s oneip -b oneip-stateless
 must lvs -a -t "$vip:80" -r 10.1.0.1 -g
-check_eq 'this host as a server' "$(client get tcp "$vip" 80 3)" 'director director director'
-check_match 'by way of the service' "$(statistics -t "$vip:80")" '3 .*'
+check_eq 'the director itself serves' "$(client get tcp "$vip" 80 3)" 'director director director'
+check_match 'the statistics count connections to the director itself' "$(statistics -t "$vip:80")" '3 .*'
 flush
 
-# --- what needs entries ------------------------------------------------------------------------------------
+# --- features that need entries -------------------------------------------------------------------
 
 at=$vip:80
 needs='without connection entries'
-check_fails 'no persistence' "$needs" lvs -A -t "$at" -s oneip -b oneip-stateless -p 60
-check_fails 'no one-packet scheduling' "$needs" lvs -A -u "$at" -s oneip -b oneip-stateless --ops
+check_fails 'adding a stateless service with persistence is refused' "$needs" lvs -A -t "$at" -s oneip -b oneip-stateless -p 60
+check_fails 'adding a stateless service with one-packet scheduling is refused' "$needs" lvs -A -u "$at" -s oneip -b oneip-stateless --ops
 must lvs -A -t "$at" -s oneip -b oneip-stateless
-check_fails 'no NAT' "$needs" lvs -a -t "$at" -r 10.2.0.11:80 -m
-check_fails 'no thresholds' "$needs" lvs -a -t "$at" -r 10.1.0.11 -g -x 10 -y 5
+check_fails 'adding a NAT server to a stateless service is refused' "$needs" lvs -a -t "$at" -r 10.2.0.11:80 -m
+check_fails 'adding a server with thresholds to a stateless service is refused' "$needs" lvs -a -t "$at" -r 10.1.0.11 -g -x 10 -y 5
 must lvs -a -t "$at" -r 10.1.0.11 -g
-check_fails 'no NAT by editing' "$needs" lvs -e -t "$at" -r 10.1.0.11 -m
-check_fails 'no thresholds by editing' "$needs" lvs -e -t "$at" -r 10.1.0.11 -g -x 10 -y 5
-check_fails 'no persistence by editing' "$needs" lvs -E -t "$at" -s oneip -b oneip-stateless -p 60
-check_eq 'what was refused has changed nothing' "$(configuration | xargs)" \
+check_fails 'editing a server to NAT is refused' "$needs" lvs -e -t "$at" -r 10.1.0.11 -m
+check_fails 'editing thresholds is refused' "$needs" lvs -e -t "$at" -r 10.1.0.11 -g -x 10 -y 5
+check_fails 'editing the service to be persistent is refused' "$needs" lvs -E -t "$at" -s oneip -b oneip-stateless -p 60
+check_eq 'refused commands leave the configuration unchanged' "$(configuration | xargs)" \
 	"-A -t $at -s oneip -b flag-1 -a -t $at -r 10.1.0.11:80 -g -w 1"
 must lvs -E -t "$at" -s sh -b sh-fallback
-check 'the same flag of another scheduler means something else' lvs -e -t "$at" -r 10.1.0.11 -m
-check_fails 'not with NAT' "$needs" lvs -E -t "$at" -s oneip -b oneip-stateless
+check 'the same flag of another scheduler allows NAT' lvs -e -t "$at" -r 10.1.0.11 -m
+check_fails 'a service with a NAT server cannot become stateless' "$needs" lvs -E -t "$at" -s oneip -b oneip-stateless
 must lvs -e -t "$at" -r 10.1.0.11 -g
 must lvs -E -t "$at" -s oneip
 client hold kept tcp "$vip" 80 2 >/dev/null
-check_eq 'without the flag there are entries' "$(remembered)" '2 0'
+check_eq 'a service without the flag creates entries' "$(remembered)" '2 0'
 must lvs -E -t "$at" -s oneip -b oneip-stateless
-check_eq 'which go on' "$(client again kept)" 'A A'
-check_eq 'beside new ones that have none' "$(client get tcp "$vip" 80 3; remembered)" $'A A A\n2 0'
+check_eq 'entries continue when the service becomes stateless' "$(client again kept)" 'A A'
+check_eq 'new connections of the stateless service create no entries' "$(client get tcp "$vip" 80 3; remembered)" $'A A A\n2 0'
 finish

@@ -1,21 +1,23 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The connection table while everything happens to it at once: floods of new flows that race for their entries on
-# all processors, lookups of known ones, expiry, growing and shrinking, services that go and come, and the end of
-# the module. Not one packet may miss its connection, and older connections must not notice any of it.
-# STRESS_MINUTES says how long services go and come (four times without).
+# The connection table under concurrent load: floods of new flows that race for their entries on all
+# processors, lookups of known flows, expiry, growing and shrinking, services that are deleted and
+# restored, and unloading. No packet may miss its connection, and older connections continue
+# undisturbed. STRESS_MINUTES is the time in which services are deleted and restored; without it,
+# they are deleted four times.
 # timeout: 300
-# clock: real, a flood has to come around faster than its flows expire
+# clock: real, because a flood must repeat its flows before they expire
 
 # Functions are called through check.
 # shellcheck disable=SC2317
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-# Flows of a flood, and seconds in which not all of them come. The slower the kernel, the fewer and the longer.
+# The number of flows in a flood, and a time in seconds that is too short to send all of them. A
+# slower kernel gets fewer flows and a longer time.
 if [ -e /proc/lockdep ]; then flows=3000 short=4; else flows=40000 short=2; fi
-# So few that the table has its least size with them.
+# With so few connections, the table has its smallest size.
 segment_flows=200
 least_size=1024
 flooded=10.1.0.100
@@ -28,36 +30,38 @@ client_up client client 10.0.0.3
 client_up keeper client 10.0.0.2
 servers_start A B C
 
-# --- floods ----------------------------------------------------------------------------------------------------
+# --- floods ---------------------------------------------------------------------------------------
 
-# Another host on the front network, in which the kernel's packet generator runs.
+# Another host on the front network. The kernel's packet generator runs in it.
 hosts+=' flood'
 [ ! -e /run/netns/flood ] || must ip netns del flood
 must ip netns add flood
 must ip -n flood link add eth0 type veth peer name flood netns router
 must ip -n flood link set eth0 up
 must ip -n router link set flood up master front
-# Nobody answers: real servers drop what comes, and the router what the director sends back.
+# The flood has no answers: the real servers drop its packets, and the router drops the director's
+# errors.
 must ip -n router route add blackhole 10.9.0.0/16
 for host in A B C; do
 	must on $host nft 'table ip sink { chain early {
 		type filter hook prerouting priority raw; ip saddr { 10.9.0.0/16, 10.0.0.3 } drop; }; }'
 done
-# What waits for the director is not to be dropped before it has seen it.
+# A longer queue, so that no packet is dropped before the director sees it.
 sysctl -qw net.core.netdev_max_backlog=100000
 
-# Writes to files of the generator: lines of NAME TEXT.
+# Writes to files of the generator. Reads lines of NAME TEXT.
 generator() {
 	# shellcheck disable=SC2016 # another shell's variables
 	on flood bash -c 'while read -r name text; do echo "$text" >"/proc/net/pktgen/$name" || exit; done'
 }
 
-# flood COUNT OPTION…: so many datagrams (0: until it is stopped) from each processor, % in options being its number.
-# All of them, for an emulated processor on which the generator runs alone gives way to the others after each packet.
+# flood COUNT OPTION…: sends that many datagrams (0: until it is stopped) from each processor. % in
+# an option is the number of the processor. Every processor takes part, because the generator yields
+# after each packet on an emulated processor.
 flood() {
 	local count=$1 cpu option
 	shift
-	# A thread of the generator notices within 125 ms, or so it hopes, that it is to let go of its device.
+	# A thread of the generator releases its device within about 125 ms.
 	if on flood grep -q 'eth0@' /proc/net/pktgen/kpktgend_0; then
 		for ((cpu = 0; cpu < cpus; cpu++)); do echo "kpktgend_$cpu rem_device_all"; done | must generator
 		wait_for 10 eval '! on flood grep -q eth0@ /proc/net/pktgen/kpktgend_*' || bail 'the generator keeps its devices'
@@ -71,7 +75,7 @@ flood() {
 	done | must generator
 }
 
-# Returns when all is sent.
+# Returns when everything is sent.
 flood_start() {
 	generator <<<'pgctrl start'
 }
@@ -90,34 +94,34 @@ flooding() {
 	on flood bash -c 'grep -q "^Running: [^ ]" /proc/net/pktgen/kpktgend_*'
 }
 
-# How many datagrams the last flood had.
+# Prints the number of datagrams of the last flood.
 sent() {
 	on flood bash -c 'cat /proc/net/pktgen/eth0@*' | awk '$1 == "pkts-sofar:" { sum += $2 } END { print sum + 0 }'
 }
 
-# --- what is looked at -----------------------------------------------------------------------------------------
+# --- measurements ---------------------------------------------------------------------------------
 
 table_size() {
 	on director sed -n 's/.*(size=\([0-9]*\))$/\1/p' /proc/net/ip_vs
 }
 
-# The least power of two that holds so many.
+# Prints the least power of two that is at least the number.
 fitting() {
 	local size=$least_size
 	while [ "$size" -lt "$1" ]; do size=$((size * 2)); done
 	echo $size
 }
 
-# Connections and packets of the flood, and of the segments.
+# Print the connections and packets of the flood, and of the segments.
 datagrams() { statistics -u "$flooded:9" | cut -d' ' -f1,2; }
 segments() { statistics -t "$flooded:10" | cut -d' ' -f1,2; }
 
-# The flood's connections that are there, all destinations together.
+# Prints the number of the flood's connections in the table.
 inactive() {
 	connections -u $flooded:9 | awk '{ for (n = 2; n <= NF; n += 2) { split($n, c, "/"); sum += c[2] } print sum + 0 }'
 }
 
-# adds_up NAME: the flood's connections are those of the destinations.
+# adds_up NAME: the service's connections of the flood equal the sum over its destinations.
 adds_up() {
 	local all a b c
 	read -r all a b c <<<"$(scheduled -u $flooded:9)"
@@ -129,7 +133,7 @@ flood_services() {
 	service -t $flooded:10 rr -- A:m:1
 }
 
-# Older connections, which are asked all the while.
+# Older connections, which are used all the time.
 old=('NAT 10.1.0.101 m' 'TUN 10.1.0.102 i' 'DR 10.1.0.103 g')
 old_services() {
 	local row title address method
@@ -143,13 +147,13 @@ keep() {
 		ask keeper again NAT
 		ask keeper again TUN
 		ask keeper again DR
-		# Leave the floods their share of the processors.
+		# The pause leaves processor time for the floods.
 		sleep 0.2
 	done >"$work/kept"
 }
 kept() { wc -l <"$work/kept"; }
 
-# --- one round: growing, and shrinking -------------------------------------------------------------------------
+# --- growing and shrinking ------------------------------------------------------------------------
 
 servers_up A B C
 director_mac=$(ip -n director -o link show eth0 | sed 's/.*link.ether \([^ ]*\).*/\1/')
@@ -164,10 +168,10 @@ done
 check_eq 'the table starts at its smallest size' "$(table_size)" $least_size
 keep &
 keeper=$!
-# Segments of a few more connections.
+# TCP segments of a few more connections.
 check_eq 'the client opens TCP connections of segments' "$(client segments s $flooded 10 $segment_flows)" started
 
-# Every processor goes through the same flows.
+# Every processor sends the same flows.
 flood $flows 'src_min 10.9.0.1' 'src_max 10.9.0.1' "udp_src_max $((1000 + flows))"
 must flood_start
 packets=$(sent)
@@ -177,7 +181,7 @@ adds_up 'the connections of the destinations add up'
 check_eq 'every connection is in the table' "$(inactive)" $flows
 check_soon 'the table grows' "$(fitting $((flows + segment_flows + 18)))" table_size
 
-# The next packet of each gives it a shorter time.
+# The next packet of each flow applies a shorter timeout.
 must lvs --set 0 0 $short
 flood $flows 'src_min 10.9.0.1' 'src_max 10.9.0.1' "udp_src_max $((1000 + flows))"
 must flood_start
@@ -186,9 +190,9 @@ check_soon 'known flows create no connections' "$flows $packets" datagrams
 check_soon 'all connections expire' 'A 0/0 B 0/0 C 0/0' connections -u $flooded:9
 check_soon 'the table shrinks' $least_size table_size
 
-# --- another: they come while others go ------------------------------------------------------------------------
+# --- new flows while others expire ----------------------------------------------------------------
 
-# Flows of its own for every processor.
+# Every processor sends flows of its own.
 flood $flows 'src_min 10.9.1.%' 'src_max 10.9.1.%' "udp_src_max $((1000 + flows))"
 must flood_start
 note "after the flood: $(inactive) connections, a table of $(table_size)"
@@ -202,13 +206,13 @@ packets=$(client stop s)
 note "segments: $packets"
 check_soon 'every segment finds its connection' "$segment_flows ${packets#sent=}" segments
 
-# --- services that go and come, and the module's end -----------------------------------------------------------
+# --- services deleted and restored, and unloading -------------------------------------------------
 
 flood 0 'src_min 10.9.0.1' 'src_max 10.9.0.200' 'udp_src_max 60000' 'flag IPSRC_RND' 'flag UDPSRC_RND'
 flood_background
 before=$(kept)
 scheduling() { [ "$(datagrams | cut -d' ' -f1)" -gt 100 ]; }
-# Those of the flood only: without any service, the host would reset the older connections.
+# Only the services of the flood: without any service, the host would reset the older connections.
 services=$(configuration | grep -F " $flooded:")
 good=0 rounds=0 end=$((SECONDS + ${STRESS_MINUTES:-0} * 60))
 while [ $rounds -lt 4 ] || [ $SECONDS -lt $end ]; do
@@ -218,13 +222,13 @@ while [ $rounds -lt 4 ] || [ $SECONDS -lt $end ]; do
 	wait_for 10 scheduling && good=$((good + 1))
 	rounds=$((rounds + 1))
 done
-note "services went and came $rounds times"
+note "services were deleted and restored $rounds times"
 check_eq 'connections are scheduled after each deletion and restore' $good $rounds
 asked_again() { [ "$(kept)" -gt $((before + 6)) ]; }
 check 'older connections are still in use under the flood' wait_for 10 asked_again
 touch "$work/stop"
 wait $keeper
-note "older connections were asked $(kept) times"
+note "older connections were used $(kept) times"
 check_eq 'older connections never change their server' "$(sort -u "$work/kept")" 'A B C A B C'
 
 flush

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The settings in net.ipv4.vs: names, defaults and ranges, and what each does to connections.
+# The settings in net.ipv4.vs: names, defaults, ranges, and their effects on connections.
 # timeout: 240
 
 # Functions are called through eval and wait_for.
@@ -23,16 +23,17 @@ settings=/proc/sys/net/ipv4/vs
 setting() { on director cat "$settings/$1"; }
 set_to() { on director bash -c "echo '$2' >$settings/$1"; }
 status() { on director sed -n "s/^$1:\t//p" /proc/net/ip_vs_status; }
-# states ADDRESS [PORT]: those of the address's connections.
+# states ADDRESS [PORT]: prints the states of the connections to that address.
 states() {
 	on director awk -v to="$(printf '%02X%02X%02X%02X' ${1//./ })" -v port="$(printf '%04X' "${2:-80}")" \
 		'$4 == to && $5 == port { print $8 }' /proc/net/ip_vs_conn | sort | uniq -c | xargs
 }
 ours() { [ "$IPVS_MODULE" != ip_vs ]; }
 
-# --- values ----------------------------------------------------------------------------------------------------
+# --- values ---------------------------------------------------------------------------------------
 
-# tries NAME VALUE…: what it was, then for each value what it is after setting that, with a ! where that was refused.
+# tries NAME VALUE…: prints the value of the setting before, and after an attempt to set each value.
+# A ! marks a refused value.
 tries='read -r was <"$0"; printf %s "$was"
 	for value; do
 		refused=
@@ -42,14 +43,14 @@ tries='read -r was <"$0"; printf %s "$was"
 	echo "$was" >"$0"'
 while read -r name default good bad; do
 	wanted="$default ${good//,/ }"
-	# The kernel's own director takes any number in most places.
+	# The C director accepts any number for most settings.
 	if ours; then
 		bad+=,x,4294967297
 		for _ in ${bad//,/ }; do wanted+=" ${good##*,}!"; done
 	else
 		bad=
 	fi
-	check_eq "$name: default, values, what is refused" \
+	check_eq "$name has the documented default and range" \
 		"$(on director bash -c "$tries" "$settings/$name" ${good//,/ } ${bad//,/ })" "$wanted"
 done <<-'END'
 	am_droprate 10 0,1,2147483647 -1,2147483648
@@ -69,7 +70,7 @@ done <<-'END'
 	sloppy_tcp 0 0,1 -1,2
 END
 
-# --- servers that are deleted ----------------------------------------------------------------------------------
+# --- servers that are deleted ---------------------------------------------------------------------
 
 for method in m i g; do
 	case $method in m) title=NAT ;; i) title=TUN ;; *) title=DR ;; esac
@@ -81,84 +82,85 @@ for method in m i g; do
 		server_options B:$method:1 10.1.0.100
 		must lvs -a "-${protocol:0:1}" 10.1.0.100:80 "${server[@]}"
 		must client patience 0.5
-		check_eq "$title, $protocol: what a deleted server had is dropped" "$(client again kept)" timeout
+		check_eq "$title, $protocol: packets to a deleted server are dropped" "$(client again kept)" timeout
 		must client patience 10
 		must set_to expire_nodest_conn 1
 		case $protocol in
-		tcp) check_eq "$title, tcp: its clients are told" "$(client again kept)" reset ;;
-		udp) check_eq "$title, udp: its clients get another, with the first packet" "$(client again kept)" B-not-A ;;
+		tcp) check_eq "$title, tcp: expire_nodest_conn resets clients of a deleted server" "$(client again kept)" reset ;;
+		udp) check_eq "$title, udp: expire_nodest_conn moves clients of a deleted server at the first packet" "$(client again kept)" B-not-A ;;
 		esac
-		check_eq "$title, $protocol: others are served" "$(client get $protocol 10.1.0.100 80)" B
+		check_eq "$title, $protocol: expire_nodest_conn: new clients are served" "$(client get $protocol 10.1.0.100 80)" B
 		must set_to expire_nodest_conn 0
 		must client close kept
 		flush
 	done
 done
 
-# --- ports that are used again ---------------------------------------------------------------------------------
+# --- reused ports ---------------------------------------------------------------------------------
 
-# What is over begins anew, at the next server; or it does not, and stays where it was.
+# A reused port is scheduled again and gets the next server, or it stays with its server.
 service -t 10.1.0.100:80 rr -- A:m:1 B:m:1
-check_eq 'a port used again: the next server' "$(client reuse close 10.1.0.100 80 4)" 'A B A B'
+check_eq 'conn_reuse_mode 1 schedules a reused port again' "$(client reuse close 10.1.0.100 80 4)" 'A B A B'
 must set_to conn_reuse_mode 0
-check_eq 'conn_reuse_mode 0: the same server' "$(client reuse close 10.1.0.100 80 4 | tr ' ' '\n' | sort -u | wc -l)" 1
+check_eq 'conn_reuse_mode 0 keeps the server of a reused port' "$(client reuse close 10.1.0.100 80 4 | tr ' ' '\n' | sort -u | wc -l)" 1
 must set_to conn_reuse_mode 1
 flush
-# Only the client's end of these is seen to close.
+# With DR, the director sees only the client's side close.
 service -t 10.1.0.101:80 rr -- A:g:1 B:g:1
-check_eq 'DR: the same server' "$(client reuse close 10.1.0.101 80 4 | tr ' ' '\n' | sort -u | wc -l)" 1
+check_eq 'DR: conn_reuse_mode 1 keeps the server of a reused port' "$(client reuse close 10.1.0.101 80 4 | tr ' ' '\n' | sort -u | wc -l)" 1
 must set_to conn_reuse_mode 2
-check_match 'DR, conn_reuse_mode 2: the next server' "$(client reuse close 10.1.0.101 80 4)" 'A B A B|B A B A'
+check_match 'DR: conn_reuse_mode 2 schedules a reused port again' "$(client reuse close 10.1.0.101 80 4)" 'A B A B|B A B A'
 must set_to conn_reuse_mode 1
 flush
 
-# --- connections whose beginning was not seen -------------------------------------------------------------------
+# --- connections without a SYN --------------------------------------------------------------------
 
 service -t 10.1.0.102:80 rr -- A:g:1
 must client hold old tcp 10.1.0.102 80 2
 must client again old
-# The client may delay its acknowledgement by 40 ms. Without a director, it would be answered with a reset.
+# The client may delay its acknowledgment by 40 ms. Without a director, the host would answer it
+# with a reset.
 sleep 0.3
 flush
 unload_all "$IPVS_MODULE"
 must module_load "$IPVS_MODULE"
 service -t 10.1.0.102:80 rr -- A:g:1
 must set_to sloppy_tcp 1
-check_eq 'sloppy_tcp: another director goes on' "$(client again old)" 'A A'
-check_eq 'sloppy_tcp: they are established' "$(states 10.1.0.102)" '2 ESTABLISHED'
+check_eq 'sloppy_tcp: connections continue through another director' "$(client again old)" 'A A'
+check_eq 'sloppy_tcp: the connections become established' "$(states 10.1.0.102)" '2 ESTABLISHED'
 must client close old
 must set_to sloppy_tcp 0
 flush
 
-# --- tunnels and fragments --------------------------------------------------------------------------------------
+# --- tunnels and fragments ------------------------------------------------------------------------
 
 service -u 10.1.0.103:80 rr -- A:i:1
 must set_to pmtu_disc 0
-check_eq 'pmtu_disc 0: a tunnel takes what may not be cut up' "$(ask errors learns 10.1.0.103 80 1472 1500)" '1500 A'
+check_eq 'pmtu_disc 0: a tunnel accepts large packets with DF' "$(ask errors learns 10.1.0.103 80 1472 1500)" '1500 A'
 must set_to pmtu_disc 1
-check_eq 'pmtu_disc 1: the sender learns' "$(ask errors learns 10.1.0.103 80 1472 1480)" '1480 A'
+check_eq 'pmtu_disc 1: the sender learns the MTU of the tunnel' "$(ask errors learns 10.1.0.103 80 1472 1480)" '1480 A'
 on client ip route flush cache
 flush
 
-# What comes to the director through a tunnel is balanced, or stays with the director, where nobody listens.
+# Packets that arrive through a tunnel are balanced, or the host receives them and refuses them.
 must ip -n director link set tunl0 up
 must ip -n client link add inner type ipip local 10.0.0.1 remote 10.1.0.1
 must ip -n client link set inner up
 must ip -n client route add 10.1.0.102/32 dev inner src 10.0.0.1
 sysctls director net.ipv4.conf.tunl0.rp_filter=0
 service -u 10.1.0.102:80 rr -- A:m:1
-check_eq 'ignore_tunneled 0: what a tunnel brings is balanced' "$(client get udp 10.1.0.102 80 2)" 'A A'
+check_eq 'ignore_tunneled 0: packets from a tunnel are balanced' "$(client get udp 10.1.0.102 80 2)" 'A A'
 must set_to ignore_tunneled 1
-check_eq 'ignore_tunneled 1: it is the host'"'s" "$(client get udp 10.1.0.102 80 2)" 'refused refused'
+check_eq 'ignore_tunneled 1: the host receives packets from a tunnel' "$(client get udp 10.1.0.102 80 2)" 'refused refused'
 must ip -n client link del inner
-check_eq 'ignore_tunneled 1: all else is balanced' "$(client get udp 10.1.0.102 80 2)" 'A A'
+check_eq 'ignore_tunneled 1: other packets are balanced' "$(client get udp 10.1.0.102 80 2)" 'A A'
 must set_to ignore_tunneled 0
 must ip -n director link set tunl0 down
 flush
 
-# --- errors about packets of no connection ----------------------------------------------------------------------
+# --- ICMP errors without a connection -------------------------------------------------------------
 
-# The connections were another director's, which had the same servers.
+# The connections belonged to another director with the same servers.
 answering() {
 	service -u 10.1.0.100:80 sh -- A:m:1
 	service -u 10.1.0.101:80 mh -p 300 -- A:g:1
@@ -174,16 +176,17 @@ too_big() {
 	ask errors from_client NAT 10.2.0.11 eth1 3 4 1400 8
 	ask errors from_client DR 10.1.0.101 eth0 3 4 1400 8
 }
-check_eq 'schedule_icmp 0: errors that nobody knows of stay here' "$(too_big)" $'nothing\nnothing'
+check_eq 'schedule_icmp 0: ICMP errors without a connection are not forwarded' "$(too_big)" $'nothing\nnothing'
 must set_to schedule_icmp 1
-check_eq 'schedule_icmp 1: they go where the scheduler says' "$(too_big)" \
+check_eq 'schedule_icmp 1: the scheduler chooses a server for them' "$(too_big)" \
 	$'3/4/1400 10.2.0.11:80>client\n3/4/1400 10.1.0.101:80>client'
 must set_to schedule_icmp 0
 flush
 
-# --- what real servers send by themselves -----------------------------------------------------------------------
+# --- unsolicited packets of real servers ----------------------------------------------------------
 
-# unasked FROM TO PROTOCOL:PORT…: what A's own packets from each port to the client come to, as its socket sees it.
+# unasked FROM TO PROTOCOL:PORT…: A sends a packet from each port to the client. Prints the error
+# that each socket receives.
 unasked() {
 	on A python3 - "$@" <<-'END' | xargs
 		import errno, socket, sys
@@ -203,7 +206,7 @@ unasked() {
 		            print(errno.errorcode.get(error.errno, "nothing"))
 	END
 }
-# The client is silent, so that what A hears is the director's.
+# The client does not answer, so every error comes from the director.
 must on client nft "add table inet quiet; add chain inet quiet in { type filter hook input priority 0; };
 	add rule inet quiet in meta l4proto { tcp, udp } th dport 7777 drop"
 service -u 10.1.0.100:80 rr -- A:m:1:7000
@@ -217,18 +220,18 @@ strays() {
 	unasked fd00:0:0:2::11 fd00::1 udp:7005 tcp:7005
 }
 silence=$'nothing nothing nothing nothing nothing nothing nothing\nnothing nothing'
-check_eq 'nat_icmp_send 0: nobody is told' "$(strays)" "$silence"
+check_eq 'nat_icmp_send 0: the director sends no errors' "$(strays)" "$silence"
 must set_to nat_icmp_send 1
-# The list of real servers is made each second.
+# The director updates its list of real servers every second.
 sleep 2
-check_eq 'nat_icmp_send 1: a real server by NAT is told that nobody waits' "$(strays)" \
+check_eq 'nat_icmp_send 1: a NAT server receives an error for a packet without a connection' "$(strays)" \
 	$'ECONNREFUSED ECONNREFUSED ECONNREFUSED ECONNREFUSED nothing nothing nothing\nECONNREFUSED nothing'
-check_eq 'nat_icmp_send 1: connections are left alone' "$(client get udp 10.1.0.102 80 2)" 'A A'
+check_eq 'nat_icmp_send 1: connections work as before' "$(client get udp 10.1.0.102 80 2)" 'A A'
 must set_to nat_icmp_send 0
 must on client nft delete table inet quiet
 flush
 
-# --- defence ----------------------------------------------------------------------------------------------------
+# --- defense --------------------------------------------------------------------------------------
 
 service -u 10.1.0.100:80 rr -- A:m:1
 service -t 10.1.0.100:80 rr -- A:m:1
@@ -238,27 +241,27 @@ must client patience 1
 must set_to am_droprate 1
 must set_to drop_packet 3
 wait_for 5 eval '[ "$(client get udp 10.1.0.100 80)" = timeout ]'
-check_eq 'drop_packet 3, all: new connections are dropped' "$(client get udp 10.1.0.100 80 2)" 'timeout timeout'
-check_eq 'drop_packet 3, all: others live' "$(client again before)" A
-! ours || check 'drop_packet: the drops are counted' test "$(status 'Conns dropped')" -ge 3
+check_eq 'drop_packet 3, am_droprate 1: every new connection is dropped' "$(client get udp 10.1.0.100 80 2)" 'timeout timeout'
+check_eq 'drop_packet 3, am_droprate 1: open connections continue' "$(client again before)" A
+! ours || check 'drop_packet: ip_vs_status counts the drops' test "$(status 'Conns dropped')" -ge 3
 must set_to am_droprate 2
 must client patience 0.1
 sleep 1
 answers=$(client get udp 10.1.0.100 80 64)
 passed=$(grep -o A <<<"$answers" | wc -l)
-check "drop_packet 3, every second: $passed of 64" test "$passed" -gt 12 -a "$passed" -lt 52
+check "drop_packet 3, am_droprate 2: about half pass ($passed of 64)" test "$passed" -gt 12 -a "$passed" -lt 52
 must client patience 10
 must set_to am_droprate 10
 must set_to amemthresh 2147483647
 must set_to drop_packet 1
-check_soon 'drop_packet 1 acts when memory is scarce' 2 setting drop_packet
+check_soon 'drop_packet 1 becomes 2 when memory is scarce' 2 setting drop_packet
 must set_to amemthresh 0
-check_soon 'drop_packet 2 rests when it is not' 1 setting drop_packet
-check_eq 'drop_packet 1: nothing is dropped' "$(client get udp 10.1.0.100 80 8)" 'A A A A A A A A'
+check_soon 'drop_packet 2 becomes 1 when memory is available' 1 setting drop_packet
+check_eq 'drop_packet 1 drops nothing' "$(client get udp 10.1.0.100 80 8)" 'A A A A A A A A'
 must set_to drop_packet 0
 must set_to amemthresh 1024
 
-# Half-open ones: nobody answers a SYN for these.
+# Half-open connections: the server does not answer their SYNs.
 half_open() {
 	must client patience 0.05
 	must on A nft "add table ip quiet; add chain ip quiet in { type filter hook input priority 0; };
@@ -268,38 +271,38 @@ half_open() {
 	must client patience 10
 }
 half_open 10.1.0.101 3
-check_eq 'half-open connections' "$(states 10.1.0.101)" '3 SYN_RECV'
+check_eq 'secure_tcp 0: half-open connections are in SYN_RECV' "$(states 10.1.0.101)" '3 SYN_RECV'
 must set_to secure_tcp 3
 sleep 1
 half_open 10.1.0.101 3
-check_eq 'secure_tcp 3: half-open connections' "$(states 10.1.0.101)" '3 SYNACK 3 SYN_RECV'
-check_eq 'secure_tcp 3: connections by NAT and DR' "$(client get tcp 10.1.0.100 80 2) $(client get tcp 10.1.0.101 80 2)" \
+check_eq 'secure_tcp 3: half-open connections are in SYNACK' "$(states 10.1.0.101)" '3 SYNACK 3 SYN_RECV'
+check_eq 'secure_tcp 3: NAT and DR connections are served' "$(client get tcp 10.1.0.100 80 2) $(client get tcp 10.1.0.101 80 2)" \
 	'A A A A'
 client hold firm tcp 10.1.0.100 80 2 >/dev/null
-check_match 'secure_tcp 3: NAT, established' "$(states 10.1.0.100)" '2 ESTABLISHED.*'
+check_match 'secure_tcp 3: NAT connections become established' "$(states 10.1.0.100)" '2 ESTABLISHED.*'
 must client close firm
 must set_to secure_tcp 0
 half_open 10.1.0.101 58
 must set_to drop_entry 3
 embryos() { states 10.1.0.101 | grep -Eo '[0-9]+ SYN(_RECV|ACK)' | awk '{ n += $1 } END { print n + 0 }'; }
 had=$(embryos)
-check "half-open connections: $had" test "$had" -ge 50
+check "drop_entry has many half-open connections to drop ($had)" test "$had" -ge 50
 fewer() { [ "$(embryos)" -lt $((had * 3 / 4)) ]; }
-check 'drop_entry 3: half-open connections go' wait_for 25 fewer
-check_eq 'drop_entry 3: others stay' "$(client again before)" A
+check 'drop_entry 3: half-open connections are dropped' wait_for 25 fewer
+check_eq 'drop_entry 3: other connections continue' "$(client again before)" A
 must set_to drop_entry 0
 flush
 
-# --- rates ------------------------------------------------------------------------------------------------------
+# --- rates ----------------------------------------------------------------------------------------
 
-# A server that was deleted with connections would come back with its rates, so this is one that was not there before.
+# A deleted server that is added again regains its rates with its connections, so this one is new.
 service -u 10.1.0.103:80 rr -- A:m:1
 rate() { lvs -L -n --rate -u 10.1.0.103:80 | awk '/^UDP/ { print $(NF - 4) + $(NF - 3) }'; }
 must set_to run_estimation 0
 client load rated udp 10.1.0.103 80 1 0.01 >/dev/null
 sleep 6
-check_eq 'run_estimation 0: no rates' "$(rate)" 0
+check_eq 'run_estimation 0: the rates are 0' "$(rate)" 0
 must set_to run_estimation 1
-check 'run_estimation 1: rates' wait_for 10 eval '[ "$(rate)" -gt 0 ]'
-check_match 'nothing is lost' "$(client stop rated)" 'A=[0-9]+'
+check 'run_estimation 1: the rates are updated' wait_for 10 eval '[ "$(rate)" -gt 0 ]'
+check_match 'run_estimation: no packet is lost' "$(client stop rated)" 'A=[0-9]+'
 finish

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Timeouts: --set shows and sets them within bounds, and connections expire on time and not before: UDP, idle TCP,
+# Timeouts: --set sets them within bounds. Connections expire on time and not before: UDP, idle TCP,
 # TCP closed by one side, TCP reset.
 # timeout: 150
-# kernel: stock, since it tests lengths of time; stress lets connections expire on the debug kernel
+# kernel: stock, because it tests times; stress lets connections expire on the debug kernel
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -24,7 +24,7 @@ must lvs --set 0 0 40
 check_eq '0 leaves a timeout unchanged' "$(timeouts)" '60 30 40'
 check_fails 'a timeout out of range is refused' '.' lvs --set 10 10 99999999999
 check_fails 'a negative timeout is refused' '.' lvs --set -1 10 10
-check_fails 'a timeout that is no number is refused' '.' lvs --set ten 10 10
+check_fails 'a timeout that is not a number is refused' '.' lvs --set ten 10 10
 check_eq 'refused timeouts change nothing' "$(timeouts)" '60 30 40'
 
 now() {
@@ -33,7 +33,8 @@ now() {
 	printf '%s' "${up/./}"
 }
 
-# expires NAME OPTION ADDRESS COUNTS LEAST MOST: since `start`, in hundredths of a second.
+# expires NAME OPTION ADDRESS COUNTS LEAST MOST: the counts are reached within these bounds, in
+# hundredths of a second since `start`.
 expires() {
 	local took
 	if ! wait_for 30 eval "[ \"\$(connections $2 $3)\" = '$4' ]"; then
@@ -43,7 +44,7 @@ expires() {
 	fi
 	took=$(($(now) - start))
 	note "$1: after $took hundredths of a second"
-	# The listing takes its time under emulation.
+	# The listing is slow under emulation.
 	check "$1" test $took -ge "$5" -a $took -le $(($6 + 100 * TIME_SCALE))
 }
 
@@ -56,8 +57,8 @@ client hold u udp 10.1.0.100 80 1 >/dev/null
 start=$(now)
 expires 'a UDP connection expires after its timeout' -u 10.1.0.100:80 'A 0/0' 250 500
 
-# A packet in between starts the time anew, also a reply. The slower the machine, the longer the time, since looking
-# takes some of it.
+# Every packet restarts the timeout, also a reply. A slower machine gets a longer timeout, because
+# looking takes time.
 time_out=$((4 * TIME_SCALE))
 must lvs --set 0 0 $time_out
 client hold v udp 10.1.0.100 80 1 >/dev/null
@@ -75,7 +76,7 @@ client patience 1 >/dev/null
 check_match 'the client of an expired TCP connection gets no answer' "$(client again t)" 'reset|timeout|refused'
 client patience 10 >/dev/null
 
-# With direct routing the director sees the client's FIN only.
+# With direct routing, the director sees only the client's FIN.
 must lvs --set 900 4 300
 client hold f tcp 10.1.0.101 80 1 >/dev/null
 client close f >/dev/null
@@ -83,14 +84,14 @@ start=$(now)
 check_soon 'DR: FIN makes a connection inactive' 'A 0/1' connections -t 10.1.0.101:80
 expires 'DR: a closed connection expires after the FIN timeout' -t 10.1.0.101:80 'A 0/0' 350 600
 
-# The rest have times of their own: 10 s after a reset.
+# Other states have fixed timeouts: 10 s after a reset.
 client hold r tcp 10.1.0.101 80 1 >/dev/null
 client reset r >/dev/null
 start=$(now)
 check_soon 'RST makes a connection inactive' 'A 0/1' connections -t 10.1.0.101:80
 expires 'a reset connection expires after 10 s' -t 10.1.0.101:80 'A 0/0' 950 1200
 
-# A changed timeout applies to a connection from its next packet on.
+# A changed timeout applies to a connection with its next packet.
 must lvs --set 900 120 300
 client hold l udp 10.1.0.100 80 1 >/dev/null
 must lvs --set 0 0 2

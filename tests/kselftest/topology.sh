@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 #
-# The hosts of the tests and the wires between them. Here belong namespaces, addresses and routes, and
-# nothing that knows of virtual services or of a director's workings. Read by lib.sh.
+# The hosts of the tests and the wires between them: namespaces, addresses and routes. Nothing here
+# knows about virtual services. lib.sh reads this file.
 #
 #   client 10.0.0.1-4 ── 10.0.0.254 router 10.1.0.254 ──┬── front network 10.1.0.0/24 ──┬──────┬──────┐
 #                                                       │                              A      B      C
@@ -11,20 +11,21 @@
 #                                               10.2.0.1│eth1                      eth1│.11   │.12   │.13
 #                                                       └── back network 10.2.0.0/24 ──┴──────┴──────┘
 #
-# Virtual addresses: 10.1.0.100-103, addresses of the director's; 10.4.0.0/24 is routed to the director, which
-# takes from it what carries a firewall mark. The real servers have all of them too, and keep still about them
-# when asked by ARP.
-# NAT:     real servers are 10.2.0.1x; they send what leaves from these addresses through the director.
-# DR:      real servers are 10.1.0.1x, on one network with the director; answers go through the router.
+# Virtual addresses: the director has 10.1.0.100-103. The router sends 10.4.0.0/24 to the director,
+# which accepts packets to it that carry a firewall mark. The real servers have all virtual
+# addresses, too, but do not answer ARP requests for them.
+# NAT:     real servers are 10.2.0.1x; packets from these addresses leave through the director.
+# DR:      real servers are 10.1.0.1x, in the director's network; answers go through the router.
 # Tunnels: real servers are 10.3.0.1x, behind the router; answers go through the router.
 #
-# Every address has one of IPv6 beside it, fd00:0:0:N::X for 10.N.0.X: see `six`.
+# Each IPv4 address 10.N.0.X has a counterpart fd00:0:0:N::X: see `six`.
 
 vips='10.1.0.100 10.1.0.101 10.1.0.102 10.1.0.103'
 marked_vip=10.4.0.1
 hosts='client router director A B C'
 
-# six ADDRESS: prints the IPv6 address, or network, that goes with one of IPv4: fd00:0:0:1::100 with 10.1.0.100.
+# six ADDRESS: prints the IPv6 address or network that goes with an IPv4 one: fd00:0:0:1::100 for
+# 10.1.0.100.
 six() {
 	local network host
 	IFS=. read -r _ network _ host <<<"$1"
@@ -32,7 +33,8 @@ six() {
 	if [ "$network" = 0 ]; then echo "fd00::$host"; else echo "fd00:0:0:$network::$host"; fi
 }
 
-# on HOST COMMAND…: runs the command in the host's namespace; `ip netns exec` would mount things besides.
+# on HOST COMMAND…: runs the command in the host's namespace. `ip netns exec` would also mount file
+# systems.
 on() {
 	local host=$1
 	shift
@@ -46,18 +48,19 @@ sysctls() {
 	must on "$namespace" sysctl -qw "$@"
 }
 
-# So that a pipe into `batch` can end the script.
+# With lastpipe, a failing `batch` at the end of a pipe can end the script.
 shopt -s lastpipe
 
-# batch [-n NAMESPACE] <COMMANDS: many ip commands in one process.
+# batch [-n NAMESPACE] <COMMANDS: runs many ip commands in one process.
 batch() {
 	local out
 	out=$(ip "$@" -batch - 2>&1) || bail "ip $*: $out"
 }
 
-# The first and the last netfilter hook of a kind patch the running kernel's code, in all namespaces. Emulators
-# now and then run a processor into a half-done patch (Oops: int3), so that this must not happen under traffic:
-# keep one hook of each kind, for good, in a namespace that has no traffic.
+# Registering the first netfilter hook of a kind, or removing the last one, patches the running
+# kernel's code. An emulated processor can run into a half-patched instruction (Oops: int3). One
+# hook of each kind stays registered in a namespace without traffic, so no patching happens under
+# traffic.
 pin_hooks() {
 	local hook rules=''
 	! nft list table inet pinned >/dev/null 2>&1 || return 0
@@ -67,13 +70,14 @@ pin_hooks() {
 	must nft "add table inet pinned;$rules"
 }
 
-# Every wire is a veth pair with one end in the router's namespace, which has the switches too.
+# Every wire is a veth pair with one end in the router's namespace. The switches are there, too.
 topology_up() {
 	local host vip n=10
 	topology_down
 	modprobe -a bridge veth ipip sit ip6_tunnel 2>/dev/null
 	pin_hooks
-	# New namespaces get these: IPv6 addresses are to be there at once, and no others than ours.
+	# New namespaces inherit these settings: IPv6 addresses are usable at once, and only the
+	# addresses below exist.
 	must sysctl -qw net.core.devconf_inherit_init_net=1 net.ipv6.conf.default.{accept_dad=0,accept_ra=0}
 	{
 		for host in $hosts; do echo "netns add $host"; done
@@ -88,7 +92,8 @@ topology_up() {
 		done
 	} | batch
 	{
-		# By themselves they would take another link address as ports come, while neighbours remember the old one.
+		# A bridge without a fixed link address changes it when ports are added, but
+		# neighbors remember the old one.
 		echo "link add front address 02:00:00:00:01:fe type bridge"
 		echo "link add back address 02:00:00:00:02:fe type bridge"
 		for host in director A B C; do
@@ -135,14 +140,16 @@ topology_up() {
 			echo "address add fd00:0:0:3::$n/128 dev lo"
 			for vip in $vips $marked_vip; do
 				echo "address add $vip/32 dev lo"
-				# Not for anything that the host itself begins.
+				# The host does not use this address as a source for connections of
+				# its own.
 				echo "address add $(six "$vip")/128 dev lo preferred_lft 0"
 			done
 			echo "link set tunl0 up"
 			echo "link set ip6tnl0 up type ip6tnl mode any"
-			# Not every kernel has it.
+			# Some kernels lack this device.
 			[ ! -d /sys/class/net/sit0 ] || echo "link set sit0 up"
-			# A tunnelled packet must fit: leave 20 octets, or 40, for the outer header.
+			# A tunneled packet must fit the link: leave 20 or 40 octets for the outer
+			# header.
 			echo "route add default via 10.1.0.254 advmss 1440"
 			echo "route add default via 10.2.0.1 table 100"
 			echo "route add default via fd00:0:0:1::254 advmss 1400"
@@ -155,7 +162,7 @@ topology_up() {
 	done
 }
 
-# director_up NAMESPACE: the director's own settings; its wires are there already.
+# director_up NAMESPACE: configures the director. Its wires exist already.
 director_up() {
 	local vip
 	{

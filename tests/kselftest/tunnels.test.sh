@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Tunnels to real servers, of each kind and with each family inside and outside: what arrives, what it looks like
-# on the wire, what fits, and what the client is told about what does not. The servers take them apart with the
-# kernel's own tunnel devices.
+# Tunnels to real servers, of each kind, with each family inside and outside: the packets that
+# arrive, their format on the wire, the MTU, and the errors to the client about larger packets. The
+# servers decapsulate with the tunnel devices of the kernel.
 # timeout: 180
 
 # shellcheck source=tests/kselftest/lib.sh
@@ -21,8 +21,8 @@ for host in client router director A; do
 done
 ours() { [ "$IPVS_MODULE" != ip_vs ]; }
 
-# What A takes apart: both kinds of GUE come out as plain tunnels; GRE has a device each, for with and without
-# checksums, which excludes the other.
+# Decapsulation on A. Both kinds of GUE come out as plain tunnels. GRE needs a device for packets
+# with checksums and one for packets without; each rejects the other kind.
 have_sit=
 [ ! -e /proc/sys/net/ipv4/conf/sit0 ] || have_sit=1
 must ip -n A fou add port 6080 gue
@@ -45,7 +45,8 @@ no_gre() {
 	[ -z "$have_gre6" ] || must ip -n A link del gre6
 }
 
-# What comes to A from the director, by kind; "sum" is of an outer UDP checksum, or of GRE's flag for one.
+# Counts the packets that reach A from the director, by kind. "sum" marks an outer UDP checksum, or
+# the checksum flag of GRE.
 must on A nft -f - <<-'END'
 	table inet wire {
 		chain early {
@@ -68,7 +69,7 @@ must on A nft -f - <<-'END'
 END
 wire() { on A nft reset rules | sed -n 's/.*counter packets [1-9].* comment "\(.*\)"/\1/p' | xargs; }
 
-# checksums HOST: packets dropped for a wrong checksum.
+# checksums HOST: prints the number of packets dropped for a wrong checksum.
 checksums() {
 	# shellcheck disable=SC2016
 	on "$1" awk '$1 ~ /^(Tcp|Udp|Icmp):$/ && !($1 in names) { names[$1] = $0; next }
@@ -79,7 +80,8 @@ checksums() {
 servers_up A B C
 
 number=0
-# kind TITLE INNER OUTER OPTIONS ON-THE-WIRE OVERHEAD: a service of the inner family with A behind such a tunnel.
+# kind TITLE INNER OUTER OPTIONS ON-THE-WIRE OVERHEAD: tests a service of the inner family with A
+# behind such a tunnel.
 kind() {
 	local title=$1 inner=$2 outer=$3 options=$4 wire=$5 mtu=$((1500 - $6)) vip at server what
 	what="$title, $inner in $outer"
@@ -97,26 +99,26 @@ kind() {
 	local sums
 	sums="$(checksums A) $(checksums client)"
 	wire >/dev/null
-	check_eq "$what: datagrams" "$(client datagrams "$vip" 80 0-8 1200)" 'A=10'
-	check_eq "$what: on the wire" "$(wire)" "$wire"
-	check_eq "$what: connections" "$(client get tcp "$vip" 80 2) $(client seen tcp "$vip" 80)" "A A $at:80"
-	check_eq "$what: bodies" "$(client body "$vip" 80 1 100001 1000001)" 'A A A'
-	check_eq "$what: what fits" "$(ask errors learns "$vip" 80 $((1500 - 8 - (inner == 4 ? 20 : 40))) $mtu)" "$mtu A"
+	check_eq "$what: datagrams arrive" "$(client datagrams "$vip" 80 0-8 1200)" 'A=10'
+	check_eq "$what: packets have the expected format" "$(wire)" "$wire"
+	check_eq "$what: connections are served at the virtual address" "$(client get tcp "$vip" 80 2) $(client seen tcp "$vip" 80)" "A A $at:80"
+	check_eq "$what: large bodies arrive" "$(client body "$vip" 80 1 100001 1000001)" 'A A A'
+	check_eq "$what: the client learns the MTU of the tunnel" "$(ask errors learns "$vip" 80 $((1500 - 8 - (inner == 4 ? 20 : 40))) $mtu)" "$mtu A"
 
-	# An error on the tunnel's way, which has a narrow link beyond the router. The kernel's own director knows of
-	# such errors where all is IPv4.
+	# A narrow link on the tunnel's path, beyond the router, causes an error. The C director
+	# handles such errors only if everything is IPv4.
 	if [ "$outer$inner" = 44 ] || ours; then
 		must ip -n router route change "$server" via "$router" mtu lock 1400
 		mtu=$((mtu - 100))
-		check_eq "$what: a narrow link" "$(ask errors learns "$vip" 80 1380 $mtu)" "$mtu A"
-		check_eq "$what: bodies by the narrow link" "$(client body "$vip" 80 100001)" A
+		check_eq "$what: the client learns the MTU of a narrow link" "$(ask errors learns "$vip" 80 1380 $mtu)" "$mtu A"
+		check_eq "$what: large bodies arrive across the narrow link" "$(client body "$vip" 80 100001)" A
 		must ip -n router route change "$server" via "$router"
 	fi
-	# The kernel's own director has wrong sums in segments of super-packets with a remote checksum.
+	# With remote checksums, the C director sends wrong checksums in segments of super-packets.
 	if ours || [[ $options != *remcsum ]]; then
-		check_eq "$what: no checksum is wrong" "$(checksums A) $(checksums client)" "$sums"
+		check_eq "$what: no packet has a wrong checksum" "$(checksums A) $(checksums client)" "$sums"
 	fi
-	check_eq "$what: the command shows it" "$(lvs -S -n | grep -c -- "$server.*-i.*$options")" 2
+	check_eq "$what: the rules show the tunnel options" "$(lvs -S -n | grep -c -- "$server.*-i.*$options")" 2
 	flush
 	for host in client director; do
 		ip -n $host route flush cache
@@ -124,14 +126,14 @@ kind() {
 	done
 }
 
-# Not every kernel can take apart IPv6 in IPv4.
+# Some kernels cannot decapsulate IPv6 in IPv4.
 families() {
 	local outer inner name=$1 options=$2 wire=$3 overhead=$4
 	for outer in 4 6; do
-		[ "$wire$outer" != gre6 ] || [ -n "$have_gre6" ] || { skip "$name over IPv6" 'no such tunnel here'; continue; }
+		[ "$wire$outer" != gre6 ] || [ -n "$have_gre6" ] || { skip "$name over IPv6" 'this kernel has no such tunnel'; continue; }
 		for inner in 4 6; do
 			if [ "$outer$inner" = 46 ] && [ -z "$have_sit" ] && [ "$wire" != gre ]; then
-				skip "$name, 6 in 4" 'no such tunnel here'
+				skip "$name, 6 in 4" 'this kernel has no such tunnel'
 				continue
 			fi
 			case $wire in
