@@ -4,12 +4,12 @@
 # The hosts of the tests and the wires between them: namespaces, addresses and routes. Nothing here
 # knows about virtual services. lib.sh reads this file.
 #
-#   client 10.0.0.1-4 ── 10.0.0.254 router 10.1.0.254 ──┬── front network 10.1.0.0/24 ──┬──────┬──────┐
-#                                                       │                              A      B      C
-#                                               10.1.0.1│eth0                      eth0│.11   │.12   │.13
-#                                                    director                          A      B      C
-#                                               10.2.0.1│eth1                      eth1│.11   │.12   │.13
-#                                                       └── back network 10.2.0.0/24 ──┴──────┴──────┘
+# client 10.0.0.1-4 ─ 10.0.0.254 router 10.1.0.254 ──┬── front network 10.1.0.0/24 ──┬─────┬─────┐
+#                                                    │                              A     B     C
+#                                            10.1.0.1│eth0                      eth0│.11  │.12  │.13
+#                                                 director                          A     B     C
+#                                            10.2.0.1│eth1                      eth1│.11  │.12  │.13
+#                                                    └── back network 10.2.0.0/24 ──┴─────┴─────┘
 #
 # Virtual addresses: the director has 10.1.0.100-103. The router sends 10.4.0.0/24 to the director,
 # which accepts packets to it that carry a firewall mark. The real servers have all virtual
