@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A client that takes orders, one a line on standard input, and answers each with one line.
 
-It lives as long as its test script, because starting an interpreter for every request is too slow under
-emulation. Every connection gets the next source port, so that none is ever taken for an older one.
-A connection's outcome is one word: the server's name, or what went wrong instead. The orders are the
+It runs as long as its test script, because starting an interpreter for every request is too slow
+under emulation. Every connection uses the next source port, so the director never takes it for an
+older one. The outcome of a connection is one word: the server's name, or the error. The orders are the
 methods `do_…` below; PROTOCOL is tcp or udp.
 """
 
@@ -23,7 +23,7 @@ from servers import checksum, endpoint, pattern
 
 SO_NO_CHECK = 11
 TCP_REPAIR = 19
-# Where struct tcp_info has the number of segments sent again.
+# The offset of the number of retransmitted segments in struct tcp_info.
 TOTAL_RETRANS = 100
 GET = b"GET / HTTP/1.1\r\nHost: service\r\n\r\n"
 
@@ -49,7 +49,7 @@ class Connection:
             raise
 
     def who(self):
-        """The name of the server that answers a small request."""
+        """Sends a small request. Returns the name of the server that answers."""
         if self.protocol == "tcp":
             self.sock.sendall(GET)
             line = self.http_answer()
@@ -60,7 +60,7 @@ class Connection:
         return self.identify(line)
 
     def identify(self, line):
-        """Takes apart a server's first line, and insists on our own address in it."""
+        """Parses a server's first line, which must contain our own address."""
         name, client, self.seen = line.decode("ascii").split()
         if client != endpoint(*self.local):
             raise Wrong(f"{name}-saw-{client}")
@@ -90,23 +90,23 @@ class Connection:
         return b"".join(pieces)
 
     def receive(self):
-        """Some octets; the end of the stream is a failure."""
+        """Receives some octets. The end of the stream is a failure."""
         data = self.sock.recv(1 << 16)
         if not data:
             raise Wrong("closed")
         return data
 
     def datagram(self, payload):
-        """Sends one datagram, and gives the first line and the rest of what comes back."""
+        """Sends one datagram. Returns the first line and the rest of the answer."""
         self.sock.send(payload)
         line, rest = self.sock.recv(65535).split(b"\n", 1)
         return line, rest
 
     def exchange(self, size):
-        """Sends that many octets by POST, and insists that they arrive and that as many come back."""
+        """Sends that many octets by POST. They must arrive, and as many must come back."""
         body = os.urandom(size)
         head = f"POST / HTTP/1.1\r\nHost: service\r\nContent-Length: {size}\r\n\r\n"
-        # The server reads all before it answers, so this cannot block both.
+        # The server reads everything before it answers, so this cannot block both.
         self.sock.sendall(head.encode() + body)
         line, came, back = self.http_answer().split(b"\n", 2)
         name = self.identify(line)
@@ -117,7 +117,7 @@ class Connection:
         return name
 
     def echo(self, size):
-        """Sends a datagram with that many octets of payload, and insists that they come back."""
+        """Sends a datagram with that many octets of payload, which must come back."""
         payload = os.urandom(size)
         line, rest = self.datagram(payload)
         if rest != payload:
@@ -125,11 +125,11 @@ class Connection:
         return self.identify(line)
 
     def close(self):
-        """Ends the connection; a server closes its side when it sees that."""
+        """Closes the connection. The server then closes its side."""
         self.sock.close()
 
     def reset(self):
-        """Ends the connection by RST."""
+        """Resets the connection."""
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.sock.close()
 
@@ -148,16 +148,16 @@ class Load:
             thread.start()
 
     def work(self):
-        """What each thread does."""
+        """Runs in each thread."""
         while not self.stop.is_set():
             word = outcome(once, *self.order)
             with self.lock:
                 self.counts[word] += 1
-            # Failures, which name no server, come at once, and are not to take the whole processor.
+            # Failures are immediate. The pause keeps them from using all the processor time.
             time.sleep(max(self.pause, 0.02 if len(word) > 1 else 0))
 
     def end(self):
-        """Waits for what is under way and gives the counts."""
+        """Waits for connections in progress and returns the counts."""
         self.stop.set()
         for thread in self.threads:
             thread.join()
@@ -165,9 +165,9 @@ class Load:
 
 
 class Segments:
-    """TCP connections of which only the client's first segment and its data exist, until stopped.
+    """TCP connections that consist of the client's first segment and its data only, until stopped.
 
-    Nobody may answer them: the real servers have to drop what comes from our address.
+    They must not be answered: the real servers have to drop packets from our address.
     """
 
     SYN, ACK = 0x02, 0x10
@@ -184,18 +184,18 @@ class Segments:
         self.thread.start()
 
     def send(self, flags):
-        """Sends one segment of each connection. Nobody looks at the numbers and the checksum."""
+        """Sends one segment of each connection. Its sequence numbers and checksum do not matter."""
         for ports in self.flows:
             self.sock.send(struct.pack("!HHIIBBHHH4s", *ports, 1, 1, 5 << 4, flags, 8192, 0, 0, b"data"))
         self.counts["sent"] += len(self.flows)
 
     def work(self):
-        """What the thread does."""
+        """Runs in the thread."""
         while not self.stop.is_set():
             self.send(self.ACK)
 
     def end(self):
-        """Waits for what is under way and gives the count."""
+        """Waits for the current round and returns the count."""
         self.stop.set()
         self.thread.join()
         self.sock.close()
@@ -203,7 +203,7 @@ class Segments:
 
 
 def once(client, protocol, address, port):
-    """One connection with one request."""
+    """Opens one connection with one request."""
     connection = Connection(client, protocol, address, port)
     try:
         return connection.who()
@@ -212,12 +212,12 @@ def once(client, protocol, address, port):
 
 
 def show(counts):
-    """Counts as one line."""
+    """Returns the counts as one line."""
     return " ".join(f"{word}={count}" for word, count in sorted(counts.items()))
 
 
 class Client(Orders):
-    """The orders, and what they share."""
+    """The orders and their common state."""
 
     def __init__(self, *addresses):
         self.addresses = {family(address): address for address in addresses}
@@ -227,25 +227,26 @@ class Client(Orders):
         self.loads = {}
 
     def next_port(self, protocol):
-        """The next source port; one comes again after 50000 others."""
+        """The next source port. A port is reused after 50000 others."""
         return next(self.ports[protocol])
 
     def do_from(self, address):
-        """from ADDRESS: use this source address from now on, for its family."""
+        """from ADDRESS: uses this source address from now on, for its family."""
         self.addresses[family(address)] = address
         return address
 
     def do_patience(self, seconds):
-        """patience SECONDS: how long to wait for anything from now on."""
+        """patience SECONDS: the timeout for all later operations."""
         self.patience = float(seconds) * SCALE
         return seconds
 
     def do_get(self, protocol, address, port, count="1"):
-        """get PROTOCOL ADDRESS PORT [COUNT]: one connection after the other; the servers' names."""
+        """get PROTOCOL ADDRESS PORT [COUNT]: opens one connection after another; the servers'
+        names."""
         return " ".join(outcome(once, self, protocol, address, port) for _ in range(int(count)))
 
     def do_seen(self, protocol, address, port):
-        """seen PROTOCOL ADDRESS PORT: the address and port at which the server was reached."""
+        """seen PROTOCOL ADDRESS PORT: the server's own address and port, as it sees them."""
 
         def see():
             connection = Connection(self, protocol, address, port)
@@ -256,7 +257,7 @@ class Client(Orders):
         return outcome(see)
 
     def do_hold(self, tag, protocol, address, port, count="1"):
-        """hold TAG PROTOCOL ADDRESS PORT [COUNT]: as get, but keeps the connections."""
+        """hold TAG PROTOCOL ADDRESS PORT [COUNT]: like get, but keeps the connections."""
 
         def hold():
             connection = Connection(self, protocol, address, port)
@@ -267,7 +268,8 @@ class Client(Orders):
         return " ".join(outcome(hold) for _ in range(int(count)))
 
     def do_share(self, tag, protocol, port, *addresses):
-        """share TAG PROTOCOL PORT ADDRESS…: a connection to each from one source port; keeps them."""
+        """share TAG PROTOCOL PORT ADDRESS…: opens a connection to each from one source port; keeps
+        them."""
         local_port = self.next_port(protocol)
 
         def hold(address):
@@ -279,9 +281,10 @@ class Client(Orders):
         return " ".join(outcome(hold, address) for address in addresses)
 
     def do_reuse(self, how, address, port, count):
-        """reuse close|reset ADDRESS PORT COUNT: TCP connections one after the other from one source port.
+        """reuse close|reset ADDRESS PORT COUNT: TCP connections one after another from one source
+        port.
 
-        One whose SYN had to be repeated is late.
+        A connection is reported as late if its SYN was repeated.
         """
         local_port = self.next_port("tcp")
 
@@ -292,7 +295,7 @@ class Client(Orders):
                     connection = Connection(self, "tcp", address, port, local_port)
                     break
                 except OSError as error:
-                    # The last acknowledgement of the connection before is still awaited.
+                    # The last acknowledgment of the previous connection is still outstanding.
                     if error.errno != errno.EADDRNOTAVAIL or time.monotonic() > end:
                         raise
                     time.sleep(0.02)
@@ -301,11 +304,11 @@ class Client(Orders):
             if how == "reset":
                 word = connection.who()
                 connection.reset()
-                # While a server's thread is busy with the socket, RST and SYN would both wait for that,
-                # and the SYN be lost with the old connection.
+                # While a thread of the server uses the socket, RST and SYN would both wait, and the
+                # SYN would be lost with the old connection.
                 time.sleep(0.1 * SCALE)
             else:
-                # The server closes first, so that the port is free here at once.
+                # The server closes first, so the port is free here at once.
                 connection.sock.sendall(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
                 word = connection.identify(connection.http_answer())
                 while connection.sock.recv(4096):
@@ -316,7 +319,7 @@ class Client(Orders):
         return " ".join(outcome(use) for _ in range(int(count)))
 
     def do_turns(self, address, port, count):
-        """turns ADDRESS PORT COUNT: datagrams from one source port, each with a socket of its own."""
+        """turns ADDRESS PORT COUNT: datagrams from one source port, each from a new socket."""
         local_port = self.next_port("udp")
 
         def turn():
@@ -329,11 +332,11 @@ class Client(Orders):
         return " ".join(outcome(turn) for _ in range(int(count)))
 
     def do_again(self, tag):
-        """again TAG: asks on each of the kept connections."""
+        """again TAG: sends a request on each of the kept connections."""
         return " ".join(outcome(connection.who) for connection in self.held[tag])
 
     def release(self, tag, server, how):
-        """Ends kept connections, all or one server's."""
+        """Ends the kept connections, or those with one server."""
         ending = [connection for connection in self.held[tag] if server in ("", connection.server)]
         self.held[tag] = [connection for connection in self.held[tag] if connection not in ending]
         for connection in ending:
@@ -341,7 +344,8 @@ class Client(Orders):
         return str(len(ending))
 
     def do_exchange(self, tag, size):
-        """exchange TAG SIZE: bodies of that size both ways on each of the kept connections."""
+        """exchange TAG SIZE: transfers bodies of that size both ways on each of the kept
+        connections."""
         return " ".join(outcome(connection.exchange, int(size)) for connection in self.held[tag])
 
     def do_close(self, tag, server=""):
@@ -349,28 +353,29 @@ class Client(Orders):
         return self.release(tag, server, Connection.close)
 
     def do_reset(self, tag, server=""):
-        """reset TAG [SERVER]: as close, but by RST."""
+        """reset TAG [SERVER]: resets the kept connections, or those with that server."""
         return self.release(tag, server, Connection.reset)
 
     def do_silence(self, tag, server=""):
-        """silence TAG [SERVER]: forgets kept connections; the director sees no packet of that."""
+        """silence TAG [SERVER]: drops kept connections without sending a packet."""
         mark = struct.pack("i", 1)
 
         def quiet(connection):
-            # A socket under repair sends nothing when it is closed.
+            # A socket in repair mode sends nothing when it is closed.
             connection.sock.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, mark)
             connection.close()
 
         return self.release(tag, server, quiet)
 
     def do_half(self, tag):
-        """half TAG: closes our direction of the kept connections."""
+        """half TAG: closes the client's direction of the kept connections."""
         for connection in self.held[tag]:
             connection.sock.shutdown(socket.SHUT_WR)
         return str(len(self.held[tag]))
 
     def do_body(self, address, port, *sizes):
-        """body ADDRESS PORT SIZE…: bodies of these sizes both ways in one connection each."""
+        """body ADDRESS PORT SIZE…: transfers bodies of these sizes both ways, one in each
+        connection."""
 
         def body(size):
             connection = Connection(self, "tcp", address, port)
@@ -382,7 +387,8 @@ class Client(Orders):
         return " ".join(outcome(body, size) for size in sizes)
 
     def do_datagrams(self, address, port, *sizes, check=True):
-        """datagrams ADDRESS PORT SIZE|FIRST-LAST…: of each size one; from one source port."""
+        """datagrams ADDRESS PORT SIZE|FIRST-LAST…: one datagram of each size, from one source
+        port."""
         connection = Connection(self, "udp", address, port)
         connection.sock.setsockopt(socket.SOL_SOCKET, SO_NO_CHECK, not check)
         counts = collections.Counter()
@@ -394,12 +400,13 @@ class Client(Orders):
         return show(counts)
 
     def do_unchecked(self, *arguments):
-        """unchecked …: as datagrams, without UDP checksums."""
+        """unchecked …: like datagrams, without UDP checksums."""
         return self.do_datagrams(*arguments, check=False)
 
     def do_bulk(self, protocol, address, port, count, workers="8"):
-        """bulk PROTOCOL ADDRESS PORT COUNT [WORKERS]: many connections at once; how often who answered."""
-        # Only here, since every test script starts a client, and this import is the longest.
+        """bulk PROTOCOL ADDRESS PORT COUNT [WORKERS]: many connections at once; counts by
+        server."""
+        # Imported here because every test script starts a client, and this import is slow.
         import concurrent.futures  # pylint: disable=import-outside-toplevel
 
         with concurrent.futures.ThreadPoolExecutor(int(workers)) as pool:
@@ -407,22 +414,26 @@ class Client(Orders):
             return show(collections.Counter(words))
 
     def do_load(self, tag, protocol, address, port, workers="2", pause="0.03"):
-        """load TAG PROTOCOL ADDRESS PORT [WORKERS [PAUSE]]: opens connections until `stop TAG`: WORKERS at a time, each
-        with PAUSE seconds between two. Without a pause, they would take the processor from what is tested."""
+        """load TAG PROTOCOL ADDRESS PORT [WORKERS [PAUSE]]: opens connections until `stop TAG`.
+
+        WORKERS run at a time, with PAUSE seconds between two connections of each. Without a pause,
+        they would take processor time from the tested code.
+        """
         self.loads[tag] = Load(self, protocol, address, port, int(workers), float(pause))
         return "started"
 
     def do_segments(self, tag, address, port, count):
-        """segments TAG ADDRESS PORT COUNT: so many TCP connections, then data of each, again until `stop TAG`."""
+        """segments TAG ADDRESS PORT COUNT: opens COUNT TCP connections, then repeats data until
+        `stop TAG`."""
         self.loads[tag] = Segments(self, address, int(port), int(count))
         return "started"
 
     def do_progress(self, tag):
-        """progress TAG: how many connections, or segments, there were so far."""
+        """progress TAG: the number of connections or segments so far."""
         return str(sum(self.loads[tag].counts.values()))
 
     def do_stop(self, tag):
-        """stop TAG: ends a load; how often who answered, or how many segments were sent."""
+        """stop TAG: ends a load; the counts by server, or the number of segments."""
         return show(self.loads.pop(tag).end())
 
 

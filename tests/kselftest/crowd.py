@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""One client port that talks to many ports of an address by UDP, and its server.
+"""One client port that sends UDP datagrams to many ports of an address, and its server.
 
 crowd.py client SOURCE PORT ADDRESS FIRST COUNT [any]
-    Sends a datagram from SOURCE PORT to each of COUNT ports of ADDRESS, FIRST and those above it,
-    and again to those that do not answer. Prints how many of the ports have answered. With `any`,
-    an answer may come from any port.
+    Sends a datagram from SOURCE PORT to each of COUNT ports of ADDRESS, starting at FIRST, and
+    repeats it to those that do not answer. Prints how many ports have answered. With `any`, an
+    answer may come from any port.
 crowd.py server PORT
-    Sends datagrams that arrive at PORT back, from the address to which each was sent.
+    Returns each datagram that arrives at PORT, from the address to which it was sent.
 """
 
 import os
@@ -17,7 +17,7 @@ import sys
 import time
 
 SCALE = int(os.environ.get("TIME_SCALE", "1"))
-# Datagrams that may be on their way at once: sockets have room for them.
+# The number of datagrams in flight. Socket buffers have room for them.
 WINDOW = 64
 
 
@@ -35,7 +35,7 @@ def server(port):
 
 
 def client(source, port, address, first, count, *options):
-    """Runs until every port has answered, or nothing comes for a while."""
+    """Runs until every port has answered, or nothing arrives for a while."""
     ports = range(int(first), int(first) + int(count))
     any_port = options == ("any",)
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -58,7 +58,7 @@ def client(source, port, address, first, count, *options):
                     data, sender = sock.recvfrom(100)
                 except TimeoutError:
                     break
-                # The answer names the port that it was asked for.
+                # The answer contains the port that was asked.
                 asked = int(data.split()[-1])
                 if sender[0] == address and (any_port or sender[1] == asked) and asked in missing:
                     answers += 1

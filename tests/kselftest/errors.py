@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""A client that takes orders about ICMP: it provokes errors, makes them by hand and says what became of them.
+"""A client that takes orders about ICMP: it provokes errors, builds errors, and reports them.
 
-It stands in all hosts at once. Here belong flows and the errors about them; formats are in wire.py.
-What is said about an error is "TYPE/CODE/REST QUOTED-SOURCE>QUOTED-DESTINATION", and "checksum" if the quoted
-datagram is all there and its own checksum is wrong.
+It has sockets in all hosts. This file handles flows and their errors; wire.py has the formats. An
+error is reported as "TYPE/CODE/REST QUOTED-SOURCE>QUOTED-DESTINATION", and with "checksum" if the
+quoted datagram is complete and its checksum is wrong.
 """
 
 import errno
@@ -27,7 +27,7 @@ DO = 2
 
 
 def told(packet, quote=False):
-    """An ICMP error in words."""
+    """An ICMP error as text."""
     kind, code, rest = struct.unpack_from("!BBxxI", packet.data)
     inner = wire.parse(packet.data[8:])
     source, destination = wire.ports(inner.data)
@@ -38,7 +38,7 @@ def told(packet, quote=False):
 
 
 class Errors(Orders):
-    """The orders, and what they share."""
+    """The orders and their common state."""
 
     def __init__(self, *addresses):
         self.addresses = {family(address): address for address in addresses}
@@ -47,7 +47,7 @@ class Errors(Orders):
         self.held = {}
 
     def flow(self, address, port, kind=socket.SOCK_DGRAM):
-        """A connected socket of the client's."""
+        """A connected socket of the client."""
         with wire.inside("client"):
             sock = socket.socket(family(address), kind)
         sock.bind((self.addresses[family(address)], next(self.ports)))
@@ -56,17 +56,18 @@ class Errors(Orders):
         return sock
 
     def error(self, tap, wanted, seconds=3):
-        """The first ICMP error on a tap whose outer packet is as wanted."""
+        """The first ICMP error on a tap whose outer packet matches."""
 
         def is_error(packet):
-            # IPv4's errors, and IPv6's, which are below 128 but no echo of IPv4's.
+            # Errors have types below 128 in ICMPv6; echo messages of ICMP are excluded.
             return packet.protocol in wire.ICMP.values() and len(packet.data) >= 36 and \
                 packet.data[0] not in (0, 8) and packet.data[0] < 128 and wanted(packet)
 
         return tap.find(is_error, seconds)
 
     def do_closed(self, address, port, size):
-        """closed ADDRESS PORT SIZE: sends a datagram where nobody listens; what the socket and the wire say."""
+        """closed ADDRESS PORT SIZE: sends a datagram to a closed port; the errors of socket and
+        wire."""
         sock = self.flow(address, port)
         self.client.drain()
         sock.send(b"x" * int(size))
@@ -83,7 +84,7 @@ class Errors(Orders):
         return f"{word} from {packet.source} {told(packet, True).replace(mine, 'me')}"
 
     def do_open(self, tag, protocol, address, port):
-        """open TAG PROTOCOL ADDRESS PORT: a flow that stays; UDP is answered once."""
+        """open TAG PROTOCOL ADDRESS PORT: opens a lasting flow; UDP is answered once."""
         sock = self.flow(address, port, socket.SOCK_DGRAM if protocol == "udp" else socket.SOCK_STREAM)
         self.held[tag] = (sock, protocol)
         if protocol == "tcp":
@@ -98,7 +99,7 @@ class Errors(Orders):
         return wire.ip(source, destination, 6, wire.tcp(source, destination, ports, 0x10, payload))
 
     def send_error(self, namespace, source, destination, kind, code, rest, quoted):
-        """An ICMP error from a host's own address."""
+        """Sends an ICMP error from a host's own address."""
         with wire.inside(namespace):
             sock = socket.socket(family(source), socket.SOCK_RAW, wire.ICMP[family(source)])
         with sock:
@@ -107,9 +108,10 @@ class Errors(Orders):
             sock.sendto(message, (destination, 0))
 
     def do_from_server(self, tag, server, port, kind, code, rest, octets):
-        """from_server TAG ADDRESS PORT TYPE CODE REST OCTETS: an error of host A about the flow, as the client sees it.
+        """from_server TAG ADDRESS PORT TYPE CODE REST OCTETS: A sends an error; the client reports
+        it.
 
-        OCTETS is how much of the packet beyond its IP header is quoted.
+        The error quotes OCTETS of the flow's packet after its IP header.
         """
         sock, protocol = self.held[tag]
         mine, my_port = sock.getsockname()[:2]
@@ -123,7 +125,7 @@ class Errors(Orders):
         return f"from {packet.source} {told(packet, protocol == 'udp').replace(endpoint(mine, my_port), 'me')}"
 
     def do_pending(self, tag):
-        """pending TAG: the error that the flow's socket has."""
+        """pending TAG: the pending error of the flow's socket."""
         sock, _ = self.held[tag]
         end = time.monotonic() + SCALE
         number = 0
@@ -133,9 +135,10 @@ class Errors(Orders):
         return errno.errorcode.get(number, "none")
 
     def do_from_client(self, tag, server, device, kind, code, rest, octets):
-        """from_client TAG ADDRESS DEVICE TYPE CODE REST OCTETS: an error of the client's about an answer, as A sees it.
+        """from_client TAG ADDRESS DEVICE TYPE CODE REST OCTETS: the client sends an error; A
+        reports it.
 
-        ADDRESS is where the flow reached A, DEVICE is A's on which it comes.
+        The flow reached A at ADDRESS. The error arrives at A on DEVICE.
         """
         sock, protocol = self.held[tag]
         mine, my_port = sock.getsockname()[:2]
@@ -151,9 +154,10 @@ class Errors(Orders):
         return told(packet, protocol == "udp").replace(endpoint(mine, my_port), "client")
 
     def do_learns(self, address, port, size, mtu):
-        """learns ADDRESS PORT SIZE MTU: datagrams that must not be fragmented, until the client knows the path's MTU.
+        """learns ADDRESS PORT SIZE MTU: sends datagrams with DF until the client knows the path
+        MTU.
 
-        Then the largest that fits is answered. Answers with the MTU and who answered.
+        Then the largest datagram that fits is sent. Prints the MTU and the server that answered.
         """
         sock = self.flow(address, port)
         sock.setsockopt(*MTU_DISCOVER[family(address)], DO)
@@ -178,13 +182,14 @@ class Errors(Orders):
                     pass
                 return f"{known} {answer.decode().split()[0]}"
             except OSError as error:
-                # An error about a datagram before this is told only once.
+                # The socket reports the error of an earlier datagram only once.
                 if error.errno != errno.EMSGSIZE:
                     return f"{known} {os.strerror(error.errno or errno.ETIMEDOUT)}"
         return f"{known} too large"
 
     def do_trace(self, address, port, count):
-        """trace ADDRESS PORT COUNT: what answers datagrams with 1, 2, … hops left: exceeded, or a server's name."""
+        """trace ADDRESS PORT COUNT: the answers to datagrams with TTL 1, 2, …: exceeded, or a
+        server."""
         sock = self.flow(address, port)
         mine = endpoint(*sock.getsockname()[:2])
         words = []
@@ -204,7 +209,7 @@ class Errors(Orders):
 
     @staticmethod
     def exceeded(packet):
-        """Whether it is an ICMP error about the hops."""
+        """Whether the packet is an ICMP error about the TTL."""
         return (packet.protocol, packet.data[0]) in ((1, 11), (58, 3))
 
 

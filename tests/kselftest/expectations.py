@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""What outside programs expect of the netlink family "IPVS", and the errors for double mistakes.
+"""What other programs expect of the netlink family "IPVS", and the errors for pairs of mistakes.
 
     programs   sends what kube-proxy, moby, libipvs, gnlpy, seesaw and pyroute2 send, and checks
                what they check in the answers; prints "pass NAME" or "fail NAME: WHY" for each check
-    errors     sends every pair of mistakes and prints the error of each: every director prints
+    errors     sends every pair of mistakes and prints the error of each; all directors must print
                the same lines
 
-Only the libraries' public behavior is written down here. Both modes empty the director's table.
+This file describes only the public behavior of the libraries. Both modes empty the table.
 """
 
 import ipaddress
@@ -69,7 +69,7 @@ def equal(name, got, wanted):
 
 
 def number(data):
-    """A number in the machine's order."""
+    """A number in the machine's byte order."""
     return int.from_bytes(data, sys.byteorder)
 
 
@@ -84,7 +84,7 @@ def flags(data):
 
 
 def packed(text):
-    """An address in as many octets as it has."""
+    """An address in as many octets as its family needs."""
     return ipaddress.ip_address(text).packed
 
 
@@ -94,14 +94,14 @@ def union(text):
 
 
 def text(data, family):
-    """An address of the answer's 16 octets."""
+    """The address in an answer's 16 octets, as text."""
     return str(ipaddress.ip_address(data[:4] if family == INET else data))
 
 
 class Library:
-    """A library's way to name services and destinations."""
+    """How a library encodes services and destinations."""
 
-    # The octets of an address; attributes of a service's key in requests about destinations.
+    # A function for the octets of an address.
     pack = staticmethod(packed)
     # The mask that goes with the flags, and the netmasks.
     mask = ALL
@@ -123,7 +123,7 @@ class Library:
         family=None,
         netmask=None,
     ):
-        """A service's attribute, whole."""
+        """The complete attribute of a service."""
         family = family or (INET6 if ":" in ip else INET)
         fields = {"af": u16(family)}
         if mark:
@@ -136,11 +136,11 @@ class Library:
             "timeout": u32(timeout),
             "netmask": u32(self.netmasks[family] if netmask is None else netmask),
         }
-        # None of these marks its nests as such.
+        # No library sets the nested flag.
         return attribute(SERVICE, nest(0, SVC, fields)[4:])
 
     def dest(self, ip, number, method=MASQ, weight=1, **more):
-        """A destination's attribute, whole."""
+        """The complete attribute of a destination."""
         fields = {
             "addr": self.pack(ip),
             "port": be16(number),
@@ -152,7 +152,7 @@ class Library:
         return attribute(DEST, nest(0, DST, fields)[4:])
 
     def do(self, command, *attributes):
-        """Carries a command out: its error."""
+        """Performs a command and returns its error."""
         return self.family.error(command, b"".join(attributes))
 
     def get(self, which):
@@ -160,7 +160,7 @@ class Library:
         return parse(parse(self.family.call(GET_SERVICE, which)[0][4:])[SERVICE])
 
     def services(self):
-        """All services; an empty attribute goes with the request."""
+        """All services. The request has an empty attribute."""
         return [
             parse(parse(body[4:])[SERVICE])
             for body in self.family.call(GET_SERVICE, attribute(SERVICE, b""), flags=DUMP)
@@ -172,41 +172,41 @@ class Library:
 
 
 def kube_proxy():
-    """pkg/proxy/ipvs/util, on moby's library."""
+    """pkg/proxy/ipvs/util, which uses moby's library."""
     lib = Library()
     for ip, family in (("10.96.0.1", INET), ("fd00:96::1", INET6)):
         for given, timeout in ((0, 0), (PERSISTENT, 10800)):
             name = f"kube-proxy: {ip}, flags {given}"
             which = lib.service(ip, 443, given=given, timeout=timeout)
-            equal(f"{name}, added", lib.do(NEW_SERVICE, which), "0")
+            equal(f"{name}, is added", lib.do(NEW_SERVICE, which), "0")
             for got in (lib.get(which), lib.services()[0]):
-                # It takes a service without the flag for one that was never added.
+                # kube-proxy treats a service without this flag as absent.
                 say(
                     flags(got[SVC["flags"]]) & HASHED,
-                    f"{name}, is in the table",
+                    f"{name}, is marked as hashed",
                     hex(flags(got[SVC["flags"]])),
                 )
-                equal(f"{name}, flags", flags(got[SVC["flags"]]) & ~HASHED, given)
+                equal(f"{name}, keeps its flags", flags(got[SVC["flags"]]) & ~HASHED, given)
                 equal(
-                    f"{name}, the rest",
+                    f"{name}, keeps its other settings",
                     (text(got[3], family), port(got[4]), number(got[2]), got[6], number(got[8])),
                     (ip, 443, TCP, b"rr\0", timeout),
                 )
-            # What it read goes back to be edited.
+            # kube-proxy edits a service by sending back what it read.
             which = lib.service(
                 ip, 443, scheduler="wlc", given=flags(got[SVC["flags"]]), timeout=timeout
             )
-            equal(f"{name}, edited", lib.do(SET_SERVICE, which), "0")
+            equal(f"{name}, is edited", lib.do(SET_SERVICE, which), "0")
             equal(
-                f"{name}, is as it was edited",
+                f"{name}, keeps the edit",
                 (flags(lib.get(which)[7]), lib.get(which)[6]),
                 (given | HASHED, b"wlc\0"),
             )
             real = "10.244.0.7" if family == INET else "fd00:244::7"
-            equal(f"{name}, an endpoint", lib.do(NEW_DEST, which, lib.dest(real, 6443)), "0")
+            equal(f"{name}, gets an endpoint", lib.do(NEW_DEST, which, lib.dest(real, 6443)), "0")
             (got,) = lib.dests(which)
             equal(
-                f"{name}, the endpoint",
+                f"{name}, lists the endpoint",
                 (
                     text(got[1], family),
                     port(got[2]),
@@ -216,19 +216,19 @@ def kube_proxy():
                 ),
                 (real, 6443, MASQ, 1, family),
             )
-            equal(f"{name}, drained", lib.do(SET_DEST, which, lib.dest(real, 6443, weight=0)), "0")
+            equal(f"{name}, drains the endpoint", lib.do(SET_DEST, which, lib.dest(real, 6443, weight=0)), "0")
             equal(
-                f"{name}, connections before it goes",
+                f"{name}, counts the connections of a drained endpoint",
                 [number(lib.dests(which)[0][kind]) for kind in (4, 7, 8)],
                 [0, 0, 0],
             )
-            equal(f"{name}, the endpoint goes", lib.do(DEL_DEST, which, lib.dest(real, 6443)), "0")
-            equal(f"{name}, deleted", lib.do(DEL_SERVICE, which), "0")
-            equal(f"{name}, is gone", lib.do(DEL_SERVICE, which), "ESRCH")
+            equal(f"{name}, deletes the endpoint", lib.do(DEL_DEST, which, lib.dest(real, 6443)), "0")
+            equal(f"{name}, is deleted", lib.do(DEL_SERVICE, which), "0")
+            equal(f"{name}, cannot be deleted twice", lib.do(DEL_SERVICE, which), "ESRCH")
 
 
 def moby():
-    """moby/ipvs: each scheduler edited to each other one, each forwarding method likewise."""
+    """moby/ipvs: edits from each scheduler and forwarding method to each other one."""
     lib = Library()
     schedulers = ("rr", "lc", "dh", "sh", "wlc", "wrr")
     kinds = (
@@ -247,11 +247,11 @@ def moby():
             if lib.do(SET_SERVICE, which) != "0" or lib.get(which)[6] != after.encode() + b"\0":
                 wrong.append(f"{before} to {after}")
             lib.do(DEL_SERVICE, which)
-        equal(f"{name}, schedulers", wrong, [])
-        equal(f"{name}, nothing is left", lib.services(), [])
+        equal(f"{name}, can change from each scheduler to each other one", wrong, [])
+        equal(f"{name}, can be deleted", lib.services(), [])
         which = lib.service(**kind)
         lib.do(NEW_SERVICE, which)
-        # The key of later requests names no scheduler.
+        # Later requests name the service without a scheduler.
         which = lib.service(scheduler="", **kind)
         reals = (
             ["10.1.1.2", "10.1.1.3", "10.1.1.4"]
@@ -267,7 +267,7 @@ def moby():
                     for entry in lib.dests(which)
                 ]
             equal(
-                f"{name}, destinations by {method}, then {other}",
+                f"{name}, destinations change from method {method} to {other}",
                 got,
                 [(real, 5000, other) for real in reversed(reals)],
             )
@@ -283,7 +283,7 @@ def moby():
     lib.do(SET_CONFIG, seconds(77, 0, 77))
     after = parse(lib.family.call(GET_CONFIG)[0][4:])
     equal(
-        "moby: a timeout of 0 leaves what was set",
+        "moby: a timeout of 0 leaves the value unchanged",
         [number(after[kind]) for kind in (4, 5, 6)],
         [77, 66, 77],
     )
@@ -291,10 +291,10 @@ def moby():
 
 
 def libipvs():
-    """mqliang/libipvs: all flags of schedulers come back, with "hashed"."""
+    """mqliang/libipvs: answers have all scheduler flags and "hashed"."""
     lib = Library()
     for scheduler in ("rr", "lc", "dh", "sh"):
-        # UDP and marks go without a netmask.
+        # UDP services and marks are sent without a netmask.
         for kind in (
             dict(ip="1.2.3.4", number=80),
             dict(ip="2.3.4.5", number=53, protocol=UDP, netmask=0),
@@ -302,10 +302,10 @@ def libipvs():
         ):
             which = lib.service(scheduler=scheduler, given=0x38, **kind)
             name = f"libipvs: {scheduler}, {'mark' if 'mark' in kind else kind['ip']}"
-            equal(f"{name}, added", lib.do(NEW_SERVICE, which), "0")
+            equal(f"{name}, is added", lib.do(NEW_SERVICE, which), "0")
             got = lib.services()[0]
             equal(
-                f"{name}, as listed",
+                f"{name}, is listed with all flags",
                 (got[6], struct.unpack("=II", got[7]), number(got[9])),
                 (scheduler.encode() + b"\0", (0x38 | HASHED, ALL), kind.get("netmask", ALL)),
             )
@@ -335,56 +335,56 @@ def gnlpy():
     )
     lib.do(SET_DEST, key, lib.dest("2.2.2.1", 8080, TUNNEL, 100, family=u16(INET)))
     equal(
-        "gnlpy: one that is edited keeps its place",
+        "gnlpy: an edited destination keeps its place",
         [(port(entry[2]), number(entry[4])) for entry in lib.dests(key)],
         [(8081, 1), (8080, 100)],
     )
     lib.do(DEL_DEST, key, lib.dest("2.2.2.1", 8081, TUNNEL, family=u16(INET)))
-    equal("gnlpy: one is deleted", [port(entry[2]) for entry in lib.dests(key)], [8080])
+    equal("gnlpy: a deleted destination is no longer listed", [port(entry[2]) for entry in lib.dests(key)], [8080])
     for method, real in enumerate(("2.2.2.2", "2.2.2.3", "2.2.2.4", "2.2.2.5")):
         equal(
-            f"gnlpy: forwarding method {method}",
+            f"gnlpy: forwarding method {method} is accepted",
             lib.do(NEW_DEST, key, lib.dest(real, 80, method, family=u16(INET))),
             "0",
         )
     equal(
-        "gnlpy: forwarding methods come back",
+        "gnlpy: every forwarding method is listed",
         [number(entry[3]) for entry in lib.dests(key)],
         [3, 2, 1, 0, TUNNEL],
     )
     mark, mark6 = lib.service(mark=10), lib.service(mark=10, family=INET6)
-    equal("gnlpy: a mark", lib.do(NEW_SERVICE, mark), "0")
-    equal("gnlpy: the same mark of the other family", lib.do(NEW_SERVICE, mark6), "0")
-    equal("gnlpy: a mark twice", lib.do(NEW_SERVICE, mark), "EEXIST")
+    equal("gnlpy: a mark is accepted", lib.do(NEW_SERVICE, mark), "0")
+    equal("gnlpy: the same mark of the other family is accepted", lib.do(NEW_SERVICE, mark6), "0")
+    equal("gnlpy: adding a mark twice fails", lib.do(NEW_SERVICE, mark), "EEXIST")
     lib.do(NEW_DEST, mark, lib.dest("2.2.2.1", 0, TUNNEL, family=u16(INET)))
     equal(
-        "gnlpy: a destination with a port that it does not have",
+        "gnlpy: deleting a destination with a wrong port fails",
         lib.do(DEL_DEST, mark, lib.dest("2.2.2.1", 80, family=u16(INET))),
         "ENOENT",
     )
-    equal("gnlpy: a mark of the other family goes", lib.do(DEL_SERVICE, mark6), "0")
-    equal("gnlpy: and is gone", lib.do(DEL_SERVICE, mark6), "ESRCH")
-    equal("gnlpy: an absent service", lib.do(GET_SERVICE, lib.service("1.1.1.4", 8080)), "ESRCH")
+    equal("gnlpy: a mark of the other family is deleted", lib.do(DEL_SERVICE, mark6), "0")
+    equal("gnlpy: a mark cannot be deleted twice", lib.do(DEL_SERVICE, mark6), "ESRCH")
+    equal("gnlpy: a request for an absent service fails", lib.do(GET_SERVICE, lib.service("1.1.1.4", 8080)), "ESRCH")
     equal(
-        "gnlpy: the destinations of an absent service", lib.dests(lib.service("1.1.1.4", 8080)), []
+        "gnlpy: an absent service lists no destinations", lib.dests(lib.service("1.1.1.4", 8080)), []
     )
     equal(
-        "gnlpy: netmask and timeout are not for the key",
+        "gnlpy: netmask and timeout do not identify a service",
         lib.do(DEL_SERVICE, lib.service("1.1.1.1", 80, netmask=0)),
         "0",
     )
 
 
 def seesaw():
-    """google/seesaw: whole statistics everywhere, thresholds, a version."""
+    """google/seesaw: complete statistics, thresholds, a version."""
     lib = Library()
     lib.pack = union
     info = parse(lib.family.call(GET_INFO)[0][4:])
-    equal("seesaw: the version", number(info[1]), 0x10201)
+    equal("seesaw: the version is 1.2.1", number(info[1]), 0x10201)
     which = lib.service("192.0.2.1", 53, UDP, "wlc", PERSISTENT, 100)
     lib.do(NEW_SERVICE, which)
     equal(
-        "seesaw: a destination",
+        "seesaw: a destination is accepted",
         lib.do(
             NEW_DEST,
             which,
@@ -394,34 +394,34 @@ def seesaw():
     )
     got, (server,) = lib.get(which), lib.dests(which)
     equal(
-        "seesaw: thresholds and counts",
+        "seesaw: thresholds and counts are listed",
         [number(server[kind]) for kind in (5, 6, 7, 8, 9)],
         [2000, 1000, 0, 0, 0],
     )
     for name, entry in (("service", got), ("destination", server)):
         sizes = {kind: len(value) for kind, value in parse(entry[STATS]).items() if kind != 11}
         equal(
-            f"seesaw: statistics of a {name}",
+            f"seesaw: the statistics of a {name} are complete",
             sizes,
             dict.fromkeys((1, 2, 3, 6, 7, 8, 9, 10), 4) | {4: 8, 5: 8},
         )
         sizes = {kind: len(value) for kind, value in parse(entry[STATS64]).items() if kind != 11}
-        equal(f"seesaw: 64-bit statistics of a {name}", sizes, dict.fromkeys(range(1, 11), 8))
+        equal(f"seesaw: the 64-bit statistics of a {name} are complete", sizes, dict.fromkeys(range(1, 11), 8))
     equal("seesaw: no engine is named", SVC["pe"] in got, False)
-    equal("seesaw: flags of a service", flags(got[7]), PERSISTENT | HASHED)
+    equal("seesaw: a service keeps its flags", flags(got[7]), PERSISTENT | HASHED)
     equal(
-        "seesaw: an IPv6 service without a netmask",
+        "seesaw: an IPv6 service without a netmask is refused",
         lib.do(NEW_SERVICE, lib.service("2002::cafe", 53, UDP, netmask=0)),
         "EINVAL",
     )
 
 
 def pyroute2():
-    """pyroute2: tunnel attributes with every destination, a mask of 16 bits, whole keys."""
+    """pyroute2: every destination has tunnel attributes, masks have 16 bits, keys are complete."""
     lib = Library()
     lib.mask = 0xFFFF
     which = lib.service("192.168.122.1", 80, scheduler="wlc")
-    equal("pyroute2: a service", lib.do(NEW_SERVICE, which), "0")
+    equal("pyroute2: a service is accepted", lib.do(NEW_SERVICE, which), "0")
     for count, (method, kind, number_, flag) in enumerate(
         (
             (ROUTE, 0, 0, 0),
@@ -443,46 +443,46 @@ def pyroute2():
             tun_flags=u16(flag),
         )
         equal(
-            f"pyroute2: method {method}, tunnel {kind}, {number_}, {flag}",
+            f"pyroute2: method {method}, tunnel {kind}, {number_}, {flag} is accepted",
             lib.do(NEW_DEST, which, real),
             "0",
         )
         got = lib.dests(which)[0]
         equal(
-            f"pyroute2: method {method}, tunnel {kind}, {number_}, {flag}, as sent",
+            f"pyroute2: method {method}, tunnel {kind}, {number_}, {flag} is listed as sent",
             (number(got[3]), number(got[13]), port(got[14]), number(got[15])),
             (method, kind, number_, flag),
         )
-    equal("pyroute2: deleted", lib.do(DEL_SERVICE, which), "0")
+    equal("pyroute2: the service is deleted", lib.do(DEL_SERVICE, which), "0")
 
 
 def persistence():
-    """What any of them may ask of a persistent service."""
+    """Requests about persistent services that any library may send."""
     lib = Library()
     which = lib.service("192.0.2.1", 80, given=PERSISTENT, timeout=0)
-    equal("a persistent service with a timeout of 0", lib.do(NEW_SERVICE, which), "0")
-    equal("its timeout", number(lib.get(which)[8]), 0)
+    equal("a persistent service with a timeout of 0 is accepted", lib.do(NEW_SERVICE, which), "0")
+    equal("a timeout of 0 is listed as 0", number(lib.get(which)[8]), 0)
     which = lib.service("192.0.2.2", 80, scheduler="none")
-    equal("a service with the scheduler none", lib.do(NEW_SERVICE, which), "0")
-    equal("its scheduler", lib.get(which)[6], b"none\0")
-    equal("it gets a destination", lib.do(NEW_DEST, which, lib.dest("192.0.2.10", 80)), "0")
-    equal("and a scheduler", lib.do(SET_SERVICE, lib.service("192.0.2.2", 80)), "0")
-    equal("and loses it", lib.do(SET_SERVICE, which), "0")
-    equal("and has none", lib.get(which)[6], b"none\0")
+    equal("a service with the scheduler none is accepted", lib.do(NEW_SERVICE, which), "0")
+    equal("the scheduler none is listed", lib.get(which)[6], b"none\0")
+    equal("a service without a scheduler accepts a destination", lib.do(NEW_DEST, which, lib.dest("192.0.2.10", 80)), "0")
+    equal("a service without a scheduler accepts a scheduler", lib.do(SET_SERVICE, lib.service("192.0.2.2", 80)), "0")
+    equal("a service accepts the removal of its scheduler", lib.do(SET_SERVICE, which), "0")
+    equal("a service without its former scheduler lists none", lib.get(which)[6], b"none\0")
     for netmask in (0, 129):
         for name, kind in (
             ("an IPv6 service", dict(ip="fd00::1", number=80)),
             ("an IPv6 mark", dict(mark=7, family=INET6)),
         ):
             equal(
-                f"{name} with the prefix {netmask}",
+                f"{name} with the prefix {netmask} is refused",
                 lib.do(NEW_SERVICE, lib.service(netmask=netmask, **kind)),
                 "EINVAL",
             )
     lib.family.call(FLUSH)
 
 
-# Mistakes: a name and the fields that it changes.
+# Mistakes: a name and the fields that the mistake changes.
 SERVICE_MISTAKES = {
     "no family": {"af": None},
     "family 7": {"af": u16(7)},
@@ -517,7 +517,7 @@ DEST_MISTAKES = {
     "an immense threshold": {"u_thresh": u32(0x80000000)},
     "GUE without a port": {"fwd": u32(2), "tun_type": u8(1)},
     "another destination": {"addr": address("10.2.0.12")},
-    "a destination of everybody": {"addr": address("224.0.0.1")},
+    "a multicast destination": {"addr": address("224.0.0.1")},
 }
 SERVICE_COMMANDS = {
     "add": NEW_SERVICE,
@@ -530,14 +530,14 @@ DEST_COMMANDS = {"add": NEW_DEST, "edit": SET_DEST, "delete": DEL_DEST}
 
 
 def requests():
-    """Each command with each mistake and each pair of them: name, command, attributes."""
+    """Each command with each mistake and each pair of mistakes: name, command, attributes."""
     single = [({name}, changes, {}) for name, changes in SERVICE_MISTAKES.items()]
     twice = [
         ({one, other}, SERVICE_MISTAKES[one] | SERVICE_MISTAKES[other], {})
         for one, other in itertools.combinations(SERVICE_MISTAKES, 2)
         if not set(SERVICE_MISTAKES[one]) & set(SERVICE_MISTAKES[other])
     ]
-    # A command for what is right beside: another service is one that can be added.
+    # Some mistakes make a valid request: "another service" can be added.
     for word, command in SERVICE_COMMANDS.items():
         for names, changes, _ in (*single, *twice):
             yield f"{word} a service: {', '.join(sorted(names))}", command, nest(
@@ -561,7 +561,7 @@ def requests():
         for (one, of_service), (other, changes) in itertools.product(
             SERVICE_MISTAKES.items(), DEST_MISTAKES.items()
         ):
-            # The rest is not for a key.
+            # The other fields do not belong to a key.
             if set(of_service) & {"af", "protocol", "addr", "port"}:
                 yield (
                     f"{word} a destination: service: {one}; {other}",
@@ -579,7 +579,7 @@ def requests():
 
 
 def errors():
-    """Prints the error of each request, and undoes the accepted ones."""
+    """Prints the error of each request and reverts the accepted ones."""
     family = Family()
 
     def begin():

@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Lets the kernel's allocations for one operation fail, the first, then the second, and so on until none is left.
+"""Lets the allocations of one kernel operation fail: the first, then the second, until none is
+left.
 
-    failslab.py commands            every command of the family IPVS, with every scheduler that is loaded
-    failslab.py files               reading /proc/net/ip_vs*, reading and writing /proc/sys/net/ipv4/vs/*
-    failslab.py namespaces SAMPLES  making network namespaces; so many of the allocations, spread evenly
-    failslab.py module FILE SAMPLES loading a module, and unloading it; likewise
+    failslab.py commands            every command of the family IPVS, with every loaded scheduler
+    failslab.py files               reads of /proc/net/ip_vs*, reads and writes of
+                                    /proc/sys/net/ipv4/vs/*
+    failslab.py namespaces SAMPLES  creating network namespaces; SAMPLES of the allocations, evenly
+                                    distributed
+    failslab.py module FILE SAMPLES loading and unloading a module, with samples likewise
     failslab.py first               the first service of a namespace
 
-Each either works as if nothing had been, or fails with ENOMEM (ENOBUFS where netlink itself had none) and leaves
-everything as it was. Ends with status 0 and a line of figures when all is well. Needs a kernel with
-/proc/self/fail-nth, and failslab's ignore-gfp-wait to be N.
+Each operation either works normally, or fails with ENOMEM (ENOBUFS if netlink itself lacks memory)
+and changes nothing. Prints a line of numbers and exits with 0 if all is well. Needs a kernel with
+/proc/self/fail-nth, and ignore-gfp-wait of failslab must be N.
 """
 
 import ctypes
@@ -28,7 +31,7 @@ from nl import (ACK, DEL_DEST, DEL_SERVICE, DUMP, FLUSH, GET_CONFIG, GET_DEST, G
 
 FINIT_MODULE, DELETE_MODULE = 313, 176
 NO_MEMORY = ("ENOMEM", "ENOBUFS")
-# More than any operation allocates.
+# More allocations than any operation makes.
 MANY = 1_000_000
 SECOND = {"addr": address("10.2.0.12")}
 libc = ctypes.CDLL(None, use_errno=True)
@@ -41,7 +44,10 @@ class Failures:
         self.file = os.open("/proc/thread-self/fail-nth", os.O_RDWR)
 
     def during(self, number, operation):
-        """Runs the operation, whose allocation of this number fails; gives its result, and what is left to come."""
+        """Runs the operation and fails the allocation of this number.
+
+        Returns the result, and how many allocations before the failing one were not reached.
+        """
         order, off = str(number).encode(), b"0"
         os.write(self.file, order)
         result = operation()
@@ -50,7 +56,7 @@ class Failures:
         return result, int(left)
 
     def count(self, operation):
-        """How many allocations the operation makes."""
+        """The number of allocations that the operation makes."""
         return MANY - self.during(MANY, operation)[1]
 
 
@@ -65,7 +71,7 @@ class Error:
 
 
 def attempt(function, *arguments):
-    """A function that gives this one's result, or its Error."""
+    """A function that returns the result of this one, or its Error."""
     def run():
         try:
             return function(*arguments)
@@ -75,16 +81,16 @@ def attempt(function, *arguments):
 
 
 def message(number, command, attributes=b"", flags=REQUEST | ACK):
-    """A message, ready to be sent."""
+    """A message that is ready to be sent."""
     data = struct.pack("=BBH", command, 1, 0) + attributes
     return struct.pack("=IHHII", 16 + len(data), number, flags, 1, 0) + data
 
 
-# --- commands ---------------------------------------------------------------------------------------------------
+# --- commands -------------------------------------------------------------------------------------
 
 
 def cases(names):
-    """(title, what makes the table before, the command) of every command."""
+    """Every command as (title, commands that prepare the table, command)."""
     two = [(NEW_SERVICE, svc()), (NEW_DEST, key() + dst()), (NEW_DEST, key() + dst(**SECOND))]
     four = two + [(NEW_SERVICE, svc(port=be16(81))), (NEW_SERVICE, svc(fwmark=u32(5)))]
     six = {"af": u16(10), "addr": b"\xfd" + bytes(14) + b"\x64"}
@@ -118,14 +124,14 @@ def cases(names):
 
 
 def outcome(line, due, failures, number):
-    """The error of a command, "lost" when its answer was; and whether an allocation failed."""
+    """The error of a command ("lost" if its answer was lost), and whether an allocation failed."""
     dump = struct.unpack_from("=H", due, 6)[0] & DUMP
-    # A listing goes on when it is read, so that belongs to it.
+    # A listing continues during the reads, so reading belongs to the operation.
     operation = attempt(line.say if dump else line.sock.send, due)
     result, left = failures.during(number, operation)
     if isinstance(result, Error):
         if dump:
-            # What was not read must not be taken for the next answer.
+            # Unread answers must not be taken for the next one.
             line.sock.close()
         return str(result), left == 0
     try:
@@ -139,7 +145,7 @@ def outcome(line, due, failures, number):
 
 
 def command(title, before, order, failures):
-    """One command, with each of its allocations failing in turn; gives how many those are."""
+    """Runs a command with each of its allocations failing in turn. Returns their number."""
     family = Family()
     line = Line()
     due = message(family.number, *order[:2], flags=REQUEST | (order[2] if len(order) > 2 else ACK))
@@ -153,13 +159,13 @@ def command(title, before, order, failures):
 
     old = prepare()
     if line.say(due)[-1][2]:
-        raise Wrong(f"{title}: refused even with memory")
+        raise Wrong(f"{title}: refused without a failure")
     new = read_table(family)
     number = 0
     while True:
         number += 1
         if prepare() != old:
-            raise Wrong(f"{title}: after failure {number - 1} the table cannot be made as it was")
+            raise Wrong(f"{title}: after failure {number - 1}, the table cannot be restored")
         if line.sock.fileno() < 0:
             line = Line()
         result, failed = outcome(line, due, failures, number)
@@ -172,11 +178,11 @@ def command(title, before, order, failures):
 
 
 def commands():
-    """Every command."""
+    """Tests every command."""
     failures = Failures()
     counts = {title: command(title, before, order, failures) for title, before, order in cases(schedulers())}
     print(", ".join(f"{title} {count}" for title, count in counts.items()))
-    # The request, its acknowledgement, and what each of these needs.
+    # At least the request, its acknowledgment, and the allocations of the command.
     least_counts = {"add a service": 5, "rr: add a destination": 5, "list services": 4, "get a service": 3}
     for title, least in least_counts.items():
         if counts[title] < least:
@@ -185,7 +191,7 @@ def commands():
 
 
 def first_one(number):
-    """The first service of a new namespace, with one failure."""
+    """Adds the first service of a new namespace, with one failure."""
     os.unshare(os.CLONE_NEWNET)
     family, line, failures = Family(), Line(), Failures()
     due = message(family.number, NEW_SERVICE, svc())
@@ -193,7 +199,7 @@ def first_one(number):
     rows = read_table(family)[1]
     if result not in ("0", "lost", *NO_MEMORY) or len(rows) != (result == "0") and result != "lost":
         raise Wrong(f"failure {number} ends with {result} and {rows}")
-    # It goes again, and all of it.
+    # The service is deleted with all its parts.
     if family.error(NEW_SERVICE, svc()) != ("EEXIST" if rows else "0"):
         raise Wrong(f"after failure {number} a service cannot be added")
     family.call(NEW_DEST, key() + dst())
@@ -202,7 +208,7 @@ def first_one(number):
 
 
 def first():
-    """Everything that comes into being with the first service."""
+    """Tests everything that is created with the first service."""
     number, status = 0, 0
     while status == 0:
         number += 1
@@ -214,7 +220,7 @@ def first():
         raise Wrong("they do not fail")
 
 
-# --- files ------------------------------------------------------------------------------------------------------
+# --- files ----------------------------------------------------------------------------------------
 
 
 def read_all(path):
@@ -239,7 +245,8 @@ def write_all(path, text):
 
 
 def in_turn(title, operation, check=lambda worked: None):
-    """Lets an operation's allocations fail in turn; `check` says what is wrong after it, if anything is."""
+    """Lets an operation's allocations fail in turn. `check` returns the problem after it, if
+    any."""
     failures, number = Failures(), 0
     while True:
         number += 1
@@ -253,7 +260,7 @@ def in_turn(title, operation, check=lambda worked: None):
 
 
 def another(path, old):
-    """A value that the file takes in place of this one."""
+    """Another value that the file accepts."""
     for new in (b"0\n", b"1\n", b"%d\n" % (int(old) - 1)):
         try:
             write_all(path, new)
@@ -266,7 +273,7 @@ def another(path, old):
 
 
 def files():
-    """Reading and writing what the director has below /proc."""
+    """Reads and writes the director's files below /proc."""
     family = Family()
     family.call(FLUSH)
     family.call(NEW_SERVICE, svc())
@@ -288,39 +295,42 @@ def files():
     family.call(FLUSH)
 
 
-# --- whole namespaces and modules --------------------------------------------------------------------------------
+# --- namespaces and modules -----------------------------------------------------------------------
 
 
 class Log:
-    """The kernel's log, where failslab tells which calls led to a failure."""
+    """The kernel log, where failslab prints the call chain of a failure."""
 
     def __init__(self):
         self.file = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
         self.names_director()
 
     def names_director(self):
-        """True when a call by the director's modules stands in what is new."""
+        """True if the new part of the log has a call by the director's modules."""
         found = False
         while True:
             try:
                 line = os.read(self.file, 8192)
-                # What a question mark precedes was called before.
+                # A question mark precedes calls that had ended.
                 found = found or b" [ipvs_rs" in line and b"? " not in line
             except BlockingIOError:
                 return found
             except BrokenPipeError:
-                # More than the log has room for was written meanwhile.
+                # The log overflowed in the meantime.
                 continue
 
 
 def verbose(level):
-    """How much failslab tells."""
+    """Sets how much failslab logs."""
     write_all("/sys/kernel/debug/failslab/verbose", b"%d" % level)
 
 
 def scan(count, samples, one, last=0):
-    """Tries so many of the numbers to `count`, evenly, and the last ones, and then all around those whose calls came
-    by the director's modules; gives how many were tried, and how many were theirs."""
+    """Tries that many of the numbers to `count`, evenly distributed, and the last ones.
+
+    Then tries all numbers near those whose calls came from the director's modules. Returns how many
+    were tried, and how many of them came from the modules.
+    """
     log, tried = Log(), {}
 
     def ours(number):
@@ -349,10 +359,10 @@ def scan(count, samples, one, last=0):
 
 
 def namespace_one(number):
-    """A new namespace with one failure."""
+    """Creates a namespace with one failure."""
     failures = Failures()
     result, left = failures.during(number, attempt(os.unshare, os.CLONE_NEWNET))
-    # Other parts of the kernel have other errors, too.
+    # Other parts of the kernel return other errors, too.
     if isinstance(result, Error) and left:
         raise Wrong(f"without failure {number} it ends with {result}")
     if result is None and Family().error(NEW_SERVICE, svc()) != "0":
@@ -360,12 +370,12 @@ def namespace_one(number):
 
 
 def count_namespace(file):
-    """Writes how many allocations a new namespace takes."""
+    """Writes the number of allocations for a new namespace."""
     os.write(file, str(Failures().count(attempt(os.unshare, os.CLONE_NEWNET))).encode())
 
 
 def namespaces(samples):
-    """Making namespaces; they go when their process does."""
+    """Tests the creation of namespaces. A namespace is deleted when its process ends."""
     there, here = os.pipe()
     end([child(count_namespace, here)])
     print(scan(int(os.read(there, 16)), samples, lambda number: end([child(namespace_one, number)])))
@@ -378,7 +388,7 @@ def module_call(number, *arguments):
 
 
 def module(path, samples):
-    """Loading a module with failures, and unloading it with failures."""
+    """Tests loading and unloading a module with failures."""
     file = os.open(path, os.O_RDONLY)
     own = os.path.basename(path).split(".")[0]
     insert = attempt(module_call, FINIT_MODULE, file, b"", 0)
@@ -394,7 +404,7 @@ def module(path, samples):
         if present and remove() is not None:
             raise Wrong(f"after loading with failure {number} it cannot be unloaded")
 
-    # A module is initialized last of all.
+    # The module's own initialization comes last.
     print("loading:", scan(counts[0], samples, load, last=50))
     for number in range(1, counts[1] + 2):
         if insert() is not None:

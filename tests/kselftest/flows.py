@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Sends a datagram from each of many ports to ADDRESS PORT, in bursts, until it is killed: flows that come by the
-thousand and, in the pauses, go."""
+"""Sends a datagram from each of many ports to ADDRESS PORT, in bursts, until it is killed.
+
+Thousands of flows appear in each burst and expire in the pauses.
+"""
 
 import os
 import socket
@@ -9,7 +11,7 @@ import sys
 import time
 
 SCALE = int(os.environ.get("TIME_SCALE", "1"))
-# More than a small table has buckets.
+# More flows than a small table has buckets.
 FLOWS = max(6000 // SCALE, 2000)
 
 
@@ -20,7 +22,7 @@ def burst(target):
             try:
                 sock.bind(("", port))
                 sock.sendto(b"x", target)
-            except OSError:  # Some other socket has the port, or the queue is full.
+            except OSError:  # Another socket has the port, or the queue is full.
                 pass
 
 

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A client that takes orders about fragments and super-packets of UDP.
 
-It stands in the client and in A at once; both see their own packets and put fragments on the wire by hand. A
-datagram's outcome is one word, as with client.py. ORDER is one of those in `arranged`.
+It has sockets in the client and in A. It sees the packets of both and puts handmade fragments on
+the wire. The outcome of a datagram is one word, as in client.py. ORDER is one of those in `arranged`.
 """
 
 import collections
@@ -20,7 +20,7 @@ UDP_SEGMENT = 103
 
 
 def arranged(pieces, order):
-    """Fragments in another order, and with others between them."""
+    """The fragments in another order, with others between them."""
     first, *middle, last = pieces
     return {
         "forward": pieces,
@@ -34,7 +34,7 @@ def arranged(pieces, order):
 
 
 class Fragments(Orders):
-    """The orders, and what they share."""
+    """The orders and their common state."""
 
     def __init__(self, *addresses):
         self.addresses = {family(address): address for address in addresses}
@@ -46,12 +46,12 @@ class Fragments(Orders):
         self.patience = 3
 
     def do_patience(self, seconds):
-        """patience SECONDS: how long to wait for anything from now on."""
+        """patience SECONDS: the timeout for all later operations."""
         self.patience = float(seconds)
         return seconds
 
     def flow(self, address, port):
-        """A connected socket of the client's."""
+        """A connected socket of the client."""
         with wire.inside("client"):
             sock = socket.socket(family(address), socket.SOCK_DGRAM)
         sock.bind((self.addresses[family(address)], next(self.ports)))
@@ -65,7 +65,8 @@ class Fragments(Orders):
         return wire.fragments(source, destination, 17, datagram, next(self.numbers), int(size))
 
     def do_send(self, address, port, octets, size, *orders):
-        """send ADDRESS PORT OCTETS SIZE ORDER…: datagrams in fragments of that size; who sends each back."""
+        """send ADDRESS PORT OCTETS SIZE ORDER…: datagrams in fragments of that size; their
+        servers."""
         words = []
         for order in orders:
             sock = self.flow(address, port)
@@ -77,14 +78,15 @@ class Fragments(Orders):
 
     @staticmethod
     def echoed(sock, payload):
-        """Who sends the payload back."""
+        """The server that returns the payload."""
         line, rest = sock.recv(1 << 16).split(b"\n", 1)
         if rest != payload:
             raise Wrong("mangled")
         return line.decode().split()[0]
 
     def do_overlap(self, address, port, octets, size):
-        """overlap ADDRESS PORT OCTETS SIZE: a datagram of which two fragments overlap with other octets."""
+        """overlap ADDRESS PORT OCTETS SIZE: a datagram with two overlapping fragments that
+        differ."""
         sock = self.flow(address, port)
         (mine, my_port), payload = sock.getsockname()[:2], os.urandom(int(octets))
         number = next(self.numbers)
@@ -96,9 +98,11 @@ class Fragments(Orders):
         return outcome(self.echoed, sock, payload)
 
     def do_answer(self, address, port, server, device, octets, size, *orders):
-        """answer ADDRESS PORT SERVER DEVICE OCTETS SIZE ORDER…: fragments that A sends, from SERVER's address.
+        """answer ADDRESS PORT SERVER DEVICE OCTETS SIZE ORDER…: A sends fragments from SERVER's
+        address.
 
-        They go to the director by A's device eth1, else to the router. What the client gets of each datagram.
+        They go to the director through A's device eth1, otherwise to the router. Prints what the client
+        receives of each datagram.
         """
         sock = self.flow(address, port)
         sock.send(b"")
@@ -117,7 +121,8 @@ class Fragments(Orders):
         return " ".join(words)
 
     def do_segments(self, address, port, size, count):
-        """segments ADDRESS PORT SIZE COUNT: that many datagrams as one super-packet; how often who sends one back."""
+        """segments ADDRESS PORT SIZE COUNT: that many datagrams as one super-packet; answers by
+        server."""
         sock = self.flow(address, port)
         pieces = [os.urandom(int(size)) for _ in range(int(count))]
         sock.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, int(size))

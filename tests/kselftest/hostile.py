@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Puts malformed packets of all protocols on the director's wires: hostile.py SEED COUNT.
 
-Whole packets of flows that exist and that do not, cut off at every octet first, then changed at random, the same
-for the same seed. They come from the client's second address and from A's, and are about the services of
-hostile.test.sh. Here belong ways to be malformed; formats are in wire.py.
+Packets of existing and absent flows are first cut off at every octet and then changed at random. The
+same seed gives the same packets. They come from the client's second address and from A, and concern
+the services of hostile.test.sh. This file has the kinds of damage; wire.py has the formats.
 """
 
 import itertools
@@ -34,7 +34,7 @@ def transports(source, destination, ports):
 
 
 def errors(source, destination, quotes):
-    """ICMP of every kind that quotes something, and of some that do not."""
+    """ICMP messages of every kind with a quote, and of some kinds without."""
     kinds = [(3, code) for code in range(16)] + [(4, 0), (5, 1), (11, 0), (11, 1), (12, 0), (0, 0), (8, 0), (13, 0)]
     if family(source) == socket.AF_INET6:
         kinds = [(1, code) for code in range(8)] + [(2, 0), (3, 0), (3, 1), (4, 0), (4, 1), (128, 0), (129, 0), (137, 0)]
@@ -56,7 +56,8 @@ def tunnels(inner):
 
 
 def originals(hosts):
-    """Whole packets as (wire, packet): by the front network, where clients are, or the back."""
+    """Whole packets as (wire, packet): from the front network with the clients, or from the
+    back."""
     client, virtual, nat = hosts["client"], hosts["virtual"], hosts["nat"]
     quotes = []
     for port in PORTS:
@@ -83,7 +84,7 @@ def originals(hosts):
 
 
 def resum(packet):
-    """The packet with a right IPv4 header checksum, if it has such a header."""
+    """The packet with a correct IPv4 header checksum, if it has such a header."""
     size = (packet[0] & 15) * 4 if packet else 0
     if not packet or packet[0] >> 4 != 4 or size < 20 or len(packet) < size:
         return packet
@@ -92,7 +93,7 @@ def resum(packet):
 
 
 def resize(packet):
-    """The packet with a right length in its IP header."""
+    """The packet with a correct length in its IP header."""
     if len(packet) >= 40 and packet[0] >> 4 == 6:
         return packet[:4] + struct.pack("!H", len(packet) - 40) + packet[6:]
     if len(packet) >= 20 and packet[0] >> 4 == 4:
@@ -101,18 +102,19 @@ def resize(packet):
 
 
 def overwritten(packet):
-    """Some octets changed anywhere."""
+    """Changes some octets anywhere."""
     data = bytearray(packet)
     for _ in range(random.choice((1, 1, 2, 4))):
         data[random.randrange(len(data))] = random.choice((0, 1, 0x7F, 0x80, 0xFF, random.randrange(256)))
     return bytes(data)
 
 
-def mislabelled(packet):
-    """A length, an offset or a protocol that is not true."""
+def mislabeled(packet):
+    """Writes a wrong length, offset or protocol."""
     data = bytearray(packet)
     head = 40 if data[0] >> 4 == 6 else 20
-    # IP's length, its protocol, fragment fields; UDP's length, TCP's offset, an extension's length.
+    # IP: length, protocol, fragment fields. UDP: length. TCP: offset. The length of an extension
+    # header.
     at = random.choice((0, 2, 3, 4, 5, 6, 7, 9, head, head + 1, head + 4, head + 5, head + 12, head + 8, head + 10))
     if at < len(data):
         data[at] = random.choice((0, 1, 4, 5, 7, 8, 0x2F, 0x45, 0x46, 0x4F, 0x50, 0x60, 0x10, 0xF0, 0xFF))
@@ -120,7 +122,7 @@ def mislabelled(packet):
 
 
 def extended(packet):
-    """IPv4 options, or a chain of IPv6 extension headers, some impossible."""
+    """Adds IPv4 options or a chain of IPv6 extension headers, some of them impossible."""
     if packet[0] >> 4 == 4:
         words = random.randrange(1, 11)
         options = bytes(random.choice((0, 1, 7, 68, 130, 131, 137, 148, 4, 3, 255)) for _ in range(words * 4))
@@ -136,7 +138,7 @@ def extended(packet):
 
 
 def fragmented(packet):
-    """One fragment of it: any offset and length, under one of few numbers, so that they overlap."""
+    """A fragment with any offset and length. The few identifiers make fragments overlap."""
     parsed = wire.parse(packet)
     at, size = random.randrange(0, 64), random.choice((0, 1, 7, 8, 9, 16, 64))
     fragment = random.choice((at, at, 0x1FFF, 0x1FF0)) | random.choice((0, wire.MORE_FRAGMENTS))
@@ -145,15 +147,15 @@ def fragmented(packet):
 
 
 def cut(packet):
-    """Cut off anywhere, with a length that tells so or not."""
+    """Cuts the packet off anywhere, with a correct or a wrong length."""
     short = packet[: random.randrange(1, max(len(packet), 2))]
     return random.choice((resize, resum, bytes))(short)
 
 
 def packets(count):
-    """That many malformed packets."""
+    """Generates that many malformed packets."""
     whole = list(originals(V4)) + list(originals(V6))
-    # Each kind, at every octet.
+    # Each kind, cut off at every octet.
     seen, done = set(), 0
     for by, packet in whole:
         head = 40 if packet[0] >> 4 == 6 else 20
@@ -165,18 +167,18 @@ def packets(count):
             yield by, packet[:size]
             yield by, resize(packet[:size])
             done += 2
-    ways = (overwritten, mislabelled, mislabelled, extended, fragmented, cut)
+    ways = (overwritten, mislabeled, mislabeled, extended, fragmented, cut)
     while done < count:
         by, packet = random.choice(whole)
         packet = random.choice(ways)(packet)
         if random.random() < 0.3:
-            packet = random.choice((overwritten, mislabelled, cut))(packet)
+            packet = random.choice((overwritten, mislabeled, cut))(packet)
         yield by, resum(packet) if random.random() < 0.8 else packet
         done += 1
 
 
 def local(count):
-    """From a socket of the director's own, by LOCAL_OUT, where headers of IP are always right."""
+    """Sends from a socket of the director, through LOCAL_OUT, where IP headers are always valid."""
     socks = []
     with wire.inside("director"):
         for hosts, protocols in ((V4, (1, 6, 17, 47, 4)), (V6, (6, 17, 47, 41))):
@@ -193,19 +195,19 @@ def local(count):
             sock.sendto(data, (hosts[random.choice(("virtual", "nat", "client"))], 0))
             sent += 1
         except OSError:
-            # Also this host thinks that something is wrong with it.
+            # The host itself also refuses some packets.
             pass
     return sent
 
 
 def main():
-    """Sends them, and says how many."""
+    """Sends them and prints their number."""
     seed, count = map(int, sys.argv[1:])
     random.seed(seed)
     taps = {"front": wire.Tap("router", "front"), "back": wire.Tap("A", "eth1")}
     doors = {"front": wire.Tap("director", "eth0").address, "back": wire.Tap("director", "eth1").address}
     for tap in taps.values():
-        # Nobody reads what comes.
+        # Received packets are not read.
         tap.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
     sent = 0
     for by, packet in packets(count):

@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Speaks with the director by hand-made messages and prints "pass NAME" or "fail NAME: WHY" for every check.
+"""Sends handmade messages to the director. Prints "pass NAME" or "fail NAME: WHY" for every check.
 
-    bad        every command with bad input: the error, and that the table stays as it was
+    bad        every command with bad input: the error is right, the table unchanged
     dumps      listings while another process changes the table
-    filters    good and bad choices of connections: what is listed, or the error
-    apply      changes in one message, good and bad, and the table in one listing
-    walk       the list of connections while others come and go
-    probe      the error of a listing and of adding a service, as whoever runs this
+    filters    valid and invalid selections of connections: the list or the error
+    apply      valid and invalid changes in one message, and the table in one listing
+    walk       the list of connections while others appear and expire
+    probe      the error of a listing, of adding a service and of a flush, for the current user
 
-The expected errors are those of the C director where it has a sensible one. With IPVS_MODULE=ip_vs
-the checks whose input it takes although it should not are left out.
+The expected errors are those of the C director where they are sensible. With IPVS_MODULE=ip_vs,
+checks are left out if the C director accepts their bad input.
 """
 
 import collections
@@ -28,9 +28,9 @@ from nl import (ACK, APPLY, CHANGE, CONN, CONNECTION, CONN_IDENTITY, DEL_DEST, D
                 attribute, be16, change, conn, dst, key, nest, parse, svc, u16, u32, u8)
 
 THE_KERNELS_OWN = os.environ.get("IPVS_MODULE") == "ip_vs"
-# The C director takes this.
+# The C director accepts this input.
 TAKEN = "taken"
-# Of services and of destinations.
+# Commands for services and for destinations.
 STATS64 = 12
 
 FREE = {"addr": address("10.1.0.101")}
@@ -44,15 +44,15 @@ def say(passed, name, why=""):
 
 
 def service_cases():
-    """Bad services: name, command, attributes, errors allowed[, TAKEN]."""
+    """Bad services: name, command, attributes, allowed errors[, TAKEN]."""
     for word, (command, make) in COMMANDS.items():
         where = {} if word != "add" else FREE
-        yield f"{word} a service: none given", command, b"", "EINVAL"
-        yield f"{word} a service: empty", command, attribute(SERVICE | NESTED, b""), "EINVAL"
-        yield f"{word} a service: half an attribute", command, attribute(SERVICE | NESTED, b"\x08\x00\x01"), "EINVAL ERANGE"
-        yield (f"{word} a service: an attribute longer than its nest", command,
+        yield f"{word} a service that is not given", command, b"", "EINVAL"
+        yield f"{word} a service with an empty nest", command, attribute(SERVICE | NESTED, b""), "EINVAL"
+        yield f"{word} a service with half an attribute", command, attribute(SERVICE | NESTED, b"\x08\x00\x01"), "EINVAL ERANGE"
+        yield (f"{word} a service with an attribute longer than its nest", command,
                attribute(SERVICE | NESTED, struct.pack("=HH", 64, 1) + bytes(8)), "EINVAL")
-        yield f"{word} a service: an attribute too short to be one", command, \
+        yield f"{word} a service with an attribute shorter than its header", command, \
             attribute(SERVICE | NESTED, struct.pack("=HH", 2, 1) + bytes(8)), "EINVAL"
         for name in ("af", "protocol", "addr", "port"):
             yield f"{word} a service without {name}", command, make(**where | {name: None}), "EINVAL"
@@ -99,11 +99,11 @@ def service_cases():
 
 
 def dest_cases():
-    """Bad destinations, in the same form."""
+    """Bad destinations, in the same format."""
     for word, command in DEST_COMMANDS.items():
         port = be16(80) if word != "add" else be16(8)
-        yield f"{word} a destination: none given", command, key(), "EINVAL"
-        yield f"{word} a destination of no service", command, dst(), "EINVAL"
+        yield f"{word} a destination that is not given", command, key(), "EINVAL"
+        yield f"{word} a destination of a service that is not given", command, dst(), "EINVAL"
         yield f"{word} a destination of an absent service", command, key(**FREE) + dst(), "ESRCH"
         for name in ("addr", "port"):
             yield f"{word} a destination without {name}", command, key() + dst(**{"port": port, name: None}), "EINVAL"
@@ -137,28 +137,28 @@ def dest_cases():
 
 
 def other_cases():
-    """Bad commands and settings, in the same form."""
+    """Bad commands and settings, in the same format."""
     for command in (0, SET_INFO, FLUSH + 1, 99, 255):
-        yield f"command {command}", command, b"", "EOPNOTSUPP"
-    yield "a listing of destinations that is none", GET_DEST, key(), "EOPNOTSUPP"
-    yield "a synchronisation daemon without a state", NEW_DAEMON, b"", "EINVAL EPROTONOSUPPORT"
+        yield f"perform command {command}", command, b"", "EOPNOTSUPP"
+    yield "list destinations without a dump", GET_DEST, key(), "EOPNOTSUPP"
+    yield "start a synchronization daemon without a state", NEW_DAEMON, b"", "EINVAL EPROTONOSUPPORT"
     yield "zero an absent service", ZERO, key(**FREE), "ESRCH"
     yield "zero half a service", ZERO, key(port=None), "EINVAL"
     for kind in (TIMEOUT_TCP, TIMEOUT_UDP):
-        yield f"a timeout out of range ({kind})", SET_CONFIG, attribute(kind, u32(0x7FFFFFFF)), "EINVAL ERANGE"
-        yield f"a negative timeout ({kind})", SET_CONFIG, attribute(kind, u32(0xFFFFFFFF)), "EINVAL ERANGE"
-        yield f"a short timeout ({kind})", SET_CONFIG, attribute(kind, b"\1\2"), "EINVAL ERANGE"
+        yield f"set a timeout out of range ({kind})", SET_CONFIG, attribute(kind, u32(0x7FFFFFFF)), "EINVAL ERANGE"
+        yield f"set a negative timeout ({kind})", SET_CONFIG, attribute(kind, u32(0xFFFFFFFF)), "EINVAL ERANGE"
+        yield f"set a short timeout ({kind})", SET_CONFIG, attribute(kind, b"\1\2"), "EINVAL ERANGE"
 
 
 def check_bad():
-    """Every bad message is refused, and changes nothing."""
+    """Every bad message is refused and changes nothing."""
     family = Family()
     family.call(FLUSH)
     family.call(NEW_SERVICE, svc())
     family.call(NEW_DEST, key() + dst())
     family.call(NEW_SERVICE, svc(fwmark=u32(5), sched=b"wlc\0"))
     before, timeouts = family.table(), family.call(GET_CONFIG)[0]
-    say(len(before) == 2 and len(before[0][1]) + len(before[1][1]) == 1, "the table to begin with", before)
+    say(len(before) == 2 and len(before[0][1]) + len(before[1][1]) == 1, "the table has the services for the checks", before)
     for case in (*service_cases(), *dest_cases(), *other_cases()):
         name, command, data, wanted, *taken = case
         if THE_KERNELS_OWN and taken == [TAKEN]:
@@ -166,15 +166,15 @@ def check_bad():
         got = family.error(command, data)
         after = family.table()
         if got not in wanted.split():
-            say(False, name, f"{got} instead of {wanted}")
+            say(False, f"the director refuses to {name}", f"{got} instead of {wanted}")
         else:
-            say(after == before, name, f"{got}, but the table changed")
+            say(after == before, f"the director refuses to {name}", f"{got}, but the table changed")
         if after != before:
             family.call(FLUSH)
             family.call(NEW_SERVICE, svc())
             family.call(NEW_DEST, key() + dst())
             family.call(NEW_SERVICE, svc(fwmark=u32(5), sched=b"wlc\0"))
-    say(family.call(GET_CONFIG)[0] == timeouts, "the timeouts stay as they were")
+    say(family.call(GET_CONFIG)[0] == timeouts, "refused timeouts change nothing")
     check_framing(family, before)
     check_tolerance(family)
     family.call(FLUSH)
@@ -182,7 +182,7 @@ def check_bad():
 
 
 def check_framing(family, before):
-    """Messages whose frame is wrong."""
+    """Messages with a wrong frame."""
     for name, data in (("no header of the family", b""), ("half a header", b"\4\1"),
                        ("an attribute cut short", struct.pack("=BBHHH", NEW_SERVICE, 1, 0, 400, SERVICE))):
         try:
@@ -190,29 +190,29 @@ def check_framing(family, before):
             got = "0"
         except OSError as error:
             got = repr(error)
-        except Exception as error:  # Any refusal will do.
+        except Exception as error:  # Any error is fine.
             got = str(error)
-        say(got in ("EINVAL", "ERANGE"), name, got)
-    say(family.table() == before, "the table after broken frames")
+        say(got in ("EINVAL", "ERANGE"), f"the director refuses a message with {name}", got)
+    say(family.table() == before, "broken frames change nothing")
 
 
 def check_tolerance(family):
-    """What a newer command may send to an older director."""
+    """Messages that a newer command may send to an older director."""
     say(family.error(GET_INFO, version=2) == "0", "another version of the family's messages is answered")
     later = attribute(60, b"of a later version")
-    say(family.error(GET_INFO, later) == "0", "an attribute that nobody knows yet is ignored")
+    say(family.error(GET_INFO, later) == "0", "an unknown attribute is ignored")
     info = parse(family.call(GET_INFO)[0][4:])
-    say(set(info) == {1, 2} and len(info[1]) == 4, "the version and the size of the table", info)
+    say(set(info) == {1, 2} and len(info[1]) == 4, "GET_INFO has the version and the size of the table", info)
     found = parse(parse(family.call(GET_SERVICE, key())[0][4:])[SERVICE])
-    say(found[3] == address("10.1.0.100") and found[6].rstrip(b"\0") == b"rr", "one service by its address", found)
+    say(found[3] == address("10.1.0.100") and found[6].rstrip(b"\0") == b"rr", "a service is found by its address", found)
     found = parse(parse(family.call(GET_SERVICE, key(fwmark=u32(5)))[0][4:])[SERVICE])
-    say(found[5] == u32(5) and found[6].rstrip(b"\0") == b"wlc", "one service by its mark", found)
+    say(found[5] == u32(5) and found[6].rstrip(b"\0") == b"wlc", "a service is found by its mark", found)
     absent = family.call(GET_DEST, key(**FREE), flags=DUMP)
-    say(absent == [], "the destinations of an absent service are none", absent)
+    say(absent == [], "an absent service lists no destinations", absent)
 
 
 def keep_changing(stop):
-    """Adds and deletes services all over the table, and destinations of those that stay."""
+    """Adds and deletes services all over the table, and destinations of the lasting services."""
     family = Family()
     while not stop.is_set():
         for number in range(60):
@@ -226,8 +226,8 @@ def keep_changing(stop):
 
 
 def check_dumps(seconds=5.0):
-    """Listings that are read while the table changes have what stays exactly once."""
-    # A small buffer: a listing then takes many messages, and changes come between them.
+    """Listings during changes have every lasting service and destination exactly once."""
+    # With a small buffer, a listing takes many messages, and changes happen between them.
     family = Family(receive=8192)
     family.call(FLUSH)
     services = {be16(1000 + number) for number in range(120)}
@@ -256,26 +256,26 @@ def check_dumps(seconds=5.0):
     alive = process.is_alive()
     stop.set()
     process.join()
-    say(alive and process.exitcode == 0, "the table could be changed all the while", process.exitcode)
-    say(rounds > 2 and len(moving) > 2, "the listings were read while it changed", f"{rounds} rounds, {moving}")
-    # The C director counts rows, and so repeats or leaves out some.
-    say(not wrong or THE_KERNELS_OWN, "what stays is in every listing once", f"{len(wrong)} of {2 * rounds} wrong: {wrong[:3]}")
+    say(alive and process.exitcode == 0, "the table can be changed during the listings", process.exitcode)
+    say(rounds > 2 and len(moving) > 2, "the listings show changes", f"{rounds} rounds, {moving}")
+    # The C director counts rows, so it repeats some and leaves out others.
+    say(not wrong or THE_KERNELS_OWN, "every listing has the lasting services once", f"{len(wrong)} of {2 * rounds} wrong: {wrong[:3]}")
     family.call(FLUSH)
 
 
 def filter_cases():
-    """Choices of connections that are refused: name, attributes, errors allowed."""
+    """Invalid selections of connections: name, attributes, allowed errors."""
     v4, v6 = socket.inet_aton("10.0.0.1"), socket.inet_pton(socket.AF_INET6, "fd00::1")
     yield "half an attribute", b"\x08\x00\x03", "EINVAL"
     yield "an attribute longer than its message", struct.pack("=HH", 64, CONNECTION) + bytes(8), "EINVAL"
     yield "half an attribute in the nest", attribute(CONNECTION | NESTED, b"\x08\x00\x01"), "EINVAL"
     yield "an attribute longer than its nest", \
         attribute(CONNECTION | NESTED, struct.pack("=HH", 64, 1) + bytes(8)), "EINVAL"
-    yield "an attribute too short to be one", \
+    yield "an attribute shorter than its header", \
         attribute(CONNECTION | NESTED, struct.pack("=HH", 2, 1) + bytes(8)), "EINVAL"
-    yield "an unknown attribute beside", attribute(60, b"later"), "EOPNOTSUPP"
+    yield "an unknown attribute", attribute(60, b"later"), "EOPNOTSUPP"
     for name in ("state", "expires", 0, 13, 60, 0x3FFF):
-        yield f"by {name}, which nobody can", nest(CONNECTION, CONN, {name: b"\1\0\0\0"}), "EOPNOTSUPP"
+        yield f"{name}", nest(CONNECTION, CONN, {name: b"\1\0\0\0"}), "EOPNOTSUPP"
     for size in (0, 2, 4):
         yield f"a protocol of {size} octets", conn(protocol=bytes(size)), "EINVAL"
     for end, right in (("client", v4), ("virtual", v6), ("server", v4)):
@@ -287,29 +287,31 @@ def filter_cases():
             yield f"a {end}'s prefix of {size} octets", conn(**{end: right, f"{end}_prefix": bytes(size)}), "EINVAL"
         yield f"a {end}'s prefix that is too long", \
             conn(**{end: right, f"{end}_prefix": u8(len(right) * 8 + 1)}), "EINVAL"
-        yield f"a {end}'s prefix of nothing", conn(**{f"{end}_prefix": u8(0)}), "EINVAL"
+        yield f"a {end}'s prefix without an address", conn(**{f"{end}_prefix": u8(0)}), "EINVAL"
     yield "an IPv4-mapped address", conn(client=bytes(10) + b"\xff\xff" + v4), "EINVAL"
 
 
 def check_filters():
-    """Bad choices are refused with a sentence, good ones choose; neither changes anything."""
+    """Invalid selections are refused with a message, valid ones select. Neither changes
+    anything."""
     table = Family()
     before = table.table()
     family = Family(name=b"ipvs_rs")
     for name, data, wanted in filter_cases():
         got = family.error(GET_CONNECTIONS, data, flags=DUMP)
-        say(got == wanted and family.sentence, name, f"{got} ({family.sentence!r}) instead of {wanted}")
+        say(got == wanted and family.sentence, f"the director refuses to select by {name}",
+            f"{got} ({family.sentence!r}) instead of {wanted}")
     for command in (0, 3, 99, 255):
         got = family.error(command)
-        say(got == "EOPNOTSUPP", f"command {command} of the new family", got)
-    say(family.error(GET_CONNECTIONS) == "EOPNOTSUPP", "connections without a dump")
+        say(got == "EOPNOTSUPP", f"command {command} of the family ipvs_rs is refused", got)
+    say(family.error(GET_CONNECTIONS) == "EOPNOTSUPP", "connections are listed only by a dump")
     every = family.connections()
-    say(len(every) > 20, "all connections", len(every))
+    say(len(every) > 20, "a list without a selection has all connections", len(every))
 
     def chosen(name, which, condition):
         got = {tuple(entry[kind] for kind in CONN_IDENTITY) for entry in family.connections(which)}
         wanted = {tuple(entry[kind] for kind in CONN_IDENTITY) for entry in every if condition(entry)}
-        say(wanted and got == wanted, f"chosen: {name}", f"{len(got)} instead of {len(wanted)}")
+        say(wanted and got == wanted, f"connections are selected by {name}", f"{len(got)} instead of {len(wanted)}")
 
     for number in {entry[1] for entry in every}:
         chosen(f"protocol {number[0]}", conn(protocol=number), lambda entry, number=number: entry[1] == number)
@@ -320,22 +322,22 @@ def check_filters():
     chosen("all IPv4 servers", conn(server=bytes(4), server_prefix=u8(0)), lambda entry: len(entry[8]) == 4)
     chosen("all IPv6 servers", conn(server=bytes(16), server_prefix=u8(0)), lambda entry: len(entry[8]) == 16)
     chosen("an empty nest", conn(), lambda entry: True)
-    chosen("an attribute twice, of which the last counts",
+    chosen("the last of repeated attributes",
            attribute(CONNECTION | NESTED, attribute(1, u8(99)) + attribute(1, u8(6))), lambda entry: entry[1] == u8(6))
-    say(family.connections(conn(protocol=u8(99))) == [], "a protocol that nobody has")
+    say(family.connections(conn(protocol=u8(99))) == [], "an unused protocol selects nothing")
     module = parse(family.call(GET_MODULE)[0][4:])
     features = parse(module[MODULE_FEATURES])
-    say(module[MODULE_VERSION].endswith(b"\0") and b"connections\0" in features.values(), "version and features", module)
-    say(table.table() == before, "the table stays as it was")
+    say(module[MODULE_VERSION].endswith(b"\0") and b"connections\0" in features.values(), "GET_MODULE has the version and the features", module)
+    say(table.table() == before, "selections change nothing")
 
 
 def check_apply():
-    """Changes in one message: up to the first that is refused; the table in one listing."""
+    """Changes in one message are applied up to the first refused one. The table in one listing."""
     table, family = Family(), Family(name=b"ipvs_rs")
     table.call(FLUSH)
 
     def applied(data):
-        """How many changes were carried out, and the error."""
+        """The number of applied changes, and the error."""
         try:
             answers = family.call(APPLY, data)
         except Refused as refused:
@@ -344,26 +346,26 @@ def check_apply():
 
     add = change(NEW_SERVICE, svc())
     server = change(NEW_DEST, key() + dst())
-    say(applied(b"") == (0, "0"), "no change")
+    say(applied(b"") == (0, "0"), "a message without changes is accepted")
     got = applied(add + server + change(NEW_SERVICE, svc(port=be16(81))))
-    say(got == (3, "0") and len(table.table()) == 2, "three changes", got)
+    say(got == (3, "0") and len(table.table()) == 2, "three changes are applied", got)
     before = table.table()
     for name, data, wanted in (
             ("half an attribute", b"\x08\x00\x06", (None, "EINVAL")),
-            ("something among them that is none", add + attribute(60, b"later"), (None, "EOPNOTSUPP")),
-            ("half an attribute in the last", change(FLUSH) + attribute(CHANGE | NESTED, b"\x08\x00\x01"), (None, "EINVAL")),
+            ("an attribute that is no change", add + attribute(60, b"later"), (None, "EOPNOTSUPP")),
+            ("half an attribute in the last change", change(FLUSH) + attribute(CHANGE | NESTED, b"\x08\x00\x01"), (None, "EINVAL")),
             ("no command", attribute(CHANGE | NESTED, attribute(2, b"")), (0, "EINVAL")),
             ("a command of no length", attribute(CHANGE | NESTED, attribute(1, b"")), (0, "EINVAL")),
             ("a command that changes nothing", change(GET_INFO), (0, "EOPNOTSUPP")),
             ("a listing", change(GET_SERVICE), (0, "EOPNOTSUPP")),
-            ("a command that nobody has", change(99), (0, "EOPNOTSUPP")),
-            ("half an attribute of its own", change(FLUSH, b"\x08\x00\x01"), (0, "EINVAL")),
-            ("a service twice, and what comes after", add + change(FLUSH), (0, "EEXIST"))):
+            ("an unknown command", change(99), (0, "EOPNOTSUPP")),
+            ("half an attribute in the change", change(FLUSH, b"\x08\x00\x01"), (0, "EINVAL")),
+            ("a service that exists", add + change(FLUSH), (0, "EEXIST"))):
         got = applied(data)
-        say(got == wanted and family.sentence, f"changes: {name}", f"{got} ({family.sentence!r}) instead of {wanted}")
-        say(table.table() == before, f"changes: {name}: the table stays as it was")
+        say(got == wanted and family.sentence, f"changes with {name} are refused", f"{got} ({family.sentence!r}) instead of {wanted}")
+        say(table.table() == before, f"changes with {name} leave the table unchanged")
     got = applied(change(DEL_SERVICE, key(port=be16(81))) + server + change(FLUSH))
-    say(got == (1, "EEXIST") and len(table.table()) == 1, "changes up to the first that is refused", got)
+    say(got == (1, "EEXIST") and len(table.table()) == 1, "changes are applied up to the first refused one", got)
     for number in range(300):
         table.call(NEW_SERVICE, svc(port=be16(1000 + number)))
         table.call(NEW_DEST, key(port=be16(1000 + number)) + dst(port=be16(number)))
@@ -375,24 +377,24 @@ def check_apply():
             rows.append(entry)
         else:
             rows[-1][1].append(entry)
-    # The 32-bit statistics are for old tools.
+    # The 32-bit statistics exist for old tools.
     pieces = [[service, table.destinations(nest(SERVICE, {}, {kind: service[kind] for kind in (1, 2, 3, 4)}))]
               for service in table.services()]
     for row in pieces:
         for entry in (row[0], *row[1]):
             entry.pop(10)
-    say(rows == pieces and len(rows) == 301, "the table in one listing is that in pieces", f"{len(rows)} services")
+    say(rows == pieces and len(rows) == 301, "the table in one listing equals that in pieces", f"{len(rows)} services")
     brief = [parse(body[4:]) for body in family.call(GET_TABLE, attribute(NO_STATISTICS, b""), flags=DUMP)]
     wanted = [(kind, {name: value for name, value in parse(nested).items() if name != STATS64})
               for entry in listed for kind, nested in entry.items()]
-    say([(kind, parse(nested)) for entry in brief for kind, nested in entry.items()] == wanted, "the same without statistics")
-    for name, data in (("a choice that it does not know", attribute(99, b"")), ("a choice of connections", conn())):
-        say(family.error(GET_TABLE, data, flags=DUMP) == "EOPNOTSUPP" and family.sentence, f"the table by {name}")
-    say(applied(change(FLUSH)) == (1, "0") and table.table() == [], "flush among changes")
+    say([(kind, parse(nested)) for entry in brief for kind, nested in entry.items()] == wanted, "a listing without statistics has all other attributes")
+    for name, data in (("an unknown selection", attribute(99, b"")), ("a selection of connections", conn())):
+        say(family.error(GET_TABLE, data, flags=DUMP) == "EOPNOTSUPP" and family.sentence, f"a table with {name} is refused")
+    say(applied(change(FLUSH)) == (1, "0") and table.table() == [], "a flush is applied as a change")
 
 
 def check_walk(seconds=15.0):
-    """The list of connections, read slowly while thousands come and go, has what stays once and nothing twice."""
+    """The list of connections has lasting ones once and none twice, while thousands come and go."""
     family = Family(receive=8192, name=b"ipvs_rs")
 
     def rows():
@@ -409,18 +411,18 @@ def check_walk(seconds=15.0):
         if twice or missed:
             wrong.append(f"{missed} missed, {twice} twice")
         time.sleep(0.2)
-    say(len(stay) > 60, "connections that stay", len(stay))
-    say(len(sizes) > 3 and max(sizes) > 2 * min(sizes), "the list was read while they came and went", sizes)
-    say(not wrong, "what stays is in every list once, nothing is twice", f"{len(wrong)} of {len(sizes)}: {wrong[:3]}")
+    say(len(stay) > 60, "there are lasting connections", len(stay))
+    say(len(sizes) > 3 and max(sizes) > 2 * min(sizes), "the list is read while connections come and go", sizes)
+    say(not wrong, "every list has lasting connections once and none twice", f"{len(wrong)} of {len(sizes)}: {wrong[:3]}")
 
 
 def probe():
-    """What the caller may do: the error of a listing, of adding, of a flush."""
+    """Prints the errors of a listing, of adding a service and of a flush."""
     try:
         family = Family()
         print(family.error(GET_SERVICE, flags=DUMP), family.error(NEW_SERVICE, svc(port=be16(9999))),
               family.error(FLUSH))
-    except Exception as error:  # Without the family, that is the answer.
+    except Exception as error:  # The family does not exist.
         print(error)
 
 

@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Sends the director hostile netlink messages, COUNT of them, the same for the same SEED, and says what went wrong.
+"""Sends COUNT hostile netlink messages to the director and reports wrong reactions.
 
-    netlink_fuzz.py alone SEED COUNT      each has the answer due; the table is what the accepted ones make of it
-    netlink_fuzz.py elsewhere SEED COUNT  the same in another network namespace, whose socket has been moved here:
+    netlink_fuzz.py alone SEED COUNT      each message gets the expected answer, and the table equals
+                                          that of a model
+    netlink_fuzz.py elsewhere SEED COUNT  the same through a socket of another network namespace:
                                           nothing changes here
-    netlink_fuzz.py refused SEED COUNT    as nobody, by a socket that was root's, and as root of another user
-                                          namespace: nothing changes
-    netlink_fuzz.py race SEED COUNT       four at once, while another lists: each is answered, all tables are legal
-    netlink_fuzz.py others SEED COUNT     the module's other families: each is answered, and they change nothing
+    netlink_fuzz.py refused SEED COUNT    as the user nobody, through a socket that root opened, and
+                                          as root of another user namespace: nothing changes
+    netlink_fuzz.py race SEED COUNT       four senders at once, while another process lists: each
+                                          message is answered, all tables are legal
+    netlink_fuzz.py others SEED COUNT     the module's other families: each message is answered, and
+                                          none changes anything
 
-Ends with status 0 and a line of figures when all is well.
+The same SEED gives the same messages. Prints a line of numbers and exits with 0 if all is well.
 """
 
 import collections
@@ -32,41 +35,41 @@ NOBODY = 65534
 
 
 class Wrong(Exception):
-    """The director did what it must not."""
+    """The director reacted wrongly."""
 
 
 def schedulers():
-    """The schedulers that are loaded; the test loads them all."""
+    """The loaded schedulers. The test loads them all."""
     with open("/proc/modules", encoding="ascii") as modules:
         names = [line.split()[0] for line in modules]
     return [name.removeprefix("ipvs_rs_").encode() for name in names if name.startswith("ipvs_rs_")]
 
 
 class Line:
-    """A socket that takes whole datagrams and gives all that they are answered."""
+    """A socket that sends whole datagrams and returns all their answers."""
 
     def __init__(self):
         self.sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_GENERIC)
         self.sock.bind((0, 0))
-        # Room for all answers of a datagram; without privilege what there is must do.
+        # Room for all answers of a datagram. Without privilege, the default must do.
         for size in (SO_RCVBUFFORCE, socket.SO_RCVBUF):
             try:
                 self.sock.setsockopt(socket.SOL_SOCKET, size, 4 << 20)
                 break
             except PermissionError:
                 pass
-        # Explanations, but not the request again.
+        # Errors with explanations, but without a copy of the request.
         self.sock.setsockopt(SOL_NETLINK, CAP_ACK, 1)
         self.sock.setsockopt(SOL_NETLINK, EXT_ACK, 1)
         self.sock.setblocking(False)
 
     def say(self, datagram):
-        """Sends a datagram and gives its answers; all is done when this returns."""
+        """Sends a datagram and returns its answers. The kernel has finished it by then."""
         self.sock.send(datagram)
         return self.hear()
 
     def hear(self):
-        """The answers that are there, as (sequence number, kind, error number), in order."""
+        """The available answers, as (sequence number, kind, error number), in order."""
         found = []
         while True:
             try:
@@ -84,18 +87,18 @@ class Line:
 
 
 def name(code):
-    """An error's name."""
+    """The name of an error."""
     return "EOPNOTSUPP" if code == errno.EOPNOTSUPP else errno.errorcode.get(code, str(code))
 
 
 def shown(datagram, wanted):
-    """The messages of this number, for a person to read."""
+    """The messages of this number, as text."""
     return " and ".join(datagram[at : at + max(size, 16)].hex() for at, size, _, _, sequence in walk(datagram)
                         if sequence == wanted)
 
 
 def walk(datagram):
-    """The messages in a datagram, as the kernel finds them: where, size, kind, flags, sequence number."""
+    """The messages of a datagram, as the kernel finds them: start, size, kind, flags, number."""
     at = 0
     while len(datagram) - at >= 16:
         size, kind, flags, sequence = struct.unpack_from("=IHHI", datagram, at)
@@ -106,7 +109,7 @@ def walk(datagram):
 
 
 def compare(due, answers, datagram):
-    """Holds the answers against those that are due."""
+    """Compares the answers with the expected ones."""
     wanted, given = collections.defaultdict(list), collections.defaultdict(list)
     for sequence, what in due:
         wanted[sequence].append(what)
@@ -122,10 +125,10 @@ def compare(due, answers, datagram):
 
 
 def alone(seed, count, family, line=None):
-    """One sender, and a model that knows each answer and the table after each datagram."""
+    """One sender, and a model that has each answer and the table after each datagram."""
     line = line or Line()
     family.call(FLUSH)
-    # Its stateless mode has rules of its own.
+    # The stateless mode of oneip has rules of its own.
     names = [scheduler for scheduler in schedulers() if scheduler != b"oneip"]
     table = read_table(family)
     model = Model(family.number, names, struct.unpack("=III", table[0]))
@@ -151,7 +154,7 @@ def alone(seed, count, family, line=None):
 
 
 def elsewhere(seed, count):
-    """A socket belongs to the namespace where it was made."""
+    """A socket belongs to the namespace in which it was created."""
     here = Family()
     before = read_table(here)
     if not before[1]:
@@ -166,27 +169,27 @@ def elsewhere(seed, count):
 
 
 def inherited():
-    """Root's socket in the hands of nobody."""
+    """A socket that root opened and the user nobody uses."""
     line = Line()
     os.setuid(NOBODY)
     return line
 
 
 def nobody():
-    """A socket of nobody."""
+    """A socket of the user nobody."""
     os.setuid(NOBODY)
     return Line()
 
 
 def another_users_root():
-    """Root of a user namespace that does not own this network."""
+    """Root of a user namespace that does not own this network namespace."""
     os.setuid(NOBODY)
     os.unshare(os.CLONE_NEWUSER)
     return Line()
 
 
 def child(function, *arguments):
-    """Starts a process for the function; it says itself what went wrong."""
+    """Starts a process for the function. The process prints its errors."""
     sys.stdout.flush()
     process = os.fork()
     if process == 0:
@@ -194,27 +197,27 @@ def child(function, *arguments):
             function(*arguments)
             sys.stdout.flush()
             os._exit(0)
-        except BaseException as error:  # Whatever it is, this process ends here.
+        except BaseException as error:  # This process ends here in any case.
             print(f"{function.__name__}: {error!r}"[:4000], flush=True)
             os._exit(1)
     return process
 
 
 def end(processes):
-    """Waits for processes, all of which must end well."""
+    """Waits for processes. All must exit with 0."""
     if any([os.waitpid(process, 0)[1] for process in processes]):
         raise Wrong("a process failed")
 
 
 def refused_one(become, messages, count):
-    """One caller that may do nothing."""
+    """One caller without privilege."""
     line = become()
     model = Model(messages.family, [], (0, 0, 0))
     answered = 0
     for _ in range(0, count, BATCH):
         datagram = messages.datagram()
         answers = line.say(datagram)
-        # The model of a director without schedulers: but for what needs none, it refuses all.
+        # The model of a director without schedulers refuses everything that needs privilege.
         due = model.datagram(datagram)
         if [sequence for sequence, what in due if what == REFUSED and sequence not in {given[0] for given in answers}]:
             raise Wrong(f"not all are answered: {datagram.hex()}")
@@ -228,7 +231,7 @@ def refused_one(become, messages, count):
 
 
 def control(datagram, wanted):
-    """True for a message that no family sees: no request, or one of netlink's own."""
+    """True if no family sees the message: it is no request, or one of netlink's own types."""
     return any(sequence == wanted and (kind < 16 or not flags & REQUEST)
                for _, _, kind, flags, sequence in walk(datagram))
 
@@ -249,7 +252,7 @@ def refused(seed, count):
 
 
 def racer(messages, count):
-    """One of several that change the same services."""
+    """One of several processes that change the same services."""
     line = Line()
     answered = collections.Counter()
     for _ in range(0, count, BATCH):
@@ -263,7 +266,7 @@ def racer(messages, count):
 
 
 def reader(stop):
-    """Lists until it is told to stop; whatever is listed is legal."""
+    """Lists until it is stopped. Every list must be legal."""
     family = Family()
     listings = 0
     while not os.path.exists(stop):
@@ -272,7 +275,8 @@ def reader(stop):
             key = {kind: value for kind, value in zip(range(1, 6), row) if value is not None}
             inner = b"".join(attribute(*field) for field in key.items())
             family.destinations(attribute(1, inner))
-        # One that is deleted and added again meanwhile may stand there twice, once without a scheduler.
+        # A service that is deleted and added again in the meantime may appear twice, once without a
+        # scheduler.
         living = [row for row in rows if row[0][5] != b"none\0"]
         if illegal(living):
             raise Wrong(f"a listing has {illegal(living)[0]}")
@@ -320,7 +324,7 @@ def others(seed, count):
                 said[LISTING if kind == NLMSG_DONE else REFUSED if code else DONE] += 1
             given = collections.Counter(sequence for sequence, _, _ in answers)
             for _, _, kind, flags, sequence in walk(datagram):
-                # The last one's frame may be broken, and what follows it is none.
+                # The last message may have a broken frame, and trailing octets are no message.
                 if sequence < BATCH and flags & ACK and given[sequence] != 1:
                     raise Wrong(f"{given[sequence]} answers to message {sequence}: {shown(datagram, sequence)}")
         print(other.decode(), *(f"{number} {what}" for what, number in sorted(said.items())))
@@ -331,7 +335,7 @@ def others(seed, count):
 
 
 if __name__ == "__main__":
-    # Collecting garbage takes time, and there is none.
+    # Garbage collection takes time, and there is no garbage.
     gc.disable()
     what, seed, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     try:

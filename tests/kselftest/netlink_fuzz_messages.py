@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Datagrams of messages that are right, nearly right and wrong in every way, the same for the same seed.
+"""Datagrams of valid, nearly valid and arbitrarily wrong messages. A seed determines them.
 
-Here belong ways to be wrong; what a director must make of them is netlink_fuzz_model.py's. Parts are made once and
-put together anew for each message: that is what a slow machine has time for.
+This file has the kinds of mistakes; netlink_fuzz_model.py has the director's reactions. Parts are
+created once and combined for each message, which is fast enough for a slow machine.
 """
 
 import random
@@ -13,7 +13,7 @@ from nl import (ACK, DEL_DEST, DEL_SERVICE, DEST, DST, DUMP, FLUSH, GET_CONFIG, 
                 GET_SERVICE, NESTED, NEW_DAEMON, NEW_DEST, NEW_SERVICE, REQUEST, SERVICE, SET_CONFIG, SET_DEST,
                 SET_SERVICE, SVC, TIMEOUT_TCP, TIMEOUT_TCP_FIN, TIMEOUT_UDP, ZERO, attribute, be16, u8, u16, u32)
 
-# Messages in a datagram.
+# The number of messages in a datagram.
 BATCH = 96
 PARTS = 800
 V4, V6 = u16(socket.AF_INET), u16(socket.AF_INET6)
@@ -23,23 +23,23 @@ REAL = {V4: ("10.2.0.11", "10.2.0.12", "10.1.0.1", "255.255.255.254"),
 NO_HOST = {V4: ("0.0.0.0", "224.0.0.1", "255.255.255.255"), V6: ("::", "ff02::1", "::ffff:10.2.0.11")}
 NUMBERS = (0, 1, 2, 3, 7, 80, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 8589934, 8589935, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 NETMASKS = {V4: ("255.255.255.255", "255.255.0.0", "128.0.0.0", "0.0.0.0", "255.0.255.0"), V6: (128, 64, 1, 0, 129)}
-# Each command as often as it stands here.
+# A command that is listed more often is sent more often.
 COMMANDS = ([NEW_SERVICE] * 6 + [SET_SERVICE] * 4 + [DEL_SERVICE] * 2 + [GET_SERVICE] * 2 + [NEW_DEST] * 8 +
             [SET_DEST] * 5 + [DEL_DEST] * 3 +
             [GET_DEST, NEW_DAEMON, GET_DAEMON, SET_CONFIG, SET_CONFIG, GET_CONFIG, GET_INFO, ZERO])
-# The module's other families: commands, and a nest's kind and its fields' kinds and sizes.
+# The module's other families: commands, and a nest's kind with the kinds and sizes of its fields.
 OTHERS = {b"ipvs_rs": ((1, 2, 2, 2), 3, ((1, 1), (4, 4), (5, 2), (6, 4), (6, 16), (7, 2), (8, 16), (9, 2), (10, 1),
                                          (11, 1), (12, 1)))}
 STRANGE = (0, 10, 14, FLUSH + 1, 18, 19, 64, 127, 128, 255)
 
 
 def packed(text, family):
-    """An address in 16 octets, of the family that `family` is the attribute of."""
+    """An address in 16 octets. `family` is the attribute with its family."""
     return socket.inet_pton(socket.AF_INET if family == V4 else socket.AF_INET6, text).ljust(16, b"\0")
 
 
 class Messages:
-    """What one seed makes of a family with this number."""
+    """The messages of one seed for the family with this number."""
 
     def __init__(self, seed, family, schedulers):
         self.random = random.Random(seed).random
@@ -55,32 +55,32 @@ class Messages:
         self.others = [attribute(self.kind(), self.octets(self.below(40))) for _ in range(PARTS // 8)]
 
     def again(self, seed):
-        """Begins anew, with the same parts: to make those takes long."""
+        """Starts again with the same parts, because creating them is slow."""
         self.random = random.Random(seed).random
         return self
 
-    # --- chance ---------------------------------------------------------------------------------------------
+    # --- random choices ---------------------------------------------------------------------------
 
     def below(self, limit):
-        """A number from 0 to below the limit."""
+        """A number from 0 up to but not including the limit."""
         return int(self.random() * limit)
 
     def pick(self, things):
-        """One of some things."""
+        """One of the things."""
         return things[int(self.random() * len(things))]
 
     def chance(self, share):
-        """True as often as this."""
+        """True with this probability."""
         return self.random() < share
 
     def octets(self, count):
-        """Any octets."""
+        """Random octets."""
         return bytes(self.below(256) for _ in range(count))
 
-    # --- parts ----------------------------------------------------------------------------------------------
+    # --- parts ------------------------------------------------------------------------------------
 
     def service(self):
-        """A service's fields as (kind, value)."""
+        """The fields of a service as (kind, value)."""
         family = self.pick((V4, V4, V6))
         named = {"af": family}
         if self.chance(0.25):
@@ -100,11 +100,11 @@ class Messages:
 
     @staticmethod
     def key(fields):
-        """Those fields that identify a service."""
+        """The fields that identify a service."""
         return [field for field in fields if field[0] <= SVC["fwmark"]]
 
     def dest(self):
-        """A destination's fields as (kind, value)."""
+        """The fields of a destination as (kind, value)."""
         family = self.pick((V4, V4, V6))
         host = self.pick((REAL if self.chance(0.97) else NO_HOST)[family])
         named = {"addr": packed(host, family), "port": be16(self.pick((80, 81))),
@@ -124,7 +124,7 @@ class Messages:
         return self.pick((0, 1, 2, 3, 5, 9, 12, 16, 17, 64, 255, 0x3FFF, 0x4001, 0x7FFF, 0x8001, 0xFFFF))
 
     def wrong_value(self, value, share):
-        """A value that is too short, too long, or any."""
+        """A value that is too short, too long, or random."""
         if not self.chance(share):
             return value
         return self.pick((value[:-1], value[: self.below(len(value) + 1)], b"", value + b"\0", value + self.octets(5),
@@ -132,7 +132,7 @@ class Messages:
                           self.octets(200)))
 
     def wronged(self, kind, fields):
-        """The nest of some fields, in seven of ten cases with something wrong."""
+        """The nest of some fields. Seven of ten have a mistake."""
         wrongs = self.pick((0, 0, 0, 1, 1, 1, 1, 1, 2, 4))
         for _ in range(wrongs):
             fields = self.wrong_fields(list(fields))
@@ -142,7 +142,7 @@ class Messages:
             parts[at : at + 1] = [self.wrong_frame(parts[at] if at < len(parts) else b"")]
         inner = b"".join(parts)
         if wrongs and self.chance(0.05):
-            # Cut off, without padding, or with octets that are no attribute.
+            # Cut off, without padding, or with octets that are not an attribute.
             inner = self.pick((inner[: self.below(len(inner) + 1)], inner[:-2], inner + self.octets(3)))
         outer = attribute(kind | self.pick((NESTED, NESTED, NESTED, 0, 0x4000)), inner)
         if wrongs and self.chance(0.05):
@@ -150,7 +150,7 @@ class Messages:
         return outer
 
     def wrong_fields(self, fields):
-        """Fields of which one is absent, repeated, renamed, or has a wrong value."""
+        """The fields with one absent, repeated, renumbered or wrong."""
         if not fields:
             return fields
         at = self.below(len(fields))
@@ -173,16 +173,16 @@ class Messages:
         return fields
 
     def wrong_frame(self, data):
-        """An attribute whose length lies, or that is not padded."""
+        """An attribute with a wrong length or without padding."""
         data = data or attribute(self.kind(), self.octets(4))
         size = struct.unpack_from("=H", data)[0]
         lie = self.pick((size + 1, size + 4, size - 1, size - 4, 0, 1, 3, 4, 0xFFFF, 0xFFFC, 0x8000, size * 2))
         return self.pick((u16(lie & 0xFFFF) + data[2:], u16(lie & 0xFFFF) + data[2:], data[:-1], data + b"\0\0"))
 
-    # --- messages -------------------------------------------------------------------------------------------
+    # --- messages ---------------------------------------------------------------------------------
 
     def attributes(self, command):
-        """A command's attributes."""
+        """The attributes of a command."""
         if command in (NEW_SERVICE, SET_SERVICE):
             parts = [self.pick(self.services)]
         elif command in (NEW_DEST, SET_DEST, DEL_DEST):
@@ -222,7 +222,7 @@ class Messages:
         return data if self.chance(0.995) else data[: self.below(8)]
 
     def datagram(self):
-        """A batch of messages; the last one's length may lie, or what follows it is none."""
+        """A batch of messages. The last may have a wrong length or be followed by other octets."""
         parts = []
         for sequence in range(1, BATCH + 1):
             body = self.body()
@@ -248,7 +248,7 @@ class Messages:
 
 
 class OtherMessages(Messages):
-    """What one seed makes of one of the other families."""
+    """The messages of one seed for one of the other families."""
 
     def __init__(self, seed, family, name):
         super().__init__(seed, family, [b"rr"])
@@ -261,7 +261,7 @@ class OtherMessages(Messages):
         return self.pick((bytes(size), self.octets(size), b"\x04".ljust(size, b"\x10")))
 
     def attributes(self, command):
-        """A nest, nothing, or anything at all."""
+        """A nest, nothing, or random octets."""
         if self.chance(0.2):
             return b""
         return self.pick(self.services) if self.chance(0.9) else self.pick(self.others)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a director must make of any datagram at all: which answers, and which table.
+"""A model of the director: its answers to any datagram, and its table.
 
-After Documentation/netlink.rst, and by none of the director's code. Here belongs what is legal; how messages go
-wrong is netlink_fuzz_messages.py's.
+It follows Documentation/netlink.rst and shares no code with the director. This file has the rules;
+netlink_fuzz_messages.py has the kinds of mistakes.
 """
 
 import functools
@@ -16,28 +16,28 @@ from nl import (ACK, DEL_DEST, DEL_SERVICE, DEST, DUMP, FLUSH, GET_CONFIG, GET_D
 ACTS = {NEW_SERVICE, SET_SERVICE, DEL_SERVICE, GET_SERVICE, NEW_DEST, SET_DEST, DEL_DEST, NEW_DAEMON, DEL_DAEMON,
         SET_CONFIG, GET_CONFIG, GET_INFO, ZERO, FLUSH}
 DUMPS = {GET_SERVICE, GET_DEST, GET_DAEMON}
-# All that a refusal may say.
+# The errors that a refusal may have.
 ERRORS = {"EPERM", "EINVAL", "ERANGE", "EAFNOSUPPORT", "EPROTONOSUPPORT", "EOPNOTSUPP", "ENOENT", "ESRCH", "EEXIST"}
 LONGEST = 8_589_934
 INET, INET6 = 2, 10
 TCP, UDP = 6, 17
 PERSISTENT, HASHED, ONE_PACKET = 1, 2, 4
-# Octets of attributes; of negative ones at most so many.
+# The sizes of attributes in octets. A negative number is a maximum.
 SVC_LENGTHS = {"af": 2, "protocol": 2, "addr": -16, "port": 2, "fwmark": 4, "sched": -16, "flags": 8, "timeout": 4, "netmask": 4,
                "pe": -17}
 DST_LENGTHS = {"addr": -16, "port": 2, "fwd": 4, "weight": 4, "u_thresh": 4, "l_thresh": 4, "family": 2, "tun_type": 1,
                "tun_port": 2, "tun_flags": 2}
-# A key that is well-formed and of no service.
+# A well-formed key that belongs to no service.
 NOBODY = ("nobody",)
-# What the whole table is compared by.
+# The attributes by which tables are compared.
 SVC_ROW = (1, 2, 3, 4, 5, 6, 7, 8, 9)
 DST_ROW = (1, 2, 3, 4, 5, 6, 11, 13, 14, 15)
-# What becomes of a message: all is well, a refusal, a listing.
+# The result of a message: accepted, refused, or a listing.
 DONE, REFUSED, LISTING = "done", "refused", "listing"
 
 
 def attributes(data):
-    """The attributes in some octets, as (kind, payload) in their order; None when they are no chain."""
+    """The attributes in some octets, as (kind, payload) in order. None if they are malformed."""
     found, at, end = [], 0, len(data)
     while at < end:
         if end - at < 4:
@@ -51,19 +51,22 @@ def attributes(data):
 
 
 def chain(data):
-    """The attributes in some octets by their kinds, the last of each; None when they are no chain."""
+    """The attributes in some octets by kind, the last of each. None if they are malformed."""
     found = attributes(data)
     return None if found is None else dict(found)
 
 
 def number(data, size):
-    """A number of so many octets in the machine's order, or None."""
+    """A number of that many octets in the machine's byte order, or None."""
     return int.from_bytes(data, "little") if data is not None and len(data) == size else None
 
 
 @functools.lru_cache(20000)
 def service_key(data):
-    """The key in a service's nest, as (family, protocol, address, port) or (family, mark), or NOBODY; None when malformed."""
+    """The key in a service's nest: (family, protocol, address, port), (family, mark) or NOBODY.
+
+    None if it is malformed.
+    """
     fields = chain(data)
     if not fields or not fits(data, SVC, SVC_LENGTHS):
         return None
@@ -84,7 +87,7 @@ def service_key(data):
 
 
 def host(data, family):
-    """An address's octets, 4 or 16; None when it is none of the family."""
+    """The octets of an address, 4 or 16. None if it is not valid for the family."""
     if data is None or len(data) > 16:
         return None
     if family == INET:
@@ -95,7 +98,7 @@ def host(data, family):
 
 
 def fits(data, names, lengths):
-    """True when every attribute has its length, also repeated ones and those that a command does not need."""
+    """True if every attribute has its length, also repeated ones and unneeded ones."""
     sizes = {names[name]: size for name, size in lengths.items()}
     for kind, given in attributes(data):
         size = sizes.get(kind)
@@ -105,7 +108,7 @@ def fits(data, names, lengths):
 
 
 def string(data):
-    """A string without what ends it; None when something follows that."""
+    """A string without its terminator. None if octets follow the terminator."""
     if data is None:
         return None
     text = data.rstrip(b"\0")
@@ -113,7 +116,7 @@ def string(data):
 
 
 def persistence(family, timeout, netmask):
-    """True when a persistent service may have this timeout and granularity."""
+    """True if a persistent service can have this timeout and granularity."""
     if timeout > LONGEST:
         return False
     if family == INET6:
@@ -143,7 +146,7 @@ def service_settings(data):
 
 @functools.lru_cache(20000)
 def dest_key(data, family):
-    """(family, address, port) in a destination's nest, of a service of this family; None for none."""
+    """(family, address, port) in a destination's nest, for a service of this family. Or None."""
     fields = chain(data)
     if not fields or not fits(data, DST, DST_LENGTHS):
         return None
@@ -165,7 +168,8 @@ def dest_key(data, family):
 
 @functools.lru_cache(20000)
 def dest_settings(data, family, service_family):
-    """(method, weight, upper, lower, tunnel, its port, its flags) in a destination's nest, or None."""
+    """(method, weight, upper, lower, tunnel, its port, its flags) in a destination's nest, or
+    None."""
     fields = chain(data)
     counts = (number(fields.get(DST[name]), 4) for name in ("fwd", "weight", "u_thresh", "l_thresh"))
     method, weight, upper, lower = counts
@@ -181,27 +185,28 @@ def dest_settings(data, family, service_family):
         return None
     if method != 2 and family != service_family:
         return None
-    # Those who are not tunneled to keep what was sent, too.
+    # Destinations without a tunnel also keep these attributes.
     if method == 2 and not (tunnel == 0 or tunnel == 1 and flags <= 2 or tunnel == 2 and flags <= 1):
         return None
     return method, weight, upper, lower, tunnel, port, flags
 
 
 class Model:
-    """A director that is told all that the other is told."""
+    """The model receives the same messages as the director."""
 
     def __init__(self, family, schedulers, timeouts):
         self.family = family
         self.schedulers = {*schedulers, b"none"}
         self.timeouts = timeouts
-        # Services by key, in the order of adding: (scheduler, flags, timeout, netmask), destinations.
+        # Services by key, in the order in which they were added: (scheduler, flags, timeout,
+        # netmask), destinations.
         self.services = {}
-        # The netlink socket's listing is not at its end: there can be one at a time.
+        # True while a listing of the socket is unfinished. A socket can have one at a time.
         self.listing = False
         self.changes = 0
 
     def datagram(self, data):
-        """The answers due: (sequence number, what) each, in order."""
+        """The expected answers, as (sequence number, result), in order."""
         answers, at, end = [], 0, len(data)
         self.listing = False
         while end - at >= 16:
@@ -215,7 +220,7 @@ class Model:
         return answers
 
     def message(self, kind, flags, body):
-        """What becomes of one message."""
+        """The result of one message."""
         if not flags & REQUEST or kind < 16:
             return DONE
         if kind != self.family or len(body) < 4:
@@ -228,7 +233,7 @@ class Model:
         return DONE
 
     def dump(self, command, attributes):
-        """What becomes of a listing that is asked for; an empty one is at its end at once."""
+        """The result of a request for a listing. An empty listing ends at once."""
         if command not in DUMPS or self.listing:
             return REFUSED
         if command == GET_SERVICE:
@@ -241,7 +246,7 @@ class Model:
         return LISTING
 
     def act(self, command, attributes):
-        """Carries a command out if it is legal; says whether it was."""
+        """Performs a command if it is legal. Returns whether it was."""
         given = chain(attributes)
         if given is None or command in (NEW_DAEMON, DEL_DAEMON):
             return False
@@ -279,7 +284,7 @@ class Model:
         return True
 
     def set_service(self, key, nested):
-        """NEW_SERVICE of a key that is free, SET_SERVICE of one that is not."""
+        """NEW_SERVICE with a free key, or SET_SERVICE with a used one."""
         settings = service_settings(nested)
         if settings is None or settings[0] not in self.schedulers:
             return False
@@ -293,7 +298,7 @@ class Model:
         return True
 
     def set_dest(self, command, key, nested):
-        """A command about a destination of a service that there is."""
+        """A command about a destination of an existing service."""
         dests = self.services[key][1]
         which = dest_key(nested, key[0])
         if which is None or (command == NEW_DEST) == (which in dests):
@@ -308,7 +313,7 @@ class Model:
         return True
 
     def table(self):
-        """The table as read_table() tells it."""
+        """The table in the format of read_table()."""
         rows = []
         for key, ((name, flags, timeout, netmask), dests) in self.services.items():
             family = struct.pack("=H", key[0])
@@ -322,7 +327,7 @@ class Model:
 
 
 def dest_row(which, settings):
-    """A destination as read_table() tells it."""
+    """A destination in the format of read_table()."""
     method, weight, upper, lower, tunnel, port, flags = settings
     counts = struct.pack("=IIII", method, weight, upper, lower)
     return (which[1].ljust(16, b"\0"), which[2], *(counts[at : at + 4] for at in (0, 4, 8, 12)),
@@ -330,7 +335,7 @@ def dest_row(which, settings):
 
 
 def read_table(family):
-    """The director's timeouts and its whole table, in its order."""
+    """The director's timeouts and its whole table, in the director's order."""
     rows = []
     for entry in family.services():
         row = tuple(entry.get(kind) for kind in SVC_ROW)
@@ -342,7 +347,7 @@ def read_table(family):
 
 
 def illegal(rows):
-    """Rows of a table that no director may have."""
+    """The rows of a table that are not legal."""
     found = [row for row, _ in rows
              if row[6][0] & PERSISTENT and not persistence(row[0][0], int.from_bytes(row[7], "little"), row[8])]
     keys = [row[:5] for row, _ in rows]

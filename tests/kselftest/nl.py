@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The generic netlink families IPVS and ipvs_rs, octet by octet: so that messages can be wrong in every way.
+"""The generic netlink families IPVS and ipvs_rs, octet by octet, so messages can have any mistake.
 
-Here belongs the wire format. Never here: what a director should answer; that is netlink_checks.py's.
+This file has the wire format; netlink_checks.py has the expected answers.
 """
 
 import errno
@@ -29,22 +29,22 @@ GET_MODULE, GET_CONNECTIONS, GET_TABLE, APPLY = 1, 2, 3, 4
 MODULE_VERSION, MODULE_FEATURES, CONNECTION, TABLE_SERVICE, TABLE_DEST, CHANGE, DONE, NO_STATISTICS = range(1, 9)
 CONN = {"protocol": 1, "state": 2, "expires": 3, "client": 4, "client_port": 5, "virtual": 6, "virtual_port": 7,
         "server": 8, "server_port": 9, "client_prefix": 10, "virtual_prefix": 11, "server_prefix": 12}
-# What tells connections apart.
+# The attributes that identify a connection.
 CONN_IDENTITY = (1, 4, 5, 6, 7, 8, 9)
 
-# Attributes of a service and of a destination, by the names used in the checks.
+# Attributes of a service and of a destination, under the names that the checks use.
 SVC = {"af": 1, "protocol": 2, "addr": 3, "port": 4, "fwmark": 5, "sched": 6, "flags": 7, "timeout": 8,
        "netmask": 9, "stats": 10, "pe": 11}
 DST = {"addr": 1, "port": 2, "fwd": 3, "weight": 4, "u_thresh": 5, "l_thresh": 6, "family": 11,
        "tun_type": 13, "tun_port": 14, "tun_flags": 15}
 
-# What the listings are compared by.
+# The attributes by which listings are compared.
 SVC_IDENTITY = (1, 2, 3, 4, 5, 6, 7, 8, 9)
 DST_IDENTITY = (1, 2, 3, 4, 5, 6)
 
 
 def attribute(kind, payload):
-    """One attribute, padded."""
+    """One padded attribute."""
     head = struct.pack("=HH", 4 + len(payload), kind)
     return head + payload + bytes(-len(payload) % 4)
 
@@ -55,27 +55,27 @@ def u8(value):
 
 
 def u16(value):
-    """16 bits in the machine's order."""
+    """16 bits in the machine's byte order."""
     return struct.pack("=H", value)
 
 
 def u32(value):
-    """32 bits in the machine's order."""
+    """32 bits in the machine's byte order."""
     return struct.pack("=I", value)
 
 
 def be16(value):
-    """16 bits in the network's order, as ports are."""
+    """16 bits in network byte order, such as ports."""
     return struct.pack(">H", value)
 
 
 def address(text):
-    """An IPv4 address in the 16 octets that administrators' commands send."""
+    """An IPv4 address in 16 octets, as the commands send it."""
     return socket.inet_aton(text) + bytes(12)
 
 
 def service(**changes):
-    """A whole service's fields; those changed to None are left out."""
+    """All fields of a service. Fields that are changed to None are left out."""
     fields = {"af": u16(socket.AF_INET), "protocol": u16(socket.IPPROTO_TCP), "addr": address("10.1.0.100"),
               "port": be16(80), "sched": b"rr\0", "flags": struct.pack("=II", 0, 0xFFFFFFFF), "timeout": u32(0),
               "netmask": u32(0xFFFFFFFF)} | changes
@@ -83,14 +83,14 @@ def service(**changes):
 
 
 def dest(**changes):
-    """A whole destination's fields; those changed to None are left out."""
+    """All fields of a destination. Fields that are changed to None are left out."""
     fields = {"family": u16(socket.AF_INET), "addr": address("10.2.0.11"), "port": be16(80), "fwd": u32(0),
               "weight": u32(1), "u_thresh": u32(0), "l_thresh": u32(0)} | changes
     return {name: value for name, value in fields.items() if value is not None}
 
 
 def nest(kind, names, fields):
-    """A nested attribute of named fields; a field's name may also be its number."""
+    """A nested attribute of named fields. A field's name may be its number."""
     inner = b"".join(attribute(names.get(name, name), value) for name, value in fields.items())
     return attribute(kind | NESTED, inner)
 
@@ -106,7 +106,7 @@ def dst(**changes):
 
 
 def key(**changes):
-    """The attribute for a service with just what identifies it."""
+    """The attribute for a service with the fields that identify it."""
     absent = dict.fromkeys(("sched", "flags", "timeout", "netmask"))
     return nest(SERVICE, SVC, service(**absent | changes))
 
@@ -117,12 +117,12 @@ def conn(**fields):
 
 
 def change(command, data=b""):
-    """The attribute for a command of the family IPVS among changes."""
+    """The attribute for a change that is a command of the family IPVS."""
     return attribute(CHANGE | NESTED, attribute(1, u8(command)) + attribute(2 | NESTED, data))
 
 
 def parse(data):
-    """The attributes in some octets, as a dictionary; raises ValueError when they are malformed."""
+    """The attributes in some octets as a dictionary. Raises ValueError if they are malformed."""
     found = {}
     while data:
         if len(data) < 4:
@@ -139,31 +139,30 @@ def parse(data):
 
 
 class Refused(Exception):
-    """The kernel answered with an error."""
+    """An error that the kernel returned."""
 
     def __init__(self, code):
-        # This number has two names.
-        # How many changes were carried out before, where the answer said so.
+        # The number of changes that were applied before, if the answer has it.
         self.done = None
         super().__init__("EOPNOTSUPP" if code == errno.EOPNOTSUPP else errno.errorcode.get(code, str(code)))
         self.code = code
 
 
 class Family:
-    """A socket that speaks with the family."""
+    """A socket for messages to the family."""
 
     def __init__(self, receive=16384, name=b"IPVS"):
         self.sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_GENERIC)
         self.sock.settimeout(10 * int(os.environ.get("TIME_SCALE", "1")))
         self.sock.bind((0, 0))
-        # Errors come with the header of the request and with what the kernel says of them.
+        # Errors contain the header of the request and the kernel's message.
         self.sock.setsockopt(SOL_NETLINK, CAP_ACK, 1)
         self.sock.setsockopt(SOL_NETLINK, EXT_ACK, 1)
         self.receive = receive
         self.sequence = 0
-        # What the kernel said of the last error.
+        # The kernel's message for the last error.
         self.sentence = ""
-        # From the list of all families: to ask for one by its name loads a module that has it.
+        # Found in the list of all families, because a request by name would load a module.
         self.number = None
         for body in self.talk(CONTROLLER, struct.pack("=BBH", GET_FAMILY, 1, 0), DUMP):
             family = parse(body[4:])
@@ -173,14 +172,14 @@ class Family:
             raise Refused(errno.ENOENT)
 
     def talk(self, kind, data, flags):
-        """Sends a message and gives the answers' octets; raises Refused."""
+        """Sends a message and returns the octets of the answers. Raises Refused."""
         self.sequence += 1
         message = struct.pack("=IHHII", 16 + len(data), kind, REQUEST | flags, self.sequence, 0) + data
         self.sock.send(message)
         return self.answers()
 
     def answers(self):
-        """All answers to the message just sent."""
+        """All answers to the last message."""
         found = []
         while True:
             data = self.sock.recv(self.receive)
@@ -210,11 +209,11 @@ class Family:
                 found.append(body)
 
     def call(self, command, data=b"", flags=ACK, version=1):
-        """One of the family's commands."""
+        """Sends a command of the family."""
         return self.talk(self.number, struct.pack("=BBH", command, version, 0) + data, flags)
 
     def error(self, *arguments, **options):
-        """The name of a command's error, or "0"."""
+        """The name of the error of a command, or "0"."""
         try:
             self.call(*arguments, **options)
         except Refused as refused:
@@ -226,15 +225,15 @@ class Family:
         return [parse(parse(body[4:])[SERVICE]) for body in self.call(GET_SERVICE, flags=DUMP)]
 
     def destinations(self, which):
-        """All destinations of a service, given by its attribute, from a dump."""
+        """All destinations of a service, which is given by its attribute, from a dump."""
         return [parse(parse(body[4:])[DEST]) for body in self.call(GET_DEST, which, flags=DUMP)]
 
     def connections(self, which=b""):
-        """The connections that are chosen as dictionaries, from a dump."""
+        """The selected connections as dictionaries, from a dump."""
         return [parse(parse(body[4:])[CONNECTION]) for body in self.call(GET_CONNECTIONS, which, flags=DUMP)]
 
     def table(self):
-        """The whole configuration in a form that can be compared."""
+        """The whole configuration in a format that can be compared."""
         rows = []
         for entry in self.services():
             which = {kind: entry[kind] for kind in (1, 2, 3, 4, 5) if kind in entry}

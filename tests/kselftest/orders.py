@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What clients that take orders have in common: the loop, and outcomes in one word."""
+"""The common parts of clients that take orders: the loop, and outcomes in one word."""
 
 import os
 import socket
@@ -10,11 +10,11 @@ SCALE = int(os.environ.get("TIME_SCALE", "1"))
 
 
 class Wrong(Exception):
-    """An answer that is not what a right director lets through; the text is one word."""
+    """A wrong answer. The text is one word."""
 
 
 def outcome(function, *arguments):
-    """What the function returns, or the failure in a word."""
+    """The result of the function, or its failure as one word."""
     try:
         return function(*arguments)
     except TimeoutError:
@@ -35,18 +35,18 @@ def family(address):
 
 
 class Orders:
-    """Takes orders, one a line on standard input, and answers each with one line: the methods `do_…`."""
+    """Reads orders, one a line, from standard input. The methods `do_…` answer with one line."""
 
     def obey(self, line):
-        """Carries out one order."""
+        """Performs one order."""
         order, *arguments = line.split()
         try:
             return getattr(self, "do_" + order)(*arguments)
-        except Exception:  # The script is to see it, whatever it is, and go on.
+        except Exception:  # The script sees the error and continues.
             traceback.print_exc()
             return f"error in: {line.strip()}"
 
     def take_orders(self):
-        """Until the end of the input."""
+        """Runs until the end of the input."""
         for line in sys.stdin:
             print(self.obey(line), flush=True)

@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Real servers: an HTTP and a UDP server in each of the network namespaces named, for IPv4 and IPv6.
+"""Real servers: an HTTP and a UDP server in each of the network namespaces named, for IPv4 and
+IPv6.
 
-    servers.py READY NAMESPACE...       makes the file READY when all of them listen
+    servers.py READY NAMESPACE...       creates the file READY when all of them listen
 
-Both answer with the namespace's name, the client's address and their own address, as they see them. The answer
-to an HTTP POST has the checksum of its body and as many octets of our own; the answer to a datagram ends with
-its payload. One process serves all namespaces, and it imports little: every test script starts it, and an
-emulated processor takes long to start it. Library servers wake up twice a second; these wait until there is work.
+Both answer with the name of the namespace, the client's address and their own address, as they see
+them. The answer to an HTTP POST has the checksum of its body and a body of the same size. The answer
+to a datagram ends with its payload. One process serves all namespaces and imports little, because
+every test script starts it and an emulated processor is slow. Servers of the library would wake up
+twice a second; these wait until there is work.
 """
 
 import _thread
@@ -24,7 +26,7 @@ PORTS = (80, 8000, 8080)
 
 
 def pattern(size):
-    """That many octets in which a lost, doubled or swapped piece shows."""
+    """That many octets, in which a lost, doubled or swapped piece is visible."""
     words = pattern_words()
     return (words * (size // len(words) + 1))[:size]
 
@@ -36,7 +38,7 @@ def pattern_words():
 
 
 def checksum(body):
-    """What tells one body from another."""
+    """A checksum that differs between bodies."""
     return b"%08x" % zlib.crc32(body)
 
 
@@ -47,7 +49,7 @@ def endpoint(address, port, *_):
 
 
 def receive(sock):
-    """Some octets; the end of the stream is an error."""
+    """Receives some octets. The end of the stream is an error."""
     data = sock.recv(1 << 16)
     if not data:
         raise ConnectionError
@@ -55,7 +57,7 @@ def receive(sock):
 
 
 def serve_connection(name, sock, client):
-    """Answers the requests of one HTTP connection until its client ends it."""
+    """Answers the requests of one HTTP connection until the client closes it."""
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         identity = f"{name} {endpoint(*client)} {endpoint(*sock.getsockname())}\n".encode()
@@ -81,24 +83,24 @@ def serve_connection(name, sock, client):
             sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(answer), answer))
             last = request.endswith(b" http/1.0") or fields.get(b"connection") == b"close"
     except (OSError, ValueError, KeyError):
-        # A client may go away, and what is no request has no answer.
+        # The client may disappear, and invalid requests get no answer.
         pass
     finally:
         sock.close()
 
 
 def serve_http(name, listener):
-    """Accepts connections for ever; each has a thread of its own, since any of them may stand still."""
+    """Accepts connections forever. Each has a thread of its own, because any of them may block."""
     while True:
         try:
             _thread.start_new_thread(serve_connection, (name, *listener.accept()))
         except OSError:
-            # A client was gone before it was accepted, or there are too many: a little later, then.
+            # The client disappeared before it was accepted, or there are too many. Try again later.
             time.sleep(0.05)
 
 
 def serve_udp(name, port, sock):
-    """Answers datagrams for ever, from the address to which each was sent."""
+    """Answers datagrams forever, from the address to which each was sent."""
     while True:
         data, ancillary, _, peer = sock.recvmsg(65535, 64)
         info = next(item for _, kind, item in ancillary if kind == socket.IPV6_PKTINFO)
@@ -108,12 +110,12 @@ def serve_udp(name, port, sock):
         try:
             sock.sendmsg([answer], [(socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, source)], 0, peer)
         except OSError:
-            # The namespace may be going away, or a firewall forbids it: the client notices.
+            # The namespace is being deleted, or a firewall rule drops it. The client notices.
             pass
 
 
 def serve(namespace):
-    """Starts the servers of one namespace: sockets stay in the namespace where they were made."""
+    """Starts the servers of one namespace. Sockets stay in the namespace of their creation."""
     with open(f"/run/netns/{namespace}", encoding="ascii") as handle:
         os.setns(handle.fileno(), os.CLONE_NEWNET)
     for port in PORTS:
@@ -130,7 +132,7 @@ def serve(namespace):
 
 
 def main(ready, *namespaces):
-    """Serves until killed."""
+    """Serves until it is killed."""
     for namespace in namespaces:
         serve(namespace)
     with open(ready, "x", encoding="ascii"):

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Sends SYNs from forged addresses until it is killed: synflood.py ADDRESS PORT NETWORK FILE. NETWORK is 10.9 or the
-like; FILE says how many were sent."""
+"""Sends SYNs from forged addresses until it is killed: synflood.py ADDRESS PORT NETWORK FILE.
+
+NETWORK is two octets such as 10.9. The number of SYNs is written to FILE.
+"""
 
 import itertools
 import pathlib
@@ -14,7 +16,7 @@ from wire import checksum
 
 
 def main():
-    """Sends them, each from another address and port."""
+    """Sends SYNs, each from another address and port."""
     address, port, network, count = sys.argv[1], int(sys.argv[2]), sys.argv[3], pathlib.Path(sys.argv[4])
     sock = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
     target = socket.inet_aton(address)
@@ -27,7 +29,7 @@ def main():
         sock.sendto(header + segment, (address, 0))
         if n % 20 == 19:
             count.write_text(f"{n + 1}\n", encoding="ascii")
-            # Others need the processor as well.
+            # Other processes need processor time, too.
             time.sleep(0.002)
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Packets of both families as octets: building, cutting up, taking apart, sending and catching them.
+"""Packets of both families as octets: building, fragmenting, parsing, sending and receiving them.
 
-Here belongs what knows formats and sockets. Never here: what a director ought to do.
+This file has formats and sockets. Expectations about a director belong elsewhere.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ DONT_FRAGMENT, MORE_FRAGMENTS = 0x4000, 0x2000
 
 @contextlib.contextmanager
 def inside(namespace):
-    """Runs a block in a network namespace; sockets stay in the one where they were made."""
+    """Runs a block in a network namespace. Sockets stay in the namespace of their creation."""
     own = os.open("/proc/self/ns/net", os.O_RDONLY)
     other = os.open(f"/run/netns/{namespace}", os.O_RDONLY)
     os.setns(other, os.CLONE_NEWNET)
@@ -62,7 +62,7 @@ def checksum(source, destination, protocol, data):
 
 
 def udp(source, destination, ports, payload, check=True):
-    """A UDP datagram, by (source port, destination port)."""
+    """A UDP datagram with (source port, destination port)."""
     head = struct.pack("!HHHH", *ports, 8 + len(payload), 0)
     value = checksum(source, destination, socket.IPPROTO_UDP, head + payload) if check else 0
     return head[:6] + struct.pack("!H", value or (0xFFFF if check else 0)) + payload
@@ -86,7 +86,7 @@ def icmp(source, destination, kind, code, rest, data):
 
 
 def ip(source, destination, protocol, data, number=0, fragment=0, hops=64):
-    """A packet of either family; `fragment` is IPv4's field with flags and offset, for both."""
+    """A packet of either family. `fragment` is the IPv4 field with flags and offset, for both."""
     if family(source) == socket.AF_INET:
         head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(data), number, fragment, hops, protocol, 0)
         head += pack(source) + pack(destination)
@@ -99,7 +99,7 @@ def ip(source, destination, protocol, data, number=0, fragment=0, hops=64):
 
 
 def fragments(source, destination, protocol, data, number, size):
-    """The fragments of a packet, with that much data each."""
+    """The fragments of a packet, each with that much data."""
     return [
         ip(source, destination, protocol, data[at : at + size], number,
            at // 8 | (MORE_FRAGMENTS if at + size < len(data) else 0))
@@ -108,7 +108,7 @@ def fragments(source, destination, protocol, data, number, size):
 
 
 class Packet(typing.NamedTuple):
-    """What parse finds. `fragment` is as in `ip`."""
+    """The result of parse. `fragment` is as in `ip`."""
 
     source: str
     destination: str
@@ -120,7 +120,7 @@ class Packet(typing.NamedTuple):
 
 
 def parse(packet):
-    """Takes apart a packet of either family; one that was cut short, too."""
+    """Parses a packet of either family, even if it is cut short."""
     if packet[0] >> 4 == 4:
         size, number, fragment, hops, protocol = struct.unpack_from("!2xHHHBB", packet)
         return Packet(unpack(packet[12:16]), unpack(packet[16:20]), protocol, hops, number, fragment,
@@ -140,18 +140,18 @@ def parse(packet):
 
 
 def ports(data):
-    """Source and destination port of TCP or UDP."""
+    """The source and destination port of TCP or UDP."""
     return struct.unpack_from("!HH", data)
 
 
 def whole(packet):
-    """Whether a parsed UDP datagram's own checksum is right."""
+    """Whether the checksum of a parsed UDP datagram is correct."""
     pseudo = pack(packet.source) + pack(packet.destination) + struct.pack("!II", len(packet.data), packet.protocol)
     return total(pseudo + packet.data) == 0xFFFF
 
 
 class Tap:
-    """Sees a device's packets and puts packets on its wire."""
+    """Receives a device's packets and puts packets on its wire."""
 
     def __init__(self, namespace, device):
         with inside(namespace):
@@ -163,12 +163,12 @@ class Tap:
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
 
     def send(self, packet, to):
-        """Sends a packet to a link address, a tap's."""
+        """Sends a packet to the link address of a tap."""
         kind = ETH[socket.AF_INET6 if packet[:1] and packet[0] >> 4 == 6 else socket.AF_INET]
         self.sock.sendto(packet, (self.device, kind, 0, 0, to))
 
     def packets(self, seconds):
-        """What comes until so long nothing of interest has come; the caller ends sooner when it has enough."""
+        """Yields packets until none matches for that long. The caller may stop earlier."""
         end = time.monotonic() + seconds * SCALE
         while (left := end - time.monotonic()) > 0 and select.select([self.sock], [], [], left)[0]:
             octets, where = self.sock.recvfrom(1 << 16)
@@ -176,10 +176,10 @@ class Tap:
                 yield parse(octets)
 
     def find(self, wanted, seconds=3):
-        """The first packet for which a function says yes, or None."""
+        """The first packet for which the function returns true, or None."""
         return next((packet for packet in self.packets(seconds) if wanted(packet)), None)
 
     def drain(self):
-        """Forgets what has come so far."""
+        """Discards the packets received so far."""
         while select.select([self.sock], [], [], 0)[0]:
             self.sock.recv(1)
