@@ -96,7 +96,11 @@ impl Config {
             return Err(errno::family_not_supported());
         }
         if self.working.is_none() {
-            let tables = Tables::new(self.timeouts, director.settings.clone())?;
+            let namespace = match net.is_initial() {
+                true => 0,
+                false => net.number(),
+            };
+            let tables = Tables::new(self.timeouts, director.settings.clone(), namespace)?;
             let ticker = Ticker::start(tables.clone(), FIRST_TICK)?;
             tables.connections.set_limit(self.most_connections as usize);
             self.working = Some(Working {
@@ -303,6 +307,9 @@ impl Director {
             }
             None => {
                 config.past = Totals::default();
+                if let Some(working) = &config.working {
+                    working.tables.drops.zero();
+                }
                 config.services.iter().for_each(|service| service.zero());
             }
         }

@@ -14,6 +14,7 @@
 //! | `choose` | chooses a real server: scheduler, persistence, no entries |
 //! | `transmit` | rewrites and sends; never decides |
 //! | `target` | the real server that packets go to, and the route to it |
+//! | `drop` | counts dropped packets, and reports them |
 //! | `read` | reads headers from a packet's buffer |
 //! | `context` | what all steps need beside the packet |
 //!
@@ -25,6 +26,7 @@ mod arrive;
 mod choose;
 mod context;
 mod decide;
+mod drop;
 pub(crate) mod hooks;
 mod icmp;
 mod read;

@@ -9,6 +9,7 @@
 
 pub mod deleted;
 pub mod destination;
+pub mod drops;
 pub mod filter;
 pub mod index;
 pub mod nat_servers;

@@ -52,4 +52,5 @@ pub mod rcu;
 pub mod route;
 pub mod sysctl;
 pub mod table;
+pub mod trace;
 pub mod work;

@@ -66,6 +66,12 @@ impl Net {
         unsafe { bindings::knet_namespace_is_initial(self.as_ptr()) }
     }
 
+    /// Its number, as in `/proc/PID/ns/net`. Any context.
+    pub fn number(&self) -> u32 {
+        // SAFETY: the namespace is alive by the type invariant.
+        unsafe { bindings::knet_namespace_number(self.as_ptr()) }
+    }
+
     /// Whether the address is one of this host. Process context.
     pub fn is_local(&self, address: Address) -> bool {
         // SAFETY: the namespace is alive by the type invariant.

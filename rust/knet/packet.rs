@@ -392,9 +392,16 @@ impl<'a, V: Version> Packet<'a, V> {
             if result != bindings::knet_prepared_KNET_UNCHECKED {
                 break result;
             }
+            let expired = V::handling(self.header()).hop_limit <= 1;
             self = match self.check(hop.mtu, overhead, ignore_df) {
                 Some(packet) => packet,
-                None => return Err(NotRouted::Over(Verdict::new(bindings::NF_DROP))),
+                None => {
+                    let unsent = match expired {
+                        true => Unsent::HopLimit,
+                        false => Unsent::TooLarge,
+                    };
+                    return Err(NotRouted::Over(Verdict::new(bindings::NF_DROP), unsent));
+                }
             };
             request.sufficient_mtu = 0;
         };
@@ -402,7 +409,10 @@ impl<'a, V: Version> Packet<'a, V> {
             bindings::knet_prepared_KNET_PREPARED => false,
             bindings::knet_prepared_KNET_PREPARED_PARTIAL => true,
             bindings::knet_prepared_KNET_LOCAL => return Err(NotRouted::Local(self)),
-            _ => return Err(NotRouted::Over(self.discard())),
+            bindings::knet_prepared_KNET_NO_ROUTE => {
+                return Err(NotRouted::Over(self.discard(), Unsent::NoRoute));
+            }
+            _ => return Err(NotRouted::Over(self.discard(), Unsent::NotWritable)),
         };
         // INVARIANT: the call has set the route and made the bytes writable.
         Ok(RoutedPacket {
@@ -461,8 +471,21 @@ pub struct Tracking(pub bool);
 pub enum NotRouted<'a, V: Version> {
     /// The route leads to this host: the packet, unchanged.
     Local(Packet<'a, V>),
-    /// The packet was discarded, or its sender got an ICMP error.
-    Over(Verdict<'a>),
+    /// The packet was discarded, and its sender got an ICMP error where that is due.
+    Over(Verdict<'a>, Unsent),
+}
+
+/// Why a packet cannot be sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unsent {
+    /// There is no route.
+    NoRoute,
+    /// There is no memory, or the packet is too short.
+    NotWritable,
+    /// It is larger than the MTU, and must not be fragmented.
+    TooLarge,
+    /// Its time to live (hop limit) is used up.
+    HopLimit,
 }
 
 /// A packet with a route, ready to be changed and sent.

@@ -32,6 +32,8 @@ pub mod command {
     pub const GET_TABLE: u8 = 3;
     /// Executes commands of the family "IPVS" that change something, up to the first refused one.
     pub const APPLY: u8 = 4;
+    /// Returns how many packets were dropped in the namespace, by reason.
+    pub const GET_DROPS: u8 = 5;
 }
 
 /// Attributes of a message.
@@ -53,6 +55,10 @@ pub mod message {
     pub const DONE: u16 = 7;
     /// In a request for the table: leave the statistics out. A flag without a value.
     pub const NO_STATISTICS: u16 = 8;
+    /// Dropped packets, beside a service or a destination or by themselves: an attribute for each
+    /// reason for which packets were dropped. Its kind is the number of the
+    /// [`Reason`](crate::drop::Reason), its value the count, 64 bits.
+    pub const DROPS: u16 = 9;
 }
 
 /// Attributes of a change.
@@ -104,6 +110,9 @@ pub mod feature {
     /// [`super::command::APPLY`].
     pub const APPLY: &CStr = c"apply";
 
+    /// [`super::command::GET_DROPS`], and [`super::message::DROPS`] in the table.
+    pub const DROPS: &CStr = c"drops";
+
     /// All features of this version.
-    pub const ALL: &[&CStr] = &[CONNECTIONS, TABLE, APPLY];
+    pub const ALL: &[&CStr] = &[CONNECTIONS, TABLE, APPLY, DROPS];
 }

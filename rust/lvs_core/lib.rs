@@ -34,6 +34,7 @@ pub mod address;
 pub mod checksum;
 pub mod defence;
 pub mod delay;
+pub mod drop;
 pub mod extension;
 pub mod filter;
 pub mod hash;

@@ -44,6 +44,9 @@ class Scale(Bench):
     def judge(self, row, value, base, limit, unit="instructions"):
         """Reports a row, and whether it is at most so many times its base."""
         ratio = value / base
+        if self.mode != "ipvs_rs":
+            print(f"{self.mode} {row}: {value:.0f} {unit}, {ratio:.3f} of {base:.0f}", flush=True)
+            return
         verdict = "ok" if ratio <= limit else "FAILED"
         self.failures += verdict != "ok"
         print(f"{verdict} {row}: {value:.0f} {unit}, {ratio:.3f} of {base:.0f}, at most {limit}", flush=True)
@@ -57,6 +60,9 @@ class Scale(Bench):
     def connections(self):
         """Connections that the director has."""
         enter(DIRECTOR)
+        if self.mode != "ipvs_rs":
+            with open("/proc/net/ip_vs_conn", encoding="ascii") as rows:
+                return sum(1 for _ in rows) - 1
         text = pathlib.Path("/proc/net/ip_vs_status").read_text(encoding="ascii")
         return int(re.search(r"Conns:\s*(\d+)", text).group(1))
 
@@ -86,7 +92,7 @@ class Scale(Bench):
         self.administer("-R", stdin=f"-A -f 7 -s rr\n-a -f 7 -r {SERVERS[0]} -m -w 1\n")
         enter(DIRECTOR)
         run("nft", "-f", "-", stdin=f"""
-            table ip mark {{
+            table ip crowd {{
                 chain early {{
                     type filter hook prerouting priority mangle;
                     ip daddr {NAT_VIP} udp dport != 80 meta mark set 7
@@ -113,12 +119,14 @@ class Scale(Bench):
             self.on_all_ports()
             new = self.from_port(crowd, crowd)
             self.settle(crowd)
+            print(f"# {self.mode} crowded-new-{crowd}: {new:.0f} instructions for each", flush=True)
             count = max(20_000, crowd)
             self.from_port(crowd, crowd)
             self.to_port(crowd, crowd)
             for row, value in (("request", self.from_port(count, crowd)), ("reply", self.to_port(count, crowd))):
                 self.judge(f"crowded-{row}-{crowd}", value, base.setdefault(row, value), CROWD_LIMIT)
-            if crowd == CROWDS[-1]:
+            # The kernel's own director expires connections in timers, where nobody counts.
+            if crowd == CROWDS[-1] and self.mode == "ipvs_rs":
                 expired = self.expiry("crowded expiry", lambda: self.from_port(crowd, crowd), crowd)
                 # As many connections of as many ports, for comparison.
                 self.begin()

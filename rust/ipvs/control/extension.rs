@@ -23,6 +23,7 @@ use knet::{
     work,
 };
 use lvs_core::{
+    drop::Reason,
     extension::{self, change, command, connection, feature, message},
     netlink::{Attribute, AttributeError, Attributes},
     selection::{Pattern, Selection},
@@ -40,6 +41,7 @@ impl Family for Extension {
         dumps(command::GET_CONNECTIONS),
         dumps(command::GET_TABLE),
         does(command::APPLY),
+        does(command::GET_DROPS),
     ];
     type Dump = Listing;
 
@@ -48,6 +50,14 @@ impl Family for Extension {
             return request.reply(command::GET_MODULE, module);
         }
         let director = director_of(request)?;
+        if request.command() == command::GET_DROPS {
+            let tables = director.tables();
+            let count = |reason| {
+                let tables = tables.as_ref();
+                tables.map_or(0, |tables| tables.drops.get(reason))
+            };
+            return request.reply(command::GET_DROPS, |writer| drops(writer, count));
+        }
         let changes = answer(request, Changes::new(request.attributes()))?;
         let mut done = 0u32;
         let end = changes.apply(&director, &mut done);
@@ -104,6 +114,21 @@ impl<'a> Changes<'a> {
         }
         Ok(())
     }
+}
+
+/// Dropped packets: `count` tells how many for each reason.
+fn drops(writer: &mut Writer<'_>, count: impl Fn(Reason) -> u64) -> Result<(), Full> {
+    let all = Reason::ALL.map(|reason| (reason, count(reason)));
+    // A table with nothing to report keeps its size.
+    if all.iter().all(|&(_, count)| count == 0) {
+        return Ok(());
+    }
+    writer.nest(message::DROPS, |writer| {
+        for (reason, count) in all.into_iter().filter(|&(_, count)| count != 0) {
+            writer.put(reason.number(), &count.to_ne_bytes())?;
+        }
+        Ok(())
+    })
 }
 
 /// What the module is.
@@ -330,11 +355,26 @@ impl Table {
     fn write(&self, writer: &mut Writer<'_>) -> Result<(), Full> {
         match (&self.servers, self.services.get(self.at)) {
             (Some(servers), _) => match servers.get(self.told) {
-                Some(server) => show::destination(writer, &self.form, server),
+                Some(server) => {
+                    show::destination(writer, &self.form, server)?;
+                    self.drops(writer, |reason| server.statistics.drops.get(reason))
+                }
                 None => Ok(()),
             },
-            (None, Some(service)) => show::service(writer, &self.form, service),
+            (None, Some(service)) => {
+                show::service(writer, &self.form, service)?;
+                self.drops(writer, |reason| service.dropped(reason))
+            }
             (None, None) => Ok(()),
+        }
+    }
+}
+
+impl Table {
+    fn drops(&self, writer: &mut Writer<'_>, count: impl Fn(Reason) -> u64) -> Result<(), Full> {
+        match self.form.statistics {
+            Statistics::None => Ok(()),
+            Statistics::Long | Statistics::Both => drops(writer, count),
         }
     }
 }

@@ -4,15 +4,18 @@
 
 use crate::{
     path::{
+        choose,
         context::Context,
         decide::{self, Decision},
+        drop::{self, Dropped},
         icmp,
         read::{self, Unusual},
-        refusal::Refusal,
+        refusal::{Refusal, Refused},
         schedule::{schedule, Scheduled},
         target::Target,
         transmit,
     },
+    services::service::Service,
     state::{
         connection::{direction, Connection},
         tables::Tables,
@@ -24,8 +27,10 @@ use knet::{
     packet::{Packet, Verdict, Version},
     rcu::Section,
     table::Member,
+    trace,
 };
 use lvs_core::{
+    drop::Reason,
     packet::{self, Headers},
     state::Direction,
     Family,
@@ -130,7 +135,7 @@ fn act<'p, V: Version>(
     };
     match decision {
         Decision::Accept => packet.accept(),
-        Decision::Discard => packet.discard(),
+        Decision::Orphan(connection) => discard_orphan(context, packet, headers, &connection),
         Decision::Reject => packet.refuse(),
         Decision::Begin { hash } => begin(context, packet, headers, hash),
         Decision::Request(connection) => {
@@ -170,9 +175,12 @@ fn begin<'p, V: Version>(
     headers: &Headers,
     hash: u32,
 ) -> Verdict<'p> {
-    let scheduled = match schedule(context, packet.mark(), headers, hash) {
+    let Some(service) = choose::service(context, packet.mark(), headers) else {
+        return packet.accept();
+    };
+    let scheduled = match schedule(context, service, headers, hash) {
         Ok(scheduled) => scheduled,
-        Err(refusal) => return refuse(context, packet, refusal),
+        Err(refused) => return refuse(context, packet, headers, service, &refused),
     };
     let target = match &scheduled {
         Scheduled::Connection(connection) => {
@@ -187,7 +195,26 @@ fn begin<'p, V: Version>(
         Scheduled::OnePacket(connection) => Target::of(connection),
         Scheduled::Stateless(target) => *target,
     };
+    trace::schedule(|| flow(context, service, headers, &target));
     transmit::to_server(context, packet, headers, target)
+}
+
+/// A scheduled packet, for tracers.
+#[cold]
+fn flow(
+    context: Context<'_>,
+    service: &Service,
+    headers: &Headers,
+    target: &Target<'_>,
+) -> trace::Flow {
+    trace::Flow {
+        net: context.tables.namespace,
+        protocol: headers.protocol as u8,
+        mark: service.key.mark(),
+        client: headers.source,
+        service: headers.destination,
+        server: Some(target.server),
+    }
 }
 
 /// Counts a refusal, and handles the packet.
@@ -195,12 +222,24 @@ fn begin<'p, V: Version>(
 fn refuse<'p, V: Version>(
     context: Context<'_>,
     packet: Packet<'p, V>,
-    refusal: Refusal,
+    headers: &Headers,
+    service: &Service,
+    refused: &Refused,
 ) -> Verdict<'p> {
     let tables = context.tables;
-    match refusal {
+    if let Some(mut reason) = refused.refusal.reason() {
+        let mut destination = refused.destination.as_ref();
+        if reason == Reason::NoDestination {
+            if let Some(overloaded) = drop::overloaded(context, service) {
+                (reason, destination) = (Reason::Overload, Some(overloaded));
+            }
+        }
+        let destination = destination.map(|destination| &**destination);
+        Dropped::for_service(service, destination, headers).count(context, reason);
+    }
+    match refused.refusal {
         // The host has no such connection either, and answers a segment with a reset.
-        Refusal::NoService | Refusal::NotOpening => packet.accept(),
+        Refusal::NotOpening => packet.accept(),
         Refusal::NoDestination => packet.refuse(),
         Refusal::Defence => {
             tables.dropped.fetch_add(1, Ordering::Relaxed);
@@ -213,6 +252,19 @@ fn refuse<'p, V: Version>(
         // The client will try again.
         Refusal::DestinationDeleted | Refusal::Lost => packet.discard(),
     }
+}
+
+/// Drops a client's packet of a connection whose server was deleted.
+#[cold]
+fn discard_orphan<'p, V: Version>(
+    context: Context<'_>,
+    packet: Packet<'p, V>,
+    headers: &Headers,
+    connection: &Connection,
+) -> Verdict<'p> {
+    let destination = connection.destination();
+    Dropped::to_server(destination, connection.server(), headers).count(context, Reason::Deleted);
+    packet.discard()
 }
 
 /// Handles a packet whose ports cannot be read.

@@ -6,7 +6,11 @@
 //! back to the server that it had before.
 
 use crate::{
-    path::{context::Context, refusal::Refusal, target::Target},
+    path::{
+        context::Context,
+        refusal::{Refusal, Refused},
+        target::Target,
+    },
     services::{
         destination::Destination,
         pool::Pool,
@@ -19,7 +23,7 @@ use crate::{
 use core::sync::atomic::Ordering;
 use kernel::sync::Arc;
 use knet::{
-    table::{Member, Refused},
+    table::{self, Member},
     work,
 };
 use lvs_core::packet::Headers;
@@ -73,7 +77,7 @@ pub(crate) fn server<'a>(
     pool: &Pool,
     settings: &Settings,
     headers: &Headers,
-) -> Result<Choice<'a>, Refusal> {
+) -> Result<Choice<'a>, Refused> {
     if settings.flags & F_PERSISTENT != 0 {
         return persistent(context, service, pool, settings, headers);
     }
@@ -82,7 +86,7 @@ pub(crate) fn server<'a>(
             server: server.clone(),
             template: None,
         }),
-        None => Err(Refusal::NoDestination),
+        None => Err(Refusal::NoDestination.into()),
     }
 }
 
@@ -94,7 +98,7 @@ fn persistent<'a>(
     pool: &Pool,
     settings: &Settings,
     headers: &Headers,
-) -> Result<Choice<'a>, Refusal> {
+) -> Result<Choice<'a>, Refused> {
     let Context {
         tables, section, ..
     } = context;
@@ -113,7 +117,7 @@ fn persistent<'a>(
     }
     let server = scheduled(pool, settings, headers).ok_or(Refusal::NoDestination)?;
     let connection = Connection::template(&template, server.clone());
-    let connection = connection.map_err(|_| Refusal::NoMemory)?;
+    let connection = connection.map_err(|_| Refusal::NoMemory.by(server))?;
     let now = work::seconds();
     let first = tables.newcomer_template(&template);
     let timeout = settings.template_timeout();
@@ -123,11 +127,11 @@ fn persistent<'a>(
     match inserted {
         Ok(entry) => Ok(led_by(entry)),
         // Another CPU was faster with another packet of the same client.
-        Err(Refused::Duplicate) => tables
+        Err(table::Refused::Duplicate) => tables
             .find_template(section, &template, hash)
             .map(led_by)
-            .ok_or(Refusal::Lost),
-        Err(refused) => Err(refused.into()),
+            .ok_or_else(|| Refusal::Lost.by(server)),
+        Err(refused) => Err(Refusal::from(refused).by(server)),
     }
 }
 

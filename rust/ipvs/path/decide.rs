@@ -26,8 +26,8 @@ use lvs_core::{
 pub(crate) enum Decision<'a> {
     /// It continues on its way.
     Accept,
-    /// It is dropped.
-    Discard,
+    /// It is a client's packet of this connection, whose server was deleted. It is dropped.
+    Orphan(Member<'a, Connection>),
     /// It is dropped, and its sender gets an ICMP error (port unreachable).
     Reject,
     /// It is a client's packet, for the server of this connection.
@@ -60,7 +60,7 @@ pub(crate) fn pre_routing<'a, V: Version>(
                 Usability::Over | Usability::Abandoned => Decision::Accept,
                 // The host checks options, so such a packet goes by LOCAL_IN.
                 _ if !read::is_plain::<V>(headers) || !packet.is_to_host() => Decision::Accept,
-                Usability::Unavailable => Decision::Discard,
+                Usability::Unavailable => Decision::Orphan(connection),
                 Usability::Usable => Decision::Request(connection),
             };
         }
@@ -104,7 +104,7 @@ pub(crate) fn local_in<'a, V: Version>(
     if let Some(connection) = tables.find_request(section, headers, hash) {
         match usability(&tables.settings, &connection, headers) {
             Usability::Usable => return Decision::Request(connection),
-            Usability::Unavailable => return Decision::Discard,
+            Usability::Unavailable => return Decision::Orphan(connection),
             Usability::Abandoned => return Decision::Accept,
             Usability::Over => connection.remove(),
         }

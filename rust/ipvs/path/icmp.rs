@@ -271,7 +271,7 @@ fn prepare<'a, V: Version>(
     let mut packet = match packet.prepare(context.section, route, writable) {
         Ok(packet) => packet,
         Err(NotRouted::Local(packet)) => return Prepared::Local(packet),
-        Err(NotRouted::Over(verdict)) => return Prepared::Over(verdict),
+        Err(NotRouted::Over(verdict, _)) => return Prepared::Over(verdict),
     };
     let bytes = packet.writable();
     let translated = translation.is_none_or(|to| translate(bytes, error, to).is_some());

@@ -6,7 +6,7 @@ use crate::{
     path::{
         choose::{self, Choice},
         context::Context,
-        refusal::Refusal,
+        refusal::{Refusal, Refused},
         target::Target,
     },
     services::{destination::Forwarding, pool::Pool, service::Service},
@@ -15,7 +15,7 @@ use crate::{
 };
 use core::sync::atomic::Ordering;
 use knet::{
-    table::{Member, Refused},
+    table::{self, Member},
     work,
 };
 use lvs_core::{
@@ -33,23 +33,22 @@ pub(crate) enum Scheduled<'a> {
     Stateless(Target<'a>),
 }
 
-/// Schedules a packet of no known connection. `hash` is that of its source. Softirq.
+/// Schedules a packet for `service` of no known connection. `hash` is that of its source. Softirq.
 #[inline(never)]
 pub(crate) fn schedule<'a>(
     context: Context<'a>,
-    mark: u32,
+    service: &'a Service,
     headers: &Headers,
     hash: u32,
-) -> Result<Scheduled<'a>, Refusal> {
-    let service = choose::service(context, mark, headers).ok_or(Refusal::NoService)?;
+) -> Result<Scheduled<'a>, Refused> {
     if let Some(pool) = service.stateless_pool(context.section) {
-        return stateless(service, pool, headers);
+        return Ok(stateless(service, pool, headers)?);
     }
     if headers.protocol == Protocol::Tcp && !may_begin(context, headers.tcp_flags) {
-        return Err(Refusal::NotOpening);
+        return Err(Refusal::NotOpening.into());
     }
     if context.tables.settings.defence.drops() {
-        return Err(Refusal::Defence);
+        return Err(Refusal::Defence.into());
     }
     let settings = service.settings();
     let pool = service
@@ -115,7 +114,7 @@ fn enter<'a>(
     hash: u32,
     choice: Choice<'_>,
     connection: Connection,
-) -> Result<Member<'a, Connection>, Refusal> {
+) -> Result<Member<'a, Connection>, Refused> {
     let Context {
         tables, section, ..
     } = context;
@@ -129,7 +128,7 @@ fn enter<'a>(
         // The client will try again.
         Ok(entry) if !choice.server.is_available() => {
             entry.remove();
-            Err(Refusal::DestinationDeleted)
+            Err(Refusal::DestinationDeleted.by(&choice.server))
         }
         Ok(entry) => {
             choice.server.admit();
@@ -137,10 +136,10 @@ fn enter<'a>(
             Ok(entry)
         }
         // Another CPU was faster with another packet of the same connection.
-        Err(Refused::Duplicate) => tables
+        Err(table::Refused::Duplicate) => tables
             .find_request(section, headers, hash)
             .filter(|entry| entry.destination().is_available())
-            .ok_or(Refusal::Lost),
-        Err(refused) => Err(refused.into()),
+            .ok_or_else(|| Refusal::Lost.by(&choice.server)),
+        Err(refused) => Err(Refusal::from(refused).by(&choice.server)),
     }
 }

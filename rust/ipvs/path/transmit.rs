@@ -3,7 +3,7 @@
 //! Rewrites packets and sends them.
 
 use crate::{
-    path::{context::Context, target::Target},
+    path::{context::Context, drop::Dropped, refusal, target::Target},
     services::destination::Forwarding,
     state::{connection::Connection, settings::Settings},
 };
@@ -45,7 +45,11 @@ pub(crate) fn to_server<'p, V: Version>(
     let mut packet = match packet.prepare(context.section, &route, writable) {
         Ok(packet) => packet,
         Err(NotRouted::Local(packet)) => return to_local_server(context, packet, headers, target),
-        Err(NotRouted::Over(verdict)) => return verdict,
+        Err(NotRouted::Over(verdict, unsent)) => {
+            let reason = refusal::unsent(unsent);
+            Dropped::to_server(destination, server, headers).count(context, reason);
+            return verdict;
+        }
     };
     let tracking = tracking(&tables.settings);
     let rewritten = match forwarding {
@@ -121,7 +125,10 @@ pub(crate) fn to_client<'p, V: Version>(
         Err(NotRouted::Local(packet)) => {
             return reply_in_passing(context, packet, headers, connection);
         }
-        Err(NotRouted::Over(verdict)) => return verdict,
+        Err(NotRouted::Over(verdict, unsent)) => {
+            Dropped::to_client(connection, headers).count(context, refusal::unsent(unsent));
+            return verdict;
+        }
     };
     if rewrite_side(&mut packet, headers, Side::Source, from).is_none() {
         return packet.discard();

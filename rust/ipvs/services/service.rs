@@ -5,6 +5,7 @@
 use crate::{
     services::{
         destination::{self, Destination},
+        drops::Drops,
         filter::Counted,
         pool::{Pool, Prepared},
         scheduler::{Bound, Change, Name},
@@ -12,7 +13,10 @@ use crate::{
     },
     uapi::service::{F_ONE_PACKET, F_PERSISTENT, F_STATELESS},
 };
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::{
+    fmt,
+    sync::atomic::{AtomicU32, Ordering},
+};
 use kernel::{
     alloc::KVVec,
     new_mutex,
@@ -23,7 +27,7 @@ use knet::{
     counters::Totals,
     rcu::{Cell, Section},
 };
-use lvs_core::{Address, Endpoint, Family, Protocol};
+use lvs_core::{drop::Reason, Address, Endpoint, Family, Protocol};
 
 /// What identifies a service and the packets that belong to it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -64,11 +68,28 @@ impl Key {
         }
     }
 
+    /// The firewall mark; 0 for an address and port.
+    pub const fn mark(&self) -> u32 {
+        match self {
+            Self::Address { .. } => 0,
+            Self::Mark { mark, .. } => *mark,
+        }
+    }
+
     /// The virtual address; none for a firewall mark.
     pub fn address(&self) -> Option<Address> {
         match self {
             Self::Address { endpoint, .. } => Some(endpoint.address),
             Self::Mark { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address { protocol, endpoint } => write!(f, "{} {endpoint}", protocol.name()),
+            Self::Mark { mark, .. } => write!(f, "firewall mark {mark}"),
         }
     }
 }
@@ -124,6 +145,9 @@ pub struct Service {
     pool: Cell<Arc<Pool>>,
     /// The traffic of destinations that were deleted.
     retired: Remembered,
+    /// Packets that were dropped before a destination was chosen, or that destinations that are
+    /// deleted had dropped.
+    pub(crate) drops: Drops,
     _counted: Counted,
     /// Taken with the configuration mutex held, which orders all changes.
     #[pin]
@@ -151,6 +175,7 @@ impl Service {
                 netmask: AtomicU32::new(settings.netmask),
                 pool,
                 retired: Remembered::new(),
+                drops: Drops::default(),
                 _counted: counted,
                 scheduler <- new_mutex!(Some(scheduler), "ipvs_rs_service"),
             }),
@@ -304,6 +329,7 @@ impl Service {
         let mut retired = self.retired.get();
         retired.add(&server.statistics.traffic().totals);
         self.retired.set(&retired);
+        self.drops.absorb(&server.statistics.drops);
         Ok(Some(server))
     }
 
@@ -366,6 +392,17 @@ impl Service {
         sum
     }
 
+    /// The packets that were dropped for this reason, among them those of all its destinations,
+    /// since the last [`Self::zero`]. Process context.
+    pub fn dropped(&self, reason: Reason) -> u64 {
+        knet::rcu::read(|section| {
+            let servers = self.pool(section).map_or(&[][..], |pool| &pool.servers);
+            servers.iter().fold(self.drops.get(reason), |sum, server| {
+                sum.wrapping_add(server.statistics.drops.get(reason))
+            })
+        })
+    }
+
     /// Adds what each CPU has ever counted for the present destinations. Process context.
     pub fn count_by_cpu(&self, counts: &mut PerCpu) {
         knet::rcu::read(|section| {
@@ -378,6 +415,7 @@ impl Service {
     /// Starts counting from zero. Configuration mutex held.
     pub fn zero(&self) {
         self.retired.set(&Totals::default());
+        self.drops.zero();
         knet::rcu::read(|section| {
             for server in self.pool(section).iter().flat_map(|pool| &pool.servers) {
                 server.statistics.zero();

@@ -2,6 +2,7 @@
 
 //! Traffic counters and their rates. To zero them does not touch what packets write.
 
+use crate::services::drops::Drops;
 use core::sync::atomic::{AtomicU64, Ordering};
 use kernel::prelude::*;
 use knet::counters::{Counters, Cpu, Totals};
@@ -110,6 +111,8 @@ pub struct Statistics {
     last: Remembered,
     /// [`Rate`]s, as bits.
     rates: Remembered,
+    /// Packets for it that were dropped.
+    pub drops: Drops,
 }
 
 impl Statistics {
@@ -120,6 +123,7 @@ impl Statistics {
             zero: Remembered::new(),
             last: Remembered::new(),
             rates: Remembered::new(),
+            drops: Drops::default(),
         })
     }
 
@@ -140,6 +144,7 @@ impl Statistics {
     /// Starts from zero. Configuration mutex held.
     pub fn zero(&self) {
         self.zero.set(&self.live.totals());
+        self.drops.zero();
     }
 
     /// Estimates the rates. The slow timer calls it once in a [`lvs_core::rate::PERIOD`].

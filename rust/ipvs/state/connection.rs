@@ -38,7 +38,7 @@ use kernel::{prelude::*, sync::Arc};
 use knet::{
     route::{Route, RouteCache},
     table::{Body, Newcomer},
-    work,
+    trace, work,
 };
 use lvs_core::{
     hash::{flow_hash, hash_apart, Apart, HashKey},
@@ -369,6 +369,9 @@ impl Connection {
                     if answered {
                         self.report_delay(word >> BEGAN, flags);
                     }
+                    if new != old {
+                        trace::state(old.name(), new.name(), || self.flow(protocol));
+                    }
                     if let Some(lease) = &self.lease {
                         lease.follow(new);
                     }
@@ -379,6 +382,19 @@ impl Connection {
                 }
                 Err(current) => word = current,
             }
+        }
+    }
+
+    /// For tracers, which know the namespace by the connection's beginning.
+    #[cold]
+    fn flow(&self, protocol: Protocol) -> trace::Flow {
+        trace::Flow {
+            net: 0,
+            protocol: protocol as u8,
+            mark: 0,
+            client: self.client(),
+            service: self.virtual_endpoint(),
+            server: Some(self.server()),
         }
     }
 

@@ -6,7 +6,7 @@
 
 use crate::{
     services::{
-        deleted::Deleted, destination::Destination, filter::Filter, index::Index,
+        deleted::Deleted, destination::Destination, drops::Drops, filter::Filter, index::Index,
         nat_servers::NatServers,
     },
     state::{
@@ -48,6 +48,10 @@ pub struct Tables {
     pub(crate) refused: AtomicU64,
     /// New connections that were dropped in defence.
     pub(crate) dropped: AtomicU64,
+    /// All packets that were dropped in this namespace.
+    pub(crate) drops: Drops,
+    /// The number of the namespace; 0 for the initial one.
+    pub(crate) namespace: u32,
     /// The settings that packets look at.
     pub(crate) settings: Arc<Settings>,
     /// The second in which rates were last estimated.
@@ -63,7 +67,11 @@ pub struct Tables {
 
 impl Tables {
     /// Empty tables. Process context.
-    pub(crate) fn new(timeouts: Timeouts, settings: Arc<Settings>) -> Result<Arc<Self>> {
+    pub(crate) fn new(
+        timeouts: Timeouts,
+        settings: Arc<Settings>,
+        namespace: u32,
+    ) -> Result<Arc<Self>> {
         let hash = HashKey::new(random::number(), random::number());
         let services = Index::new(hash)?;
         let filter = Filter::new()?;
@@ -78,6 +86,8 @@ impl Tables {
                 timeouts,
                 refused: AtomicU64::new(0),
                 dropped: AtomicU64::new(0),
+                drops: Drops::default(),
+                namespace,
                 settings,
                 estimated: AtomicU32::new(work::seconds()),
                 nat_servers: NatServers::new(),

@@ -10,3 +10,4 @@
 #include <linux/rcupdate.h>
 
 #include "../helpers/helpers.h"
+#include "../helpers/trace.h"

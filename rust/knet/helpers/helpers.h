@@ -203,6 +203,30 @@ void knet_counters_connection(struct knet_counters __percpu *counters);
 void knet_counters_in(struct knet_counters __percpu *counters, u32 bytes);
 void knet_counters_out(struct knet_counters __percpu *counters, u32 bytes);
 
+/* trace.c */
+
+/* A client, a virtual service or a real server; the port in host order. */
+struct knet_end {
+	struct knet_address address;
+	u16 port;
+};
+
+/* What is known of a packet or connection that trace events tell of. */
+struct knet_flow {
+	u32 net;	/* the number of the network namespace; 0: not known */
+	u32 mark;	/* the firewall mark of the service; 0: it has an address */
+	struct knet_end client;
+	struct knet_end service;
+	struct knet_end server;	/* unspecified: none was chosen */
+	u8 protocol;
+};
+
+void knet_trace_schedule(const struct knet_flow *flow);
+void knet_trace_drop(const struct knet_flow *flow, const char *reason, unsigned int len);
+void knet_trace_state(const struct knet_flow *flow, const char *from, unsigned int from_len,
+		      const char *to, unsigned int to_len);
+bool knet_may_log(void);
+
 /* sync.c */
 void knet_spin_lock_bh(spinlock_t *lock);
 bool knet_spin_trylock_bh(spinlock_t *lock);
@@ -249,6 +273,7 @@ struct knet_namespace_calls {
 int knet_namespace_register(const struct knet_namespace_calls *calls);
 void knet_namespace_unregister(void);
 bool knet_namespace_is_initial(const struct net *net);
+unsigned int knet_namespace_number(const struct net *net);
 bool knet_caller_administers_host(void);
 void *knet_namespace_data(const struct net *net);
 struct proc_dir_entry *knet_proc_create(struct net *net, const char *name,

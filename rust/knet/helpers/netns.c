@@ -137,6 +137,12 @@ bool knet_namespace_is_initial(const struct net *net)
 	return net_eq(net, &init_net);
 }
 
+/* As in /proc/PID/ns/net. */
+unsigned int knet_namespace_number(const struct net *net)
+{
+	return net->ns.inum;
+}
+
 /* Process context. */
 bool knet_caller_administers_host(void)
 {

@@ -9,6 +9,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
 
+use lvs_core::drop::Reason;
 use prometheus_client::encoding::{text, EncodeLabelSet};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -17,7 +18,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::error::Error;
-use crate::model::{Group, ServiceId, Stats};
+use crate::model::{Drops, Group, ServiceId, Stats};
 use crate::report::method;
 
 /// The media type of the format.
@@ -42,6 +43,19 @@ struct ServerLabels {
     method: String,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Why {
+    reason: &'static str,
+}
+
+impl From<Reason> for Why {
+    fn from(reason: Reason) -> Self {
+        Self {
+            reason: reason.name(),
+        }
+    }
+}
+
 /// What is measured.
 #[derive(Clone, Debug, Default)]
 pub struct Sample {
@@ -51,6 +65,8 @@ pub struct Sample {
     pub table: Vec<Group>,
     /// Lines `name: number` of the status of the director.
     pub status: Vec<(String, u64)>,
+    /// Dropped packets of the namespace, those of deleted services included.
+    pub drops: Drops,
 }
 
 type Count = Counter<u64, AtomicU64>;
@@ -189,8 +205,33 @@ pub fn encode(sample: &Sample) -> Result<String, Error> {
         "server_upper_threshold",
         "Upper threshold of connections; 0 is none",
     );
+    let dropped = Family::<Why, Count>::default();
+    registry.register(
+        "dropped_packets",
+        "Dropped packets by reason",
+        dropped.clone(),
+    );
+    for (reason, count) in sample.drops.iter() {
+        dropped.get_or_create(&Why::from(reason)).inc_by(count);
+    }
+    let by_services = Family::<(ServiceLabels, Why), Count>::default();
+    registry.register(
+        "service_dropped_packets",
+        "Dropped packets by reason",
+        by_services.clone(),
+    );
+    let by_servers = Family::<(ServerLabels, Why), Count>::default();
+    registry.register(
+        "server_dropped_packets",
+        "Dropped packets by reason",
+        by_servers.clone(),
+    );
     for group in &sample.table {
         let labels = service_labels(&group.service.service.id);
+        for (reason, count) in group.service.drops.iter() {
+            let labels = (labels.clone(), Why::from(reason));
+            by_services.get_or_create(&labels).inc_by(count);
+        }
         of_services.set(&labels, &group.service.stats);
         let count = |servers: usize| i64::try_from(servers).unwrap_or(i64::MAX);
         servers_of
@@ -215,6 +256,10 @@ pub fn encode(sample: &Sample) -> Result<String, Error> {
                 method: method(destination),
             };
             of_servers.set(&labels, &entry.stats);
+            for (reason, count) in entry.drops.iter() {
+                let labels = (labels.clone(), Why::from(reason));
+                by_servers.get_or_create(&labels).inc_by(count);
+            }
             for (family, value) in [
                 (&weight, destination.weight),
                 (&active, entry.active),
@@ -311,6 +356,7 @@ mod tests {
         }
         .into();
         Sample {
+            drops: Drops::default(),
             module: Some(("ipvs_rs".to_owned(), "0.1.0".to_owned())),
             table: vec![group(vec![busy, server(2, 0, 0)])],
             status: status("Conns refused:\t3\nBuckets:\t1024\nversion 1\n"),

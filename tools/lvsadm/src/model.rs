@@ -9,6 +9,7 @@ mod address;
 mod change;
 mod daemon;
 mod destination;
+mod drops;
 mod module;
 pub mod scheduler;
 mod service;
@@ -22,6 +23,7 @@ pub use destination::{
     Destination, DestinationEntry, DestinationId, Forwarding, Tunnel, TunnelChecksum, TunnelKind,
     DEFAULT_WEIGHT,
 };
+pub use drops::Drops;
 pub use module::{Info, Module};
 pub use service::{
     Netmask, Service, ServiceEntry, ServiceFlags, ServiceId, DEFAULT_PERSISTENCE,

@@ -10,7 +10,8 @@ use serde::Serialize;
 
 use crate::host::Host;
 use crate::model::{
-    Destination, DestinationEntry, Forwarding, Group, Netmask, ServiceFlags, ServiceId, Stats,
+    Destination, DestinationEntry, Drops, Forwarding, Group, Netmask, ServiceFlags, ServiceId,
+    Stats,
 };
 
 /// The state of a server.
@@ -138,6 +139,8 @@ pub struct ServerReport {
     pub stats: Figures,
     /// Rates per second.
     pub rate: Figures,
+    /// Dropped packets by reason.
+    pub drops: Drops,
 }
 
 /// A service with its servers.
@@ -181,6 +184,8 @@ pub struct ServiceReport {
     pub stats: Figures,
     /// Rates per second.
     pub rate: Figures,
+    /// Dropped packets by reason, those of the servers included.
+    pub drops: Drops,
     /// The servers.
     pub servers: Vec<ServerReport>,
     /// Remarks about what may be wrong.
@@ -262,6 +267,7 @@ pub fn service(group: &Group, host: &dyn Host) -> ServiceReport {
                 lower_threshold: destination.lower_threshold,
                 stats: counts(&entry.stats),
                 rate: rates(&entry.stats),
+                drops: entry.drops.clone(),
             }
         })
         .collect();
@@ -304,6 +310,7 @@ pub fn service(group: &Group, host: &dyn Host) -> ServiceReport {
         persistent: sum(|entry| entry.persistent),
         stats: counts(&group.service.stats),
         rate: rates(&group.service.stats),
+        drops: group.service.drops.clone(),
         servers,
         warnings: Vec::new(),
     };
@@ -384,6 +391,7 @@ pub(crate) mod tests {
             inactive: 0,
             persistent: 0,
             stats: Traffic::default(),
+            drops: Drops::default(),
         }
     }
 
@@ -404,6 +412,7 @@ pub(crate) mod tests {
                     engine: None,
                 },
                 stats: Traffic::default(),
+                drops: Drops::default(),
             },
             destinations,
         }

@@ -22,7 +22,7 @@ use crate::error::Error;
 use crate::format::connections::Form;
 use crate::format::{self, Labels};
 use crate::host::ThisHost;
-use crate::model::{DestinationEntry, Group, ServiceEntry, ServiceId, Table};
+use crate::model::{DestinationEntry, Drops, Group, ServiceEntry, ServiceId, Table};
 use crate::names::{Names, System};
 use crate::top::{self, Row, World};
 use crate::{advice, client, completion, generate, metrics, restore};
@@ -298,9 +298,9 @@ fn watched(once: bool, interval: Duration) -> Result<(), Error> {
 /// The current statistics, of the loaded director only.
 fn measured() -> Result<String, Error> {
     let module = client::module()?;
-    let table = match Kernel::present()? {
-        Some(mut director) => director.table(true)?,
-        None => Vec::new(),
+    let (table, drops) = match Kernel::present()? {
+        Some(mut director) => (director.table(true)?, director.drops()?),
+        None => (Vec::new(), Drops::default()),
     };
     let status = std::fs::read_to_string(STATUS_FILE).unwrap_or_default();
     metrics::encode(&metrics::Sample {
@@ -310,6 +310,7 @@ fn measured() -> Result<String, Error> {
         }),
         table,
         status: metrics::status(&status),
+        drops,
     })
 }
 
@@ -395,7 +396,10 @@ pub fn list(
         // There may be a hundred thousand lines.
         Subject::Table(_) => {
             let statistics = listing.json || view.columns.has_statistics();
-            let table = collect(director, &listing.subject, view, statistics)?;
+            let mut table = collect(director, &listing.subject, view, statistics)?;
+            if listing.json {
+                add_drops(director, &listing.subject, &mut table)?;
+            }
             if !view.numeric && !listing.json {
                 names.prepare(&mut addresses(&table));
             }
@@ -474,6 +478,36 @@ fn collect(
         info: Some(director.info()?),
         groups: groups(director, view, statistics)?,
     })
+}
+
+/// Adds the dropped packets to the listing of one service. Only the whole table has them.
+fn add_drops(
+    director: &mut dyn Director,
+    subject: &Subject,
+    table: &mut Table,
+) -> Result<(), Error> {
+    let Subject::Table(Some(_)) = subject else {
+        return Ok(());
+    };
+    let whole = director.table(true)?;
+    for group in &mut table.groups {
+        let id = &group.service.service.id;
+        let Some(same) = whole.iter().find(|same| same.service.service.id == *id) else {
+            continue;
+        };
+        group.service.drops = same.service.drops.clone();
+        for entry in &mut group.destinations {
+            let id = entry.destination.id;
+            if let Some(same) = same
+                .destinations
+                .iter()
+                .find(|same| same.destination.id == id)
+            {
+                entry.drops = same.drops.clone();
+            }
+        }
+    }
+    Ok(())
 }
 
 /// All services with their destinations, and statistics if they are wanted.

@@ -14,6 +14,7 @@ mod checksum;
 mod corpus;
 mod defence;
 mod delay;
+mod drop;
 mod filter;
 #[path = "../../fuzz/src/lib.rs"]
 mod fuzz;

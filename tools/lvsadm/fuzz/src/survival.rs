@@ -5,8 +5,8 @@
 use super::{rules_in, Fixed};
 use lvsadm::format::{save, Labels};
 use lvsadm::model::{
-    Change, Destination, DestinationEntry, Group, Netmask, Service, ServiceEntry, ServiceFlags,
-    ServiceId, Table, Traffic,
+    Change, Destination, DestinationEntry, Drops, Group, Netmask, Service, ServiceEntry,
+    ServiceFlags, ServiceId, Table, Traffic,
 };
 use lvsadm::netlink::{convert, socket, Attribute, Command as Order, Message};
 use netlink_packet_core::Emitable;
@@ -106,6 +106,7 @@ fn destination_by_rule(id: &ServiceId, destination: &Destination) {
             inactive: 0,
             persistent: 0,
             stats: Traffic::default(),
+            drops: Drops::default(),
         }],
     };
     let wanted = [
@@ -119,6 +120,7 @@ fn entry(service: &Service) -> ServiceEntry {
     ServiceEntry {
         service: service.clone(),
         stats: Traffic::default(),
+        drops: Drops::default(),
     }
 }
 

@@ -122,6 +122,7 @@ ever added. null and absent mean that there is none.
       engine              null or string
     stats                 connections, packets_in, packets_out, bytes_in, bytes_out
     rate                  the same five, per second
+    drops                 dropped packets: reasons and their counts (lvsadm.rst lists the reasons)
     destinations          list of:
       family, address, port
       forwarding          \"masquerade\", \"tunnel\", \"route\", \"local\" or a number as a string
@@ -131,7 +132,7 @@ ever added. null and absent mean that there is none.
         checksum          \"none\", \"full\", \"remote\" or a number as a string
       weight, upper_threshold, lower_threshold
       active_connections, inactive_connections, persistent_connections
-      stats, rate         as for the service
+      stats, rate, drops  as for the service
 
 -L --timeout --json
   timeouts                tcp, tcp_fin, udp: numbers, seconds

@@ -14,7 +14,7 @@ use super::director::{self, Director};
 use crate::connections::{self, Broken, ConnectionFilter};
 use crate::error::{self, Error};
 use crate::model::{
-    Change, Daemon, DestinationEntry, Family, Group, Info, Module, Service, ServiceEntry,
+    Change, Daemon, DestinationEntry, Drops, Family, Group, Info, Module, Service, ServiceEntry,
     ServiceFlags, ServiceId, Timeouts,
 };
 use crate::netlink::native::{self, Item, Request};
@@ -156,6 +156,26 @@ impl Kernel {
             Ok(())
         })?;
         Ok(Some(groups))
+    }
+
+    /// The dropped packets of the namespace, by reason; none if the director does not count them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Failed`].
+    pub fn drops(&mut self) -> Result<Drops, Error> {
+        let mut drops = Drops::default();
+        let mut ask = || -> Result<(), Failure> {
+            let Some(connection) = self.extension(feature::DROPS)? else {
+                return Ok(());
+            };
+            connection.stream(&Request::drops(), Mode::One, &mut |part| {
+                drops = native::read_drops(part)?;
+                Ok(())
+            })
+        };
+        ask().map_err(|failure| error::query("list the dropped packets", &failure))?;
+        Ok(drops)
     }
 
     fn one(&mut self, command: Command, attributes: Vec<Attribute>) -> Result<Message, Failure> {

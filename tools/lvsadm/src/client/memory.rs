@@ -8,8 +8,8 @@ use super::director::Director;
 use crate::connections::{Connection, ConnectionFilter};
 use crate::error::{self, Error};
 use crate::model::{
-    Change, Daemon, Destination, DestinationEntry, Group, Info, Service, ServiceEntry, ServiceId,
-    Timeouts, Traffic,
+    Change, Daemon, Destination, DestinationEntry, Drops, Group, Info, Service, ServiceEntry,
+    ServiceId, Timeouts, Traffic,
 };
 use crate::netlink::{Failure, KernelError};
 
@@ -67,6 +67,7 @@ impl Memory {
             inactive: 0,
             persistent: 0,
             stats: Traffic::default(),
+            drops: Drops::default(),
         }
     }
 
@@ -81,6 +82,7 @@ impl Memory {
                     service: ServiceEntry {
                         service: service.clone(),
                         stats: Traffic::default(),
+                        drops: Drops::default(),
                     },
                     destinations: Vec::new(),
                 });

@@ -77,7 +77,7 @@ type Definition = (
     fn(&Facts) -> Option<Vec<Finding>>,
 );
 
-const CHECKS: [Definition; 17] = [
+const CHECKS: [Definition; 18] = [
     ("director", "ipvs_rs is the director", director),
     ("kernels", "every installed kernel has the module", kernels),
     ("signature", "the kernel accepts the module", signature),
@@ -117,6 +117,7 @@ const CHECKS: [Definition; 17] = [
         "the table has room for connections",
         connections,
     ),
+    ("drops", "no packet was dropped for a mistake", drops),
     (
         "helpers",
         "no protocol needs a helper that is absent",
@@ -274,6 +275,25 @@ fn thresholds(facts: &Facts) -> Option<Vec<Finding>> {
                         server.server, service.service, server.upper_threshold
                     ),
                     format!("lvsadm set SERVICE -r {} -x CONNECTIONS", server.server),
+                ));
+            }
+        }
+    }
+    with_services(facts, findings)
+}
+
+fn drops(facts: &Facts) -> Option<Vec<Finding>> {
+    let mut findings = Vec::new();
+    for service in &facts.services {
+        for (reason, count) in service.drops.iter() {
+            if reason.is_logged() {
+                findings.push(warn(
+                    format!(
+                        "{} dropped {count} packets: {}",
+                        service.service,
+                        reason.explanation()
+                    ),
+                    "lvsadm describe SERVICE; lvsadm -Z, to count anew".to_owned(),
                 ));
             }
         }

@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 
 use crate::connections;
 use crate::model::{
-    self, DestinationEntry, Family, Forwarding, Group, Netmask, Protocol, ServiceEntry,
+    self, DestinationEntry, Drops, Family, Forwarding, Group, Netmask, Protocol, ServiceEntry,
     ServiceFlags, ServiceId, Table, TunnelChecksum, TunnelKind,
 };
 
@@ -54,6 +54,7 @@ struct Service {
     persistence: Option<Persistence>,
     stats: Figures,
     rate: Figures,
+    drops: Drops,
     destinations: Vec<Destination>,
 }
 
@@ -95,6 +96,7 @@ struct Destination {
     persistent_connections: u32,
     stats: Figures,
     rate: Figures,
+    drops: Drops,
 }
 
 #[derive(Serialize)]
@@ -300,6 +302,7 @@ fn service(entry: &ServiceEntry, destinations: &[DestinationEntry]) -> Service {
         persistence,
         stats: counters(&entry.stats),
         rate: rates(&entry.stats),
+        drops: entry.drops.clone(),
         destinations: destinations.iter().map(destination).collect(),
     }
 }
@@ -340,6 +343,7 @@ fn destination(entry: &DestinationEntry) -> Destination {
         persistent_connections: entry.persistent,
         stats: counters(&entry.stats),
         rate: rates(&entry.stats),
+        drops: entry.drops.clone(),
     }
 }
 

@@ -8,7 +8,7 @@ use comfy_table::{CellAlignment, Row, Table};
 use serde::Serialize;
 
 use super::json;
-use crate::model::scheduler;
+use crate::model::{scheduler, Drops};
 use crate::report::{Figures, ServerReport, ServerState, ServiceReport, ServiceState};
 
 #[derive(Serialize)]
@@ -151,7 +151,10 @@ fn loads(active: u64, inactive: u64, rate: &Figures) -> [String; 5] {
 pub fn details(service: &ServiceReport) -> String {
     let mut text = String::new();
     let mut line = |name: &str, value: &str| {
-        text += &format!("{:<13}{value}\n", format!("{name}:"));
+        text += &match name {
+            "" => format!("{:<13}{value}\n", ""),
+            name => format!("{:<13}{value}\n", format!("{name}:")),
+        };
     };
     line("Service", &service.service);
     line("State", &service_state(service.state));
@@ -214,6 +217,17 @@ pub fn details(service: &ServiceReport) -> String {
     ] {
         line(&name, &value);
     }
+    if service.drops.iter().next().is_some() {
+        line("Dropped", &dropped(&service.drops));
+        for server in &service.servers {
+            if server.drops.iter().next().is_some() {
+                line(
+                    "",
+                    &format!("{}: {}", server.server, dropped(&server.drops)),
+                );
+            }
+        }
+    }
     if !service.servers.is_empty() {
         text += "\n";
         text += &servers(&service.servers);
@@ -225,6 +239,15 @@ pub fn details(service: &ServiceReport) -> String {
         text += "\n";
     }
     text
+}
+
+/// Dropped packets by reason.
+fn dropped(drops: &Drops) -> String {
+    let reasons: Vec<String> = drops
+        .iter()
+        .map(|(reason, count)| format!("{count} {} ({})", reason.name(), reason.explanation()))
+        .collect();
+    reasons.join(", ")
 }
 
 fn servers(servers: &[ServerReport]) -> String {

@@ -41,6 +41,7 @@ fn order_is_by_the_sign_of_the_difference() {
         inactive: 0,
         persistent: 0,
         stats: model::Traffic::default(),
+        drops: model::Drops::default(),
     };
     let mut entries = vec![
         entry("10.0.0.2", 80),
@@ -111,14 +112,14 @@ fn versions_name_the_module_and_its_features() {
         (
             Some(module(
                 Some("9.8.7"),
-                &["connections", "table", "apply", "later"],
+                &["connections", "table", "apply", "drops", "later"],
             )),
-            "module ipvs_rs 9.8.7\nfeatures: connections, table, apply, later\n",
+            "module ipvs_rs 9.8.7\nfeatures: connections, table, apply, drops, later\n",
         ),
         (
             Some(module(Some("0.0.1"), &["connections"])),
             "module ipvs_rs 0.0.1\nfeatures: connections\n\
-             features that this module is too old for: table, apply\n",
+             features that this module is too old for: table, apply, drops\n",
         ),
         (Some(module(None, &[])), "module ip_vs, the C director\n"),
     ] {
@@ -132,7 +133,7 @@ fn versions_name_the_module_and_its_features() {
             "lvsadm": env!("CARGO_PKG_VERSION"),
             "module": {
                 "name": "ipvs_rs", "version": "1.0.0", "features": ["later"],
-                "missing": ["connections", "table", "apply"],
+                "missing": ["connections", "table", "apply", "drops"],
             },
         })
     );

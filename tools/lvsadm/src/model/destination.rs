@@ -6,6 +6,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::address::endpoint;
+use super::drops::Drops;
 use super::stats::Traffic;
 
 /// Weight of a destination when none is given.
@@ -191,4 +192,6 @@ pub struct DestinationEntry {
     pub persistent: u32,
     /// Its statistics.
     pub stats: Traffic,
+    /// Packets that were dropped, if the director counts them.
+    pub drops: Drops,
 }

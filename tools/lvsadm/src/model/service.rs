@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use lvs_core::uapi::service;
 
 use super::address::{endpoint, Family, Protocol};
+use super::drops::Drops;
 use super::stats::Traffic;
 
 /// Scheduler of a service when none is given.
@@ -232,4 +233,6 @@ pub struct ServiceEntry {
     pub service: Service,
     /// Its statistics.
     pub stats: Traffic,
+    /// Packets that were dropped, if the director counts them.
+    pub drops: Drops,
 }

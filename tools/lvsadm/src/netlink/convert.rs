@@ -12,8 +12,8 @@ use super::reply::Failure;
 use super::service::ServiceAttribute;
 use super::stats::{Figure, StatsAttribute};
 use crate::model::{
-    Daemon, DaemonRole, Destination, DestinationEntry, DestinationId, Family, Forwarding, Info,
-    Protocol, Service, ServiceEntry, ServiceFlags, ServiceId, Stats, Timeouts, Tunnel,
+    Daemon, DaemonRole, Destination, DestinationEntry, DestinationId, Drops, Family, Forwarding,
+    Info, Protocol, Service, ServiceEntry, ServiceFlags, ServiceId, Stats, Timeouts, Tunnel,
 };
 
 const AF_INET: u16 = 2;
@@ -272,6 +272,7 @@ pub(super) fn service_entry(attributes: &[ServiceAttribute]) -> Result<ServiceEn
     Ok(ServiceEntry {
         service,
         stats: stats(find!(attributes, A::Stats64), find!(attributes, A::Stats)).into(),
+        drops: Drops::default(),
     })
 }
 
@@ -333,6 +334,7 @@ pub(super) fn destination_entry(
         inactive: count(find!(attributes, A::Inactive)),
         persistent: count(find!(attributes, A::Persistent)),
         stats: stats(find!(attributes, A::Stats64), find!(attributes, A::Stats)).into(),
+        drops: Drops::default(),
     })
 }
 

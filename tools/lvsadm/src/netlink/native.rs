@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 
+use lvs_core::drop::Reason;
 use lvs_core::extension::{change, command, connection, message};
 use netlink_packet_core::{
     parse_u16_be, parse_u32, DefaultNla, Emitable, NlasIterator, NLA_F_NESTED,
@@ -19,7 +20,7 @@ use super::reply::Failure;
 use super::service::ServiceAttribute;
 use super::socket::GENERIC_HEADER;
 use crate::connections::{protocol_name, Connection, ConnectionFilter, EndpointFilter};
-use crate::model::{DestinationEntry, Family, Module, ServiceEntry};
+use crate::model::{DestinationEntry, Drops, Family, Module, ServiceEntry};
 
 /// The family's name.
 pub const FAMILY: &str = "ipvs_rs";
@@ -51,6 +52,15 @@ impl Request {
         Self {
             command: command::GET_TABLE,
             attributes,
+        }
+    }
+
+    /// Asks for the dropped packets of the namespace.
+    #[must_use]
+    pub fn drops() -> Self {
+        Self {
+            command: command::GET_DROPS,
+            attributes: Vec::new(),
         }
     }
 
@@ -221,21 +231,58 @@ pub fn read_done(part: &[u8]) -> Result<u32, Failure> {
 ///
 /// [`Failure::Malformed`].
 pub fn read_item(family: Family, part: &[u8]) -> Result<Item, Failure> {
+    let (mut item, mut dropped) = (None, Drops::default());
     for attribute in answer(part) {
         let attribute = attribute?;
         match attribute.kind() {
             message::SERVICE => {
                 let attributes = ServiceAttribute::read_all(attribute.value())?;
-                return convert::service_entry(&attributes).map(Item::Service);
+                item = Some(convert::service_entry(&attributes).map(Item::Service)?);
             }
             message::DEST => {
                 let attributes = DestinationAttribute::read_all(attribute.value())?;
-                return convert::destination_entry(family, &attributes).map(Item::Destination);
+                let entry = convert::destination_entry(family, &attributes);
+                item = Some(entry.map(Item::Destination)?);
             }
+            message::DROPS => dropped = drops(attribute.value())?,
             _ => (),
         }
     }
-    required(None, "the service or destination")
+    let mut item = required(item, "the service or destination")?;
+    match &mut item {
+        Item::Service(entry) => entry.drops = dropped,
+        Item::Destination(entry) => entry.drops = dropped,
+    }
+    Ok(item)
+}
+
+/// The dropped packets in the value of [`message::DROPS`]. Reasons that this version does not know
+/// are left out.
+fn drops(value: &[u8]) -> Result<Drops, Failure> {
+    let mut drops = Drops::default();
+    for attribute in NlasIterator::new(value) {
+        let attribute = attribute?;
+        if let Some(reason) = Reason::from_number(attribute.kind()) {
+            let octets = attribute::octets(attribute.value(), "a number of dropped packets")?;
+            drops.add(reason, u64::from_ne_bytes(octets));
+        }
+    }
+    Ok(drops)
+}
+
+/// Reads the dropped packets of the namespace from an answer.
+///
+/// # Errors
+///
+/// [`Failure::Malformed`].
+pub fn read_drops(part: &[u8]) -> Result<Drops, Failure> {
+    for attribute in answer(part) {
+        let attribute = attribute?;
+        if attribute.kind() == message::DROPS {
+            return drops(attribute.value());
+        }
+    }
+    Ok(Drops::default())
 }
 
 /// Reads a connection from an answer.
@@ -381,6 +428,20 @@ mod tests {
             part.extend(short);
             assert!(read_connection(&part).is_err(), "{cut}");
         }
+    }
+
+    #[test]
+    fn dropped_packets() {
+        let part = [
+            5, 1, 0, 0, // header
+            28, 0, 9, 0x80, // drops
+            12, 0, 3, 0, 0xff, 1, 0, 0, 0, 0, 0, 0, // no-route
+            12, 0, 99, 0, 1, 0, 0, 0, 0, 0, 0, 0, // newer
+        ];
+        let drops: Vec<_> = read_drops(&part).unwrap().iter().collect();
+        assert_eq!(drops, [(Reason::NoRoute, 0x1ff)]);
+        assert_eq!(read_drops(&part[..4]).unwrap(), Drops::default());
+        assert!(read_drops(&part[..18]).is_err());
     }
 
     #[test]
