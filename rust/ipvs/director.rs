@@ -23,7 +23,7 @@ use kernel::{
     prelude::*,
     sync::{Arc, Mutex},
 };
-use knet::{counters::Totals, errno, namespace, net::Net, rcu, work::Ticker};
+use knet::{counters::Totals, errno, memory::Payer, namespace, net::Net, rcu, work::Ticker};
 use lvs_core::{timeout::Timeouts, Endpoint, Family};
 
 /// The buckets of a connection table that does not exist yet.
@@ -96,11 +96,13 @@ impl Config {
             return Err(errno::family_not_supported());
         }
         if self.working.is_none() {
-            let namespace = match net.is_initial() {
-                true => 0,
-                false => net.number(),
+            // The host pays for its own director. Who configures another one pays for that.
+            let (namespace, payer) = match net.is_initial() {
+                true => (0, Payer::host()),
+                false => (net.number(), Payer::caller()),
             };
-            let tables = Tables::new(self.timeouts, director.settings.clone(), namespace)?;
+            let settings = director.settings.clone();
+            let tables = Tables::new(self.timeouts, settings, namespace, payer)?;
             let ticker = Ticker::start(tables.clone(), FIRST_TICK)?;
             tables.connections.set_limit(self.most_connections as usize);
             self.working = Some(Working {

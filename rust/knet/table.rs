@@ -32,7 +32,7 @@ mod wheel;
 pub use cache::Cache;
 pub use entry::{Body, Entry};
 
-use crate::{bindings, lock::BhLock, rcu::Section, work};
+use crate::{bindings, lock::BhLock, memory::Payer, rcu::Section, work};
 use buckets::Buckets;
 use cache::Slab;
 use core::{
@@ -48,8 +48,11 @@ use shards::{Shard, Shards, SHARD_BITS};
 
 /// The number of entries with the same hash, beyond which further ones are inserted apart.
 pub const CROWD: usize = 8;
-/// The number of entries that are handled before a lock is released and other work gets its turn.
-const BATCH: usize = 64;
+/// The number of entries that are removed before a lock is released and other work gets its turn:
+/// some 40,000 instructions.
+const BATCH: usize = 32;
+/// The number of entries that a new one examines at most, to find a half-open one.
+const EXAMINED: usize = 64;
 /// The number of half-open entries that make room for one new entry at most.
 const EVICTIONS: u32 = 8;
 
@@ -168,12 +171,12 @@ impl<'a, T: Body> Member<'a, T> {
 }
 
 impl<T: Body> Table<T> {
-    /// An empty table. Its slow timer starts in second `now`. [`ENODEV`]: there is no [`Cache`].
-    /// Process context.
-    pub fn new(now: u32) -> Result<Self> {
+    /// An empty table; `payer` is charged for its entries and buckets. Its slow timer starts in
+    /// second `now`. [`ENODEV`]: there is no [`Cache`]. Process context.
+    pub fn new(now: u32, payer: Payer) -> Result<Self> {
         let inner = KBox::new(
             Inner {
-                buckets: Buckets::new()?,
+                buckets: Buckets::new(payer)?,
                 shards: Shards::new(now)?,
                 slab: Slab::current()?,
                 count: AtomicUsize::new(0),
@@ -287,8 +290,9 @@ impl<T: Body> Table<T> {
         newcomer: &impl Newcomer<T>,
     ) -> Result<Member<'a, T>, Refused> {
         let counted = self.0.count_in(hash).ok_or(Refused::Full)?;
-        let place =
-            Entry::alloc(&self.0.slab, hash, body, now, timeout).ok_or(Refused::NoMemory)?;
+        let (slab, payer) = (&self.0.slab, self.0.buckets.payer());
+        let place = Entry::alloc(slab, payer, hash, body, now, timeout);
+        let place = place.ok_or(Refused::NoMemory)?;
         // SAFETY: initialized, and once it is published freed only after a grace period.
         let entry: &'a Entry<T> = unsafe { place.as_ref() };
         let is_apart = || {
@@ -347,9 +351,10 @@ impl<T: Body> Table<T> {
     ) -> Result<Member<'a, T>, Refused> {
         let table = &self.0;
         let hash = newcomer.hash_apart();
+        let payer = table.buckets.payer();
         let place = match newcomer.alias(&body) {
-            Some(alias) => Entry::alloc_pair(hash, body, alias, now, timeout),
-            None => Entry::alloc_apart(&table.slab, hash, body, now, timeout),
+            Some(alias) => Entry::alloc_pair(payer, hash, body, alias, now, timeout),
+            None => Entry::alloc_apart(&table.slab, payer, hash, body, now, timeout),
         };
         let place = place.ok_or(Refused::NoMemory)?;
         // SAFETY: initialized, and freed only after a grace period from here on.
@@ -504,7 +509,7 @@ impl<T: Body> Inner<T> {
     /// `hash`; false if there is none.
     #[cold]
     fn make_room(&self, hash: u32) -> bool {
-        let mut budget = BATCH;
+        let mut budget = EXAMINED;
         for n in 0..1u32 << SHARD_BITS {
             let number = hash.wrapping_add(n) & ((1 << SHARD_BITS) - 1);
             let bit = 1u64.wrapping_shl(number);

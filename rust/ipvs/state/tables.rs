@@ -20,6 +20,7 @@ use crate::{
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use kernel::{prelude::*, sync::Arc};
 use knet::{
+    memory::Payer,
     random,
     rcu::{Boxed, Cell, Section},
     table::{Member, Table},
@@ -66,16 +67,17 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// Empty tables. Process context.
+    /// Empty tables; `payer` is charged for the connections. Process context.
     pub(crate) fn new(
         timeouts: Timeouts,
         settings: Arc<Settings>,
         namespace: u32,
+        payer: Payer,
     ) -> Result<Arc<Self>> {
         let hash = HashKey::new(random::number(), random::number());
         let services = Index::new(hash)?;
         let filter = Filter::new()?;
-        let connections = Table::new(work::seconds())?;
+        let connections = Table::new(work::seconds(), payer)?;
         let timeouts = Cell::new(Boxed::new(timeouts, GFP_KERNEL)?);
         Arc::pin_init(
             pin_init!(Self {

@@ -254,7 +254,11 @@ void knet_cond_resched(void);
 /* memory.c */
 struct kmem_cache *knet_cache_create(const char *name, unsigned int size,
 				     unsigned int align);
-void *knet_cache_alloc_atomic(struct kmem_cache *cache);
+void *knet_payer_of_caller(void);
+void knet_payer_put(void *payer);
+void *knet_payer_begin(void *payer);
+void knet_payer_end(void *former);
+void *knet_alloc_charged(struct kmem_cache *cache, size_t size, void *payer);
 void knet_cache_free(void *object);
 u64 knet_available_pages(void);
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Slab caches, and the amount of free memory. */
+/* Slab caches, who pays for memory, and the amount that is free. */
 
+#include <linux/memcontrol.h>
 #include <linux/mm.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include "helpers.h"
@@ -12,9 +14,55 @@ struct kmem_cache *knet_cache_create(const char *name, unsigned int size,
 	return kmem_cache_create(name, size, align, SLAB_NO_MERGE, NULL);
 }
 
-void *knet_cache_alloc_atomic(struct kmem_cache *cache)
+/*
+ * The memory cgroup of the calling task, with a reference; NULL for the root
+ * one. Process context.
+ */
+void *knet_payer_of_caller(void)
 {
-	return kmem_cache_alloc(cache, GFP_ATOMIC | __GFP_NOWARN);
+#ifdef CONFIG_MEMCG
+	struct mem_cgroup *memcg = get_mem_cgroup_from_mm(current->mm);
+
+	if (memcg && memcg->css.parent)
+		return memcg;
+	mem_cgroup_put(memcg);
+#endif
+	return NULL;
+}
+
+void knet_payer_put(void *payer)
+{
+	mem_cgroup_put(payer);
+}
+
+/* From now on the calling context charges @payer. Returns who paid before. */
+void *knet_payer_begin(void *payer)
+{
+	return set_active_memcg(payer);
+}
+
+void knet_payer_end(void *former)
+{
+	set_active_memcg(former);
+}
+
+/*
+ * Memory that @payer is charged for, if it is not NULL: an object of @cache, or
+ * @size bytes if that is NULL. Allocations with GFP_ATOMIC may exceed the limit
+ * of a memory cgroup, so those that are charged do without. Any context.
+ */
+void *knet_alloc_charged(struct kmem_cache *cache, size_t size, void *payer)
+{
+	gfp_t flags = GFP_ATOMIC | __GFP_NOWARN;
+	void *former, *object;
+
+	if (!payer)
+		return cache ? kmem_cache_alloc(cache, flags) : kmalloc(size, flags);
+	flags = GFP_NOWAIT | __GFP_ACCOUNT | __GFP_NOWARN;
+	former = knet_payer_begin(payer);
+	object = cache ? kmem_cache_alloc(cache, flags) : kmalloc(size, flags);
+	knet_payer_end(former);
+	return object;
 }
 
 /* kfree() finds the cache of an object. */

@@ -7,7 +7,7 @@ use super::{
     entry::{Body, Entry},
     shards::{Shards, SHARD_BITS},
 };
-use crate::{rcu, work};
+use crate::{memory::Payer, rcu, work};
 use core::{
     marker::PhantomData,
     ptr::{self, NonNull},
@@ -32,19 +32,27 @@ const YIELD_AFTER: u32 = 1024;
 /// A segment's pointer is null or to as many sentinels as [`segment_len`] says. Links name live
 /// entries and sentinels, which are freed only a grace period after their removal.
 pub(super) struct Buckets {
+    payer: Payer,
     geometry: AtomicUsize,
     segments: [AtomicPtr<AtomicUsize>; SEGMENTS],
 }
 
 impl Buckets {
-    /// The smallest number of buckets, all empty. Process context.
-    pub(super) fn new() -> Result<Self> {
+    /// The smallest number of buckets, all empty, for which `payer` is charged. Process context.
+    pub(super) fn new(payer: Payer) -> Result<Self> {
         let buckets = Self {
+            payer,
             geometry: AtomicUsize::new(Geometry::settled(MIN_ORDER).word()),
             segments: [const { AtomicPtr::new(ptr::null_mut()) }; SEGMENTS],
         };
         buckets.add_segment(0)?;
         Ok(buckets)
+    }
+
+    /// Who is charged for them, and for the entries. Any context.
+    #[inline]
+    pub(super) fn payer(&self) -> &Payer {
+        &self.payer
     }
 
     /// log2 of their number. Any context.
@@ -101,9 +109,13 @@ impl Buckets {
     fn add_segment(&self, number: usize) -> Result {
         let count = segment_len(MIN_ORDER, number);
         let segment = self.segments.get(number).ok_or(EINVAL)?;
-        let mut links = KVVec::<AtomicUsize>::with_capacity(count, GFP_KERNEL)?;
+        let mut links = self
+            .payer
+            .charged(|| KVVec::<AtomicUsize>::with_capacity(count, GFP_KERNEL_ACCOUNT))?;
         for _ in 0..count {
-            links.push(AtomicUsize::new(0), GFP_KERNEL)?;
+            links
+                .push_within_capacity(AtomicUsize::new(0))
+                .map_err(|_| ENOMEM)?;
         }
         let (pointer, _, _) = links.into_raw_parts();
         segment.store(pointer, Ordering::Release);

@@ -6,9 +6,13 @@
 
 use crate::{
     bindings,
+    memory::Payer,
     rcu::{self, Boxed, Cell},
 };
-use core::{ffi::c_void, ptr::NonNull};
+use core::{
+    ffi::c_void,
+    ptr::{self, NonNull},
+};
 use kernel::{prelude::*, sync::Arc};
 
 /// The size and the alignment of an entry, in bytes.
@@ -65,12 +69,25 @@ impl Slab {
         rcu::read(|section| CURRENT.get(section).cloned()).ok_or(ENODEV)
     }
 
-    /// Allocates an object, uninitialized; `None` when there is no memory. Any context.
+    /// Allocates an object, uninitialized, for which `payer` is charged; `None` when there is no
+    /// memory. Any context.
     #[inline]
-    pub(super) fn alloc(&self) -> Option<NonNull<c_void>> {
-        // SAFETY: by the invariant the cache is live.
-        NonNull::new(unsafe { bindings::knet_cache_alloc_atomic(self.0.as_ptr()) })
+    pub(super) fn alloc(&self, payer: &Payer) -> Option<NonNull<c_void>> {
+        // SAFETY: by the invariants the cache is live, and the payer is one.
+        NonNull::new(unsafe {
+            bindings::knet_alloc_charged(self.0.as_ptr(), ENTRY_SIZE, payer.as_ptr())
+        })
     }
+}
+
+/// Allocates two objects in one piece, uninitialized and aligned like one, for which `payer` is
+/// charged; `None` when there is no memory. It is of no slab of the table, and does not depend on
+/// one. Any context.
+pub(super) fn alloc_pair(payer: &Payer) -> Option<NonNull<c_void>> {
+    // SAFETY: by the invariant the payer is one. Memory of a power of two in size is aligned to it.
+    NonNull::new(unsafe {
+        bindings::knet_alloc_charged(ptr::null_mut(), 2 * ENTRY_SIZE, payer.as_ptr())
+    })
 }
 
 impl Drop for Slab {

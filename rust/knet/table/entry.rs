@@ -5,8 +5,8 @@
 //! An entry of a crowded key may be the first of a pair, 256 bytes in one piece. The second of a
 //! pair is its *alias*: an entry under another hash, by which readers find the first.
 
-use super::cache::{Slab, ENTRY_SIZE};
-use crate::{bindings, rcu, work};
+use super::cache::{alloc_pair, Slab, ENTRY_SIZE};
+use crate::{bindings, memory::Payer, rcu, work};
 use core::{
     cell::UnsafeCell,
     ffi::c_void,
@@ -15,10 +15,7 @@ use core::{
     ptr::{self, NonNull},
     sync::atomic::{AtomicU32, AtomicUsize, Ordering},
 };
-use kernel::{
-    alloc::{flags::__GFP_NOWARN, KBox},
-    prelude::*,
-};
+use kernel::prelude::*;
 
 /// The number of entries that are freed before other work gets its turn.
 const FREED_AT_ONCE: u32 = 64;
@@ -112,15 +109,17 @@ unsafe impl<T: Body> Sync for Entry<T> {}
 impl<T: Body> Entry<T> {
     const FITS: () = assert!(size_of::<Self>() == ENTRY_SIZE && align_of::<Self>() == ENTRY_SIZE);
 
-    /// Allocates an entry that is in no table; `None` when there is no memory. Any context.
+    /// Allocates an entry that is in no table, for which `payer` is charged; `None` when there is
+    /// no memory. Any context.
     pub(super) fn alloc(
         slab: &Slab,
+        payer: &Payer,
         hash: u32,
         body: T,
         now: u32,
         timeout: u32,
     ) -> Option<NonNull<Self>> {
-        let place = slab.alloc()?.cast::<Self>();
+        let place = slab.alloc(payer)?.cast::<Self>();
         // SAFETY: the slab's objects have the size and alignment of an entry.
         unsafe { Self::write(place, 0, hash, body, now, timeout) };
         Some(place)
@@ -129,29 +128,28 @@ impl<T: Body> Entry<T> {
     /// The same for an entry whose `hash` covers more than its key.
     pub(super) fn alloc_apart(
         slab: &Slab,
+        payer: &Payer,
         hash: u32,
         body: T,
         now: u32,
         timeout: u32,
     ) -> Option<NonNull<Self>> {
-        let place = slab.alloc()?.cast::<Self>();
+        let place = slab.alloc(payer)?.cast::<Self>();
         // SAFETY: as above.
         unsafe { Self::write(place, APART, hash, body, now, timeout) };
         Some(place)
     }
 
-    /// The same for an entry with an alias, whose hash and body `alias` has. The entry's memory is
-    /// not of a slab of the table, so it does not depend on one.
+    /// The same for an entry with an alias, whose hash and body `alias` has.
     pub(super) fn alloc_pair(
+        payer: &Payer,
         hash: u32,
         body: T,
         alias: (u32, T),
         now: u32,
         timeout: u32,
     ) -> Option<NonNull<Self>> {
-        let flags = GFP_ATOMIC | __GFP_NOWARN;
-        let pair = KBox::<[Self; 2]>::new_uninit(flags).ok()?;
-        let first = NonNull::new(KBox::into_raw(pair).cast::<Self>())?;
+        let first = alloc_pair(payer)?.cast::<Self>();
         let (alias_hash, alias_body) = alias;
         // SAFETY: the memory is that of two entries.
         unsafe {
