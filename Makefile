@@ -32,7 +32,7 @@ check-guests: ## the guest tests only [TESTS='forwarding icmp'] [KERNEL=stock|de
 	@scripts/check guests
 
 .PHONY: bench
-bench: ## measure against plain forwarding, the kernel's own director and nftables (about 25 minutes) [OUT=dir] [ROUNDS=5] [ROWS=regex]
+bench: ## measure against plain forwarding, the kernel's own director and nftables (about 30 minutes) [OUT=dir] [ROUNDS=5] [ROWS=regex]
 	@scripts/bench all
 
 .PHONY: shell

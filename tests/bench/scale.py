@@ -100,15 +100,14 @@ class Scale(Bench):
             }}
             """)
 
-    def expiry(self, row, touch, connections):
-        """Instructions of the expiry of each of so many connections, which `touch` gives a short timeout."""
+    def expiry(self, touch, connections):
+        """The instructions for the expiry of a connection. `touch` gives all a short timeout."""
         self.administer("--set", "0", "0", "5")
         touch()
         before = kworkers()
         self.settle(0)
         value = (kworkers() - before) / connections
         self.administer("--set", "0", "0", "300")
-        print(f"# {row}: {value:.0f} instructions for each", flush=True)
         return value
 
     def crowds(self):
@@ -119,25 +118,26 @@ class Scale(Bench):
             self.on_all_ports()
             new = self.from_port(crowd, crowd)
             self.settle(crowd)
-            print(f"# {self.mode} crowded-new-{crowd}: {new:.0f} instructions for each", flush=True)
+            self.judge(f"crowded-new-{crowd}", new, base.setdefault("new", new), CROWD_LIMIT)
             count = max(20_000, crowd)
             self.from_port(crowd, crowd)
             self.to_port(crowd, crowd)
             for row, value in (("request", self.from_port(count, crowd)), ("reply", self.to_port(count, crowd))):
                 self.judge(f"crowded-{row}-{crowd}", value, base.setdefault(row, value), CROWD_LIMIT)
-            # The kernel's own director expires connections in timers, where nobody counts.
-            if crowd == CROWDS[-1] and self.mode == "ipvs_rs":
-                expired = self.expiry("crowded expiry", lambda: self.from_port(crowd, crowd), crowd)
-                # As many connections of as many ports, for comparison.
-                self.begin()
-                flows = Flows(100_000)
-                base["new"] = self.requests(flows.number, NAT_VIP, flows)
-                self.settle(flows.number)
-                base["expiry"] = self.expiry("expiry", lambda: self.requests(flows.number, NAT_VIP, flows),
-                                             flows.number)
-                self.judge(f"crowded-new-{crowd}", new, base["new"], CROWD_LIMIT)
-                # An entry of a crowded port and its alias are two in the table.
-                self.judge(f"crowded-expiry-{crowd}", expired, base["expiry"], 2)
+            # The kernel's own director expires connections in timers, where nobody counts. The
+            # expiry of ten is lost in what the workers do besides.
+            if crowd >= 1000 and self.mode == "ipvs_rs":
+                expired = self.expiry(lambda crowd=crowd: self.from_port(crowd, crowd), crowd)
+                self.judge(f"crowded-expiry-{crowd}", expired, base.setdefault("expiry", expired), CROWD_LIMIT)
+        if self.mode == "ipvs_rs":
+            # As many connections of as many ports, for comparison.
+            self.begin()
+            flows = Flows(100_000)
+            new = self.requests(flows.number, NAT_VIP, flows)
+            print(f"# ordinary new: {new:.0f} instructions", flush=True)
+            self.settle(flows.number)
+            expired = self.expiry(lambda: self.requests(flows.number, NAT_VIP, flows), flows.number)
+            print(f"# ordinary expiry: {expired:.0f} instructions", flush=True)
 
     def services(self):
         """A service among few and among many."""
