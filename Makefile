@@ -16,7 +16,7 @@ demo: ## watch a director balance real HTTP requests through NAT, TUN and DR in 
 	@scripts/demo
 
 .PHONY: check
-check: ## pass every test: host tests, lints, guest tests on the stock and the debug kernel
+check: ## run every test: host tests, lints, guest tests on the stock and the debug kernel
 	@scripts/check full
 
 .PHONY: check-quick
@@ -24,7 +24,7 @@ check-quick: ## host tests, lints and the guest tests on the stock kernel only
 	@scripts/check quick
 
 .PHONY: check-long
-check-long: ## the soak forms of the guest tests on the debug kernel, for hours: a million hostile packets and messages, ...
+check-long: ## the long guest tests on the debug kernel, for hours: a million hostile packets and messages, ...
 	@scripts/check long
 
 .PHONY: check-guests
@@ -32,7 +32,7 @@ check-guests: ## the guest tests only [TESTS='forwarding icmp'] [KERNEL=stock|de
 	@scripts/check guests
 
 .PHONY: bench
-bench: ## measure against plain forwarding, the kernel's own director and nftables (about 30 minutes) [OUT=dir] [ROUNDS=5] [ROWS=regex]
+bench: ## measure against plain forwarding, the C director and nftables (about 30 minutes) [OUT=dir] [ROUNDS=5] [ROWS=regex]
 	@scripts/bench all
 
 .PHONY: shell
@@ -52,7 +52,7 @@ install: ## install modules for the running kernel (or KDIR=path) and lvsadm (DE
 	@scripts/install
 
 .PHONY: uninstall
-uninstall: ## remove what install put there
+uninstall: ## remove the files that install added
 	@scripts/install --remove
 
 .PHONY: load
@@ -68,7 +68,7 @@ update: ## look for a newer kernel of the series at the next build
 	@scripts/cache forget-kernel
 
 .PHONY: clean
-clean: ## remove what was built from this tree (downloads and kernels stay)
+clean: ## remove the build results of this tree (downloads and kernels stay)
 	@scripts/cache clean
 
 .PHONY: distclean

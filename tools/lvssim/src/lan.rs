@@ -55,7 +55,7 @@ pub enum Sending {
 pub struct LanSetup {
     /// All randomness comes from it.
     pub seed: u64,
-    /// Clients, of which each sends a request every millisecond.
+    /// Clients. Each sends a request every millisecond.
     pub clients: u32,
     /// Servers behind the director.
     pub servers: u32,

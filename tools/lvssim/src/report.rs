@@ -115,7 +115,7 @@ fn page(
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
          <title>lvssim: report</title><style>{STYLE}</style></head><body>\
-         <h1>Which scheduler when</h1>\
+         <h1>The best scheduler for a case</h1>\
          <p>Simulations with the director's own schedulers. Whiskers are 95 % confidence \
          intervals.</p><nav><a href=\"#questions\">Questions</a>\
          <a href=\"#report\">The 2003 report</a><a href=\"#comparison\">Comparison with ns-2</a>\
