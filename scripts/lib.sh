@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
-# Shared by every script here: the cache, its products, long steps with progress, messages. What
-# belongs here: what two scripts need. What never does: knowledge of one product (that is its own
-# script).
+# Shared by all scripts here: the cache, its products, long steps with progress, messages. A
+# function belongs here if two scripts need it. Knowledge of one product belongs in that product's
+# script.
 
 set -euo pipefail
 
@@ -18,7 +18,7 @@ export LC_ALL=C
 msg() { printf '%s\n' "$*" >&2; }
 die() { msg "error: $*"; exit 1; }
 
-# Every script may be the first one to run on a machine, so every script makes the cache.
+# Any script may be the first one to run on a machine, so every script creates the cache.
 advice='set IPVS_RS_CACHE to a directory that you can write to and that has 5 GB free'
 if [ -z "${IPVS_RS_CACHE-}${XDG_CACHE_HOME-}" ] && [ ! -d "${HOME-}" ]; then
 	die "HOME='${HOME-}' is not a directory, so there is no place for the cache: $advice"
@@ -26,14 +26,15 @@ fi
 mkdir -p "$CACHE/logs" 2>/dev/null || die "cannot make the cache directory $CACHE: $advice"
 if [ ! -w "$CACHE" ] || [ ! -w "$CACHE/logs" ]; then die "cannot write to the cache directory $CACHE: $advice"; fi
 
-# All scripts that one command starts are one run.
+# All scripts that one command starts belong to one run.
 export IPVS_RS_RUN=${IPVS_RS_RUN:-$$}
 
-# key: twelve characters that stand for everything on standard input.
+# key: prints twelve characters that identify the content of standard input.
 key() { sha256sum | cut -c1-12; }
 
-# spawn CMD...: in the background, its id in $spawned. It ends with this script: an interrupted
-# build must not go on unseen, writing under a name that the next run uses too.
+# spawn CMD...: runs the command in the background, with its process ID in $spawned. It ends with
+# this script: an interrupted build must not continue and write under a name that the next run uses,
+# too.
 SPAWNED=()
 spawn() {
 	set -m # a process group of its own, and one that can be interrupted
@@ -44,9 +45,9 @@ spawn() {
 	trap 'kill -TERM -- "${SPAWNED[@]/#/-}" 2>/dev/null; exit 130' INT TERM
 }
 
-# with_lock FILE CMD...: one at a time across processes. The file names the run that holds the lock:
-# a message tells that this run waits for another one, but not that its own parts wait for each
-# other.
+# with_lock FILE CMD...: runs one command at a time across processes. The file names the run that
+# holds the lock. A message tells when this run waits for another run, but not when its own parts
+# wait for each other.
 # shellcheck disable=SC2094 # the file is read while it is open
 with_lock() {
 	local lock=$1
@@ -61,8 +62,8 @@ with_lock() {
 	) 9>>"$lock"
 }
 
-# product PATH CMD...: makes PATH once. CMD gets a temporary name to build under, which is
-# renamed when CMD succeeds: an interrupted step leaves nothing that is taken for whole.
+# product PATH CMD...: makes PATH once. CMD gets a temporary name to build under. The name is
+# changed when CMD has succeeded, so an interrupted step leaves nothing that looks complete.
 product() {
 	[ ! -e "$1" ] || return 0
 	mkdir -p "$(dirname "$1")"
@@ -77,7 +78,7 @@ make_product() {
 	mv -T "$out.tmp" "$out"
 }
 
-# remove_tree PATH: also when some of it belongs to the ids of a user namespace.
+# remove_tree PATH: also removes files that belong to IDs of a user namespace.
 remove_tree() {
 	[ -e "$1" ] || return 0
 	if [ "$(id -u)" = 0 ]; then rm -rf -- "$1"; else "$SCRIPTS/in-root" / rm -rf -- "$1"; fi
@@ -89,8 +90,8 @@ logged() { # LOG CMD...
 	"$@" >"$log" 2>&1 </dev/null
 }
 
-# step LABEL SECONDS CMD...: runs CMD with its output in a log file, shows how it gets on and
-# how long it should take, and on failure the end of the log.
+# step LABEL SECONDS CMD...: runs CMD with its output in a log file, shows its progress and the
+# expected time, and on failure the end of the log.
 step() {
 	local label=$1 estimate=$2 log start pid now rc=0 every=1 line told=0
 	shift 2
@@ -105,7 +106,7 @@ step() {
 	now=$start
 	while kill -0 "$pid" 2>/dev/null; do
 		sleep 0.1
-		# What takes no time is not worth a line.
+		# A short step needs no line.
 		if [ $tty$told = 00 ] && [ $((SECONDS - start)) -ge 2 ]; then
 			msg "[....] $label (about $estimate s)"
 			told=1
@@ -131,7 +132,7 @@ step() {
 	return $rc
 }
 
-# parallel CMD... --- CMD... : all at once; fails when any does, after all have ended.
+# parallel CMD... --- CMD...: runs the commands at once. Fails if any fails, after all have ended.
 parallel() {
 	local cmd=() pids=() pid rc=0 word
 	for word in "$@" ---; do

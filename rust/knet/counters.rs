@@ -97,7 +97,7 @@ impl Counters {
         sum.into()
     }
 
-    /// What one CPU has counted. Any context.
+    /// The counts of one CPU. Any context.
     pub fn of(&self, cpu: Cpu) -> Totals {
         let mut of = bindings::knet_counters::default();
         // SAFETY: the counters are live, the CPU is a possible one, and `of` is ours.
@@ -118,7 +118,7 @@ impl From<bindings::knet_counters> for Totals {
     }
 }
 
-/// A CPU that this machine may have.
+/// A possible CPU of this machine.
 ///
 /// # Invariants
 ///
@@ -127,7 +127,7 @@ impl From<bindings::knet_counters> for Totals {
 pub struct Cpu(u32);
 
 impl Cpu {
-    /// All of them.
+    /// All possible CPUs.
     pub fn all() -> impl Iterator<Item = Self> {
         let from = |cpu: u32| {
             // SAFETY: may be called anywhere.

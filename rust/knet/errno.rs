@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Error numbers of networking, which the kernel's crate does not name.
+//! Error numbers of networking that the `kernel` crate lacks.
 //!
 //! C header: `include/uapi/asm-generic/errno.h`
 

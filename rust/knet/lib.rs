@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Safe wrappers over what the kernel's own `kernel` crate lacks.
+//! Safe wrappers over kernel interfaces that the `kernel` crate lacks.
 //!
-//! What belongs here: all `unsafe` code, namely packets, netfilter hooks, namespaces, generic
-//! netlink, routes, tunnels, slab caches, per-CPU counters, RCU-protected data, the connection hash
-//! and its slow timer, deferred work, files below `/proc/net` and `/proc/sys`. What does not: what
-//! a director decides (`lvs_core`), and what a virtual service is (`ipvs`). `scripts/layers` lists
-//! the modules of `lvs_core` that may be used here.
+//! This crate contains all `unsafe` code: packets, netfilter hooks, namespaces, generic netlink,
+//! routes, tunnels, slab caches, per-CPU counters, RCU-protected data, the connection hash and its
+//! slow timer, deferred work, files below `/proc/net` and `/proc/sys`. It contains neither
+//! decisions of a director (`lvs_core`) nor virtual services (`ipvs`). `scripts/layers` lists the
+//! modules of `lvs_core` that it may use.
 //!
 //! Atomics are those of `core`, for words that only Rust accesses: on the architectures that we
 //! support they compile to the same instructions as the kernel's, while `kernel::sync::atomic`
@@ -15,7 +15,7 @@
 //!
 //! # Context
 //!
-//! Each item says where it may be called: process context (may sleep), softirq, or both. A function
+//! Each item documents its context: process context (may sleep), softirq, or both. A function
 //! that reads RCU-protected data takes a [`rcu::Section`] as evidence.
 //!
 //! # Lock order

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Locks that the kernel's own crate does not have.
+//! Locks that the `kernel` crate lacks.
 //!
 //! C header: `include/linux/spinlock.h`
 

@@ -7,9 +7,9 @@
 use crate::bindings;
 use kernel::{prelude::*, ThisModule};
 
-/// Asks user space to load the module `prefix` + `name` and waits for the result, which is not
-/// returned: look for what the module registers. Process context, without locks that the module's
-/// initialization takes.
+/// Asks user space to load the module `prefix` + `name`, and waits. The result is not returned: the
+/// caller must check whether the module has registered its interface. Process context, without
+/// locks that the module's initialization takes.
 pub fn request(prefix: &CStr, name: &CStr) {
     // SAFETY: both are NUL-terminated; process context, by this function's contract.
     let _ = unsafe { bindings::knet_request_module(prefix.as_char_ptr(), name.as_char_ptr()) };

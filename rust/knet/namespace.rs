@@ -17,14 +17,14 @@ pub fn caller_administers_host() -> bool {
     unsafe { bindings::knet_caller_administers_host() }
 }
 
-/// A type of which there is one instance in every network namespace.
+/// A type with one instance in every network namespace.
 pub trait Instance: Send + Sync + Sized + 'static {
-    /// Makes the instance of a new namespace. Process context.
+    /// Creates the instance of a new namespace. Process context.
     fn start(net: Net) -> Result<Arc<Self>>;
 
     /// Ends all activity of the instance: hooks, files, work. Process context.
     ///
-    /// The instance has to drop its clones of [`Net`], and everything that was registered with
+    /// The instance must drop its clones of [`Net`], and everything that was registered with
     /// one. The end of the namespace waits for that.
     fn stop(&self);
 
@@ -37,7 +37,7 @@ pub trait Instance: Send + Sync + Sized + 'static {
 pub struct Registration<T: Instance>(PhantomData<T>);
 
 impl<T: Instance> Registration<T> {
-    /// Makes the instances of all namespaces, present and future. Process context.
+    /// Creates the instances of all present and future namespaces. Process context.
     pub fn new() -> Result<Self> {
         let calls = bindings::knet_namespace_calls {
             init: Some(init::<T>),
@@ -55,12 +55,12 @@ impl<T: Instance> Drop for Registration<T> {
     fn drop(&mut self) {
         // SAFETY: registered in `new`.
         unsafe { bindings::knet_namespace_unregister() };
-        // What the instances left to RCU runs code of this module.
+        // RCU callbacks of the instances run code of this module.
         rcu::barrier();
     }
 }
 
-/// What a namespace keeps.
+/// The data of a namespace.
 #[repr(C)]
 struct Kept<T> {
     // First, so that it can be read before `T` is known.

@@ -37,7 +37,7 @@ impl Drop for Alive {
 }
 
 impl Net {
-    /// A namespace, and what is completed when the last clone of it is dropped.
+    /// A namespace, with the completion for the end of its last clone.
     ///
     /// # Safety
     ///
@@ -54,7 +54,7 @@ impl Net {
         self.0.net.as_ptr()
     }
 
-    /// Whether the host speaks this family: IPv6 can be disabled at boot. Any context.
+    /// Whether the host supports this family: IPv6 can be disabled at boot. Any context.
     pub fn supports(&self, family: Family) -> bool {
         // SAFETY: may be called anywhere.
         family == Family::V4 || unsafe { bindings::knet_ipv6_enabled() }

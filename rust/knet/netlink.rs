@@ -21,17 +21,16 @@ pub struct Command {
     pub dump: bool,
 }
 
-/// Who may give commands.
+/// The callers that may send commands.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Administrators {
-    /// Those with CAP_NET_ADMIN in the initial user namespace.
+    /// Callers with CAP_NET_ADMIN in the initial user namespace.
     Host,
-    /// Those with CAP_NET_ADMIN in the user namespace that owns the network namespace, too.
+    /// Also callers with CAP_NET_ADMIN in the user namespace that owns the network namespace.
     Namespaces,
 }
 
-/// A family of commands, all of which are for [`Administrators`]. They run in process context,
-/// concurrently.
+/// A family of commands for [`Administrators`]. They run concurrently, in process context.
 pub trait Family: 'static {
     /// Its name.
     const NAME: &'static CStr;

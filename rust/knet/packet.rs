@@ -97,12 +97,12 @@ pub struct Packet<'a, V: Version> {
     _brand: Brand<'a>,
 }
 
-/// Tells packets apart: each call of a handler has a lifetime of its own, which can neither be
+/// Distinguishes packets: each call of a handler has a lifetime of its own, which can neither be
 /// shortened nor extended.
 type Brand<'a> = PhantomData<fn(&'a ()) -> &'a ()>;
 
-/// What netfilter is to do with a packet. It can only be made from the packet itself, whose
-/// lifetime it has: a handler cannot return the verdict of another packet.
+/// The verdict for netfilter. It can only be made from the packet itself and has its lifetime, so a
+/// handler cannot return the verdict of another packet.
 #[must_use]
 pub struct Verdict<'a>(u32, Brand<'a>);
 
@@ -425,8 +425,8 @@ impl<'a, V: Version> Packet<'a, V> {
         })
     }
 
-    /// Checks a packet for which the route's MTU is not certain to suffice. Returns `None` if it
-    /// does not pass: its sender got an ICMP error, and it is to be dropped.
+    /// Checks a packet that may be too large for the route's MTU. Returns `None` if it does not
+    /// pass: its sender got an ICMP error, and the caller must drop it.
     // It takes and returns words in registers: all packets would pay for structs in memory.
     #[cold]
     #[inline(never)]

@@ -16,7 +16,7 @@ use lvs_core::{Address, Family};
 /// Caches a route until routing changes.
 ///
 /// All packets that use a cache must have the same next destination and the same source for
-/// routing rules; what owns the cache therefore makes the [`Route`].
+/// routing rules. So the owner of the cache creates the [`Route`].
 ///
 /// The words are read and written by C only (`helpers/route.c`), with the atomics of the kernel's
 /// memory model; that file also has the argument that no reference is lost.
@@ -27,7 +27,7 @@ pub struct RouteCache<T = ()> {
     // As `struct knet_route_cache`.
     dst: UnsafeCell<*mut bindings::dst_entry>,
     cookie: UnsafeCell<u32>,
-    /// The owner's.
+    /// The owner's data.
     pub beside: T,
 }
 
@@ -160,8 +160,8 @@ pub struct Route<'a> {
 }
 
 impl Route<'_> {
-    /// The same, but the neighbor on the link is the next destination itself, whatever destination
-    /// the packet has (direct routing).
+    /// The same route, but the neighbor on the link is the next destination itself, regardless of
+    /// the packet's destination (direct routing).
     #[must_use]
     #[inline(always)]
     pub fn direct(self) -> Self {
@@ -186,7 +186,7 @@ impl Route<'_> {
         self.ignore_df
     }
 
-    /// For C, for a packet of which `writable` bytes are to be written to.
+    /// For C, for a packet with `writable` bytes to write.
     #[inline(always)]
     pub(crate) fn request(&self, sufficient_mtu: u32, writable: u16) -> bindings::knet_route {
         bindings::knet_route {

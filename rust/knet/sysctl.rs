@@ -8,7 +8,7 @@ use crate::{bindings, net::Net};
 use core::{ffi::c_void, marker::PhantomData, ops::RangeInclusive, ptr::NonNull};
 use kernel::{prelude::*, sync::Arc};
 
-/// Where the value of a setting of a `T` is.
+/// Access to the value of a setting in a `T`.
 pub trait Value<T>: Sync + 'static {
     /// The present value. Process context.
     fn get(&self, of: &T) -> u32;
@@ -29,7 +29,7 @@ pub struct Entry<T, V> {
 unsafe impl<T, V: Sync> Sync for Entry<T, V> {}
 
 impl<T: Send + Sync + 'static, V: Value<T>> Entry<T, V> {
-    /// The setting in the file `name`. What is out of `range` is refused with [`EINVAL`].
+    /// The setting in the file `name`. A value out of `range` is refused with [`EINVAL`].
     pub const fn new(name: &'static CStr, range: RangeInclusive<u32>, value: V) -> Self {
         Self {
             setting: bindings::knet_sysctl {
@@ -61,8 +61,8 @@ unsafe impl<T: Send + Sync + 'static> Send for Directory<T> {}
 unsafe impl<T: Send + Sync + 'static> Sync for Directory<T> {}
 
 impl<T: Send + Sync + 'static> Directory<T> {
-    /// Creates the files of `settings`, of `of`, in the directory `path` below `/proc/sys` in
-    /// `net`. Process context.
+    /// Creates the files of `settings` in the directory `path` below `/proc/sys` in `net`. `of` has
+    /// the values. Process context.
     pub fn new<V: Value<T>>(
         net: Net,
         path: &'static CStr,

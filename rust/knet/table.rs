@@ -14,13 +14,13 @@
 //! connection ([`Newcomer::hash_apart`]), in the same lists. A reader looks there when it does not
 //! find an entry by its key and [`Table::has_apart`].
 //!
-//! A reader that does not know the virtual end but the server's finds such an entry by its *alias*,
-//! which has a hash and a body of its own. Aliases that readers cannot distinguish form a ring, of
-//! which one is in the lists, so none of these chains grows with the number of entries.
+//! A reader with the server's end instead of the virtual end finds such an entry by its *alias*,
+//! which has a hash and a body of its own. Aliases that readers cannot distinguish form a ring.
+//! Only one alias of a ring is in the lists, so no chain grows with the number of entries.
 //!
 //! # Room for new entries
 //!
-//! When the table is full, a new entry takes the place of the oldest half-open one of a shard
+//! When the table is full, a new entry replaces the oldest half-open one of a shard
 //! ([`Body::is_half_open`]).
 
 mod buckets;
@@ -48,12 +48,12 @@ use shards::{Shard, Shards, SHARD_BITS};
 
 /// The number of entries with the same hash, beyond which further ones are inserted apart.
 pub const CROWD: usize = 8;
-/// The number of entries that are removed before a lock is released and other work gets its turn:
-/// some 40,000 instructions.
+/// The number of entries in a batch: some 40,000 instructions. After a batch, the lock is released
+/// and other work can run.
 const BATCH: usize = 32;
-/// The number of entries that a new one examines at most, to find a half-open one.
+/// The maximum number of entries that a new one examines to find a half-open one.
 const EXAMINED: usize = 64;
-/// The number of half-open entries that make room for one new entry at most.
+/// The maximum number of half-open entries that are removed to make room for one new entry.
 const EVICTIONS: u32 = 8;
 
 /// A table of entries about `T`.
@@ -70,7 +70,7 @@ struct Inner<T: Body> {
     apart: AtomicUsize,
     /// One bit for each shard. A clear bit means a shard without half-open entries.
     half_open: AtomicU64,
-    /// The number of half-open entries that have made room for others.
+    /// The number of half-open entries that were removed to make room for others.
     evicted: AtomicU64,
     /// A resize was queued and has not begun.
     queued: AtomicBool,
@@ -92,7 +92,7 @@ pub enum Refused {
     NoMemory,
 }
 
-/// What [`Table::insert`] asks about a new entry.
+/// The properties of a new entry that [`Table::insert`] needs.
 pub trait Newcomer<T> {
     /// Whether the new entry would duplicate `other`. Must be false for aliases.
     fn duplicates(&self, other: &T) -> bool;
@@ -108,7 +108,7 @@ pub trait Newcomer<T> {
 ///
 /// # Invariants
 ///
-/// The entry is in the table, or was and has been removed since.
+/// The entry is in the table, or was in it and has been removed.
 pub struct Member<'a, T: Body> {
     table: &'a Table<T>,
     entry: &'a Entry<T>,
@@ -141,8 +141,8 @@ impl<'a, T: Body> Member<'a, T> {
     /// Gives the entry a new timeout in seconds. Softirq or process context.
     pub fn set_timeout(self, timeout: u32) {
         let former = self.entry.swap_timeout(timeout);
-        // The wheel examines an entry that is due later when its former turn comes. An entry that
-        // is due earlier has to move.
+        // If the entry is due later, the wheel finds that out at the former time. If it is due
+        // earlier, it must move.
         if timeout < former {
             if let Some(shard) = self.table.0.shards.of(self.entry.hash) {
                 let mut shard = shard.lock();
@@ -205,7 +205,7 @@ impl<T: Body> Table<T> {
         self.0.count.load(Ordering::Relaxed)
     }
 
-    /// The number of half-open entries that have made room for others. Any context.
+    /// The number of half-open entries that were removed to make room for others. Any context.
     pub fn evicted(&self) -> u64 {
         self.0.evicted.load(Ordering::Relaxed)
     }
@@ -222,7 +222,7 @@ impl<T: Body> Table<T> {
         self.0.apart.load(Ordering::Relaxed) != 0
     }
 
-    /// Limits the number of entries. Those that are in the table stay. Any context.
+    /// Limits the number of entries. Entries in the table stay. Any context.
     pub fn set_limit(&self, limit: usize) {
         self.0.limit.store(limit, Ordering::Relaxed);
     }
@@ -258,9 +258,9 @@ impl<T: Body> Table<T> {
         })
     }
 
-    /// Calls `f` for the entries with the lowest key that is not below `from`, and returns that
-    /// key; `None` when there are no more. To visit all entries, continue with the key that follows
-    /// the returned one. Any context.
+    /// Calls `f` for the entries with the lowest key that is not below `from`. Returns that key, or
+    /// `None` if there are no more entries. To visit all entries, continue with the key after the
+    /// returned one. Any context.
     pub fn first_from(
         &self,
         _section: &Section<'_>,
@@ -277,9 +277,9 @@ impl<T: Body> Table<T> {
         })
     }
 
-    /// Inserts an entry about `body`, last used in second `now`, which expires when it is unused
-    /// for `timeout` seconds; unless the table has an entry that `newcomer` duplicates. Softirq or
-    /// process context.
+    /// Inserts an entry about `body`, last used in second `now`. It expires when it is unused for
+    /// `timeout` seconds. If the table has an entry that `newcomer` duplicates, nothing is
+    /// inserted. Softirq or process context.
     pub fn insert<'a>(
         &'a self,
         section: &'a Section<'_>,
@@ -311,7 +311,7 @@ impl<T: Body> Table<T> {
             Inserted::Yes => {}
             Inserted::Duplicate => {
                 drop(shard);
-                // SAFETY: never published, so nobody else has it.
+                // SAFETY: never published, so this is the only reference.
                 unsafe { Entry::free(place) };
                 return Err(Refused::Duplicate);
             }
@@ -391,7 +391,7 @@ impl<T: Body> Table<T> {
                 true
             },
             || {
-                // So that what this finds is what the inserters of that hash have published.
+                // The lock makes every entry visible that inserters of that hash have published.
                 let _shard = table.shards.of(home).map(|shard| shard.lock());
                 self.find(section, home, duplicates).is_some()
             },
@@ -415,8 +415,8 @@ impl<T: Body> Table<T> {
         }
     }
 
-    /// Removes the entries that are due up to second `now`. Process context; other work gets its
-    /// turn between batches.
+    /// Removes the entries that are due up to second `now`. Process context. Other work can run
+    /// between batches.
     ///
     /// A million entries that expire together would be a burst of RCU callbacks in softirq, so this
     /// waits for one grace period and frees them itself.
@@ -496,7 +496,7 @@ impl<T: Body> Inner<T> {
             if !self.make_room(hash) {
                 return None;
             }
-            // Another CPU may have taken the room.
+            // Another CPU may have used the room.
             let counted = Counted::new(self);
             if counted.is_some() {
                 return counted;
@@ -505,8 +505,8 @@ impl<T: Body> Inner<T> {
         None
     }
 
-    /// Removes the oldest half-open entry of the first shard that has one, beginning with that of
-    /// `hash`; false if there is none.
+    /// Removes the oldest half-open entry of the first shard that has one, starting with the shard
+    /// of `hash`. Returns false if there is none.
     #[cold]
     fn make_room(&self, hash: u32) -> bool {
         let mut budget = EXAMINED;
@@ -548,8 +548,8 @@ impl<T: Body> Inner<T> {
         false
     }
 
-    /// Removes entries that `next` selects from the shard, and moves them to `retired`, until there
-    /// are no more or the budget of a batch is spent; true in the latter case. Process context.
+    /// Removes the entries that `next` selects from the shard and moves them to `retired`. Returns
+    /// true when the budget of a batch is spent, false when there are no more. Process context.
     fn take_out_batch(
         &self,
         shard: &BhLock<Shard<T>>,
@@ -583,8 +583,8 @@ impl<T: Body> Inner<T> {
         budget == 0
     }
 
-    /// Inserts the alias of `entry`, if it has one: into the lists, or into the ring of an alias
-    /// that is the `same`.
+    /// Inserts the alias of `entry`, if it has one: into the ring of an alias that is the `same`,
+    /// otherwise into the lists.
     ///
     /// # Safety
     ///
@@ -685,7 +685,7 @@ impl Drop for Counted<'_> {
     }
 }
 
-/// Resizes until the size suits.
+/// Resizes the table until the size suits.
 ///
 /// # Safety
 ///

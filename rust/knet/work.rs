@@ -98,7 +98,7 @@ pub fn until_next_second() -> u32 {
     left.wrapping_mul(1000).div_ceil(HZ) as u32
 }
 
-/// So many seconds in jiffies, wrapping. Any context.
+/// Converts seconds to jiffies, wrapping. Any context.
 pub const fn ticks(seconds: u32) -> u32 {
     seconds.wrapping_mul(HZ as u32)
 }

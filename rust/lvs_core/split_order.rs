@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 //! The split-ordered list of Shalev and Shavit ("Split-Ordered Lists: Lock-Free Extensible Hash
-//! Tables", JACM 53(3), 2006), with locked writers and readers that never wait.
+//! Tables", JACM 53(3), 2006), with locked writers, and readers that never wait.
 //!
-//! Entries hang in singly linked lists sorted by their bit-reversed hash, and a bucket is a
-//! sentinel inside such a list. Doubling the table only puts a new sentinel into the middle of
-//! each bucket; no entry is moved, so a reader never misses one, never waits and never starts
-//! again.
+//! Entries are in singly linked lists, sorted by their bit-reversed hash. A bucket is a sentinel in
+//! such a list. Doubling the table only inserts a sentinel into the middle of each bucket. No entry
+//! moves, so a reader never misses one, never waits and never starts again.
 //!
 //! While no resize is in progress, a reader stops at the next sentinel without looking at it.
 //! During a resize it walks through sentinels and stops at the first entry beyond its hash. One
@@ -34,8 +33,8 @@
 //!
 //! # Where the words are
 //!
-//! The algorithm reaches memory by [`Lists`] and [`Resizable`] only: the kernel implements them
-//! with pointers, the model in `tests/loom` with loom's atomics.
+//! The algorithm accesses memory only through [`Lists`] and [`Resizable`]. The kernel implements
+//! them with pointers, the model in `tests/loom` with loom's atomics.
 
 use core::{num::NonZeroUsize, sync::atomic::Ordering};
 
@@ -43,7 +42,7 @@ use core::{num::NonZeroUsize, sync::atomic::Ordering};
 const SENTINEL: usize = 1;
 const RESIZING: usize = 1;
 
-/// The number of buckets, a power of two, and whether a resize goes on: one word.
+/// The number of buckets, a power of two, and whether a resize is in progress: one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry(usize);
 
@@ -60,7 +59,7 @@ impl Geometry {
         Self(((order as usize) << 1) | RESIZING)
     }
 
-    /// What [`word`](Self::word) made of it.
+    /// The geometry in a word from [`word`](Self::word).
     #[inline]
     pub const fn from_word(word: usize) -> Self {
         Self(word)
@@ -78,7 +77,7 @@ impl Geometry {
         (self.0 >> 1) as u32
     }
 
-    /// Whether a resize goes on.
+    /// Whether a resize is in progress.
     #[inline]
     pub const fn is_resizing(self) -> bool {
         self.0 & RESIZING != 0
@@ -91,20 +90,18 @@ impl Geometry {
     }
 }
 
-/// Where a link leads: to a sentinel that `S` names, or to an entry that `E` names; to neither at
-/// the end of the last list. (Two variants, so that reading one is a test of the tag and nothing
-/// more.)
+/// The target of a link: a sentinel that `S` names, or an entry that `E` names. The end of the last
+/// list has neither. (There are two variants, so reading a link only tests the tag.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target<E, S> {
-    /// An entry, or none.
+    /// An entry, or the end.
     Entry(Option<E>),
-    /// A sentinel, which is the beginning of a bucket.
+    /// A sentinel, the start of a bucket.
     Sentinel(S),
 }
 
 impl Target<NonZeroUsize, usize> {
-    /// Reads a link's word: an address, which is even, and in the lowest bit whether it is that
-    /// of a sentinel.
+    /// Reads the word of a link: an even address. The lowest bit is set for a sentinel.
     #[inline]
     pub const fn from_word(word: usize) -> Self {
         if word & SENTINEL != 0 {
@@ -125,8 +122,8 @@ impl Target<NonZeroUsize, usize> {
     }
 }
 
-/// Where a sentinel lies. The first segment holds the smallest table, each further one what
-/// doubles it.
+/// The place of a sentinel. The first segment has the smallest table. Each further segment doubles
+/// the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     /// Number of the segment.
@@ -157,8 +154,8 @@ pub const fn segment_len(min_order: u32, segment: usize) -> usize {
 
 /// The links of a table, by opaque names.
 ///
-/// The caller of a function that takes lists keeps alive what the links name: by a read section
-/// for [`find`], by the lock of the shard for the others.
+/// The caller of a function that takes lists keeps the entries and sentinels alive: by a read
+/// section for [`find`], by the lock of the shard for the others.
 pub trait Lists {
     /// log2 of the smallest number of buckets.
     const MIN_ORDER: u32;
@@ -166,16 +163,16 @@ pub trait Lists {
     const MAX_ORDER: u32;
     /// Names an entry.
     type Entry: Copy;
-    /// Names a link, that of an entry or that of a sentinel, and with it the sentinel.
+    /// Names the link of an entry or of a sentinel. In the latter case it also names the sentinel.
     type Link: Copy + PartialEq;
 
     /// Loads the geometry.
     fn geometry(&self, ordering: Ordering) -> Geometry;
-    /// The sentinel at `place`, if its segment is there: loads the segment's address with acquire.
+    /// The sentinel at `place`, if its segment exists. Loads the segment's address with acquire.
     fn sentinel(&self, place: Place) -> Option<Self::Link>;
-    /// The index of `sentinel` in segment number `segment`, if it is one of that.
+    /// The index of `sentinel` in segment number `segment`, if it is in that segment.
     fn index(&self, segment: usize, sentinel: Self::Link) -> Option<usize>;
-    /// The link that leads on from `entry`.
+    /// The link of `entry` to the next one.
     fn link(&self, entry: Self::Entry) -> Self::Link;
     /// The hash of `entry`.
     fn hash(&self, entry: Self::Entry) -> u32;
@@ -185,22 +182,22 @@ pub trait Lists {
     fn store(&self, link: Self::Link, target: Target<Self::Entry, Self::Link>, ordering: Ordering);
 }
 
-/// A table whose number of buckets can change; by one thread at a time.
+/// A table with a changeable number of buckets. One thread at a time changes it.
 pub trait Resizable {
     /// The lists of its entries.
     type Lists: Lists;
 
     /// Stores the geometry.
     fn set_geometry(&self, geometry: Geometry, ordering: Ordering);
-    /// Waits until all read sections that are open now have ended.
+    /// Waits until all currently open read sections have ended.
     fn grace_period(&self);
     /// Runs `change` with the lock of `bucket`'s shard held. A shard is all entries whose hashes
     /// have some low bits in common, at most [`Lists::MIN_ORDER`]: whole buckets at every size.
     fn locked(&self, bucket: u32, change: impl FnOnce(&Self::Lists));
-    /// Allocates segment number `segment`, its links leading nowhere, and stores its address with
-    /// release; false when there is no memory.
+    /// Allocates segment number `segment` with empty links, and stores its address with release.
+    /// Returns false if there is no memory.
     fn add_segment(&self, segment: usize) -> bool;
-    /// Frees segment number `segment`, which no link names and no reader holds any more.
+    /// Frees segment number `segment`. No link names it, and no reader uses it.
     fn free_segment(&self, segment: usize);
 }
 
@@ -246,13 +243,14 @@ pub fn find<L: Lists>(
     }
 }
 
-/// Calls `f` for the entries with the lowest bit-reversed hash that is not below `from`, and
-/// returns that bit-reversed hash; `None` when there is no such entry. In a read section.
+/// Calls `f` for the entries with the lowest bit-reversed hash that is not below `from`. Returns
+/// that bit-reversed hash, or `None` if there is no such entry. In a read section.
 ///
-/// A series of calls, each of which begins behind what the former returned, visits an entry that is
-/// in the list all the while exactly once, whatever is inserted, removed or resized meanwhile.
+/// In a series of calls, each call starts after the hash that the previous one returned. The series
+/// visits an entry that is in the list all the time exactly once, even if others are inserted or
+/// removed, or the table is resized in the meantime.
 pub fn first_from<L: Lists>(lists: &L, from: u32, mut f: impl FnMut(L::Entry)) -> Option<u32> {
-    // The smallest tables' lists are the only ones that end, each with the last of its hashes.
+    // Only the lists of the smallest table end, each with the last of its hashes.
     let last = u32::MAX.wrapping_shr(L::MIN_ORDER);
     let mut from = from;
     loop {
@@ -288,14 +286,15 @@ pub fn first_from<L: Lists>(lists: &L, from: u32, mut f: impl FnMut(L::Entry)) -
 pub enum Inserted {
     /// The entry is in the list.
     Yes,
-    /// The entry was not inserted, since there is one that it would duplicate.
+    /// The entry was not inserted, because it would duplicate another.
     Duplicate,
-    /// The entry was not inserted, since as many entries as allowed have the same hash.
+    /// The entry was not inserted, because the maximum of entries have the same hash.
     Crowded,
 }
 
 /// Inserts `entry`, unless an entry with the same hash `duplicates` it, `most` entries have the
-/// same hash, or `is_apart` tells that a duplicate was inserted apart. With the shard's lock held.
+/// same hash, or `is_apart` returns that a duplicate was inserted apart. With the shard's lock
+/// held.
 #[inline]
 pub fn insert<L: Lists>(
     lists: &L,
@@ -321,7 +320,7 @@ pub fn insert<L: Lists>(
     if duplicate {
         return Inserted::Duplicate;
     }
-    // There is always a link: a bucket's segment is there as long as the geometry names it.
+    // There is always a link: the segment of a bucket exists while the geometry includes it.
     let Some(before) = before.filter(|_| same < most) else {
         return Inserted::Crowded;
     };
@@ -334,8 +333,8 @@ pub fn insert<L: Lists>(
     Inserted::Yes
 }
 
-/// Removes `entry`; false if it was not in the list. The entry keeps its link, since readers may be
-/// at it until a grace period has passed. With the shard's lock held.
+/// Removes `entry`. Returns false if it was not in the list. The entry keeps its link, because
+/// readers may be at it until a grace period has passed. With the shard's lock held.
 #[inline]
 pub fn remove<L: Lists>(lists: &L, entry: L::Entry) -> bool {
     let Some(before) = link_to(lists, entry) else {
@@ -346,7 +345,7 @@ pub fn remove<L: Lists>(lists: &L, entry: L::Entry) -> bool {
     true
 }
 
-/// Puts `new` in the place of `old`, which has the same hash; false if `old` was not in the list.
+/// Replaces `old` by `new`, which has the same hash. Returns false if `old` was not in the list.
 /// `old` keeps its link, as with [`remove`]. With the shard's lock held.
 pub fn replace<L: Lists>(lists: &L, old: L::Entry, new: L::Entry) -> bool {
     let Some(before) = link_to(lists, old) else {
@@ -373,19 +372,20 @@ fn link_to<L: Lists>(lists: &L, entry: L::Entry) -> Option<L::Link> {
     }
 }
 
-/// Inserts an entry apart from the others of its key: the key's own hash, its *home*, is crowded,
-/// so the entry has a hash that covers both ends of its connection. Returns whether it is in.
+/// Inserts an entry apart from the others of its key. The key's own hash, its *home*, is crowded,
+/// so the entry has a hash that covers both ends of its connection. Returns whether it was
+/// inserted.
 ///
-/// No lock covers both hashes, so an entry that duplicates this one may get into the home
-/// meanwhile. Two rules let exactly one of them stay:
+/// No lock covers both hashes, so a duplicate of this entry may be inserted at home at the same
+/// time. Two rules leave exactly one of them in the table:
 ///
-/// - this function looks into the home *after* it has published the entry, and withdraws the entry
-///   if there is a duplicate;
-/// - an inserter at home looks, with the home's lock held, whether a duplicate of its entry is
+/// - this function searches the home *after* it has published the entry, and withdraws the entry if
+///   it finds a duplicate;
+/// - an inserter at home, with the home's lock held, searches for a duplicate of its entry that is
 ///   apart: `is_apart` of [`insert`].
 ///
-/// `publish` inserts the entry with its shard's lock held, unless a duplicate has the same hash;
-/// true when it did. `is_at_home` tells, with the home's lock held, whether there is a duplicate.
+/// `publish` inserts the entry with its shard's lock held and returns true, unless a duplicate has
+/// the same hash. `is_at_home` returns, with the home's lock held, whether there is a duplicate.
 /// `withdraw` removes the entry.
 pub fn insert_apart(
     publish: impl FnOnce() -> bool,
@@ -402,7 +402,7 @@ pub fn insert_apart(
     stays
 }
 
-/// Doubles a number of 2^`order` buckets; false when there is no memory.
+/// Doubles a number of 2^`order` buckets. Returns false if there is no memory.
 pub fn grow<R: Resizable>(table: &R, order: u32) -> bool {
     if order >= R::Lists::MAX_ORDER || !table.add_segment(upper_segment::<R::Lists>(order)) {
         return false;
@@ -433,16 +433,16 @@ pub fn shrink<R: Resizable>(table: &R, order: u32) {
     table.free_segment(upper_segment::<R::Lists>(order));
 }
 
-/// The buckets that a table of twice 2^`order` buckets has in addition.
+/// The additional buckets of a table that doubles from 2^`order` buckets.
 fn upper_buckets(order: u32) -> core::ops::Range<u32> {
     let half = 1u32.wrapping_shl(order);
     half..half.wrapping_mul(2)
 }
 
-/// Inserts the sentinel of `bucket` into the list of the lower bucket that it splits.
+/// Inserts the sentinel of `bucket` into the list of the lower bucket, which it splits.
 fn put_in<L: Lists>(lists: &L, order: u32, bucket: u32) {
     let reversed = bucket.reverse_bits();
-    // As if settled: each lower list gets this one sentinel only, so the next one is its end.
+    // Walk as if settled: each lower list gets only this sentinel, so the next one is its end.
     let before = walk(lists, bucket, Geometry::settled(order), |step| match step {
         Step::Entry(entry) => lists.hash(entry).reverse_bits() >= reversed,
         Step::Sentinel(_) => true,
@@ -477,12 +477,12 @@ fn take_out<L: Lists>(lists: &L, order: u32, bucket: u32) {
 /// A node that a writer visits in a list.
 enum Step<E> {
     Entry(E),
-    /// The sentinel of this bucket, which a resize is putting in or taking out.
+    /// The sentinel of this bucket, which a resize is inserting or removing.
     Sentinel(u32),
 }
 
 /// Walks over the list of the bucket of `hash` until `stop` is true or the list ends. Returns the
-/// link that leads to where it stopped. With the shard's lock held.
+/// link to that place. With the shard's lock held.
 #[inline]
 fn walk<L: Lists>(
     lists: &L,
@@ -508,8 +508,8 @@ fn walk<L: Lists>(
     }
 }
 
-/// The bucket of a sentinel that a resize is putting in or taking out; none for one that stays,
-/// which ends the list that a writer works on.
+/// The bucket of a sentinel that a resize is inserting or removing. `None` for a sentinel that
+/// stays and ends the writer's list.
 fn in_flight<L: Lists>(lists: &L, sentinel: L::Link, geometry: Geometry) -> Option<u32> {
     if !geometry.is_resizing() {
         return None;
@@ -519,8 +519,8 @@ fn in_flight<L: Lists>(lists: &L, sentinel: L::Link, geometry: Geometry) -> Opti
     Some(index as u32 | 1u32.wrapping_shl(order))
 }
 
-/// The order that suits `count` entries in a table of 2^`order` buckets: at most one entry a
-/// bucket, and half as many buckets only when there are fewer than one in four.
+/// The order that suits `count` entries in a table of 2^`order` buckets: at most one entry for each
+/// bucket, and half as many buckets only if there is fewer than one entry for four.
 pub const fn wants(min_order: u32, max_order: u32, order: u32, count: usize) -> u32 {
     let buckets = 1usize.wrapping_shl(order);
     if count > buckets && order < max_order {

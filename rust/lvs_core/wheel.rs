@@ -3,9 +3,9 @@
 //! The slow timer of Zhang ("Linux Virtual Server for Scalable Network Services", section 3.5): a
 //! timing wheel that turns once a second.
 //!
-//! A packet only records the second in which it arrived. The wheel examines an entry when its slot
-//! comes up and moves an entry that was used meanwhile to the slot in which it is due now. The
-//! slots form three rows:
+//! A packet only records the second of its arrival. The wheel examines an entry when its slot comes
+//! up. If the entry was used in the meantime, the wheel moves it to the slot in which it is due
+//! now. The slots form three rows:
 //!
 //! - *near*: 64 slots of one second;
 //! - *far*: 64 slots of 64 seconds. An entry that is due later than that waits in the last far slot
@@ -24,7 +24,7 @@ const MASK: u32 = SLOTS - 1;
 const FAR: u32 = SLOTS;
 /// The first slot of the half-open row.
 const HALF_OPEN: u32 = 2 * SLOTS;
-/// The farthest that an entry can be put away, in seconds.
+/// The largest distance of a slot, in seconds.
 const SPAN: u32 = SLOTS * SLOTS - 1;
 
 /// The number of slots of all rows.
@@ -81,8 +81,8 @@ impl Hand {
         self.half_open != 0
     }
 
-    /// Puts `entry`, which is in no slot, into the slot in which it is due: that of the next second
-    /// at the earliest.
+    /// Inserts `entry`, which is in no slot, into the slot in which it is due: that of the next
+    /// second at the earliest.
     #[inline]
     pub fn insert<L: Lists>(&mut self, lists: &mut L, entry: L::Entry) {
         let ahead = self.ahead(lists.due(entry)).max(1);
@@ -152,8 +152,8 @@ impl Hand {
     }
 
     /// Returns the oldest half-open entry, which stays in its slot until the caller removes it.
-    /// Entries that have become established meanwhile move to the other rows. Returns `None` when
-    /// there are no half-open entries, or when `budget` entries have been examined.
+    /// Entries that are established by now move to the other rows. Returns `None` when there are no
+    /// half-open entries, or when `budget` entries have been examined.
     pub fn oldest_half_open<L: Lists>(
         &mut self,
         lists: &mut L,

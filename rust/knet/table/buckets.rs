@@ -22,7 +22,7 @@ const MIN_ORDER: u32 = 10;
 const MAX_ORDER: u32 = 24;
 const SEGMENTS: usize = (MAX_ORDER - MIN_ORDER + 1) as usize;
 /// The number of sentinels that are inserted or removed, each under its own lock, before other
-/// work gets its turn.
+/// work can run.
 const YIELD_AFTER: u32 = 1024;
 
 /// The buckets of a table.
@@ -143,7 +143,7 @@ impl Buckets {
 impl Drop for Buckets {
     fn drop(&mut self) {
         for number in 0..SEGMENTS {
-            // SAFETY: sentinels are read by those who can reach the table, and nobody can.
+            // SAFETY: sentinels are read through the table only, and no reference to it is left.
             unsafe { self.free_segment(number) };
         }
     }

@@ -2,8 +2,8 @@
 
 //! The entries of a table: 128 bytes each.
 //!
-//! An entry of a crowded key may be the first of a pair, 256 bytes in one piece. The second of a
-//! pair is its *alias*: an entry under another hash, by which readers find the first.
+//! An entry of a crowded key may be the first of a pair, one object of 256 bytes. The second of a
+//! pair is its *alias*: an entry under another hash, through which readers find the first.
 
 use super::cache::{alloc_pair, Slab, ENTRY_SIZE};
 use crate::{bindings, memory::Payer, rcu, work};
@@ -17,7 +17,7 @@ use core::{
 };
 use kernel::prelude::*;
 
-/// The number of entries that are freed before other work gets its turn.
+/// The number of entries that are freed before other work can run.
 const FREED_AT_ONCE: u32 = 64;
 
 /// The slot of an entry that is in no slot of the wheel.
@@ -35,10 +35,10 @@ const ALIAS: u32 = 1 << 18;
 /// The contents of an entry: at most 88 bytes.
 pub trait Body: Send + Sync + 'static {
     /// Called once when the entry has left the table, with bottom halves off and a shard locked.
-    /// New readers do not find the entry any more, but some may still hold it.
+    /// New readers no longer find the entry, but earlier ones may still use it.
     fn removed(&self);
 
-    /// Whether the entry stays although it is due. The slow timer asks again every few seconds,
+    /// Whether the entry stays although it is due. The slow timer calls this every few seconds,
     /// with bottom halves off and a shard locked.
     fn is_held(&self) -> bool {
         false
@@ -125,7 +125,7 @@ impl<T: Body> Entry<T> {
         Some(place)
     }
 
-    /// The same for an entry whose `hash` covers more than its key.
+    /// Like [`Self::alloc`], for an entry with a `hash` that covers more than its key.
     pub(super) fn alloc_apart(
         slab: &Slab,
         payer: &Payer,
@@ -140,7 +140,7 @@ impl<T: Body> Entry<T> {
         Some(place)
     }
 
-    /// The same for an entry with an alias, whose hash and body `alias` has.
+    /// Like [`Self::alloc`], for an entry with an alias. `alias` has the alias's hash and body.
     pub(super) fn alloc_pair(
         payer: &Payer,
         hash: u32,
@@ -185,8 +185,8 @@ impl<T: Body> Entry<T> {
     ///
     /// # Safety
     ///
-    /// `entry` must come from one of the `alloc` functions and be in no table, and nobody else may
-    /// have it or its alias.
+    /// `entry` must come from one of the `alloc` functions and be in no table. There must be no
+    /// other reference to it or to its alias.
     pub(super) unsafe fn free(entry: NonNull<Self>) {
         // SAFETY: by this function's contract; the bodies are dropped once, here. A pair is one
         // piece of memory, which `kfree` frees like an object of a slab.
@@ -234,7 +234,7 @@ impl<T: Body> Entry<T> {
         self.is(PAIRED).then(|| unsafe { &*(alias as *const Self) })
     }
 
-    /// The entry that this is an alias of.
+    /// The entry to which this alias belongs.
     pub(super) fn aliased(&self) -> Option<&Self> {
         let first = (ptr::from_ref(self) as usize).wrapping_sub(size_of::<Self>());
         // SAFETY: the second of a pair follows the first, and is freed together with it.
@@ -260,7 +260,7 @@ impl<T: Body> Entry<T> {
     ///
     /// The caller must have just removed the entry from its table's lists and wheel, for good.
     pub(super) unsafe fn retire(&self) {
-        // SAFETY: by this function's contract the tail is ours, and the callback is asked for once.
+        // SAFETY: by this function's contract the tail is ours, and the callback is queued once.
         unsafe {
             let head = &raw mut (*self.tail.get()).head;
             head.write(bindings::callback_head::default());
@@ -291,8 +291,8 @@ impl<T: Body> Entry<T> {
         self.timeout.swap(timeout, Ordering::Relaxed)
     }
 
-    /// The second since boot in which the entry is due: the first one that begins after its timeout
-    /// is over, whenever within a second the entry was last used.
+    /// The second since boot in which the entry is due: the first one that begins after its
+    /// timeout, at whatever point of a second the entry was last used.
     pub fn due(&self) -> u32 {
         self.seen
             .load(Ordering::Relaxed)
@@ -305,8 +305,8 @@ impl<T: Body> Entry<T> {
         now.wrapping_sub(self.seen.load(Ordering::Relaxed))
     }
 
-    /// Its neighbors in the wheel, or in the ring of an alias. Use them with the shard's lock held
-    /// only, while the entry is in the table.
+    /// Its neighbors in the wheel, or in the ring of an alias. Use them only with the shard's lock
+    /// held and while the entry is in the table.
     pub(super) fn links(&self) -> *mut Links<T> {
         // A union's fields all start where it starts.
         self.tail.get().cast()
@@ -332,11 +332,11 @@ pub(super) unsafe fn link_behind<T: Body>(head: &Entry<T>, alias: &Entry<T>) {
     }
 }
 
-/// What [`unlink`] has removed from a ring.
+/// The alias that [`unlink`] has removed from a ring.
 pub(super) enum Unlinked<'a, T: Body> {
     /// An alias that was not in the lists.
     Member,
-    /// The alias that was in the lists. This one is to take its place there.
+    /// The alias that was in the lists. This one must replace it there.
     Head(&'a Entry<T>),
     /// The only one, which is in the lists.
     Last,
@@ -368,7 +368,8 @@ pub(super) unsafe fn unlink<T: Body>(alias: &Entry<T>) -> Unlinked<'_, T> {
 ///
 /// # Invariants
 ///
-/// A list that is linked by the `next` of the entries' [`Links`], which nobody else uses any more.
+/// A list, linked by the `next` of the entries' [`Links`]. The list has the only references to
+/// these links.
 pub(super) struct Retired<T: Body>(*mut Entry<T>);
 
 impl<T: Body> Retired<T> {
@@ -443,7 +444,7 @@ impl<T: Body> Deref for Entry<T> {
 /// `head` must be the head of an entry that was removed from its table.
 unsafe extern "C" fn free_retired<T: Body>(head: *mut bindings::callback_head) {
     let offset = core::mem::offset_of!(Entry<T>, tail);
-    // SAFETY: the head is the entry's tail, and nobody else has the entry any more.
+    // SAFETY: the head is the entry's tail, and there is no other reference to the entry.
     unsafe {
         let entry = head.byte_sub(offset).cast::<Entry<T>>();
         Entry::free(NonNull::new_unchecked(entry));

@@ -15,7 +15,7 @@ use kernel::{
 pub(super) const SHARD_BITS: u32 = 6;
 const SHARDS: usize = 1 << SHARD_BITS;
 
-/// What a shard's lock protects, beside the lists.
+/// The data under a shard's lock, beside the lists.
 pub(super) struct Shard<T: Body> {
     /// The number of entries in the lists.
     pub(super) count: usize,
@@ -40,7 +40,7 @@ impl<T: Body> Shards<T> {
         Ok(Self(shards))
     }
 
-    /// The shard of a hash, or of a bucket. (It always exists; the result spares a panic.)
+    /// The shard of a hash or of a bucket. It always exists; the `Option` avoids a panic.
     #[inline]
     pub(super) fn of(&self, hash: u32) -> Option<&BhLock<Shard<T>>> {
         self.0
@@ -48,7 +48,7 @@ impl<T: Body> Shards<T> {
             .map(|shard| &**shard)
     }
 
-    /// All of them.
+    /// All shards.
     pub(super) fn iter(&self) -> impl Iterator<Item = &BhLock<Shard<T>>> {
         self.0.iter().map(|shard| &**shard)
     }

@@ -6,7 +6,7 @@ use super::entry::{Body, Entry, Links, UNLINKED};
 use core::ptr::{self, NonNull};
 use lvs_core::wheel::{Hand, Lists, SLOT_COUNT};
 
-/// One shard's wheel. All of it is under the shard's lock.
+/// The wheel of one shard. The shard's lock protects all of it.
 pub(super) struct Wheel<T: Body> {
     hand: Hand,
     slots: Slots<T>,
@@ -21,22 +21,22 @@ impl<T: Body> Wheel<T> {
         }
     }
 
-    /// Puts `entry` into the slot in which it is due, in the second after this one at the earliest.
+    /// Inserts `entry` into the slot in which it is due: that of the next second at the earliest.
     ///
     /// # Safety
     ///
-    /// The shard must be locked. `entry` must be one of the shard's, in no slot, and stay alive
-    /// until it was removed.
+    /// The shard must be locked. `entry` must belong to the shard, be in no slot, and stay alive
+    /// until it is removed.
     #[inline]
     pub(super) unsafe fn insert(&mut self, entry: &Entry<T>) {
         self.hand.insert(&mut self.slots, NonNull::from(entry));
     }
 
-    /// Removes `entry` from its slot, if it is in one; true when it was.
+    /// Removes `entry` from its slot. Returns false if it was in none.
     ///
     /// # Safety
     ///
-    /// The shard must be locked, and `entry` be one of the shard's.
+    /// The shard must be locked, and `entry` must belong to it.
     pub(super) unsafe fn remove(&mut self, entry: &Entry<T>) -> bool {
         let linked = entry.slot() != UNLINKED;
         if linked {
@@ -49,21 +49,21 @@ impl<T: Body> Wheel<T> {
     ///
     /// # Safety
     ///
-    /// The shard must be locked, and `entry` be one of the shard's.
+    /// The shard must be locked, and `entry` must belong to it.
     pub(super) unsafe fn reinsert(&mut self, entry: &Entry<T>) {
         if entry.slot() != UNLINKED {
             self.hand.reinsert(&mut self.slots, NonNull::from(entry));
         }
     }
 
-    /// Turns the wheel towards second `now` and stops at the next entry that is due, or when
-    /// `budget` entries have been examined. The shard must be locked as long as the entry is used.
+    /// Turns the wheel toward second `now`. Stops at the next entry that is due, or after `budget`
+    /// entries were examined. The shard must be locked while the entry is used.
     pub(super) fn advance(&mut self, now: u32, budget: &mut usize) -> Option<NonNull<Entry<T>>> {
         self.hand.advance(&mut self.slots, now, budget)
     }
 
-    /// The oldest half-open entry, which may make room for another: see
-    /// [`Hand::oldest_half_open`]. The shard must be locked as long as the entry is used.
+    /// The oldest half-open entry, which may be replaced: see [`Hand::oldest_half_open`]. The shard
+    /// must be locked while the entry is used.
     pub(super) fn oldest_half_open(&mut self, budget: &mut usize) -> Option<NonNull<Entry<T>>> {
         self.hand.oldest_half_open(&mut self.slots, budget)
     }
@@ -74,7 +74,7 @@ impl<T: Body> Wheel<T> {
         self.hand.may_have_half_open()
     }
 
-    /// Some entry, if there is one. The shard must be locked as long as it is used.
+    /// Any entry, if there is one. The shard must be locked while the entry is used.
     pub(super) fn any(&self) -> Option<NonNull<Entry<T>>> {
         self.slots.0.iter().find_map(|&head| NonNull::new(head))
     }
@@ -84,7 +84,8 @@ impl<T: Body> Wheel<T> {
 ///
 /// # Invariants
 ///
-/// The lists hold live entries of the shard, each in one list at most, which its `slot` names.
+/// The lists contain live entries of the shard. Each entry is in at most one list, and its `slot`
+/// names that list.
 struct Slots<T: Body>([*mut Entry<T>; SLOT_COUNT]);
 
 // SAFETY: the pointers are to entries of the table, which may be shared.

@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 const V6: [u8; 16] = [0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xab];
 
 #[test]
-fn ipv4_is_held_as_mapped_ipv6() {
+fn ipv4_is_stored_as_mapped_ipv6() {
     let address = Address::from_v4([192, 0, 2, 1]);
     let mapped = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 1];
     assert_eq!(address.octets16(), mapped);
@@ -37,7 +37,7 @@ fn size_and_alignment_are_two_words() {
 }
 
 #[test]
-fn texts_for_logs() {
+fn debug_texts_are_the_usual_ones() {
     let v4 = Endpoint::new(Address::from_v4([192, 0, 2, 1]), 80);
     let v6 = Endpoint::new(Address::from_v6(V6), 8080);
     assert_eq!(v4.to_string(), "192.0.2.1:80");
@@ -64,7 +64,7 @@ fn texts_for_proc() {
 }
 
 #[test]
-fn what_may_be_a_host() {
+fn multicast_broadcast_and_unspecified_addresses_are_no_hosts() {
     for (octets, host) in [
         ([0, 0, 0, 0], false),
         ([0, 0, 0, 1], true),
@@ -84,7 +84,7 @@ fn what_may_be_a_host() {
 }
 
 #[test]
-fn numbers_of_families_and_protocols() {
+fn families_and_protocols_have_their_numbers() {
     for number in 0..=u16::MAX {
         let expected = match number {
             2 => Ok(Family::V4),
@@ -134,7 +134,7 @@ fn family_and_octets_go_together() {
     assert_eq!((v6.v4(), v4.v4()), (None, Some([192, 0, 2, 1])));
 }
 
-/// The first bits of these octets, one by one.
+/// The first bits of these octets, computed bit by bit.
 fn prefix(octets: &[u8], len: u8) -> Vec<u8> {
     let mut masked = vec![0; octets.len()];
     for bit in 0..usize::from(len).min(octets.len() * 8) {
@@ -155,7 +155,7 @@ proptest! {
         prop_assert_eq!(masked.v6().unwrap().to_vec(), prefix(&v6, len6));
         let client = Address::from_v6(v6).persistence_client(len6.into());
         prop_assert_eq!(client, masked);
-        // No network is the whole address.
+        // Without a network, the whole address counts.
         prop_assert_eq!(Address::from_v6(v6).persistence_client(128 + u32::from(len)), Address::from_v6(v6));
     }
 
@@ -169,7 +169,7 @@ proptest! {
 }
 
 #[test]
-fn prefixes_of_length_0() {
+fn a_prefix_of_length_0_covers_every_address() {
     assert_eq!(Address::from_v6(V6).masked(0).octets16(), [0; 16]);
     assert_eq!(
         Address::from_v4([192, 0, 2, 1]).masked(0),

@@ -3,16 +3,16 @@
 //! Packets in, packets out: the cases in `../data`.
 //!
 //! A case has four fields, `name`, `do`, `in` and `out`, and ends with an empty line; packets are
-//! in hexadecimal. What can be done:
+//! in hexadecimal. The operations are:
 //!
 //! - `parse FAMILY`
 //! - `rewrite SIDE ENDPOINT full|partial`
 //! - `icmp [outer SIDE ADDRESS] quoted SIDE ENDPOINT`
 //! - `tunnel PROTOCOL OFFSET`
 //!
-//! What comes out is a packet, `error` with the error, `other` for an ICMP message that is no
-//! error, or of a tunnel the family and offset of what it carries, or `none`. No packet comes out
-//! with a checksum that an independent computation finds otherwise than in the packet that went in.
+//! The output is a packet, `error` with the error, `other` for an ICMP message that is no error,
+//! the family and offset of a tunnel's inner packet, or `none`. An independent computation checks
+//! that each checksum of an output packet is as right or wrong as in the input.
 
 use crate::fuzz::verify::{checksums, pseudo_header_is, upper};
 use crate::wire;
@@ -29,7 +29,7 @@ struct Case {
     fields: HashMap<String, String>,
 }
 
-/// What a case comes to.
+/// The outcome of a case.
 #[derive(PartialEq, Eq, Debug)]
 enum Outcome {
     Packet(Vec<u8>),
@@ -99,7 +99,7 @@ fn address(word: &str) -> Address {
     wire::address(word.parse().unwrap())
 }
 
-/// The family that the packet claims to be of.
+/// The family in the packet's version field.
 fn family(ip: &[u8]) -> Family {
     match ip[0] >> 4 {
         6 => Family::V6,
@@ -171,7 +171,7 @@ fn run(ip: &[u8], words: &[&str]) -> Outcome {
     }
 }
 
-/// The plain sum in the transport checksum's field is the pseudo-header's.
+/// Whether the transport checksum field has the sum of the pseudo-header.
 fn is_partial(ip: &[u8]) -> bool {
     let upper = upper(ip).unwrap();
     let at = upper.at + if upper.protocol == 6 { 16 } else { 6 };

@@ -18,14 +18,14 @@ fn the_example_of_rfc_1624() {
 }
 
 #[test]
-fn edges_of_the_sum() {
+fn sums_at_the_limits_are_right() {
     assert_eq!(sum(&[]), 0);
     assert_eq!(sum(&[0x12]), 0x1200);
     assert_eq!(sum(&[0xff, 0xff]), 0xffff);
     assert_eq!(sum(&[0xff, 0xff, 0x00, 0x01]), 0x0001);
     assert_eq!(sum(&[0xff, 0xff, 0xff]), 0xff00);
     assert_eq!(checksum(&[0; 8]), 0xffff);
-    // Carries pile up over a packet of the greatest size.
+    // Carries accumulate over a packet of the greatest size.
     assert_eq!(sum(&[0xff; 65535]), naive_sum(&[0xff; 65535]));
     assert_eq!(sum(&[0xff; 1 << 20]), 0xffff);
 }
@@ -47,27 +47,27 @@ fn no_difference_changes_nothing() {
 
 proptest! {
     #[test]
-    fn sum_is_the_sum_by_words(data in proptest::collection::vec(octet(), 0..200)) {
+    fn the_sum_equals_the_sum_by_words(data in proptest::collection::vec(octet(), 0..200)) {
         prop_assert_eq!(sum(&data), naive_sum(&data));
         prop_assert_eq!(checksum(&data), !naive_sum(&data));
     }
 
-    /// Data of every length, some part of it replaced.
+    /// Data of every length, with a part of it replaced.
     #[test]
-    fn update_equals_recomputation(
+    fn an_update_equals_a_recomputation(
         data in proptest::collection::vec(octet(), 1..120),
         new in proptest::collection::vec(octet(), 0..20),
         place: proptest::sample::Index,
     ) {
         let len = new.len().min(data.len());
         let new = &new[..len];
-        // At an even offset, and an odd length only at the end.
+        // The offset is even, and the length is odd only at the end.
         let at = place.index((data.len() - len) / 2 + 1) * 2;
         let at = if len % 2 == 1 { data.len() - len } else { at };
         prop_assume!(at % 2 == 0);
         let mut changed = data.clone();
         changed[at..at + len].copy_from_slice(new);
-        // Ones-complement arithmetic has two zeros, and no sum of anything but zeros is 0.
+        // Ones-complement arithmetic has two zeros, and only a sum of zeros is 0.
         prop_assume!(changed.iter().any(|octet| *octet != 0));
         prop_assume!(data.iter().any(|octet| *octet != 0));
         let old = &data[at..at + len];
@@ -78,9 +78,9 @@ proptest! {
         prop_assert_eq!(difference.sum(naive_sum(&data)), naive_sum(&changed));
     }
 
-    /// Several replacements count together, in any order.
+    /// Several replacements add up, in any order.
     #[test]
-    fn differences_add_up(
+    fn several_differences_add_up(
         data in proptest::collection::vec(octet(), 16),
         a: [u8; 2],
         b: [u8; 4],
@@ -96,7 +96,7 @@ proptest! {
         difference.replace(&data[2..4], &a);
         prop_assert_eq!(difference.checksum(!naive_sum(&data)), !naive_sum(&changed));
 
-        // One by one, in place, and then taken together.
+        // Each is made in place. Then all are taken together.
         let check = !naive_sum(&data);
         let (mut first, mut second) = (Difference::NONE, Difference::NONE);
         first.put(data[8..].first_chunk_mut().unwrap(), b);

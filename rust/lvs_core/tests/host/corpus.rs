@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The fuzz targets' bodies, run on what fuzzing has found to be of interest: see
-//! `Documentation/fuzzing.rst`.
+//! Runs the bodies of the fuzz targets on their corpora: see `Documentation/fuzzing.rst`.
 
 use crate::fuzz;
 use std::path::Path;

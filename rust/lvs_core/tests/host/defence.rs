@@ -3,7 +3,7 @@
 use lvs_core::defence::{one_in, Mode};
 
 #[test]
-fn modes_by_number() {
+fn modes_have_their_numbers() {
     let modes = [Mode::Off, Mode::Ready, Mode::Acting, Mode::Always];
     for (number, mode) in modes.into_iter().enumerate() {
         assert_eq!(Mode::from_number(number as u32), Some(mode));
@@ -34,11 +34,11 @@ fn the_less_memory_the_more_is_dropped() {
     assert_eq!(one_in(Mode::Ready, 10, 0, 1024), 0);
     assert_eq!(one_in(Mode::Always, 10, 5000, 1024), 10);
     assert_eq!(one_in(Mode::Always, 0, 0, 1024), 0);
-    // Nothing left: all; half left: every second; nearly all left: few.
+    // Without memory, all are dropped. With half of it, every second one. With nearly all, few.
     assert_eq!(one_in(Mode::Acting, 10, 0, 1024), 1);
     assert_eq!(one_in(Mode::Acting, 10, 512, 1024), 2);
     assert_eq!(one_in(Mode::Acting, 10, 1023, 1024), 1024);
-    // Enough again.
+    // There is enough memory again.
     assert_eq!(one_in(Mode::Acting, 10, 1024, 1024), 0);
     assert_eq!(one_in(Mode::Acting, 10, u64::MAX, 1024), 0);
     assert_eq!(one_in(Mode::Acting, 10, 0, 0), 0);

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The estimate of a delay, against its definition in floating point.
+//! Compares the estimate of a delay with its definition in floating point.
 
 use lvs_core::delay::{Delay, Estimate};
 use proptest::prelude::*;
 
-/// Microseconds in which half is forgotten.
+/// The half-life in microseconds.
 const HALF_LIFE: f64 = 2_097_152.0;
 
-/// Peak EWMA by definition: `cost` is the average as of `then`.
+/// Peak EWMA by definition: `cost` is the average at the time `then`.
 #[derive(Default)]
 struct Model {
     cost: f64,
@@ -32,12 +32,12 @@ impl Model {
 }
 
 #[test]
-fn nothing_is_known_at_first() {
+fn a_new_estimate_has_no_measurement() {
     assert_eq!(Estimate::new().at(123_456_789), Delay::default());
 }
 
 #[test]
-fn a_peak_is_believed_at_once_and_forgotten_by_halves() {
+fn a_peak_counts_at_once_and_decays_by_halves() {
     let estimate = Estimate::new();
     let second = 1 << 20;
     let known = |now| estimate.at(now);
@@ -59,7 +59,7 @@ fn a_peak_is_believed_at_once_and_forgotten_by_halves() {
             }
         );
     }
-    // A measurement below counts the more, the older the estimate is.
+    // The older the estimate is, the more a lower measurement counts.
     estimate.observe(0, 2 * second);
     assert_eq!(known(2 * second).measured, 40_000);
     estimate.observe(1000, 600 * second);
@@ -67,7 +67,7 @@ fn a_peak_is_believed_at_once_and_forgotten_by_halves() {
 }
 
 #[test]
-fn clocks_of_cpus_may_differ() {
+fn a_clock_that_is_behind_does_no_harm() {
     let estimate = Estimate::new();
     estimate.observe(5000, 10 << 20);
     assert_eq!(
@@ -82,7 +82,7 @@ fn clocks_of_cpus_may_differ() {
 }
 
 #[test]
-fn what_is_waited_for_counts() {
+fn an_unanswered_handshake_counts() {
     let estimate = Estimate::new();
     let present = |now| estimate.at(now).present;
     estimate.observe(300, 1000);
@@ -90,14 +90,14 @@ fn what_is_waited_for_counts() {
     estimate.ask(5000);
     assert_eq!(present(2100), 299);
     assert_eq!(present(52_000), 50_000);
-    // Another clock that is behind.
+    // Another CPU's clock is behind.
     assert_eq!(present(1900), 299);
     estimate.wait_no_more();
     assert!((290..300).contains(&present(52_000)));
     estimate.ask(60_000);
     estimate.observe(300, 60_500);
     assert!((295..=300).contains(&present(60_500)));
-    // Nobody waits for ever: then it is as if the answer had come, and forgotten by halves.
+    // After the longest wait, the age counts as a measurement and decays.
     estimate.ask(1 << 20);
     assert_eq!(present((1 << 20) + (1 << 23)), 1 << 23);
     assert_eq!(present((1 << 20) + (1 << 23) + 1), 1 << 23);
@@ -106,7 +106,7 @@ fn what_is_waited_for_counts() {
 
 proptest! {
     #[test]
-    fn the_average_is_that_of_the_definition(
+    fn the_average_equals_the_definition(
         steps in prop::collection::vec((0..5_000_000u64, 1..3_000_000u32), 1..50),
         begin in any::<u32>(),
     ) {
@@ -114,7 +114,7 @@ proptest! {
         let mut model = Model::default();
         let mut now = u64::from(begin);
         for (pause, measured) in steps {
-            // The estimate knows its age in ticks; whole ones make no difference of it.
+            // The estimate stores its age in ticks. Whole ticks avoid a difference.
             now = (now + pause) & !1023;
             estimate.observe(measured, now);
             model.observe(measured.into(), now as f64);

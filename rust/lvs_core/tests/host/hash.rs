@@ -7,10 +7,10 @@ use std::hash::{DefaultHasher, Hasher};
 
 const KEY: HashKey = HashKey::new(0x0706_0504_0302_0100, 0x0f0e_0d0c_0b0a_0908);
 
-/// SipHash-1-3 over the octets 0, 1, 2, … under the key 0, 1, …, 15, as other implementations'
-/// tests have it: here for 7 octets and for 19.
+/// SipHash-1-3 of the octets 0, 1, 2, … with the key 0, 1, …, 15. The tests of other
+/// implementations have the same values. Here: for 7 octets and for 19.
 #[test]
-fn published_vectors() {
+fn the_hash_has_the_published_values() {
     let v4 = Endpoint::new(Address::from_v4([3, 4, 5, 6]), 0x0102);
     let hash = flow_hash(&KEY, Family::V4, 0, v4);
     assert_eq!(hash.to_le_bytes(), [0x40, 0x11, 0xb1, 0x9b]);
@@ -20,7 +20,7 @@ fn published_vectors() {
     assert_eq!(hash.to_le_bytes(), [0x1c, 0x7d, 0x29, 0x8d]);
 }
 
-/// The standard library's hasher is SipHash-1-3 with a key of zeros.
+/// The hasher of the standard library is SipHash-1-3 with a key of zeros.
 fn standard(message: &[&[u8]]) -> u32 {
     let mut hasher = DefaultHasher::new();
     hasher.write(&message.concat());
@@ -39,9 +39,9 @@ fn every_part_of_the_key_counts() {
     }
 }
 
-/// Clients as they come, neighbors in address and port, spread over the buckets like random ones.
+/// Clients with neighboring addresses and ports spread over the buckets like random ones.
 #[test]
-fn neighbors_spread_evenly() {
+fn neighboring_clients_spread_evenly() {
     const BUCKETS: usize = 1024;
     const CLIENTS: u32 = 64 * BUCKETS as u32;
     for shift in [0, 22] {
@@ -65,7 +65,7 @@ fn neighbors_spread_evenly() {
 
 proptest! {
     #[test]
-    fn it_is_siphash_1_3(protocol: u8, port: u16, v4: [u8; 4], v6: [u8; 16]) {
+    fn the_hash_is_siphash_1_3(protocol: u8, port: u16, v4: [u8; 4], v6: [u8; 16]) {
         let key = HashKey::new(0, 0);
         let client = Endpoint::new(Address::from_v4(v4), port);
         prop_assert_eq!(
@@ -81,7 +81,7 @@ proptest! {
 }
 
 #[test]
-fn hash_apart_covers_both_ends() {
+fn the_hash_apart_covers_both_ends() {
     let end = |last, port| Endpoint::new(Address::from_v4([192, 0, 2, last]), port);
     let hash = |apart, protocol, client, other| hash_apart(&KEY, apart, protocol, client, other);
     let (client, other) = (end(1, 40000), end(2, 80));
@@ -106,7 +106,7 @@ fn hash_apart_covers_both_ends() {
     ] {
         assert_ne!(different, base);
     }
-    // The message, octet by octet, by the standard library's hasher.
+    // The same message, hashed octet by octet by the standard library.
     let message: [&[u8]; 6] = [
         &40000u16.to_le_bytes(),
         &80u16.to_le_bytes(),
@@ -122,7 +122,7 @@ fn hash_apart_covers_both_ends() {
     );
 }
 
-/// One client's port that talks to all ports of a service: hashed apart, its connections spread
+/// One client port with connections to all ports of a service. The hash of both ends spreads them
 /// over the buckets like random ones.
 #[test]
 fn ports_of_a_service_spread_evenly() {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! ICMP errors. That whole translated packets are right octet by octet is for `cases`; here is what
-//! holds for all of them, and what is read.
+//! ICMP errors: properties of all translated packets, and the parsed fields. `cases` compares whole
+//! packets octet by octet.
 
 use crate::wire::{naive_sum, octets, to, wire_and_end, End, Wire};
 use lvs_core::icmp::{parse, quote, rewrite, writable, Error, Message, Quote};
@@ -24,7 +24,7 @@ struct Report {
 }
 
 impl Report {
-    /// An error of this family's commonest type about this packet.
+    /// An error about this packet, of the family's most common type.
     fn about(wire: &Wire, quoted: usize) -> Self {
         let (kind, from): (u8, IpAddr) = match wire.family() {
             Family::V4 => (3, [203, 0, 113, 9].into()),
@@ -91,7 +91,7 @@ fn address(ip: IpAddr) -> Address {
 }
 
 #[test]
-fn what_is_read() {
+fn the_fields_of_an_error_are_read() {
     for wire in wires() {
         let family = wire.family();
         let fixed = wire.fixed_len();
@@ -124,7 +124,7 @@ fn what_is_read() {
 }
 
 #[test]
-fn types_of_errors() {
+fn errors_have_the_types_of_the_rfcs() {
     for (wire, errors) in [
         (Wire::new(true), &[3, 4, 11, 12][..]),
         (Wire::v6(true), &[1, 2, 3, 4]),
@@ -140,7 +140,7 @@ fn types_of_errors() {
 }
 
 #[test]
-fn the_next_hops_mtu() {
+fn the_mtu_of_the_next_hop_is_read() {
     let mtu = |wire: &Wire, kind, code| {
         let mut report = Report::about(wire, 20);
         (report.kind, report.code) = (kind, code);
@@ -150,7 +150,7 @@ fn the_next_hops_mtu() {
     for (kind, code) in [(3, 0), (3, 1), (3, 3), (3, 5), (4, 4), (11, 4), (12, 4)] {
         assert_eq!(mtu(&Wire::new(true), kind, code), None, "{kind}/{code}");
     }
-    // The first half of the word is another field's in IPv4.
+    // In IPv4, the first half of the word is another field.
     assert_eq!(mtu(&Wire::new(true), 3, 4), Some(1400));
     for kind in [1, 3, 4] {
         assert_eq!(mtu(&Wire::v6(true), kind, 4), None, "{kind}");
@@ -160,9 +160,9 @@ fn the_next_hops_mtu() {
     assert_eq!(mtu(&Wire::v6(true), 2, 9), Some(0x10578));
 }
 
-/// Cut after every octet: what is missing is named, and none of it was read before.
+/// A packet cut after every octet. The parser names the missing octets and reads none of them.
 #[test]
-fn truncation_names_what_is_needed() {
+fn truncation_names_the_missing_octets() {
     for wire in wires() {
         let family = wire.family();
         let fixed = wire.fixed_len();
@@ -184,7 +184,7 @@ fn truncation_names_what_is_needed() {
     }
 }
 
-/// A packet that ends after any octet, and says so itself.
+/// A packet that ends after any octet, according to its own length.
 #[test]
 fn short_packets_are_malformed() {
     for wire in wires() {
@@ -198,14 +198,14 @@ fn short_packets_are_malformed() {
             let mut report = Report::about(&wire, 8);
             report.quote.truncate(len);
             assert_eq!(parse(family, &report.build()), Err(ParseError::Malformed));
-            // However much of other memory follows.
+            // The amount of other memory behind it does not matter.
             let more = [report.build(), wire.build()].concat();
             assert_eq!(parse(family, &more), Err(ParseError::Malformed));
         }
     }
 }
 
-/// Even where nothing is read of the quoted transport header.
+/// This holds even if the quoted transport header is not read.
 #[test]
 fn a_quoted_header_does_not_reach_beyond_the_packet() {
     let mut report = Report::about(&Wire::new(true), 8);
@@ -220,7 +220,7 @@ fn a_quoted_header_does_not_reach_beyond_the_packet() {
     }
 }
 
-/// There is no ICMP message so large that only the buffer knows its length.
+/// No ICMP message is so large that only the buffer has its length.
 #[test]
 fn a_length_of_zero_is_malformed() {
     for (wire, at) in [(Wire::new(true), 2), (Wire::v6(true), 4)] {
@@ -230,7 +230,7 @@ fn a_length_of_zero_is_malformed() {
     }
 }
 
-/// Everything that is written lies within what `writable` says, and with less at hand nothing is.
+/// All written octets are within the range of `writable`. With a shorter slice nothing is written.
 #[test]
 fn inner_icmp_headers_outside_the_linear_area() {
     for wire in wires() {
@@ -263,8 +263,8 @@ fn inner_icmp_headers_outside_the_linear_area() {
     }
 }
 
-/// The out-of-bounds writes in ICMP NAT of other directors: once read, no length in the packet
-/// decides where something is written.
+/// Other directors had out-of-bounds writes in ICMP NAT. Here, no length in the packet decides the
+/// place of a write after the packet was parsed.
 #[test]
 fn ihl_is_not_re_read_after_a_check() {
     let wire = Wire::new(true);
@@ -308,9 +308,9 @@ fn addresses_of_the_other_family_change_nothing() {
     }
 }
 
-/// The packet inside a tunnel's packet, which an error quotes.
+/// An error quotes a tunnel's packet, which contains another packet.
 #[test]
-fn a_packet_quoted_in_a_quote() {
+fn a_packet_in_a_quoted_tunnel_packet_is_read() {
     for inner in wires() {
         let (source, destination) = (to(inner.source), to(inner.destination));
         let inner_family = inner.family();
@@ -332,7 +332,7 @@ fn a_packet_quoted_in_a_quote() {
         );
         assert_eq!(found.ports, Some((source.port, destination.port)));
         assert_eq!(found.at, 48);
-        // It ends where the outer packet does.
+        // It ends with the outer packet.
         let enough = usize::from(found.transport) + 8;
         report.quote.truncate(enough - 28);
         let bytes = report.build();
@@ -348,14 +348,14 @@ fn a_packet_quoted_in_a_quote() {
 }
 
 #[test]
-fn other_packets_are_not_ours() {
+fn other_packets_are_no_icmp_errors() {
     for wire in wires() {
         assert_eq!(
             parse(wire.family(), &wire.build()),
             Err(ParseError::NotOurs)
         );
     }
-    // ICMP of one family in the other.
+    // ICMP of one family in a packet of the other.
     let mut bytes = Report::about(&Wire::new(true), 8).build();
     bytes[9] = 58;
     assert_eq!(parse(Family::V4, &bytes), Err(ParseError::NotOurs));
@@ -365,7 +365,7 @@ fn other_packets_are_not_ours() {
     assert_eq!(parse(Family::V6, &bytes), Err(ParseError::NotOurs));
 }
 
-/// An error about a packet, with the first of its octets, after translation of the quoted source.
+/// An error about a packet with the first of its octets, after translation of the quoted source.
 fn translated(wire: &Wire, end: End, quoted: usize) -> (Vec<u8>, Vec<u8>) {
     let mut other = wire.clone();
     other.source = end;
@@ -378,10 +378,10 @@ fn translated(wire: &Wire, end: End, quoted: usize) -> (Vec<u8>, Vec<u8>) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1024))]
 
-    /// An error about a reply, which goes to the server instead: octet by octet what it would have
-    /// been, had the server been there all along.
+    /// A translated error about a reply equals, octet by octet, an error about a packet of the
+    /// server.
     #[test]
-    fn translation_equals_building_anew((wire, end) in wire_and_end(), quoted in 8..200_usize) {
+    fn a_translated_error_equals_a_new_one((wire, end) in wire_and_end(), quoted in 8..200_usize) {
         // Half a checksum cannot be updated: see the case in the data.
         prop_assume!(!wire.tcp || quoted != 17);
         let family = wire.family();
@@ -389,7 +389,7 @@ proptest! {
         let error = error(family, &bytes);
         let outer = Some((Side::Destination, address(end.0)));
         rewrite(&mut bytes, &error, outer, (Side::Source, to(end))).unwrap();
-        // There are two zeros.
+        // Ones-complement arithmetic has two zeros.
         let check = wire.fixed_len() + 2;
         if [bytes[check], bytes[check + 1]] == [255, 255] {
             bytes[check..check + 2].fill(0);
@@ -397,9 +397,9 @@ proptest! {
         prop_assert_eq!(bytes, expected);
     }
 
-    /// Also with offsets that are another packet's, and all or nothing.
+    /// Offsets of another packet cause no panic. The packet is translated completely or not at all.
     #[test]
-    fn nothing_panics(
+    fn no_input_causes_a_panic(
         mut bytes in proptest::collection::vec(any::<u8>(), 0..200),
         (wire, end) in wire_and_end(),
         offsets in proptest::array::uniform4(prop_oneof![0..200_u16, any::<u16>()]),

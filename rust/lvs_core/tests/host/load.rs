@@ -11,7 +11,7 @@ fn with(weight: u32, upper: u32, lower: u32) -> Load {
 }
 
 #[test]
-fn connections_count_by_activity() {
+fn connections_are_counted_by_activity() {
     let load = Load::new();
     load.join(false);
     load.join(true);
@@ -26,10 +26,10 @@ fn connections_count_by_activity() {
 }
 
 #[test]
-fn a_connection_that_leaves_before_it_turned_inactive_makes_no_count_negative() {
+fn a_connection_that_leaves_before_it_is_inactive_makes_no_count_negative() {
     let load = Load::new();
     load.join(true);
-    // Out of order, as two CPUs may do it: the connection leaves as inactive, then turns.
+    // Two CPUs may do this out of order: the connection leaves as inactive, then becomes inactive.
     load.leave(false);
     assert_eq!((load.active(), load.inactive()), (1, 0));
     load.turn(false);
@@ -59,7 +59,7 @@ fn without_a_lower_threshold_three_quarters_of_the_upper_relieve() {
 }
 
 #[test]
-fn without_an_upper_threshold_no_load_is_too_much() {
+fn without_an_upper_threshold_no_load_overloads() {
     let load = with(1, 0, 0);
     for _ in 0..1000 {
         load.join(false);
@@ -69,7 +69,7 @@ fn without_an_upper_threshold_no_load_is_too_much() {
 }
 
 #[test]
-fn new_thresholds_hold_for_present_connections() {
+fn new_thresholds_apply_to_present_connections() {
     let load = with(1, 0, 0);
     for _ in 0..4 {
         load.join(true);
@@ -81,7 +81,7 @@ fn new_thresholds_hold_for_present_connections() {
 }
 
 #[test]
-fn a_connection_that_does_not_stay_overloads_nothing() {
+fn a_refused_connection_does_not_overload() {
     let load = with(1, 2, 1);
     load.join(true);
     load.judge();

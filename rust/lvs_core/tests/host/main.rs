@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Host tests of lvs_core: what its public functions promise, held against independent oracles:
-//! full recomputation, models of the papers' algorithms, and tables of expected results.
+//! Host tests of lvs_core. They compare the public functions with independent oracles: full
+//! recomputation, models of the papers' algorithms, and tables of expected results.
 //!
-//! Nothing here may call the code under test to compute what it expects of that code.
+//! No test may compute its expectations with the code under test.
 
 // Helpers are `pub` for the other modules of the test.
 #![allow(unreachable_pub)]

@@ -21,7 +21,7 @@ const WRONG_LENGTH: AttributeError = AttributeError::WrongLength { kind: 7 };
 
 /// The attributes of `ipvsadm -A -t 192.0.2.1:80 -s wlc`, as libnl lays them out.
 #[test]
-fn a_service_as_ipvsadm_sends_it() {
+fn a_service_from_ipvsadm_is_read() {
     let address = [[192, 0, 2, 1].as_slice(), &[0; 12]].concat();
     let service = [
         attribute(1, &2u16.to_ne_bytes()),
@@ -54,7 +54,7 @@ fn a_service_as_ipvsadm_sends_it() {
 }
 
 #[test]
-fn kinds_come_without_flags() {
+fn kinds_are_read_without_flags() {
     for flags in [0x8000, 0x4000, 0xc000] {
         let chain = attribute(5 | flags, &[1]);
         let attributes = Attributes::new(&chain).unwrap();
@@ -80,7 +80,7 @@ fn the_last_of_a_kind_counts() {
 }
 
 #[test]
-fn an_empty_chain_is_a_chain() {
+fn an_empty_chain_is_valid() {
     let attributes = Attributes::new(&[]).unwrap();
     assert_eq!(attributes.iter().next(), None);
     assert_eq!(attributes.find(0), None);
@@ -103,12 +103,12 @@ fn the_last_attribute_may_lack_its_padding() {
 }
 
 #[test]
-fn lengths_that_cannot_be() {
+fn impossible_lengths_are_refused() {
     for (len, fits) in [(0, false), (3, false), (4, true), (8, true), (9, false)] {
         for wrong in [len, if fits { len } else { 0xffff }] {
             let mut chain = attribute(1, &[0; 4]);
             chain[..2].copy_from_slice(&u16::to_ne_bytes(wrong));
-            // A payload of four zeros is no attribute when the first one ends before it.
+            // A payload of four zeros is no attribute if the first one ends before it.
             let expected = wrong == 8;
             assert_eq!(Attributes::new(&chain).is_ok(), expected, "{wrong}");
         }
@@ -155,7 +155,7 @@ fn numbers_have_exact_lengths() {
 }
 
 #[test]
-fn strings() {
+fn strings_end_at_their_terminator() {
     let not_terminated = Err(AttributeError::NotTerminated { kind: 7 });
     assert_eq!(only(b"wlc\0").string(), Ok(b"wlc".as_slice()));
     assert_eq!(only(b"wlc").string(), Ok(b"wlc".as_slice()));
@@ -168,7 +168,7 @@ fn strings() {
 }
 
 #[test]
-fn addresses() {
+fn addresses_have_4_to_16_octets() {
     let bytes: Vec<u8> = (1..=17).collect();
     let v4 = Address::from_v4([1, 2, 3, 4]);
     let v6 = Address::from_v6(core::array::from_fn(|n| n as u8 + 1));
@@ -187,7 +187,7 @@ fn addresses() {
 
 proptest! {
     #[test]
-    fn what_is_written_is_read(
+    fn written_attributes_can_be_read(
         list in proptest::collection::vec((0..0x4000u16, any::<Vec<u8>>()), 0..8),
     ) {
         let chain: Vec<u8> = list.iter().flat_map(|(kind, data)| attribute(*kind, data)).collect();
@@ -200,9 +200,9 @@ proptest! {
         }
     }
 
-    /// Short lengths and small kinds, so that noise is often a chain.
+    /// Short lengths and small kinds, so noise is often a chain.
     #[test]
-    fn nothing_panics(
+    fn no_input_causes_a_panic(
         noise in proptest::collection::vec(prop_oneof![0..10u8, any::<u8>()], 0..100),
         kind: u16,
     ) {

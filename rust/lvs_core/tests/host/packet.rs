@@ -5,7 +5,7 @@ use lvs_core::packet::{addresses_v4, addresses_v6, is_icmp, parse, Headers, Pars
 use lvs_core::{Address, Family, Protocol};
 use proptest::prelude::*;
 
-/// A SYN with the options that a common client sends, octet by octet.
+/// A SYN with the options of a common client, octet by octet.
 #[rustfmt::skip]
 const SYN: [u8; 60] = [
     0x45, 0x00, 0x00, 0x3c, 0x1c, 0x46, 0x40, 0x00, 0x40, 0x06, 0xb1, 0xe6,
@@ -16,7 +16,7 @@ const SYN: [u8; 60] = [
     0x00, 0x00, 0x00, 0x00, 0x01, 0x03, 0x03, 0x07,
 ];
 
-/// What a change of one 16-bit field makes of a good packet.
+/// The result of parsing a good packet with one changed 16-bit field.
 fn parse_with(wire: &Wire, at: usize, field: u16) -> Result<Headers, ParseError> {
     let mut packet = wire.build();
     packet[at..at + 2].copy_from_slice(&field.to_be_bytes());
@@ -24,7 +24,7 @@ fn parse_with(wire: &Wire, at: usize, field: u16) -> Result<Headers, ParseError>
 }
 
 #[test]
-fn a_syn_octet_by_octet() {
+fn a_syn_is_read_octet_by_octet() {
     assert_eq!(
         parse(Family::V4, &SYN),
         Ok(Headers {
@@ -59,7 +59,7 @@ fn tcp_flags_are_octet_13() {
     assert!(!TcpFlags::SYN.contains(both));
     assert!(TcpFlags::SYN.contains(TcpFlags::EMPTY));
     assert_eq!(both | TcpFlags::ACK, both);
-    // PSH, URG, ECE and CWR may come with data; SYN, FIN and RST make it something else.
+    // PSH, URG, ECE and CWR may accompany data. SYN, FIN and RST make the segment another kind.
     for bits in 0..=u8::MAX {
         let data = bits & 0x10 != 0 && bits & 0x07 == 0;
         assert_eq!(TcpFlags::from_bits(bits).is_data(), data, "{bits:#04x}");
@@ -73,9 +73,9 @@ fn tcp_flags_are_octet_13() {
     }
 }
 
-/// With too little at hand, the parser names what is enough, and with that it goes on.
+/// With too few octets, the parser names a sufficient number. With that number it continues.
 #[test]
-fn truncation_names_what_is_needed() {
+fn truncation_names_the_missing_octets() {
     for tcp in [true, false] {
         for options in [0, 4, 40] {
             let mut wire = Wire::new(tcp);
@@ -100,7 +100,7 @@ fn truncation_names_what_is_needed() {
 }
 
 #[test]
-fn other_versions_and_protocols_are_not_ours() {
+fn other_versions_and_protocols_are_refused() {
     for version in (0..16).filter(|version| *version != 4) {
         let mut packet = SYN;
         packet[0] = (version << 4) | 5;
@@ -123,7 +123,7 @@ fn other_versions_and_protocols_are_not_ours() {
             Err(ParseError::NotOurs),
             "{protocol}"
         );
-        // Nor is a fragment of it.
+        // The same holds for a fragment.
         packet[7] = 1;
         assert_eq!(
             parse(Family::V4, &packet),
@@ -158,7 +158,7 @@ fn the_total_length_must_hold_the_headers() {
             assert_eq!(parsed, Err(ParseError::Malformed), "{total_len}");
         }
         assert_eq!(parse_with(&wire, 2, least).unwrap().destination.port, 80);
-        // The slice may hold less than the whole packet.
+        // The slice may be shorter than the packet.
         assert_eq!(parse_with(&wire, 2, 65535).unwrap().destination.port, 80);
     }
 }
@@ -171,7 +171,7 @@ fn a_fragment_shorter_than_its_ip_header_is_malformed() {
     assert_eq!(parse_with(&wire, 2, 20), Err(ParseError::Fragment));
 }
 
-/// The kernel clears the total length of a segment too large for it.
+/// The kernel clears the total length of a segment that is too large for the field.
 #[test]
 fn total_length_zero_is_a_big_tcp_segment() {
     let packet = parse_with(&Wire::new(true), 2, 0).unwrap();
@@ -205,7 +205,7 @@ fn the_udp_length_must_fit() {
             false => assert_eq!(parsed, Err(ParseError::Malformed), "{len}"),
         }
     }
-    // The first fragment holds but a part of the datagram.
+    // The first fragment has only a part of the datagram.
     let mut wire = wire;
     wire.fragment = 0x2000;
     assert!(parse_with(&wire, 24, whole + 1000).unwrap().more_fragments);
@@ -213,7 +213,7 @@ fn the_udp_length_must_fit() {
 }
 
 #[test]
-fn flags_and_fragment_offset() {
+fn flags_and_fragment_offset_are_read() {
     let wire = Wire::new(true);
     for bit in 0..13 {
         assert_eq!(
@@ -224,13 +224,13 @@ fn flags_and_fragment_offset() {
     }
     let more = |field| parse_with(&wire, 6, field).unwrap().more_fragments;
     assert!(more(0x2000));
-    // Neither DF nor the reserved bit means anything here.
+    // DF and the reserved bit have no effect here.
     assert!(!more(0) && !more(0x4000) && !more(0x8000));
 }
 
 proptest! {
     #[test]
-    fn what_is_built_is_read(wire in wire()) {
+    fn built_packets_can_be_read(wire in wire()) {
         let bytes = wire.build();
         let packet = parse(wire.family(), &bytes).unwrap();
         prop_assert_eq!(packet, Headers {
@@ -258,7 +258,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_panics(
+    fn no_packet_causes_a_panic(
         wire in wire(),
         damage in proptest::collection::vec((0..90usize, any::<u8>()), 0..6),
         len in 0..400usize,
@@ -276,7 +276,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_panics_on_noise(mut bytes: Vec<u8>) {
+    fn no_noise_causes_a_panic(mut bytes: Vec<u8>) {
         for family in [Family::V4, Family::V6] {
             let _ = parse(family, &bytes);
             if let Some(first) = bytes.first_mut() {

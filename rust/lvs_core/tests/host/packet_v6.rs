@@ -20,7 +20,7 @@ fn with(tcp: bool, extensions: &[(u8, &[u8])]) -> Vec<u8> {
     wire.build()
 }
 
-/// What is read where this is the transport header's place, or why nothing is.
+/// The parsed headers, or the reason for their absence.
 fn header_len(bytes: &[u8]) -> Result<u16, ParseError> {
     parsed(bytes).map(|packet| packet.network_header_len)
 }
@@ -52,14 +52,14 @@ fn each_extension_header_is_skipped_by_its_own_length() {
             assert_eq!((packet.source.port, packet.destination.port), (40000, 80));
         }
     }
-    // The second octet of a fragment header is reserved, and no length.
+    // The second octet of a fragment header is reserved and is no length.
     let bytes = with(true, &[(44, &[0xff, 0, 0, 1, 2, 3, 4])]);
     assert_eq!(header_len(&bytes), Ok(48));
 }
 
-/// All that RFC 8200 section 4.1 foresees, in its order.
+/// All headers of RFC 8200 section 4.1, in the recommended order.
 #[test]
-fn the_recommended_order() {
+fn the_recommended_order_of_headers_is_read() {
     let bytes = with(
         true,
         &[
@@ -82,9 +82,9 @@ fn hop_by_hop_options_come_first_or_not_at_all() {
     assert_eq!(parsed(&bytes), Err(ParseError::Malformed));
 }
 
-/// With segments left, the packet's destination is but a stop on its way.
+/// With segments left, the packet's destination is only an intermediate node.
 #[test]
-fn a_packet_on_its_way_to_another_node_is_not_ours() {
+fn a_packet_with_segments_left_is_refused() {
     for left in 1..=255 {
         let bytes = with(true, &[(43, &[0, 4, left, 0, 0, 0, 0])]);
         assert_eq!(parsed(&bytes), Err(ParseError::NotOurs), "{left}");
@@ -92,7 +92,7 @@ fn a_packet_on_its_way_to_another_node_is_not_ours() {
 }
 
 #[test]
-fn fragments() {
+fn fragment_headers_are_read() {
     let fragment = |field: u16, tcp| {
         let [high, low] = field.to_be_bytes();
         with(tcp, &[(44, &[0, high, low, 1, 2, 3, 4])])
@@ -100,7 +100,7 @@ fn fragments() {
     for tcp in [true, false] {
         let first = parsed(&fragment(1, tcp)).unwrap();
         assert!(first.more_fragments);
-        // Atomic fragments (RFC 6946) are whole packets; the two reserved bits mean nothing.
+        // Atomic fragments (RFC 6946) are whole packets. The two reserved bits have no meaning.
         for field in [0, 2, 4, 6] {
             let whole = parsed(&fragment(field, tcp)).unwrap();
             assert!(!whole.more_fragments, "{field:#06x}");
@@ -116,8 +116,9 @@ fn fragments() {
 }
 
 #[test]
-fn later_fragments_of_what_is_not_ours() {
-    // The fragment header's next header is the first of the original packet's.
+fn later_fragments_of_other_protocols_are_refused() {
+    // The next header of a fragment header is the first header of the original packet's
+    // fragmentable part.
     for (next, expected) in [
         (6, ParseError::Fragment),
         (17, ParseError::Fragment),
@@ -130,21 +131,21 @@ fn later_fragments_of_what_is_not_ours() {
         let mut bytes = with(true, &[(44, &[0, 1, 0, 1, 2, 3, 4])]);
         bytes[40] = next;
         assert_eq!(parsed(&bytes), Err(expected), "{next}");
-        // However little follows.
+        // Few octets may follow.
         bytes[4..6].copy_from_slice(&[0, 9]);
         assert_eq!(parsed(&bytes[..49]), Err(expected), "{next}");
     }
 }
 
-/// RFC 7112: else a filter and the host behind it may see different packets.
+/// RFC 7112: otherwise a filter and the host behind it may see different packets.
 #[test]
-fn the_first_fragment_must_hold_the_whole_chain() {
+fn the_first_fragment_must_have_the_whole_chain() {
     let mut bytes = with(
         true,
         &[(44, &[0, 0, 1, 1, 2, 3, 4]), (60, &[31, 1, 4, 0, 0, 0, 0])],
     );
     assert_eq!(parsed(&bytes), Err(ParseError::Malformed));
-    // The chain is whole, but not the header after it.
+    // The chain is complete, but the header after it is not.
     bytes[49] = 0;
     let payload_len = 8 + 8 + 19_u16;
     bytes[4..6].copy_from_slice(&payload_len.to_be_bytes());
@@ -154,7 +155,7 @@ fn the_first_fragment_must_hold_the_whole_chain() {
 }
 
 #[test]
-fn esp_no_next_header_and_unknown_numbers_are_not_ours() {
+fn esp_no_next_header_and_unknown_numbers_are_refused() {
     for number in (0..=255).filter(|number| ![0, 6, 17, 43, 44, 51, 60].contains(number)) {
         let mut bytes = Wire::v6(true).build();
         bytes[6] = number;
@@ -167,7 +168,7 @@ fn esp_no_next_header_and_unknown_numbers_are_not_ours() {
 }
 
 #[test]
-fn chains_longer_than_any_in_use_are_not_ours() {
+fn overlong_chains_are_refused() {
     for count in 0..=20 {
         let bytes = with(true, &vec![(60, PAD); count]);
         match count {
@@ -175,7 +176,7 @@ fn chains_longer_than_any_in_use_are_not_ours() {
             _ => assert_eq!(parsed(&bytes), Err(ParseError::NotOurs), "{count}"),
         }
     }
-    // The transport header begins at 1280 at the latest.
+    // The transport header starts at offset 1280 at the latest.
     for units in 0..=255 {
         let mut options = vec![units];
         options.resize(usize::from(units) * 8 + 7, 0);
@@ -187,7 +188,7 @@ fn chains_longer_than_any_in_use_are_not_ours() {
     }
 }
 
-/// A length that points beyond the packet leads nowhere, however much of other memory follows.
+/// A length beyond the packet is refused, no matter how much other memory follows.
 #[test]
 fn extension_header_offsets_beyond_the_packet() {
     for number in [0, 43, 51, 60] {
@@ -195,7 +196,7 @@ fn extension_header_offsets_beyond_the_packet() {
             let mut bytes = with(true, &[(number, &[0, 0, 0, 0, 0, 0, 0])]);
             bytes[41] = units;
             let payload = bytes.len() - 40;
-            // Octets that look like more packet.
+            // Octets that look like the rest of the packet.
             bytes.resize(4096, 6);
             let len = match number {
                 51 => 4 * (usize::from(units) + 2),
@@ -205,7 +206,7 @@ fn extension_header_offsets_beyond_the_packet() {
             if len + 20 > payload {
                 assert_eq!(result, Err(ParseError::Malformed), "{number} {units}");
             }
-            // Nor does what would not be ours anyway begin there.
+            // An unsupported header cannot start there, either.
             bytes[40] = 58;
             assert_eq!(is_icmp(Family::V6, &bytes), len <= payload);
         }
@@ -221,7 +222,7 @@ fn the_payload_length_must_hold_the_headers() {
             bytes[4..6].copy_from_slice(&payload_len.to_be_bytes());
             let result = parsed(&bytes);
             match payload_len {
-                // A segment that offloading made too large for the field.
+                // Offloading made the segment too large for the field.
                 0 if tcp => assert!(result.is_ok()),
                 _ if payload_len < least => {
                     assert_eq!(result, Err(ParseError::Malformed), "{payload_len}");
@@ -232,7 +233,7 @@ fn the_payload_length_must_hold_the_headers() {
     }
 }
 
-/// No octet of an extension header is asked for that the packet does not have.
+/// The parser never requests octets of an extension header beyond the packet.
 #[test]
 fn a_packet_that_ends_in_an_extension_header_is_malformed() {
     let mut bytes = with(true, &[(60, PAD)]);
@@ -261,23 +262,23 @@ fn payload_length_zero_is_a_big_tcp_segment() {
     }
 }
 
-/// `Address` holds IPv4 in this form, so that such a packet would be taken for another
-/// connection's.
+/// `Address` stores IPv4 in this form, so such a packet would be taken for one of another
+/// connection.
 #[test]
-fn ipv4_mapped_addresses_are_in_no_packet() {
+fn packets_with_ipv4_mapped_addresses_are_refused() {
     for at in [8, 24] {
         let mut bytes = Wire::v6(true).build();
         bytes[at..at + 16].copy_from_slice(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 192, 0, 2, 1]);
         assert_eq!(parsed(&bytes), Err(ParseError::NotOurs));
-        // The IPv4-compatible form is merely deprecated.
+        // The IPv4-compatible form is only deprecated.
         bytes[at + 10..at + 12].copy_from_slice(&[0, 0]);
         assert!(parsed(&bytes).is_ok());
     }
 }
 
-/// With too little at hand, the parser names what is enough for the next header.
+/// With too few octets, the parser names a sufficient number for the next header.
 #[test]
-fn truncation_names_what_is_needed() {
+fn truncation_names_the_missing_octets() {
     for tcp in [true, false] {
         let bytes = with(tcp, &[(0, PAD), (60, PAD_16), (44, ATOMIC)]);
         let enough = 72 + if tcp { 20 } else { 8 };
@@ -299,7 +300,7 @@ fn truncation_names_what_is_needed() {
 }
 
 #[test]
-fn other_versions_are_not_ours() {
+fn other_versions_are_refused() {
     for version in (0..16).filter(|version| *version != 6) {
         let mut bytes = Wire::v6(true).build();
         bytes[0] = version << 4;
@@ -313,7 +314,7 @@ fn other_versions_are_not_ours() {
 }
 
 #[test]
-fn icmp_is_told_by_the_family_s_number() {
+fn icmp_has_a_number_in_each_family() {
     for (family, number) in [(Family::V4, 1), (Family::V6, 58)] {
         for protocol in 0..=255 {
             let (mut bytes, at) = match family {

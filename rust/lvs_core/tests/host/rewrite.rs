@@ -24,7 +24,7 @@ fn wires() -> [Wire; 4] {
     ]
 }
 
-/// The same packet as it would be built with another end.
+/// The same packet, built with another end.
 fn with(wire: &Wire, side: Side, end: End) -> Wire {
     let mut wire = wire.clone();
     match side {
@@ -34,7 +34,7 @@ fn with(wire: &Wire, side: Side, end: End) -> Wire {
     wire
 }
 
-/// The headers of this packet.
+/// The parsed headers of this packet.
 fn headers(wire: &Wire) -> Headers {
     parse(wire.family(), &wire.build()).unwrap()
 }
@@ -46,7 +46,7 @@ fn rewritten(wire: &Wire, bytes: &[u8], side: Side, end: End, mode: TransportChe
 }
 
 #[test]
-fn every_payload_length_both_sides_both_protocols() {
+fn every_payload_length_is_rewritten_for_both_sides_and_protocols() {
     for len in 0..=65 {
         for mut wire in wires() {
             wire.payload = (0..len).map(|n| n as u8 ^ 0xa5).collect();
@@ -62,19 +62,20 @@ fn every_payload_length_both_sides_both_protocols() {
     }
 }
 
-/// Sets the last two octets of the payload so that the transport checksum comes out as 0.
+/// Sets the last two octets of the payload so that the transport checksum is 0.
 fn with_checksum_zero(mut wire: Wire) -> Wire {
     wire.payload = vec![0; 4];
     let at = wire.checksum_at();
     let built = wire.build();
-    // The sum of all else is the complement of the checksum; its own complement makes it all ones.
+    // The sum of everything else is the complement of the checksum. Adding the checksum gives all
+    // ones.
     wire.payload[2..].copy_from_slice(&built[at..at + 2]);
     wire
 }
 
-/// A checksum that comes out as 0 stands as 0 for TCP and as all ones for UDP, before and after.
+/// A checksum of 0 is written as 0 for TCP and as all ones for UDP, before and after the rewrite.
 #[test]
-fn both_zeros() {
+fn both_zeros_of_a_checksum_are_right() {
     for wire in wires() {
         let zero = if wire.tcp { [0, 0] } else { [0xff, 0xff] };
         let wire = with_checksum_zero(wire);
@@ -86,21 +87,21 @@ fn both_zeros() {
             (Side::Source, wire.source),
             (Side::Destination, wire.destination),
         ] {
-            // From it.
+            // Away from it.
             let other = with(&wire, side, server);
             let away = rewritten(&wire, &bytes, side, server, TransportChecksum::Full);
             assert_eq!(away, other.build());
             assert_ne!(away[at..at + 2], zero);
-            // And to it.
+            // Back to it.
             let back = rewritten(&other, &away, side, end, TransportChecksum::Full);
             assert_eq!(back, bytes);
         }
     }
 }
 
-/// Over IPv6 too, where tunnels leave it out (RFC 6935).
+/// This also holds for IPv6, where tunnels may leave the checksum out (RFC 6935).
 #[test]
-fn udp_without_a_checksum_stays_without() {
+fn udp_without_a_checksum_gets_none() {
     for mut wire in [Wire::new(false), Wire::v6(false)] {
         wire.unchecked = true;
         let at = wire.checksum_at();
@@ -114,7 +115,7 @@ fn udp_without_a_checksum_stays_without() {
 
 /// A TCP checksum of 0 is a checksum like any other.
 #[test]
-fn tcp_has_no_missing_checksum() {
+fn a_tcp_checksum_of_zero_is_a_checksum() {
     for wire in [Wire::new(true), Wire::v6(true)] {
         let wire = with_checksum_zero(wire);
         let server = server(wire.family());
@@ -142,7 +143,7 @@ fn the_first_fragment_carries_the_checksum_of_the_whole() {
 }
 
 #[test]
-fn only_the_headers_need_be_at_hand() {
+fn a_slice_with_only_the_headers_is_enough() {
     for mut wire in wires() {
         match wire.family() {
             Family::V4 => wire.options = vec![1; 12],
@@ -203,7 +204,7 @@ fn ihl_is_not_re_read_after_a_check() {
 }
 
 #[test]
-fn ttl_counts_down_to_one() {
+fn a_ttl_above_one_is_decremented() {
     for mut wire in wires() {
         for ttl in 0..=255 {
             wire.ttl = ttl;
@@ -221,7 +222,7 @@ fn ttl_counts_down_to_one() {
 }
 
 #[test]
-fn ttl_of_what_is_no_header() {
+fn a_ttl_outside_a_header_is_not_decremented() {
     for wire in wires() {
         let family = wire.family();
         let whole = wire.build();
@@ -240,7 +241,7 @@ fn ttl_of_what_is_no_header() {
     }
 }
 
-/// What a parser may have said of another packet.
+/// Headers that a parser could return for another packet.
 fn any_packet() -> impl Strategy<Value = Headers> {
     let family = prop_oneof![Just(Family::V4), Just(Family::V6)];
     let protocol = prop_oneof![Just(Protocol::Tcp), Just(Protocol::Udp)];
@@ -267,9 +268,9 @@ fn side_of(source: bool) -> Side {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1024))]
 
-    /// A rewritten packet is, octet by octet, what building it anew gives.
+    /// A rewritten packet equals a new one, octet by octet.
     #[test]
-    fn full_checksums((wire, end) in wire_and_end(), source: bool) {
+    fn a_rewritten_packet_equals_a_new_one((wire, end) in wire_and_end(), source: bool) {
         let side = side_of(source);
         let other = with(&wire, side, end);
         let at = wire.checksum_at();
@@ -277,7 +278,7 @@ proptest! {
             rewritten(&wire, &wire.build(), side, end, TransportChecksum::Full),
             other.build()
         );
-        // A checksum that was wrong stays wrong: damage is not repaired on the way.
+        // A wrong checksum stays wrong: a rewrite does not hide damage.
         if wire.tcp {
             let mut damaged = wire.build();
             damaged[at] ^= 0x10;
@@ -286,9 +287,9 @@ proptest! {
         }
     }
 
-    /// With the checksum left to the device, the field follows the pseudo-header.
+    /// If the device completes the checksum, the field follows the pseudo-header.
     #[test]
-    fn partial_checksums((wire, end) in wire_and_end(), source: bool) {
+    fn partial_checksums_follow_the_pseudo_header((wire, end) in wire_and_end(), source: bool) {
         let side = side_of(source);
         let before = wire.build_partial();
         prop_assert_eq!(
@@ -298,7 +299,7 @@ proptest! {
     }
 
     #[test]
-    fn there_and_back((wire, end) in wire_and_end()) {
+    fn the_reverse_rewrite_restores_the_packet((wire, end) in wire_and_end()) {
         let (side, full) = (Side::Source, TransportChecksum::Full);
         let before = wire.build();
         let there = rewritten(&wire, &before, side, end, full);
@@ -307,16 +308,16 @@ proptest! {
     }
 
     #[test]
-    fn ttl_keeps_the_header_sum(wire in wire()) {
+    fn a_decremented_ttl_keeps_the_header_checksum_right(wire in wire()) {
         let mut bytes = wire.build();
         if decrement_ttl(wire.family(), &mut bytes).is_ok() && wire.family() == Family::V4 {
             prop_assert_eq!(naive_sum(&bytes[..wire.header_len()]), 0xffff);
         }
     }
 
-    /// Also when the headers are another packet's.
+    /// This holds even with the headers of another packet.
     #[test]
-    fn nothing_panics(
+    fn no_input_causes_a_panic(
         mut bytes: Vec<u8>,
         packet in any_packet(),
         to_v4: bool,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Round-robin and its weighted kind one selection at a time, against the definitions of the
-//! papers; and what tests of all schedulers use.
+//! Compares round-robin and its weighted form with the definitions of the papers, one selection at
+//! a time. It also has the helpers for the tests of all schedulers.
 
 use lvs_core::delay::Delay;
 use lvs_core::scheduler::{
@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::AtomicU64;
 
-/// A server that counts how often it is looked at.
+/// A server that counts the looks at it.
 #[derive(Clone, Debug, Default)]
 pub struct Fake {
     pub weight: u32,
@@ -21,7 +21,7 @@ pub struct Fake {
     pub overloaded: bool,
     /// The host part of its address.
     pub host: u32,
-    /// The weight before it was 0, if it is.
+    /// The former weight, if the weight is 0.
     pub former_weight: u32,
     pub delay: Delay,
     pub looks: Cell<usize>,
@@ -85,7 +85,7 @@ impl<A: Algorithm> Scheduled<A> {
         }
     }
 
-    /// The list is another one, with fresh memory, as after every change.
+    /// Replaces the list, with new memory, as after every change.
     pub fn changed<S: Server>(&self, servers: &[S], change: Change) {
         let former = match change {
             Change::Reset => vec![],
@@ -152,7 +152,7 @@ fn wrr(servers: &[Fake]) -> Wrr {
 }
 
 #[test]
-fn nobody_to_choose() {
+fn no_server_is_chosen_when_none_accepts_connections() {
     for servers in [weights(&[]), weights(&[0, 0])] {
         assert_eq!(Rr::new().select(&servers), None);
         assert_eq!(wrr(&servers).select(&servers), None);
@@ -164,7 +164,7 @@ fn nobody_to_choose() {
 }
 
 #[test]
-fn rr_goes_in_order_whatever_the_weights() {
+fn rr_keeps_the_order_regardless_of_weights() {
     let servers = weights(&[1, 7, 2]);
     let rr = Rr::new();
     assert_eq!(letters(|| rr.select(&servers), 7), "ABCABCA");
@@ -187,15 +187,15 @@ fn rr_keeps_its_place() {
     servers.remove(0);
     rr.changed(&servers, Change::Removed(0));
     assert_eq!(letters(|| rr.select(&servers), 1), "B");
-    // The next one is removed: its successor, there is none, so from the start.
+    // The next one is removed. It has no successor, so the sequence continues at the start.
     servers.remove(2);
     rr.changed(&servers, Change::Removed(2));
     assert_eq!(letters(|| rr.select(&servers), 1), "A");
-    // One is added in front: the same one is next as before.
+    // One is added in front. The next one is the same as before.
     servers.insert(0, weights(&[1]).remove(0));
     rr.changed(&servers, Change::Added(0));
     assert_eq!(letters(|| rr.select(&servers), 1), "C");
-    // One is added at the end, where the round stands: it is next.
+    // One is added at the end, at the position of the round. It is next.
     servers.push(weights(&[1]).remove(0));
     rr.changed(&servers, Change::Added(3));
     assert_eq!(letters(|| rr.select(&servers), 2), "DA");
@@ -206,7 +206,7 @@ fn rr_keeps_its_place() {
 }
 
 #[test]
-fn rr_survives_a_list_that_shrank_behind_its_back() {
+fn rr_survives_a_list_that_shrank_without_notice() {
     let rr = Rr::new();
     let servers = weights(&[1; 5]);
     assert_eq!(letters(|| rr.select(&servers), 4), "ABCD");
@@ -231,11 +231,11 @@ fn wrr_steps_by_the_common_divisor() {
 }
 
 #[test]
-fn wrr_needs_no_notice_to_be_right() {
+fn wrr_is_right_without_notices() {
     let servers = weights(&[4, 3, 2]);
     let wrr = Wrr::new();
     assert_eq!(letters(|| wrr.select(&servers), 9), "AABABCABC");
-    // And goes on when all weights were 0 for a while.
+    // The sequence continues after all weights were 0 for a while.
     assert_eq!(wrr.select(&weights(&[0, 0, 0])), None);
     assert_eq!(letters(|| wrr.select(&servers), 9), "AABABCABC");
 }
@@ -245,17 +245,17 @@ fn wrr_keeps_its_place() {
     let mut servers = weights(&[4, 3, 2]);
     let wrr = wrr(&servers);
     assert_eq!(letters(|| wrr.select(&servers), 4), "AABA");
-    // In the pass for weights of 2 and more, A has had its turn: B and C remain, then the last
+    // In the pass for weights of 2 and more, A has had its turn. B and C remain, then the last
     // pass.
     let a = servers.remove(0);
     wrr.changed(&servers, Change::Removed(0));
     assert_eq!(letters(|| wrr.select(&servers), 9), "ABABAABAB");
-    // Put back in front of who is next, A waits for the next pass.
+    // A is put back in front of the next one. It waits for the next pass.
     assert_eq!(letters(|| wrr.select(&servers), 1), "A");
     servers.insert(0, a);
     wrr.changed(&servers, Change::Added(0));
     assert_eq!(letters(|| wrr.select(&servers), 5), "ABCAB");
-    // Reset begins a whole new round.
+    // A reset starts a new round.
     wrr.changed(&servers, Change::Reset);
     assert_eq!(letters(|| wrr.select(&servers), 9), "AABABCABC");
 }
@@ -265,7 +265,7 @@ fn wrr_follows_edited_weights() {
     let mut servers = weights(&[4, 3, 2]);
     let wrr = wrr(&servers);
     assert_eq!(letters(|| wrr.select(&servers), 1), "A");
-    // No weight reaches the current weight of 4 any more.
+    // No weight reaches the current weight of 4 now.
     servers[0].weight = 1;
     wrr.changed(&servers, Change::Edited(0));
     assert_eq!(letters(|| wrr.select(&servers), 6), "BBCABC");
@@ -286,7 +286,7 @@ fn wrr_follows_edited_weights() {
     assert_eq!(letters(|| wrr.select(&servers), 3), "AAB");
 }
 
-/// Neither a huge weight nor an overloaded heaviest server makes a selection long.
+/// A huge weight or an overloaded heaviest server does not make a selection long.
 #[test]
 fn every_selection_is_short() {
     let mut servers = weights(&[u32::MAX, 1, 2, 0]);
@@ -310,7 +310,7 @@ fn every_selection_is_short() {
     assert_eq!(self::wrr(&servers).select(&servers), Some(0));
 }
 
-/// The algorithm of the paper, word by word, but for the step, which is the greatest common
+/// The algorithm of the paper, word by word, except for the step: it is the greatest common
 /// divisor.
 struct Paper {
     i: i64,
@@ -324,7 +324,7 @@ impl Paper {
         let most = servers.iter().map(weight).max().unwrap_or(0);
         let divides = |d: &i64| servers.iter().all(|server| weight(server) % d == 0);
         let step = (1..=most).rev().find(divides)?;
-        // Beyond that many steps everyone was looked at in every pass.
+        // After that many steps, every server was looked at in every pass.
         for _ in 0..(most + 2) * n {
             self.i = (self.i + 1) % n;
             if self.i == 0 {
@@ -342,7 +342,7 @@ impl Paper {
     }
 }
 
-/// Which servers a round has still to come to and which it has not: the place in the sequence
+/// The servers that are still ahead in the round, and those that are not: the place in the sequence
 /// without an index.
 #[derive(Default)]
 struct Round {
@@ -369,7 +369,7 @@ pub fn takes(server: &Fake) -> bool {
 
 proptest! {
     #[test]
-    fn wrr_is_the_papers_algorithm(
+    fn wrr_equals_the_algorithm_of_the_paper(
         list in proptest::collection::vec((0..12u32, 1..4u32, proptest::bool::weighted(0.1)), 1..7),
         scale in 1..4u32,
     ) {
@@ -397,7 +397,7 @@ proptest! {
         let period = list.iter().sum::<u32>() / divisor;
         let wrr = wrr(&servers);
         let mut counts = vec![0; list.len()];
-        // A period may begin anywhere.
+        // A period may start anywhere.
         for _ in 0..skip {
             wrr.select(&servers);
         }
@@ -408,7 +408,8 @@ proptest! {
         prop_assert_eq!(counts, expected);
     }
 
-    /// Selections, additions and removals in any order: nobody loses a turn or gets two in a round.
+    /// Selections, additions and removals in any order. No server loses a turn or gets two in a
+    /// round.
     #[test]
     fn rr_keeps_every_turn(
         steps in proptest::collection::vec((0..5, any::<proptest::sample::Index>()), 0..60),
@@ -447,9 +448,9 @@ proptest! {
         }
     }
 
-    /// Weights of any size, notices or none: a choice is always one that takes connections.
+    /// With weights of any size, and with or without notices, a chosen server accepts connections.
     #[test]
-    fn choices_take_connections(
+    fn chosen_servers_accept_connections(
         lists in proptest::collection::vec((servers(), any::<bool>(), 0..9usize), 1..9),
     ) {
         let rr = Rr::new();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The schedulers that draw lots, and where sequences begin.
+//! The schedulers with random choices, and the starts of sequences.
 
 use crate::schedule::{letters, weights, Fake, Scheduled};
 use lvs_core::scheduler::{
@@ -14,7 +14,7 @@ fn twos(servers: &[Fake], seed: u64) -> Scheduled<PowerOfTwoChoices> {
     scheduler
 }
 
-/// How often each server is chosen while loads stay as they are.
+/// How often each server is chosen while the loads do not change.
 fn tally(servers: &[Fake], seed: u64) -> Vec<f64> {
     const DRAWS: usize = 100_000;
     let scheduler = twos(servers, seed);
@@ -25,7 +25,7 @@ fn tally(servers: &[Fake], seed: u64) -> Vec<f64> {
     counts
 }
 
-/// By definition: two different servers are drawn, by weight, and the less loaded one is taken.
+/// The definition: two different servers are drawn by weight, and the less loaded one is taken.
 fn expected(servers: &[Fake]) -> Vec<f64> {
     let weight = |index: usize| f64::from(servers[index].weight);
     let total: f64 = (0..servers.len()).map(weight).sum();
@@ -79,7 +79,7 @@ fn twos_is_fair_among_equals() {
     }
 }
 
-/// What it is for: the most loaded of many servers has hardly more than the average.
+/// The purpose: the most loaded of many servers has hardly more than the average.
 #[test]
 fn twos_keeps_loads_together() {
     let mut servers = weights(&[1; 100]);
@@ -96,14 +96,14 @@ fn twos_keeps_loads_together() {
 }
 
 #[test]
-fn twos_without_choice() {
+fn twos_chooses_the_only_server() {
     let scheduler = twos(&weights(&[]), 1);
     assert_eq!(scheduler.select::<Fake>(&[]), None);
     let none = weights(&[0, 0]);
     assert_eq!(twos(&none, 1).select(&none), None);
     let one = weights(&[0, 3, 0]);
     assert_eq!(letters(|| twos(&one, 1).select(&one), 3), "BBB");
-    // What took connections when the list was made and does no more.
+    // These servers accepted connections when the list was made, but not now.
     let mut servers = weights(&[1, 1, 1]);
     let scheduler = twos(&servers, 1);
     servers[0].overloaded = true;
@@ -114,7 +114,7 @@ fn twos_without_choice() {
 }
 
 #[test]
-fn seeds_make_sequences() {
+fn a_seed_determines_the_sequence() {
     let servers = weights(&[1; 5]);
     let sequence = |seed| {
         let scheduler = twos(&servers, seed);
@@ -124,7 +124,7 @@ fn seeds_make_sequences() {
     assert_ne!(sequence(5), sequence(6));
 }
 
-/// The choices of `A` with a seed, when servers were added one by one.
+/// The choices of `A` with a seed, after servers were added one by one.
 fn begin<A: Algorithm>(algorithm: A, weights: &[u32], count: usize) -> String {
     let servers = self::weights(weights);
     for added in 0..servers.len() {
@@ -141,10 +141,9 @@ fn begin<A: Algorithm>(algorithm: A, weights: &[u32], count: usize) -> String {
     letters(|| algorithm.select(&list, &crate::schedule::flow(1)), count)
 }
 
-/// Every turn of a round is as likely to be the first one, and from there the sequence is the same
-/// one.
+/// Every turn of a round is equally likely to be the first, and the sequence continues from there.
 #[test]
-fn sequences_begin_anywhere() {
+fn sequences_start_at_any_turn() {
     const SEEDS: u64 = 9000;
     let seeds = || (0..SEEDS).map(|n| n.wrapping_mul(u64::MAX / SEEDS) + 1);
     let check = |sequences: BTreeMap<String, u64>, period: &str| {
@@ -170,9 +169,9 @@ fn sequences_begin_anywhere() {
     check(wrr, "DBDBCDABCD");
 }
 
-/// A service that had another scheduler before begins with the first server.
+/// A service that had another scheduler before starts at the first server.
 #[test]
-fn a_change_of_scheduler_begins_with_the_first() {
+fn a_change_of_scheduler_starts_at_the_first_server() {
     let servers = weights(&[2, 6, 4, 8]);
     for seed in [1, u64::MAX / 3, u64::MAX] {
         let rr = Scheduled::<RoundRobin>::seeded(seed);

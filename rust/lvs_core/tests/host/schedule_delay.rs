@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The choice of two by measured delays, against its definition and in a model of servers at work.
+//! Compares the choice of two by measured delays with its definition, and in a model of servers.
 
 use crate::schedule::{weights, Fake, Scheduled};
 use lvs_core::delay::{Delay, Estimate};
@@ -14,7 +14,7 @@ fn scheduled(servers: &[Fake], seed: u64) -> Scheduled<PeakEwma> {
     scheduler
 }
 
-/// By definition, in floating point: which of two servers promises less.
+/// The definition in floating point: the server of two with the smaller expected delay.
 fn compare(one: &Fake, other: &Fake) -> Ordering {
     let float = f64::from;
     let loads = |server: &Fake| {
@@ -51,9 +51,9 @@ fn server() -> impl Strategy<Value = Fake> {
 }
 
 proptest! {
-    // Numbers so small that floating point rounds equal quotients alike or not at all.
+    // The numbers are so small that floating point rounds equal quotients alike or not at all.
     #[test]
-    fn the_order_is_that_of_the_definition(one in server(), other in server()) {
+    fn the_order_equals_the_definition(one in server(), other in server()) {
         let order = LeastPeakDelay::compare((&one, one.weight), (&other, other.weight));
         prop_assert_eq!(order, compare(&one, &other));
         let turned = LeastPeakDelay::compare((&other, other.weight), (&one, one.weight));
@@ -62,7 +62,7 @@ proptest! {
 }
 
 #[test]
-fn the_greatest_numbers_fit() {
+fn the_greatest_numbers_do_not_overflow() {
     let huge = |weight| Fake {
         weight,
         active: u32::MAX,
@@ -77,7 +77,7 @@ fn the_greatest_numbers_fit() {
     assert_eq!(compare(1, u32::MAX), Ordering::Greater);
 }
 
-/// Without measurements it is `twos`, to the last choice.
+/// Without measurements, every choice equals that of `twos`.
 #[test]
 fn without_measurements_loads_alone_decide() {
     let mut servers = weights(&[5, 1, 3, 0, 1]);
@@ -109,7 +109,7 @@ fn with_two_servers_the_better_one_gets_all() {
             .count()
     };
     assert_eq!(of(&servers), 100);
-    // Two connections more: 3 times 300 are 900, and then connections decide.
+    // Two more connections: 3 times 300 is 900, and then connections decide.
     servers[1].active = 2;
     assert_eq!(of(&servers), 0);
     servers[1].weight = 2;
@@ -120,12 +120,12 @@ fn with_two_servers_the_better_one_gets_all() {
     assert_eq!(scheduler.select(&servers), None);
 }
 
-/// What servers do in the model below.
+/// The servers of the model below.
 struct Model {
     servers: Vec<Fake>,
     estimates: Vec<Estimate>,
     scheduler: Scheduled<PeakEwma>,
-    /// Handshakes under way: when they are answered, since when they wait, and at which server.
+    /// Open handshakes: the time of the answer, the time of the start, and the server.
     waiting: Vec<(u64, u64, usize)>,
     now: u64,
 }
@@ -142,8 +142,8 @@ impl Model {
         }
     }
 
-    /// A thousand connections a second for so many seconds, which are closed once they are open:
-    /// how many each server gets. One with a delay of 0 never answers.
+    /// Opens a thousand connections per second for that many seconds and closes each once it is
+    /// open. Returns how many each server gets. A server with a delay of 0 never answers.
     fn run(&mut self, seconds: u64, delays: &[u64]) -> Vec<usize> {
         let mut counts = vec![0; delays.len()];
         for _ in 0..seconds * 1000 {
@@ -173,7 +173,7 @@ impl Model {
 }
 
 #[test]
-fn a_slow_server_gets_little_until_it_is_quick_again() {
+fn a_slow_server_gets_few_connections_until_it_is_fast_again() {
     let mut model = Model::new(&[1, 1, 1, 1]);
     let equal = |counts: &[usize]| counts.iter().all(|count| (4000..6000).contains(count));
     let counts = model.run(20, &[3000; 4]);
@@ -187,7 +187,7 @@ fn a_slow_server_gets_little_until_it_is_quick_again() {
 }
 
 #[test]
-fn weights_count() {
+fn shares_follow_weights() {
     let counts = Model::new(&[4, 1, 1]).run(30, &[20_000; 3]);
     assert!(
         counts[0] > counts[1] * 2 && counts[0] > counts[2] * 2,
@@ -195,10 +195,10 @@ fn weights_count() {
     );
 }
 
-/// Being silent does not make a server the best of all, even if it was; and when it answers again
-/// it is found out.
+/// A silent server does not become the best one, even if it was before. When it answers again, the
+/// scheduler notices.
 #[test]
-fn a_server_that_does_not_answer_gets_hardly_anything() {
+fn a_silent_server_gets_few_connections() {
     let mut model = Model::new(&[1, 1, 1, 1]);
     let before = model.run(20, &[60_000, 300, 60_000, 60_000]);
     assert!(before[1] > 9000, "{before:?}");

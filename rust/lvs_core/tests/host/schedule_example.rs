@@ -10,7 +10,7 @@ use first::FirstAvailable;
 use lvs_core::scheduler::Change;
 
 #[test]
-fn first_takes_the_first_that_takes_connections() {
+fn first_chooses_the_first_server_that_accepts_connections() {
     let mut servers = weights(&[1, 7, 2]);
     let scheduler = Scheduled::<FirstAvailable>::new();
     scheduler.changed(&servers, Change::Reset);

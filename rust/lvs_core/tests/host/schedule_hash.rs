@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The schedulers that give a client, or an address, always the same server.
+//! The schedulers that always choose the same server for a client or an address.
 
 use crate::schedule::{flow, weights, Fake, Scheduled};
 use lvs_core::hash::{flow_hash, HashKey};
@@ -10,7 +10,7 @@ use lvs_core::scheduler::{
 };
 use lvs_core::{Address, Endpoint, Family};
 
-/// Enough that a share is known to a thousandth.
+/// The number of clients. It gives shares with a precision of a thousandth.
 pub const CLIENTS: u32 = 100_000;
 
 pub const FALLBACK: Options = Options {
@@ -24,7 +24,7 @@ pub fn scheduled<A: Algorithm>(servers: &[Fake]) -> Scheduled<A> {
     scheduler
 }
 
-/// The hosts that clients are given, the first so many.
+/// The hosts of the first clients.
 pub fn hosts<A: Algorithm>(
     scheduler: &Scheduled<A>,
     servers: &[Fake],
@@ -41,7 +41,7 @@ pub fn hosts<A: Algorithm>(
     (0..clients).map(host).collect()
 }
 
-/// The share of each server, by its place in the list.
+/// The share of each server, in the order of the list.
 pub fn shares(hosts: &[Option<u32>], servers: &[Fake]) -> Vec<f64> {
     let count = |server: &Fake| {
         hosts
@@ -64,8 +64,8 @@ pub fn check_shares(shares: &[f64], wanted: &[f64], tolerance: f64) {
     }
 }
 
-/// What clients and servers are hashed to: two halves of SipHash-1-3, which is tested on its own.
-/// Directors of other versions must give the same.
+/// The hash of clients and servers: two halves of SipHash-1-3, which has its own tests. Directors
+/// of other versions must have the same hash.
 fn hash(address: Address, port: u16, round: u64) -> u64 {
     let key = HashKey::new(0x6f6e_652c_2074_776f + round, 0x2c20_7468_7265_652e);
     let half = |half| {
@@ -83,8 +83,8 @@ fn scaled(hash: u64, bound: usize) -> usize {
     (u128::from(hash) * bound as u128 / (1 << 64)) as usize
 }
 
-/// The pseudocode of section 3.4 of the paper; a server takes as many slots in its turn as `turns`
-/// says.
+/// The pseudocode of section 3.4 of the paper. In its turn, a server takes as many slots as `turns`
+/// has for it.
 fn maglev_table(servers: &[Fake], turns: &[usize]) -> Vec<usize> {
     const M: usize = 4093;
     let permutation: Vec<Vec<usize>> = servers
@@ -113,7 +113,7 @@ fn maglev_table(servers: &[Fake], turns: &[usize]) -> Vec<usize> {
 }
 
 #[test]
-fn choices_are_those_of_the_papers() {
+fn choices_equal_those_of_the_papers() {
     let cases: [(&[u32], &[usize]); 4] = [
         (&[1], &[1]),
         (&[7, 7, 7, 7, 7], &[1; 5]),
@@ -139,7 +139,7 @@ fn choices_are_those_of_the_papers() {
                 source.select_for(&servers, &flow),
                 Some(round[slot % round.len()])
             );
-            // The highest random weight of those that take connections.
+            // The highest random weight among the servers that accept connections.
             let weight = |server: &&Fake| {
                 let endpoint = server.endpoint();
                 let product = u128::from(hash(0))
@@ -188,7 +188,7 @@ fn without_fallback_clients_of_a_quiesced_server_wait_for_it() {
 }
 
 #[test]
-fn ports_count_where_the_service_says_so() {
+fn ports_matter_only_with_the_port_flag() {
     let servers = weights(&[1; 8]);
     let (maglev, source) = (
         scheduled::<MaglevHashing>(&servers),
@@ -217,7 +217,7 @@ fn ports_count_where_the_service_says_so() {
 }
 
 #[test]
-fn dh_goes_by_the_address_that_was_asked_for() {
+fn dh_chooses_by_the_virtual_address() {
     let mut servers = weights(&[1, 9, 1, 0]);
     let scheduler = scheduled::<DestinationHashing>(&servers);
     let to = |address: u32, client| Flow {
@@ -243,7 +243,7 @@ fn dh_goes_by_the_address_that_was_asked_for() {
             "{share} of 9999, whatever the weights"
         );
     }
-    // The addresses of a server that takes none are refused.
+    // The addresses of a server that accepts no connections are refused.
     assert!((2300..2700).contains(&choices.iter().filter(|choice| choice.is_none()).count()));
     servers[0].overloaded = true;
     let after: Vec<_> = (0..9999)
@@ -256,8 +256,8 @@ fn dh_goes_by_the_address_that_was_asked_for() {
     assert_eq!(after, wanted);
 }
 
-/// Directors that share the work: the same servers, in whatever order they came and whatever was
-/// there before, give a client the same one.
+/// Directors that share the work: with the same servers, in any order and after any history, they
+/// choose the same server for a client.
 #[test]
 fn oneip_depends_on_the_set_of_servers_alone() {
     let mut servers = weights(&[1; 6]);
@@ -279,10 +279,10 @@ fn oneip_depends_on_the_set_of_servers_alone() {
     assert_eq!(hosts(&other, &servers, 9999, FALLBACK), before);
 }
 
-/// Every client that can keep its server does, however many fail. The others are spread over all
-/// remaining servers.
+/// Every client whose server remains keeps it, no matter how many servers fail. The other clients
+/// are spread over all remaining servers.
 #[test]
-fn oneip_moves_nobody_else() {
+fn oneip_moves_only_clients_of_lost_servers() {
     let mut servers = weights(&[1; 6]);
     let scheduler = scheduled::<OneIp>(&servers);
     let mut before = hosts(&scheduler, &servers, CLIENTS, FALLBACK);
@@ -314,9 +314,9 @@ fn oneip_moves_nobody_else() {
     assert_eq!(scheduler.select(&servers), None);
 }
 
-/// As even as chance, for neighboring addresses of clients and of servers.
+/// The shares are as even as random ones, with neighboring addresses of clients and servers.
 #[test]
-fn oneip_is_even_whatever_the_number_of_servers() {
+fn oneip_is_even_with_any_number_of_servers() {
     for number in [2, 3, 10, 50, 200] {
         let servers = weights(&vec![1; number]);
         let hosts = hosts(&scheduled::<OneIp>(&servers), &servers, CLIENTS, FALLBACK);
@@ -333,7 +333,7 @@ fn oneip_is_even_whatever_the_number_of_servers() {
 }
 
 #[test]
-fn nobody_to_choose() {
+fn no_server_is_chosen_when_none_accepts_connections() {
     for servers in [weights(&[]), weights(&[0, 0])] {
         for options in [FALLBACK, Options::default()] {
             let flow = Flow { options, ..flow(1) };

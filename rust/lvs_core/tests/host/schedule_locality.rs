@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The schedulers that keep an address where it was.
+//! The schedulers that keep the server of an address.
 
 use crate::schedule::{flow, loads, weights, Fake, Scheduled};
 use lvs_core::scheduler::{
@@ -39,31 +39,31 @@ fn stays<A: Algorithm>() {
     load(&scheduler, &mut servers, 0, 1);
     assert_eq!(scheduler.select_for(&servers, &to(2, 0)), Some(1));
     load(&scheduler, &mut servers, 1, 9);
-    // Each stays, whatever the loads, up to the weight.
+    // Each address stays, regardless of loads, up to the weight.
     for (now, (one, other)) in (0..).zip([(10, 0), (0, 10), (5, 5)]) {
         load(&scheduler, &mut servers, 0, one);
         load(&scheduler, &mut servers, 1, other);
         assert_eq!(scheduler.select_for(&servers, &to(1, now)), Some(0));
         assert_eq!(scheduler.select_for(&servers, &to(2, now)), Some(1));
     }
-    // More than the weight, but nobody has less than half of it.
+    // The load exceeds the weight, but no server has less than half of its weight.
     load(&scheduler, &mut servers, 0, 11);
     load(&scheduler, &mut servers, 1, 5);
     load(&scheduler, &mut servers, 2, 6);
     assert_eq!(scheduler.select_for(&servers, &to(1, 9)), Some(0));
-    // Now somebody has.
+    // Now a server has less than half.
     load(&scheduler, &mut servers, 2, 4);
     assert_eq!(scheduler.select_for(&servers, &to(1, 9)), Some(2));
 }
 
 #[test]
-fn an_address_stays_with_its_server_unless_that_has_too_much() {
+fn an_address_keeps_its_server_unless_that_is_overloaded() {
     stays::<Lblc>();
     stays::<Lblcr>();
 }
 
 #[test]
-fn lblc_moves_for_good() {
+fn lblc_moves_an_address_permanently() {
     let mut servers = weights(&[10, 10, 10]);
     let scheduler = scheduled::<Lblc>(&servers);
     assert_eq!(scheduler.select_for(&servers, &to(1, 0)), Some(0));
@@ -80,15 +80,15 @@ fn lblcr_has_a_set_that_grows_and_shrinks() {
     assert_eq!(scheduler.select_for(&servers, &to(1, 0)), Some(0));
     load(&scheduler, &mut servers, 0, 11);
     assert_eq!(scheduler.select_for(&servers, &to(1, 0)), Some(1));
-    // The set is 0 and 1, and the less loaded of them is taken, though 2 has less.
+    // The set is 0 and 1. The less loaded of them is chosen, although 2 has less.
     load(&scheduler, &mut servers, 1, 9);
     load(&scheduler, &mut servers, 0, 8);
     assert_eq!(scheduler.select_for(&servers, &to(1, DAY - 1)), Some(0));
-    // A day after the last change the most loaded one leaves it, used or not.
+    // A day after the last change, the most loaded server leaves the set, used or not.
     assert_eq!(scheduler.select_for(&servers, &to(1, DAY + 1)), Some(0));
     load(&scheduler, &mut servers, 1, 0);
     assert_eq!(scheduler.select_for(&servers, &to(1, DAY + 2)), Some(0));
-    // No more than four: the fifth takes the place of the most loaded one.
+    // At most four: the fifth replaces the most loaded one.
     for (index, active) in [(0, 15), (1, 14), (2, 13), (3, 12)] {
         load(&scheduler, &mut servers, index, 11);
         let next = scheduler.select_for(&servers, &to(1, DAY + 3)).unwrap();
@@ -97,22 +97,22 @@ fn lblcr_has_a_set_that_grows_and_shrinks() {
     }
     load(&scheduler, &mut servers, 4, 20);
     load(&scheduler, &mut servers, 5, 20);
-    // In the set are 1 to 4 now; 0 is out of it, though it has least.
+    // The set is 1 to 4 now. 0 is not in it, although it has the least load.
     load(&scheduler, &mut servers, 0, 6);
     assert_eq!(scheduler.select_for(&servers, &to(1, DAY + 3)), Some(3));
 }
 
-/// `again` is where an address is when the server before is there again: a set has both.
+/// `again` is the server of an address after its former server has returned: a set has both.
 fn forgets<A: Algorithm>(again: usize) {
     let mut servers = weights(&[10, 10]);
     let scheduler = scheduled::<A>(&servers);
     assert_eq!(scheduler.select_for(&servers, &to(1, 5)), Some(0));
     load(&scheduler, &mut servers, 0, 5);
-    // Unused for a day it is forgotten, and not before.
+    // It is forgotten after a day without use, and not before.
     assert_eq!(scheduler.select_for(&servers, &to(1, 4 + DAY)), Some(0));
     assert_eq!(scheduler.select_for(&servers, &to(1, 3 + 2 * DAY)), Some(0));
     assert_eq!(scheduler.select_for(&servers, &to(1, 3 + 3 * DAY)), Some(1));
-    // Quiesced, overloaded: another one, and that is kept.
+    // If it is quiesced or overloaded, another one is chosen and kept.
     servers[1].weight = 0;
     scheduler.changed(&servers, Change::Edited(1));
     assert_eq!(scheduler.select_for(&servers, &to(1, 3 + 3 * DAY)), Some(0));
@@ -131,12 +131,12 @@ fn forgets<A: Algorithm>(again: usize) {
 }
 
 #[test]
-fn what_is_not_used_is_forgotten() {
+fn unused_addresses_are_forgotten() {
     forgets::<Lblc>(0);
     forgets::<Lblcr>(1);
 }
 
-/// Servers come and go, and addresses stay with theirs.
+/// Addresses keep their servers while others are added and deleted.
 #[test]
 fn addresses_follow_their_servers_through_the_list() {
     let mut servers = loads(&[(9, 3, 0), (9, 0, 0), (9, 2, 0)]);
@@ -161,7 +161,7 @@ fn addresses_follow_their_servers_through_the_list() {
     );
 }
 
-/// More addresses than there is room for: the table stays as it is, and those that are used stay.
+/// More addresses than the table has room for: it does not grow, and used addresses stay.
 #[test]
 fn memory_is_bounded() {
     let mut servers = weights(&[1_000_000; 4]);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! How the hashing schedulers share clients out, and how many move when servers come and go.
+//! The shares of the hashing schedulers, and the clients that move when servers change.
 
 use crate::schedule::{weights, Fake};
 use crate::schedule_hash::{check_shares, hosts, scheduled, shares, CLIENTS, FALLBACK};
 use lvs_core::scheduler::{Algorithm, Change, MaglevHashing, OneIp, SourceHashing};
 
-/// What part of the clients has another server, and what part had no need to: its server is still
-/// there and takes connections, and it did not go to the new one.
+/// The share of clients that have another server, and the share that moved without need: their
+/// server still accepts connections, and they did not move to a new one.
 fn moved(before: &[Option<u32>], after: &[Option<u32>], changed: u32) -> (f64, f64) {
     let pairs = || {
         before
@@ -21,7 +21,7 @@ fn moved(before: &[Option<u32>], after: &[Option<u32>], changed: u32) -> (f64, f
     (part(pairs().count()), part(needless.count()))
 }
 
-/// A server of ten goes, by its weight and from the list, and one more comes.
+/// Quiesces a server of ten, deletes one, and adds one.
 struct Figures {
     quiesced: (f64, f64),
     deleted: (f64, f64),
@@ -84,9 +84,9 @@ fn figures<A: Algorithm>(name: &str) -> Figures {
     figures
 }
 
-/// Of ten servers one goes or one more comes: ideally a tenth of the clients move, or an eleventh.
+/// One of ten servers leaves, or one is added. Ideally a tenth of the clients move, or an eleventh.
 #[test]
-fn clients_that_move() {
+fn the_expected_shares_of_clients_move() {
     let is = |part: f64, wanted: f64| {
         assert!((part - wanted).abs() < 0.006, "{part} instead of {wanted}")
     };
@@ -117,7 +117,7 @@ fn clients_that_move() {
     let source = figures::<SourceHashing>("sh");
     is(source.quiesced.0, 0.1);
     assert_eq!(source.quiesced.1, 0.0);
-    // Nearly everybody.
+    // Nearly all clients move.
     assert!(source.deleted.0 > 0.8 && source.added.0 > 0.8);
 }
 

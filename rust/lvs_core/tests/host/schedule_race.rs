@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The schedulers from several threads at once.
+//! The schedulers, called from several threads at once.
 
 use crate::schedule::flow;
 use lvs_core::scheduler::{
@@ -11,7 +11,7 @@ use lvs_core::{Address, Endpoint};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::thread;
 
-/// A server whose numbers change while it is looked at.
+/// A server with numbers that change during a selection.
 struct Shared {
     weight: AtomicU32,
     load: AtomicU32,
@@ -49,7 +49,7 @@ impl Server for Shared {
     }
 }
 
-/// A scheduler whose list stays, with the memory for that list.
+/// A scheduler with a constant list and its memory.
 struct Kept<A> {
     algorithm: A,
     memory: Vec<AtomicU64>,
@@ -88,7 +88,7 @@ impl<A: Algorithm> Kept<A> {
 const THREADS: usize = 4;
 const EACH: usize = 9 * 2000;
 
-/// How often each server is chosen when all threads select at once.
+/// How often each server is chosen if all threads select at once.
 fn tally(servers: &[Shared], select: impl Fn(&[Shared]) -> Option<usize> + Sync) -> Vec<usize> {
     let one = || {
         let mut counts = vec![0; servers.len()];
@@ -126,11 +126,11 @@ fn wrr_hits_every_server_by_its_weight() {
     assert_eq!(counts, [4 * share, 3 * share, 2 * share]);
 }
 
-/// Weights, loads and the list's length change all the time; selections still end, and never choose
-/// a server that is quiesced throughout, nor one beyond the list.
+/// Weights, loads and the length of the list change all the time. Selections still end. They never
+/// choose a server that is always quiesced, or one beyond the list.
 #[test]
-fn selections_race_with_changes() {
-    // Server 1 is quiesced throughout, server 3 always takes connections.
+fn selections_that_race_with_changes_are_valid() {
+    // Server 1 is always quiesced, and server 3 always accepts connections.
     let servers: Vec<Shared> = [1, 0, 1, 1].into_iter().map(Shared::new).collect();
     let rr = Kept::<RoundRobin>::new(&servers);
     let wrr = Kept::<WeightedRoundRobin>::new(&servers);

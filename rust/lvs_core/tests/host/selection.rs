@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Which connections a listing tells: against comparing bit by bit.
+//! Compares the selection of connections with a comparison bit by bit.
 
 use lvs_core::selection::{BadPrefix, Ends, Pattern, Selection};
 use lvs_core::{extension, Address, Endpoint};
@@ -23,7 +23,7 @@ fn pattern(text: &str, prefix: Option<u8>, port: Option<u16>) -> Pattern {
 }
 
 #[test]
-fn the_version_is_that_of_the_package() {
+fn the_version_equals_that_of_the_package() {
     assert_eq!(
         extension::VERSION.to_str().unwrap(),
         env!("CARGO_PKG_VERSION")
@@ -31,7 +31,7 @@ fn the_version_is_that_of_the_package() {
 }
 
 #[test]
-fn what_is_not_given_does_not_matter() {
+fn absent_fields_do_not_matter() {
     let ends = Ends {
         protocol: 6,
         client: end("192.0.2.1", 4000),
@@ -135,7 +135,7 @@ fn what_is_not_given_does_not_matter() {
     ] {
         assert_eq!(chosen.matches(&ends), wanted, "{chosen:?}");
     }
-    // All that is given must be so.
+    // All given fields must match.
     let both = Selection {
         client: pattern("192.0.2.1", None, None),
         server: pattern("2001:db8::8", None, None),
@@ -145,7 +145,7 @@ fn what_is_not_given_does_not_matter() {
 }
 
 #[test]
-fn prefixes_that_make_no_sense() {
+fn invalid_prefixes_are_refused() {
     assert_eq!(Pattern::new(None, Some(0), None), Err(BadPrefix));
     assert_eq!(
         Pattern::new(Some(address("10.0.0.1")), Some(33), None),
@@ -179,8 +179,8 @@ fn bits(address: &IpAddr) -> Vec<bool> {
 
 proptest! {
     #[test]
-    fn a_network_is_the_first_bits(a in any_address(), b in any_address(), flips in 0_u8..129, len in 0_u8..129) {
-        // Half of the time the two have their first bits in common.
+    fn a_network_selects_by_the_first_bits(a in any_address(), b in any_address(), flips in 0_u8..129, len in 0_u8..129) {
+        // In half of the cases, the first bits of the two are equal.
         let b = if flips % 2 == 0 { b } else {
             let flipped = |octets: &mut [u8]| {
                 let at = usize::from(flips) % (octets.len() * 8);

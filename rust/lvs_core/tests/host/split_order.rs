@@ -5,7 +5,7 @@
 use lvs_core::split_order::{crowded, place, segment_len, wants, Geometry, Target};
 use std::collections::HashSet;
 
-/// Each sentinel has a place of its own, and the segments have no others.
+/// Each sentinel has a place of its own, and the segments have no other places.
 #[test]
 fn places_fill_the_segments() {
     for min_order in [0, 1, 4, 10] {
@@ -26,8 +26,8 @@ fn places_fill_the_segments() {
     }
 }
 
-/// The buckets that doubling adds lie in the new segment, in order: a writer tells a sentinel's
-/// bucket by its index.
+/// Doubling adds buckets in the order of the new segment, so a writer derives a sentinel's bucket
+/// from its index.
 #[test]
 fn doubling_fills_one_segment_in_order() {
     for (segment, order) in [(1, 10), (2, 11), (14, 23)] {
@@ -39,7 +39,7 @@ fn doubling_fills_one_segment_in_order() {
 }
 
 #[test]
-fn size_follows_the_count() {
+fn the_size_follows_the_count() {
     for (order, count, wanted) in [
         (10, 0, 10),
         (10, 1024, 10),
@@ -51,7 +51,7 @@ fn size_follows_the_count() {
     ] {
         assert_eq!(wants(10, 24, order, count), wanted, "{order} {count}");
     }
-    // What was grown is not shrunk at once, nor the other way round.
+    // A table that has just grown does not shrink at once, and the reverse.
     for order in 10..24 {
         let grown = (1 << order) + 1;
         assert_eq!(wants(10, 24, order + 1, grown), order + 1);
@@ -74,7 +74,7 @@ fn crowded_is_twice_the_mean() {
 }
 
 #[test]
-fn words_keep_what_they_hold() {
+fn words_can_be_decoded() {
     for order in 0..=24 {
         for (geometry, resizing) in [
             (Geometry::settled(order), false),

@@ -23,7 +23,7 @@ const STATES: [(State, &str, bool, u32); State::COUNT] = [
     (State::Udp, "UDP", false, 300),
 ];
 
-/// What the world knows of IPVS: from each state, the state after SYN, FIN, ACK and RST.
+/// The transitions of IPVS: for each state, the state after SYN, FIN, ACK and RST.
 const INPUT: &str = "
     NONE        : SYN_RECV    CLOSE      ESTABLISHED CLOSE
     ESTABLISHED : ESTABLISHED CLOSE_WAIT ESTABLISHED CLOSE
@@ -66,7 +66,7 @@ const INPUT_ONLY: &str = "
     SYNACK      : SYN_RECV    TIME_WAIT  ESTABLISHED CLOSE
 ";
 
-/// Where handshakes are guarded: the rows that differ.
+/// The rows that differ when handshakes are guarded.
 const GUARDED_INPUT: &str = "
     SYN_RECV    : SYN_RECV    TIME_WAIT  SYN_RECV    SYN_RECV
     SYNACK      : SYNACK      SYNACK     SYNACK      CLOSE
@@ -98,7 +98,7 @@ fn named(name: &str) -> State {
     STATES.iter().find(|(_, n, ..)| *n == name).unwrap().0
 }
 
-/// Which column of the tables a segment with these flags belongs to; none with neither of the four.
+/// The column of the tables for a segment with these flags. None without any of the four.
 fn column(flags: u8) -> Option<usize> {
     let [fin, syn, rst, ack] = [0x01, 0x02, 0x04, 0x10].map(|bit| flags & bit != 0);
     match () {
@@ -111,7 +111,7 @@ fn column(flags: u8) -> Option<usize> {
 }
 
 #[test]
-fn every_state_direction_and_flags() {
+fn every_state_direction_and_flags_have_the_documented_next_state() {
     let mut seen = 0;
     for (direction, table) in DIRECTIONS {
         for row in table.lines().filter(|row| row.contains(':')) {
@@ -134,7 +134,7 @@ fn every_state_direction_and_flags() {
 }
 
 #[test]
-fn guarded_handshakes() {
+fn guarded_handshakes_have_the_documented_states() {
     let guarded = [GUARDED_INPUT, GUARDED_OUTPUT, GUARDED_INPUT_ONLY];
     for ((direction, _), table) in DIRECTIONS.into_iter().zip(guarded) {
         let rows: HashMap<State, Vec<State>> = table
@@ -151,7 +151,7 @@ fn guarded_handshakes() {
                 let usual = from.after(Protocol::Tcp, direction, bits);
                 let expected = match (rows.get(&from), column(flags)) {
                     (Some(row), Some(column)) => row[column],
-                    // TCP never meets the state of UDP.
+                    // TCP never has the state of UDP.
                     _ if from == State::Udp && column(flags) == Some(0) => continue,
                     _ => usual,
                 };
@@ -169,7 +169,7 @@ fn guarded_handshakes() {
     }
 }
 
-/// TCP never meets the state of UDP; if it did, the connection would count as new.
+/// TCP never has the state of UDP. If it had, the connection would count as new.
 #[test]
 fn the_udp_state_is_like_none_for_tcp() {
     for (direction, _) in DIRECTIONS {
@@ -194,7 +194,7 @@ fn udp_has_one_state() {
 }
 
 #[test]
-fn numbers_names_and_activity() {
+fn states_have_their_numbers_names_and_activity() {
     for (number, (state, name, active, _)) in STATES.into_iter().enumerate() {
         assert_eq!(state as usize, number);
         assert_eq!(State::from_u8(number as u8), state);
@@ -236,7 +236,7 @@ fn follow(nat: bool, packets: &str) -> Vec<&'static str> {
 }
 
 #[test]
-fn whole_connections() {
+fn whole_connections_pass_through_the_expected_states() {
     assert_eq!(
         follow(true, ">S <SA >A >PA <PA <FA >A >FA <A"),
         [
@@ -284,7 +284,7 @@ fn whole_connections() {
 }
 
 #[test]
-fn default_timeouts() {
+fn the_default_timeouts_are_those_of_the_c_director() {
     let timeouts = Timeouts::new();
     for (state, name, _, seconds) in STATES {
         assert_eq!(timeouts.of(state), seconds, "{name}");
@@ -296,8 +296,8 @@ fn default_timeouts() {
 }
 
 #[test]
-fn set_timeouts() {
-    // The three values, then what they are expected to be, and nothing else changed.
+fn three_timeouts_can_be_set() {
+    // The three values, then the expected ones. Nothing else changes.
     let mut timeouts = Timeouts::new();
     for (set, expected) in [
         ((0, 0, 0), (900, 120, 300)),
@@ -336,7 +336,7 @@ fn a_timeout_out_of_range_changes_nothing() {
         assert_eq!(timeouts.set(tcp, tcp_fin, udp), Err(OutOfRange));
         assert_eq!(timeouts, Timeouts::new());
     }
-    // In ticks of 250 Hz, the greatest one still fits a signed 32-bit number, and no greater one.
+    // In ticks of 250 Hz, the greatest timeout just fits a signed 32-bit number.
     assert!(i32::try_from(u64::from(MAX_SECONDS) * 250).is_ok());
     assert!(i32::try_from(u64::from(above) * 250).is_err());
 }

@@ -344,7 +344,7 @@ fn the_outer_ipv4_header_has_the_format_of_rfc_791() {
         0x45, 0xb9, 0, 0, 0xab, 0xcd, 0, 0, 63, 4, 0, 0, 192, 0, 2, 1, 198, 51, 100, 2,
     ];
     assert_eq!(header, expected);
-    // What is not fragmented needs no identification.
+    // A packet that is not fragmented needs no identification.
     outer(true).write_v4(&mut header, 0xabcd);
     assert_eq!(header[4..8], [0, 0, 0x40, 0]);
     assert_eq!(header[8..], expected[8..]);
@@ -399,7 +399,7 @@ proptest! {
         let family = if v6 { Family::V6 } else { Family::V4 };
         let candidate = Candidate { family, len, handling, largest_fragment };
         let limits = Limits { mtu, overhead, ignore_df: false };
-        // No route has an MTU of u32::MAX, so a packet whose time is up is always checked.
+        // No route has an MTU of u32::MAX, so a packet with an expired TTL is always checked.
         prop_assert_eq!(mtu == u32::MAX, hop_limit <= 1);
         if mtu != u32::MAX {
             prop_assert_eq!(check(candidate, limits, single), Check::Pass);

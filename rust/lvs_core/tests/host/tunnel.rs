@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 const GUE: u16 = 6080;
 
-/// What `linux/ip_vs.h` numbers, in full: kind and flags.
+/// All numbers of `linux/ip_vs.h`: kind and flags.
 fn known() -> Vec<((u8, u16), Tunnel)> {
     let gue = |checksum| Tunnel::Gue {
         port: GUE,
@@ -23,7 +23,7 @@ fn known() -> Vec<((u8, u16), Tunnel)> {
 }
 
 #[test]
-fn numbers_of_every_tunnel() {
+fn every_tunnel_has_its_numbers() {
     for ((kind, flags), tunnel) in known() {
         assert_eq!(Tunnel::from_numbers(kind, GUE, flags), Some(tunnel));
     }
@@ -40,11 +40,11 @@ proptest! {
 }
 
 #[test]
-fn other_numbers_are_no_tunnel() {
+fn other_numbers_are_refused() {
     for kind in 3..=255 {
         assert_eq!(Tunnel::from_numbers(kind, GUE, 0), None);
     }
-    // GUE needs a port, and there is no more than one checksum.
+    // GUE needs a port, and there is at most one checksum.
     assert_eq!(Tunnel::from_numbers(1, 0, 0), None);
     for flags in 3..=u16::MAX {
         assert_eq!(Tunnel::from_numbers(1, GUE, flags), None);
@@ -57,7 +57,7 @@ fn other_numbers_are_no_tunnel() {
 }
 
 #[test]
-fn what_a_tunnel_adds() {
+fn each_tunnel_adds_the_octets_of_its_headers() {
     let added = [0, 8 + 4, 8 + 4, 8 + 4 + 8, 4, 8];
     for ((_, tunnel), added) in known().into_iter().zip(added) {
         assert_eq!(tunnel.overhead(Family::V4), 20 + added, "{tunnel:?}");
@@ -65,14 +65,14 @@ fn what_a_tunnel_adds() {
     }
 }
 
-/// A tunnel's headers at offset 20, and what should be found behind them.
+/// The headers of a tunnel at offset 20, and the expected inner packet.
 fn headers(protocol: u8, headers: &[u8]) -> Option<(Family, usize)> {
     let packet = [&[0x45; 20][..], headers, &[0; 4]].concat();
     payload(protocol, &packet, 20)
 }
 
 #[test]
-fn ip_in_ip() {
+fn ip_in_ip_is_recognized() {
     assert_eq!(headers(4, &[]), Some((Family::V4, 20)));
     assert_eq!(headers(41, &[]), Some((Family::V6, 20)));
     for protocol in (0..=255).filter(|protocol| ![4, 17, 41, 47].contains(protocol)) {
@@ -81,7 +81,7 @@ fn ip_in_ip() {
 }
 
 #[test]
-fn gue() {
+fn gue_headers_are_skipped() {
     let gue = |first: u8, protocol: u8| {
         let udp = [0xc0, 1, 0x17, 0xc0, 0, 60, 0, 0];
         headers(
@@ -103,7 +103,7 @@ fn gue() {
 }
 
 #[test]
-fn gre() {
+fn gre_headers_are_skipped() {
     let gre = |flags: u16, kind: u16| {
         let header = [flags.to_be_bytes(), kind.to_be_bytes()].concat();
         headers(47, &[header, vec![0; 16]].concat())
@@ -126,7 +126,7 @@ fn gre() {
 }
 
 #[test]
-fn headers_beyond_the_slice() {
+fn headers_beyond_the_slice_are_not_read() {
     let packet = [0_u8; 64];
     for (protocol, len) in [(17, 12), (47, 4)] {
         for at in 0..=80 {
@@ -140,7 +140,7 @@ fn headers_beyond_the_slice() {
 
 proptest! {
     #[test]
-    fn nothing_panics(protocol: u8, at in prop_oneof![0..100_usize, any::<usize>()], ip: Vec<u8>) {
+    fn no_input_causes_a_panic(protocol: u8, at in prop_oneof![0..100_usize, any::<usize>()], ip: Vec<u8>) {
         for protocol in [protocol, 4, 17, 41, 47] {
             if let Some((_, inner)) = payload(protocol, &ip, at) {
                 prop_assert!(inner >= at && inner - at <= 8 + 4 + 31 * 4);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The slow timer, against a clock that examines every entry in every second.
+//! Compares the slow timer with a clock that examines every entry in every second.
 
 use lvs_core::wheel::{Hand, Lists, HELD, PROBATION, SLOT_COUNT};
 use std::collections::VecDeque;
@@ -58,7 +58,7 @@ impl Lists for Slots {
     }
 }
 
-/// Turns the wheel to `now` and removes what is due.
+/// Turns the wheel to `now` and removes the entries that are due.
 fn expire(hand: &mut Hand, slots: &mut Slots, now: u32) -> Vec<usize> {
     let mut expired = Vec::new();
     loop {
@@ -87,7 +87,7 @@ fn half_open_due(due: u32) -> Entry {
     }
 }
 
-/// A small generator of numbers, the same in every run.
+/// A small generator of numbers that are the same in every run.
 struct Numbers(u64);
 
 impl Numbers {
@@ -102,7 +102,7 @@ impl Numbers {
 
 #[test]
 fn entries_expire_in_the_second_in_which_they_are_due() {
-    // Two starts: an ordinary one, and one whose seconds wrap around to 0.
+    // Two starting times: an ordinary one, and one with seconds that wrap around to 0.
     for start in [1000, u32::MAX - 100] {
         let mut numbers = Numbers(7);
         let mut hand = Hand::new(start);
@@ -116,7 +116,7 @@ fn entries_expire_in_the_second_in_which_they_are_due() {
             expired.sort_unstable();
             due.sort_unstable();
             assert_eq!(expired, due, "in second {now}");
-            // Distances on both sides of each row's limit.
+            // Distances on both sides of the limit of each row.
             for limit in [2, 70, 4200, 9000] {
                 if now < 2500 && numbers.below(4) == 0 {
                     let ahead = 1 + numbers.below(limit);
@@ -187,7 +187,7 @@ fn the_oldest_half_open_entry_comes_first() {
     let mut slots = Slots::new(vec![half_open_due(u32::MAX); 6]);
     assert!(!hand.may_have_half_open());
     assert_eq!(hand.oldest_half_open(&mut slots, &mut 100), None);
-    // Two a second, one of which has a timeout beyond the row.
+    // Two per second. One of them has a timeout beyond the row.
     for entry in 0..6 {
         let second = 10 + entry as u32 / 2;
         slots.entries[entry].due = second + if entry % 2 == 0 { 60 } else { 360 };

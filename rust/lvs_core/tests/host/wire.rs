@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Builds packets for the tests, every checksum computed over all the data.
+//! Builds packets for the tests. Every checksum is computed over all the data.
 
 use lvs_core::{Address, Endpoint, Family};
 use proptest::prelude::*;
@@ -13,7 +13,7 @@ pub type End = (IpAddr, u16);
 #[derive(Clone, Debug)]
 pub struct Wire {
     pub tcp: bool,
-    /// Both ends are of one family, that of the packet.
+    /// Both ends have the family of the packet.
     pub source: End,
     pub destination: End,
     /// IPv4 options, a multiple of four octets.
@@ -23,16 +23,16 @@ pub struct Wire {
     /// TCP options, a multiple of four octets.
     pub tcp_options: Vec<u8>,
     pub tcp_flags: u8,
-    /// Or hop limit.
+    /// TTL or hop limit.
     pub ttl: u8,
-    /// The 16 bits of IPv4's flags and fragment offset.
+    /// The 16 bits of the IPv4 flags and fragment offset.
     pub fragment: u16,
     pub payload: Vec<u8>,
-    /// Leave the UDP checksum out.
+    /// Whether the UDP checksum is left out.
     pub unchecked: bool,
 }
 
-/// The ones-complement sum, word by word with the carry put back at each step.
+/// The ones-complement sum, word by word, with the carry added at each step.
 pub fn naive_sum(data: &[u8]) -> u16 {
     let mut sum: u16 = 0;
     for pair in data.chunks(2) {
@@ -168,7 +168,7 @@ impl Wire {
         out
     }
 
-    /// The packet, with the sum of the pseudo-header alone in the checksum field.
+    /// The packet with only the sum of the pseudo-header in the checksum field.
     pub fn build_partial(&self) -> Vec<u8> {
         let sum = naive_sum(&self.pseudo_header());
         self.build_with(sum)
@@ -214,7 +214,7 @@ impl Wire {
         out
     }
 
-    /// The packet with this in the transport checksum's field.
+    /// The packet with this value in the transport checksum field.
     pub fn build_with(&self, transport_check: u16) -> Vec<u8> {
         let mut out = match self.family() {
             Family::V4 => self.network_v4(),
@@ -227,7 +227,7 @@ impl Wire {
     }
 }
 
-/// Octets with many extremes, the limits of ones-complement arithmetic.
+/// Octets with many extreme values, the limits of ones-complement arithmetic.
 pub fn octet() -> impl Strategy<Value = u8> {
     prop_oneof![2 => any::<u8>(), 1 => Just(0), 1 => Just(0xff)]
 }
@@ -240,14 +240,14 @@ pub fn end(family: Family) -> impl Strategy<Value = End> {
         Family::V4 => (<[u8; 4]>::try_from(&octets[..4]).unwrap().into(), port),
         Family::V6 => {
             let mut octets = <[u8; 16]>::try_from(octets).unwrap();
-            // Never an IPv4-mapped address: those are no packet's.
+            // No IPv4-mapped address: no packet has one.
             octets[0] |= 1;
             (octets.into(), port)
         }
     })
 }
 
-/// Extension headers that may stand before the transport header of a whole packet.
+/// Extension headers that may precede the transport header of a whole packet.
 pub fn extensions() -> impl Strategy<Value = Vec<(u8, Vec<u8>)>> {
     let options = |number: u8| {
         (0..4_u8).prop_map(move |units| {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 //! Models of the connection table ([`lvs_core::split_order`], here) and of the schedulers' ranking
-//! ([`ranking`]): loom runs each scenario in every interleaving of its threads, and with every
-//! value that the memory orderings let a load see.
+//! ([`ranking`]). loom runs each scenario in every interleaving of its threads, and with every
+//! value that the memory orderings allow a load to return.
 //!
 //! In all scenarios here, a lookup takes at most as many steps as there are nodes, and no thread
 //! reads freed memory ([`table`] checks both).
@@ -15,21 +15,21 @@ use loom::{sync::Arc, thread};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use table::Table;
 
-/// One bucket becomes two and one again, in one shard.
+/// A table that grows from one bucket to two and shrinks again, in one shard.
 type One = Table<0, 1>;
-/// Two buckets become four and two again, in two shards.
+/// A table that grows from two buckets to four and shrinks again, in two shards.
 type Two = Table<1, 2>;
 
-/// Hashes of the entries 1, 2, 3 and 4 in a table of [`One`]: two on each side of the place of
-/// bucket 1's sentinel, two of them the same, and room beside that place for [`NEW`].
+/// Hashes of the entries 1, 2, 3 and 4 in a table of [`One`]: two on each side of the sentinel of
+/// bucket 1. Two are equal, and there is room beside the sentinel for [`NEW`].
 const ONE: [u32; 4] = [0, 2, 5, 5];
-/// Hashes of an entry that comes just before that place, or just behind it.
+/// Hashes of an entry just before that sentinel, and just behind it.
 const NEW: [u32; 2] = [6, 1];
-/// The same in one bucket of [`Two`], about the sentinel of bucket 3; and one in the other.
+/// The same in one bucket of [`Two`], around the sentinel of bucket 3, and one in the other.
 const TWO: [u32; 5] = [1, 5, 3, 7, 0];
 
-/// Runs `scenario` in all interleavings, or in those with up to so many preemptions. There must be
-/// `least`: less means that its threads do not meet.
+/// Runs `scenario` in all interleavings, or in those with up to that many preemptions. There must
+/// be at least `least`: with fewer, the threads do not meet.
 fn explore(preemptions: Option<usize>, least: usize, scenario: impl Fn() + Sync + Send + 'static) {
     let count = std::sync::Arc::new(AtomicUsize::new(0));
     let counter = count.clone();
@@ -45,7 +45,7 @@ fn explore(preemptions: Option<usize>, least: usize, scenario: impl Fn() + Sync 
     assert!(count >= least, "only {count} executions");
 }
 
-/// Runs `work` on `table` in a thread of its own.
+/// Runs `work` on `table` in a new thread.
 fn beside<T: Send + Sync + 'static, R: 'static>(
     table: &Arc<T>,
     work: impl FnOnce(&T) -> R + Send + 'static,
@@ -54,7 +54,7 @@ fn beside<T: Send + Sync + 'static, R: 'static>(
     thread::spawn(move || work(&table))
 }
 
-/// Each entry in turn is looked up while `resize` runs.
+/// Looks up each entry in turn while `resize` runs.
 fn look_up_during(least: usize, prepare: fn(&One), resize: fn(&One)) {
     for (entry, hash) in (1..).zip(ONE) {
         explore(None, least, move || {
@@ -68,17 +68,17 @@ fn look_up_during(least: usize, prepare: fn(&One), resize: fn(&One)) {
 }
 
 #[test]
-fn growing_hides_nothing() {
+fn growing_hides_no_entry() {
     look_up_during(20, |_| {}, |table| table.grow());
 }
 
 #[test]
-fn shrinking_hides_nothing() {
+fn shrinking_hides_no_entry() {
     look_up_during(20, |table| table.grow(), |table| table.shrink());
 }
 
 #[test]
-fn growing_and_shrinking_hides_nothing() {
+fn growing_and_shrinking_hides_no_entry() {
     let resize = |table: &One| {
         table.grow();
         table.shrink();
@@ -87,7 +87,7 @@ fn growing_and_shrinking_hides_nothing() {
 }
 
 #[test]
-fn shrinking_and_growing_hides_nothing() {
+fn shrinking_and_growing_hides_no_entry() {
     let resize = |table: &One| {
         table.shrink();
         table.grow();
@@ -95,9 +95,9 @@ fn shrinking_and_growing_hides_nothing() {
     look_up_during(50, |table| table.grow(), resize);
 }
 
-/// Several buckets, so that readers also start at one that is resized while another is.
+/// Several buckets, so readers also start at a bucket while another is split.
 #[test]
-fn larger_tables_hide_nothing() {
+fn resizing_a_larger_table_hides_no_entry() {
     for (entry, hash) in (1..).zip(TWO) {
         explore(None, 50, move || {
             let table = Arc::new(Two::new(5, 1, &TWO));
@@ -113,7 +113,7 @@ fn larger_tables_hide_nothing() {
 
 /// A grace period waits for one of the readers and not for the other.
 #[test]
-fn two_readers() {
+fn a_grace_period_waits_only_for_earlier_readers() {
     explore(Some(3), 100, || {
         let table = Arc::new(One::new(4, 2, &ONE));
         let resizer = beside(&table, move |table| {
@@ -127,7 +127,7 @@ fn two_readers() {
     });
 }
 
-/// One entry comes and another goes, on the way to the one that is looked up.
+/// Inserts one entry and removes another, on the path to the entry that is looked up.
 fn write_during(prepare: fn(&One), resize: fn(&One)) {
     for new in NEW {
         explore(Some(2), 1000, move || {
@@ -154,18 +154,18 @@ fn write_during(prepare: fn(&One), resize: fn(&One)) {
 }
 
 #[test]
-fn writers_during_growing() {
+fn writers_during_growing_hide_no_entry() {
     write_during(|_| {}, |table| table.grow());
 }
 
 #[test]
-fn writers_during_shrinking() {
+fn writers_during_shrinking_hide_no_entry() {
     write_during(|table| table.grow(), |table| table.shrink());
 }
 
-/// Once it was removed it is found by nobody who knows that, whatever resize goes on.
+/// A thread does not find an entry after it has removed it, during any resize.
 #[test]
-fn removed_is_gone() {
+fn a_removed_entry_is_not_found() {
     for (entry, hash) in (1..).zip(ONE) {
         explore(Some(3), 100, move || {
             let table = Arc::new(One::new(4, 2, &ONE));
@@ -182,9 +182,9 @@ fn removed_is_gone() {
     }
 }
 
-/// What was inserted is found by everybody who knows that.
+/// A thread finds an entry after it has inserted it, during any resize.
 #[test]
-fn inserted_is_there() {
+fn an_inserted_entry_is_found() {
     for new in NEW {
         explore(None, 20, move || {
             let table = Arc::new(One::new(5, 2, &ONE));
@@ -199,7 +199,7 @@ fn inserted_is_there() {
     }
 }
 
-/// A listing meets what stays once, in order, while `other` happens to the rest.
+/// A listing visits lasting entries once and in order, while `other` changes the rest.
 fn list_during(least: usize, prepare: fn(&Two), other: fn(&Two)) {
     explore(Some(2), least, move || {
         let table = Arc::new(Two::new(6, 1, &TWO));
@@ -219,7 +219,7 @@ fn list_during(least: usize, prepare: fn(&Two), other: fn(&Two)) {
 }
 
 #[test]
-fn a_listing_during_growing_is_whole() {
+fn a_listing_during_growing_is_complete() {
     list_during(
         20,
         |_| {},
@@ -232,7 +232,7 @@ fn a_listing_during_growing_is_whole() {
 }
 
 #[test]
-fn a_listing_during_shrinking_is_whole() {
+fn a_listing_during_shrinking_is_complete() {
     list_during(20, Two::grow, |table| {
         assert!(table.remove(2, 5), "not removed");
         table.shrink();
@@ -240,10 +240,9 @@ fn a_listing_during_shrinking_is_whole() {
     });
 }
 
-/// A reader finds the old entry or the new one, whatever resize goes on, and then the rest of the
-/// list.
+/// A reader finds the old entry or the new one during any resize, and then the rest of the list.
 #[test]
-fn replacing_hides_nothing() {
+fn replacing_an_entry_hides_no_entry() {
     for (wanted, hash) in (1..).zip(ONE) {
         explore(Some(2), 20, move || {
             let table = Arc::new(One::new(5, 2, &ONE));
@@ -267,8 +266,8 @@ fn replacing_hides_nothing() {
     }
 }
 
-/// Two CPUs insert an entry of the same connection while its key's home has room or not, and while
-/// room appears: one of the two stays.
+/// Two CPUs insert an entry of the same connection. The home of its key has room, has no room, or
+/// gets room in the meantime. Exactly one of the two entries stays.
 #[test]
 fn a_connection_of_a_crowded_key_is_inserted_once() {
     const HOME: u32 = 1;

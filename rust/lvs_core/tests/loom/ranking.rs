@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Models of the ranking ([`lvs_core::scheduler::ranking`]): servers whose loads several threads
-//! change at once. When all are done, every node names the better of its two.
+//! Models of the ranking ([`lvs_core::scheduler::ranking`]): several threads change the loads of
+//! servers at the same time. When all have finished, every node names the better of its two.
 //!
-//! loom takes sequentially consistent loads for acquiring ones. Here every look is an exchange that
-//! changes nothing, which sees the latest value as a sequentially consistent load does.
+//! loom treats sequentially consistent loads like acquiring ones. So every look here is an exchange
+//! that changes nothing: it sees the latest value, as a sequentially consistent load does.
 
 use super::{beside, explore};
 use loom::sync::atomic::{AtomicU64, AtomicUsize};
@@ -17,7 +17,7 @@ struct Tournament {
     ranks: Vec<AtomicUsize>,
 }
 
-/// The nodes alone, with a look that is up to date.
+/// The nodes, with a look that sees the latest value.
 struct Words<'a>(&'a [AtomicU64]);
 
 impl Nodes for Words<'_> {
@@ -67,7 +67,7 @@ impl Tournament {
         ranking::play_all(&Words(&self.nodes), self.ranks.len(), beats);
     }
 
-    /// Everything is as it ought to be.
+    /// Checks that every node names the better of its two.
     fn check(&self) {
         let contestants = self.ranks.len();
         for node in 1..contestants {
@@ -82,7 +82,7 @@ impl Tournament {
     }
 }
 
-/// Two threads, each with a contestant and its ranks one after the other, in all interleavings.
+/// Two threads change the ranks of one contestant each, in all interleavings.
 fn two(start: &'static [usize], one: (usize, &'static [usize]), other: (usize, &'static [usize])) {
     explore(Some(3), 50, move || {
         let tournament = Arc::new(Tournament::new(start, false));
@@ -99,28 +99,28 @@ fn two(start: &'static [usize], one: (usize, &'static [usize]), other: (usize, &
 }
 
 #[test]
-fn two_in_one_game() {
+fn two_contestants_of_one_game_are_ranked() {
     two(&[3, 4], (0, &[5]), (1, &[6]));
     two(&[3, 4], (0, &[5]), (1, &[2]));
     two(&[3, 4], (0, &[5, 3]), (1, &[6, 2]));
 }
 
 #[test]
-fn two_that_meet_at_the_root() {
+fn two_contestants_that_meet_at_the_root_are_ranked() {
     two(&[3, 4, 5, 6], (0, &[7]), (3, &[2]));
     two(&[3, 4, 5, 6], (0, &[7]), (2, &[8]));
     two(&[3, 4, 5, 6], (1, &[2]), (2, &[1]));
 }
 
 #[test]
-fn two_that_change_the_same() {
+fn two_changes_of_one_contestant_are_ranked() {
     two(&[3, 4, 5], (0, &[7]), (0, &[2]));
     two(&[3, 4, 5], (2, &[1]), (2, &[9]));
 }
 
-/// The first may lose twice against the others, who must then have seen what it did.
+/// The first thread may lose twice against the others. They must then have seen its change.
 #[test]
-fn three_in_one_game() {
+fn three_threads_in_one_game_are_ranked() {
     for ranks in [[5, 6, 7], [2, 1, 3], [9, 2, 8]] {
         explore(Some(2), 100, move || {
             let tournament = Arc::new(Tournament::new(&[3, 4, 5], false));
@@ -136,9 +136,9 @@ fn three_in_one_game() {
     }
 }
 
-/// A list that is put in force: its servers tell of their loads before it is ranked.
+/// A new list takes effect: its servers report their loads before it is ranked.
 #[test]
-fn changes_while_a_list_is_ranked() {
+fn changes_during_the_ranking_of_a_list_are_seen() {
     for (index, rank) in [(0, 9), (2, 1), (3, 9), (3, 1)] {
         explore(Some(3), 50, move || {
             let tournament = Arc::new(Tournament::new(&[3, 4, 5, 6], true));
@@ -150,10 +150,10 @@ fn changes_while_a_list_is_ranked() {
     }
 }
 
-/// A new list takes over: a server tells the old one or the new one of its load, whichever it finds, and
-/// the new one is right in the end.
+/// A new list replaces an old one. A server reports its load to the list that it finds, and the new
+/// list is right in the end.
 #[test]
-fn a_list_takes_over() {
+fn a_list_that_replaces_another_is_ranked() {
     for rank in [1, 9] {
         explore(Some(3), 50, move || {
             let tournament = Arc::new(Tournament::new(&[3, 4, 5], true));

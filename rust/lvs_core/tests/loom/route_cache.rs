@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! A model of cached routes (`rust/knet/helpers/route.c`): CPUs that fill one cache at the same
-//! time and drop its route meanwhile. Each route is released exactly once, unless it is cached, and
-//! the cookie in the cache belongs to the route in it.
+//! A model of cached routes (`rust/knet/helpers/route.c`): several CPUs fill one cache and drop its
+//! route at the same time. Each route is released exactly once, unless it is cached, and the
+//! cookie in the cache belongs to the route in it.
 //!
 //! The code is in C, so this model follows it step by step. Change both together.
 
@@ -55,15 +55,15 @@ impl Cache {
         self.references[route].fetch_add(1, AcqRel);
         let old = self.route.swap(FILLING, AcqRel);
         if old == FILLING {
-            // The CPU keeps the route to itself, until its packet is sent.
+            // The CPU keeps its own route until the packet is sent.
             self.release(route);
             return;
         }
-        // xchg() orders what comes before it and after it.
+        // xchg() is a full memory barrier.
         fence(Release);
         self.cookie.store(route, Relaxed);
-        // A store in C. loom does not order a store behind another thread's exchange, even if that
-        // has read an earlier store of this thread; it orders exchanges.
+        // A store in C. loom does not order a store after another thread's exchange, even if that
+        // exchange has read an earlier store of this thread. It does order exchanges.
         self.route.swap(route, Release);
         if is_route(old) {
             self.release(old);
@@ -81,7 +81,7 @@ impl Cache {
         }
     }
 
-    /// What it must not be: a write over the mark of a CPU that is filling the cache.
+    /// A wrong version: it overwrites the mark of a CPU that is filling the cache.
     fn forget_even_the_mark(&self) {
         let route = self.route.swap(EMPTY, AcqRel);
         if is_route(route) {
@@ -89,7 +89,7 @@ impl Cache {
         }
     }
 
-    /// `knet_cached()`: the route, and what was read beside it.
+    /// `knet_cached()`: the route and its cookie.
     fn read(&self) -> Option<(usize, usize)> {
         let route = self.route.load(Acquire);
         if !is_route(route) {
@@ -100,7 +100,7 @@ impl Cache {
         (self.route.load(Relaxed) == route).then_some((route, cookie))
     }
 
-    /// When all CPUs are done.
+    /// Checks the cache after all CPUs have finished.
     fn check(&self) {
         let cached = self.route.load(Acquire);
         assert_ne!(cached, FILLING, "the mark stays");
@@ -119,7 +119,7 @@ impl Cache {
     }
 }
 
-/// Runs each of `works` in a thread of its own.
+/// Runs each of `works` in a new thread.
 fn at_once(works: &'static [fn(&Cache)]) {
     explore(Some(3), 10, move || {
         let cache = Cache::new();

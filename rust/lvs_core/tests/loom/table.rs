@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! A connection table for the model: the kernel's algorithm over memory, locks and RCU of loom.
+//! A connection table for the model: the kernel's algorithm with loom's memory, locks and RCU.
 //!
-//! Memory is never reused. Freed memory is overwritten, by loom's atomics too, so a test fails if a
-//! thread may still read it.
+//! Memory is never reused. Freed memory is overwritten through loom's atomics, so a test fails if a
+//! thread can still read it.
 
 use loom::sync::atomic::{AtomicU32, AtomicUsize};
 use loom::sync::{Condvar, Mutex};
@@ -14,10 +14,10 @@ use std::cell::Cell;
 use std::num::NonZeroUsize;
 use std::sync::atomic::Ordering::{self, Acquire, Relaxed, Release};
 
-/// What memory holds before it is written to and after it is freed: no link and no hash.
+/// The value of memory before its first write and after it is freed: no link and no hash.
 const POISON: usize = 0x5a5a_5a5a;
 
-/// An entry, or a sentinel, which is but its link.
+/// An entry, or a sentinel, which uses only the link.
 struct Node {
     link: AtomicUsize,
     hash: AtomicU32,
@@ -37,8 +37,8 @@ impl Node {
     }
 }
 
-/// Read-copy update: a grace period waits for the read sections that are open when it begins, and
-/// for no other. What came before it is seen by sections that begin later.
+/// Read-copy update: a grace period waits only for the read sections that are open when it starts.
+/// Sections that start later see all earlier changes.
 struct Rcu {
     sections: Mutex<Sections>,
     ended: Condvar,
@@ -81,21 +81,21 @@ impl Rcu {
     }
 }
 
-/// A table of 2^`MIN` to 2^`MAX` buckets in two shards (one, if there may be one bucket).
+/// A table of 2^`MIN` to 2^`MAX` buckets in two shards (in one if there can be one bucket).
 pub struct Table<const MIN: u32, const MAX: u32> {
     geometry: AtomicUsize,
-    /// Numbers of the segments' first nodes, or 0.
+    /// The numbers of the segments' first nodes, or 0.
     segments: Vec<AtomicUsize>,
     nodes: Vec<Node>,
-    /// Nodes given away so far, the first of which is nobody's.
+    /// The number of allocated nodes. Node 0 is never used.
     used: std::sync::atomic::AtomicUsize,
     shards: Vec<Mutex<()>>,
     rcu: Rcu,
 }
 
 impl<const MIN: u32, const MAX: u32> Table<MIN, MAX> {
-    /// A table that has memory for `room` entries, and for `grows` times growing, and holds
-    /// entries with these hashes. The entries are 1, 2, ... in this order.
+    /// A table with entries that have these hashes, numbered 1, 2 and so on. It has memory for
+    /// `room` entries and for growing `grows` times.
     pub fn new(room: usize, grows: usize, hashes: &[u32]) -> Self {
         let sentinels = segment_len(MIN, 0) + grows * segment_len(MIN, (MAX - MIN) as usize);
         let table = Self {
@@ -124,7 +124,7 @@ impl<const MIN: u32, const MAX: u32> Table<MIN, MAX> {
         &self.shards[hash as usize % self.shards.len()]
     }
 
-    /// Looks `entry` up by its hash, as a packet does.
+    /// Looks up `entry` by its hash, as a packet does.
     pub fn has(&self, entry: usize, hash: u32) -> bool {
         self.rcu.read(|| {
             let view = self.view();
@@ -137,7 +137,7 @@ impl<const MIN: u32, const MAX: u32> Table<MIN, MAX> {
         })
     }
 
-    /// The entries as a listing meets them, each step in a read section of its own.
+    /// The entries in the order of a listing. Each step has a read section of its own.
     pub fn list(&self) -> Vec<usize> {
         let mut met = Vec::new();
         let mut from = Some(0);
@@ -157,15 +157,15 @@ impl<const MIN: u32, const MAX: u32> Table<MIN, MAX> {
         split_order::insert(&self.view(), entry, usize::MAX, |_| false, || false) == Inserted::Yes
     }
 
-    /// Fills `entry` and puts it in the place of `old`, whose hash is the same.
+    /// Fills `entry` and replaces `old` by it. Both have the same hash.
     pub fn replace(&self, old: usize, entry: usize, hash: u32) -> bool {
         self.nodes[entry].hash.store(hash, Relaxed);
         let _lock = self.shard(hash).lock().unwrap();
         split_order::replace(&self.view(), old, entry)
     }
 
-    /// Inserts `entry` as the kernel's table does: at `home`, where one entry may be, or `apart`.
-    /// `duplicates` tells the entries that are of the same connection.
+    /// Inserts `entry` as the kernel's table does: at `home`, which has room for one entry, or
+    /// `apart`. `duplicates` returns whether an entry belongs to the same connection.
     pub fn insert_bounded(
         &self,
         entry: usize,
@@ -203,13 +203,13 @@ impl<const MIN: u32, const MAX: u32> Table<MIN, MAX> {
         )
     }
 
-    /// Takes `entry` out.
+    /// Removes `entry`.
     pub fn remove(&self, entry: usize, hash: u32) -> bool {
         let _lock = self.shard(hash).lock().unwrap();
         split_order::remove(&self.view(), entry)
     }
 
-    /// Frees an entry that was taken out, after a grace period.
+    /// Frees a removed entry after a grace period.
     pub fn free(&self, entry: usize) {
         self.rcu.synchronize();
         self.nodes[entry].free();
@@ -231,7 +231,7 @@ impl<const MIN: u32, const MAX: u32> Table<MIN, MAX> {
     }
 }
 
-/// The lists of a table, and how many links were loaded through this view of it.
+/// The lists of a table, with the number of links loaded through this view.
 pub struct View<'a, const MIN: u32, const MAX: u32> {
     table: &'a Table<MIN, MAX>,
     steps: Cell<usize>,
