@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Control by generic netlink: the family "IPVS", as `include/uapi/linux/ip_vs.h` describes it: ipvsadm,
-//! keepalived and the libraries of others speak it; and one of our own for what that has no words for
-//! ([`Extension`]).
+//! Control by generic netlink. ipvsadm, keepalived and other programs use the family "IPVS"
+//! ([`Control`], `include/uapi/linux/ip_vs.h`). The family "ipvs_rs" ([`Extension`]) has the
+//! commands that "IPVS" lacks.
 //!
-//! Requests are parsed whole before anything is done, so a refused one changes nothing. Each
-//! refusal carries a sentence that says what was wrong (extended acknowledgement).
+//! Belongs here: commands, and how answers are written. `lvs_core::request` parses requests; the
+//! director carries them out.
+//!
+//! A request is parsed completely before it changes anything, so a refused request changes nothing.
+//! A refusal carries a sentence that says what is wrong (extended acknowledgement).
 
 mod extension;
-mod parse;
+mod refusal;
 mod show;
 
 pub use extension::Extension;
@@ -27,10 +30,13 @@ use knet::{
     errno, namespace,
     netlink::{Command, Dump, DumpRequest, Family, Full, Request, Source, Writer},
 };
-use lvs_core::netlink::Attributes;
-use parse::{NamedDestination, NamedService, Refusal};
+use lvs_core::{
+    netlink::Attributes,
+    request::{self, NamedDestination, NamedService},
+};
+use refusal::Refusal;
 
-/// The family.
+/// The generic netlink family "IPVS".
 pub struct Control;
 
 const fn does(number: u8) -> Command {
@@ -87,13 +93,14 @@ impl Family for Control {
     }
 }
 
-/// The director of the namespace that a request came from; [`ENODEV`] if it is not there yet.
+/// Returns the director of the namespace that sent a request. [`ENODEV`]: the namespace has none
+/// yet.
 fn director_of(request: &impl Source) -> Result<Arc<Director>> {
     let instance = namespace::instance::<Instance>(request).ok_or(ENODEV)?;
     Ok(instance.director().clone())
 }
 
-/// Reports why a request was refused.
+/// Adds the sentence of a refusal to the answer.
 fn answer<T>(request: &impl Source, result: Result<T, Refusal>) -> Result<T> {
     result.map_err(|refusal| {
         if let Some(message) = refusal.message {
@@ -131,7 +138,7 @@ fn carry_out(director: &Director, request: &Request<'_>) -> Result<(), Refusal> 
     }
 }
 
-/// Carries out a command that changes something.
+/// Carries out a command that changes the configuration.
 fn change(director: &Director, command: u8, attributes: &Attributes<'_>) -> Result<(), Refusal> {
     match command {
         command::NEW_SERVICE => {
@@ -145,14 +152,14 @@ fn change(director: &Director, command: u8, attributes: &Attributes<'_>) -> Resu
             let scheduler = details.scheduler()?;
             let settings = || {
                 details.check(&key)?;
-                details.over(Default::default())
+                Ok(details.over(Default::default())?)
             };
             director
                 .add_service(key, scheduler, settings)
                 .map_err(|refusal: Refusal| match (refusal.message, refusal.error) {
                     (Some(_), _) => refusal,
                     (None, EEXIST) => exists(),
-                    (None, ENOENT) => Refusal::no_scheduler(),
+                    (None, ENOENT) => request::Refusal::no_scheduler().into(),
                     (None, EPERM) => needs_entries(),
                     (None, other) => no_family(other),
                 })
@@ -165,13 +172,13 @@ fn change(director: &Director, command: u8, attributes: &Attributes<'_>) -> Resu
             let scheduler = details.scheduler()?;
             let settings = |present| {
                 details.check(&key)?;
-                details.over(present)
+                Ok(details.over(present)?)
             };
             director
                 .edit_service(&key, settings, scheduler)
                 .map_err(|refusal: Refusal| match (refusal.message, refusal.error) {
                     (Some(_), _) => refusal,
-                    (None, ENOENT) => Refusal::no_scheduler(),
+                    (None, ENOENT) => request::Refusal::no_scheduler().into(),
                     (None, EPERM) => needs_entries(),
                     (None, other) => no_service(other),
                 })
@@ -200,7 +207,9 @@ fn change(director: &Director, command: u8, attributes: &Attributes<'_>) -> Resu
             let (key, service) = existing_service(director, attributes)?;
             let (named, details) = NamedDestination::with_settings(attributes, &key)?;
             let endpoint = named.existing_endpoint()?;
-            service.find(endpoint).ok_or_else(Refusal::no_destination)?;
+            service
+                .find(endpoint)
+                .ok_or_else(request::Refusal::no_destination)?;
             director
                 .edit_destination(&key, endpoint, &details.settings()?)
                 .map_err(no_destination)
@@ -212,14 +221,14 @@ fn change(director: &Director, command: u8, attributes: &Attributes<'_>) -> Resu
                 .delete_destination(&key, endpoint)
                 .map_err(no_destination)
         }
-        // The numbers are those for which tools have fitting words.
+        // ipvsadm has fitting sentences for these error numbers.
         command::NEW_DAEMON => Err(Refusal::new(
             errno::protocol_not_supported(),
             c"this director has no synchronization daemon",
         )),
         command::DEL_DAEMON => Err(Refusal::new(ESRCH, c"no synchronization daemon is running")),
         command::SET_CONFIG => {
-            let timeouts = parse::timeouts(attributes)?;
+            let timeouts = request::timeouts(attributes)?;
             director
                 .set_timeouts(timeouts.tcp, timeouts.tcp_fin, timeouts.udp)
                 .map_err(|error| match error {
@@ -237,12 +246,12 @@ fn change(director: &Director, command: u8, attributes: &Attributes<'_>) -> Resu
         command::FLUSH => Ok(director.flush()?),
         _ => Err(Refusal::new(
             errno::operation_not_supported(),
-            c"no such command, or one that changes nothing",
+            c"no such command",
         )),
     }
 }
 
-/// The service that a request is about.
+/// Finds the service that a request names.
 fn existing_service(
     director: &Director,
     attributes: &Attributes<'_>,
@@ -254,7 +263,7 @@ fn existing_service(
 
 fn no_service(error: Error) -> Refusal {
     match error {
-        ESRCH => Refusal::no_service(),
+        ESRCH => request::Refusal::no_service().into(),
         other => no_family(other),
     }
 }
@@ -262,8 +271,8 @@ fn no_service(error: Error) -> Refusal {
 fn needs_entries() -> Refusal {
     Refusal::new(
         EINVAL,
-        c"a service without connection entries has no persistence, no one-packet scheduling, and no \
-          real servers by NAT or with thresholds",
+        c"a service without connection entries has no persistence, no one-packet scheduling, and \
+          no real servers by NAT or with thresholds",
     )
 }
 
@@ -276,7 +285,7 @@ fn no_family(error: Error) -> Refusal {
 
 fn no_destination(error: Error) -> Refusal {
     match error {
-        ENOENT => Refusal::no_destination(),
+        ENOENT => request::Refusal::no_destination().into(),
         EPERM => needs_entries(),
         other => no_service(other),
     }
@@ -288,24 +297,24 @@ fn list(director: &Director, request: &DumpRequest<'_>) -> Result<Listing, Refus
         command::GET_DEST => {
             let attributes = Attributes::new(request.attributes())?;
             let key = NamedService::new(&attributes)?.existing_key();
-            match key.and_then(|key| Ok(director.destinations(&key)?)) {
+            match key.map_or(Err(ESRCH), |key| director.destinations(&key)) {
                 Ok(mut servers) => {
                     servers.reverse();
                     Items::Destinations(servers)
                 }
-                // Deleted since it was listed: tools go on to the next service.
-                Err(Refusal { error: ESRCH, .. }) => Items::Nothing,
-                Err(refusal) => return Err(refusal),
+                // The service was deleted since it was listed. Tools continue with the next one.
+                Err(ESRCH) => Items::Nothing,
+                Err(error) => return Err(error.into()),
             }
         }
-        // There is no synchronization daemon to tell of.
+        // There is no synchronization daemon to list.
         _ => Items::Nothing,
     };
     Ok(Listing { items, next: 0 })
 }
 
-/// What a dump tells: the state of the moment when it began, so it is consistent in itself
-/// whatever is changed meanwhile.
+/// The items of a dump, as they were when it began. Later changes do not make the listing
+/// inconsistent.
 pub struct Listing {
     items: Items,
     next: usize,
@@ -313,7 +322,7 @@ pub struct Listing {
 
 enum Items {
     Services(KVVec<Arc<Service>>),
-    /// The newest first, as every program expects it.
+    /// Newest first, as programs expect.
     Destinations(KVVec<Arc<Destination>>),
     Nothing,
 }

@@ -10,7 +10,7 @@ use crate::{
         deleted::Reservation,
         destination::{self, Destination},
         filter::Counted,
-        scheduler::{Bound, Name},
+        scheduler::Bound,
         service::{self, Key, Service},
         statistics::{PerCpu, Traffic},
     },
@@ -24,7 +24,7 @@ use kernel::{
     sync::{Arc, Mutex},
 };
 use knet::{counters::Totals, errno, memory::Payer, namespace, net::Net, rcu, work::Ticker};
-use lvs_core::{timeout::Timeouts, Endpoint, Family};
+use lvs_core::{service::SchedulerName, timeout::Timeouts, Endpoint, Family};
 
 /// The buckets of a connection table that does not exist yet.
 const INITIAL_BUCKETS: u32 = 1 << 10;
@@ -200,7 +200,7 @@ impl Director {
     pub fn add_service<E: From<Error>>(
         &self,
         key: Key,
-        scheduler: Name,
+        scheduler: SchedulerName,
         settings: impl FnOnce() -> Result<service::Settings, E>,
     ) -> Result<(), E> {
         if self.config.lock().find(&key).is_ok() {
@@ -238,7 +238,7 @@ impl Director {
         &self,
         key: &Key,
         settings: impl FnOnce(service::Settings) -> Result<service::Settings, E>,
-        scheduler: Name,
+        scheduler: SchedulerName,
     ) -> Result<(), E> {
         let present = self.config.lock().find(key)?.scheduler_name();
         // May load a module, hence without the lock.

@@ -2,6 +2,4 @@
 
 //! Numbers that user space knows, which the command shares: see [`lvs_core::uapi`].
 
-pub(crate) use lvs_core::uapi::{
-    command, destination, info, message, service, stats, Length, VERSION,
-};
+pub(crate) use lvs_core::uapi::{command, destination, info, message, service, stats, VERSION};

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The generic netlink family "ipvs_rs": what the family "IPVS" has no words for.
+//! The generic netlink family "ipvs_rs": commands that the family "IPVS" lacks.
 //!
-//! A family of its own, so that no old tool ever meets what it does not know. Here all that is asked for
-//! must be understood: what this module does not know is refused, for to list more than was asked for
-//! would be an answer to another question.
+//! It is a separate family, so existing tools never see attributes that they do not know. An
+//! unknown attribute in a request is refused: ignoring a filter would list too much.
 
 use super::{
     answer, director_of, does, dumps,
-    parse::{need, Refusal},
+    refusal::Refusal,
     show::{self, Statistics},
 };
 use crate::{
@@ -26,11 +25,12 @@ use lvs_core::{
     drop::Reason,
     extension::{self, change, command, connection, feature, message},
     netlink::{Attribute, AttributeError, Attributes},
+    request::need,
     selection::{Pattern, Selection},
     Address,
 };
 
-/// The family.
+/// The generic netlink family "ipvs_rs".
 pub struct Extension;
 
 impl Family for Extension {
@@ -80,18 +80,18 @@ impl Family for Extension {
     }
 }
 
-/// The changes of a request, in order.
+/// The changes in a request, in order.
 struct Changes<'a>(Attributes<'a>);
 
 impl<'a> Changes<'a> {
-    /// Reads them, but not yet what each asks for.
+    /// Reads the list, but not the single changes.
     fn new(bytes: &'a [u8]) -> Result<Self, Refusal> {
         let attributes = Attributes::new(bytes)?;
         for attribute in &attributes {
             if attribute.kind != message::CHANGE {
                 return Err(Refusal::new(
                     errno::operation_not_supported(),
-                    c"something among the changes is none",
+                    c"an attribute in the list of changes is not a change",
                 ));
             }
             attribute.nested()?;
@@ -99,7 +99,7 @@ impl<'a> Changes<'a> {
         Ok(Self(attributes))
     }
 
-    /// Carries them out up to the first that is refused, and counts those before it.
+    /// Carries out the changes up to the first refused one. `done` counts them.
     fn apply(&self, director: &Director, done: &mut u32) -> Result<(), Refusal> {
         for attribute in &self.0 {
             let nest = attribute.nested()?;
@@ -131,7 +131,7 @@ fn drops(writer: &mut Writer<'_>, count: impl Fn(Reason) -> u64) -> Result<(), F
     })
 }
 
-/// What the module is.
+/// Writes the version and the features of the module.
 fn module(writer: &mut Writer<'_>) -> Result<(), Full> {
     writer.string(message::VERSION, extension::VERSION)?;
     writer.nest(message::FEATURES, |writer| {
@@ -142,7 +142,7 @@ fn module(writer: &mut Writer<'_>) -> Result<(), Full> {
     })
 }
 
-/// The connections that a request asks for.
+/// Reads the filter of a request that lists connections.
 fn selection(bytes: &[u8]) -> Result<Selection, Refusal> {
     let attributes = Attributes::new(bytes)?;
     if attributes
@@ -190,11 +190,11 @@ fn selection(bytes: &[u8]) -> Result<Selection, Refusal> {
 fn unknown() -> Refusal {
     Refusal::new(
         errno::operation_not_supported(),
-        c"this module cannot choose connections by that",
+        c"this module does not know this filter of connections",
     )
 }
 
-/// What one end of a connection is to be.
+/// Reads the filter for one end of a connection.
 fn pattern(nest: &Attributes<'_>, addr: u16, prefix: u16, port: u16) -> Result<Pattern, Refusal> {
     let prefix = nest.find(prefix);
     if prefix.is_some() {
@@ -208,7 +208,7 @@ fn pattern(nest: &Attributes<'_>, addr: u16, prefix: u16, port: u16) -> Result<P
     .map_err(|_| Refusal::new(EINVAL, c"the prefix is longer than the address"))
 }
 
-/// An address, whose length tells its family.
+/// Reads an address. Its length gives the family.
 fn address(attribute: Attribute<'_>) -> Result<Address, Refusal> {
     let address = match *attribute.payload {
         [a, b, c, d] => Address::from_v4([a, b, c, d]),
@@ -220,7 +220,7 @@ fn address(attribute: Attribute<'_>) -> Result<Address, Refusal> {
             if address.is_v4() {
                 return Err(Refusal::new(
                     EINVAL,
-                    c"an IPv4-mapped address is none of IPv6",
+                    c"an IPv4-mapped address is not an IPv6 address",
                 ));
             }
             address
@@ -233,9 +233,10 @@ fn address(attribute: Attribute<'_>) -> Result<Address, Refusal> {
 pub struct Listing(Items);
 
 enum Items {
-    /// Connections, written as they are found: it takes no more memory for a million.
+    /// Connections, written as they are found, so the memory does not grow with their number.
     Connections(Rows),
-    /// The services that there were when it began, and the destinations of each when its turn comes.
+    /// The services at the time when the listing began, and the destinations at the time when
+    /// their service is listed.
     Table(Table),
 }
 
@@ -272,7 +273,7 @@ impl Dump for Listing {
     }
 }
 
-/// How services and destinations are to be told.
+/// Reads the form in which services and destinations are listed.
 fn form(bytes: &[u8]) -> Result<show::Form, Refusal> {
     let mut statistics = Statistics::Long;
     for attribute in &Attributes::new(bytes)? {
@@ -281,7 +282,7 @@ fn form(bytes: &[u8]) -> Result<show::Form, Refusal> {
             _ => {
                 return Err(Refusal::new(
                     errno::operation_not_supported(),
-                    c"this module cannot list services by that",
+                    c"this module does not know this option of listing services",
                 ))
             }
         }
@@ -297,12 +298,12 @@ fn form(bytes: &[u8]) -> Result<show::Form, Refusal> {
 struct Table {
     form: show::Form,
     services: KVVec<Arc<Service>>,
-    /// The service that is told now, and whether it has been.
+    /// The index of the present service, and whether it has been listed.
     at: usize,
-    service_told: bool,
-    /// Its destinations from then on, the newest first, and how many of them have.
+    service_listed: bool,
+    /// Its destinations, newest first, and the number of those that have been listed.
     servers: Option<KVVec<Arc<Destination>>>,
-    told: usize,
+    listed: usize,
 }
 
 impl Table {
@@ -311,9 +312,9 @@ impl Table {
             form,
             services,
             at: 0,
-            service_told: false,
+            service_listed: false,
             servers: None,
-            told: 0,
+            listed: 0,
         }
     }
 
@@ -323,9 +324,9 @@ impl Table {
                 return Ok(false);
             };
             match &self.servers {
-                None if !self.service_told => return Ok(true),
+                None if !self.service_listed => return Ok(true),
                 None => match service.servers() {
-                    // Another command was quicker.
+                    // Another command changed it meanwhile: read it again.
                     Err(EAGAIN) => {}
                     servers => {
                         let mut servers = servers?;
@@ -333,11 +334,11 @@ impl Table {
                         self.servers = Some(servers);
                     }
                 },
-                Some(servers) if self.told < servers.len() => return Ok(true),
+                Some(servers) if self.listed < servers.len() => return Ok(true),
                 Some(_) => {
                     self.servers = None;
-                    self.told = 0;
-                    self.service_told = false;
+                    self.listed = 0;
+                    self.service_listed = false;
                     self.at = self.at.wrapping_add(1);
                     work::yield_now();
                 }
@@ -347,14 +348,14 @@ impl Table {
 
     fn advance(&mut self) {
         match self.servers {
-            None => self.service_told = true,
-            Some(_) => self.told = self.told.wrapping_add(1),
+            None => self.service_listed = true,
+            Some(_) => self.listed = self.listed.wrapping_add(1),
         }
     }
 
     fn write(&self, writer: &mut Writer<'_>) -> Result<(), Full> {
         match (&self.servers, self.services.get(self.at)) {
-            (Some(servers), _) => match servers.get(self.told) {
+            (Some(servers), _) => match servers.get(self.listed) {
                 Some(server) => {
                     show::destination(writer, &self.form, server)?;
                     self.drops(writer, |reason| server.statistics.drops.get(reason))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! From services and destinations to attributes.
+//! Writes services and destinations as attributes.
 
 use crate::{
     services::{
@@ -14,35 +14,35 @@ use crate::{
 use knet::netlink::{Full, Writer};
 use lvs_core::Address;
 
-/// What differs between the families.
+/// The form of services and destinations in one of the families.
 pub(super) struct Form {
     /// The attribute that holds a service.
     pub(super) service: u16,
     /// The attribute that holds a destination.
     pub(super) destination: u16,
-    /// The statistics that there are.
+    /// The statistics to write.
     pub(super) statistics: Statistics,
 }
 
-/// How traffic is told.
+/// The statistics in an answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Statistics {
-    /// Not at all.
+    /// No statistics.
     None,
-    /// In 64 bits.
+    /// Counts in 64 bits.
     Long,
-    /// In 32 bits too, as old tools read it.
+    /// Counts in 64 bits, and in 32 bits for old tools.
     Both,
 }
 
-/// In the family "IPVS".
+/// The form in the family "IPVS".
 pub(super) const IPVS: Form = Form {
     service: uapi::message::SERVICE,
     destination: uapi::message::DEST,
     statistics: Statistics::Both,
 };
 
-/// Addresses travel in a field that has room for both families.
+/// Returns the 16 octets of an address attribute, of which IPv4 uses the first four.
 fn address(address: Address) -> [u8; 16] {
     let mut field = [0; 16];
     match (address.v4(), field.first_chunk_mut::<4>()) {
@@ -52,7 +52,7 @@ fn address(address: Address) -> [u8; 16] {
     field
 }
 
-/// A service as the answer to GET_SERVICE tells it.
+/// Writes a service as in the answer to GET_SERVICE.
 pub(super) fn service(writer: &mut Writer<'_>, form: &Form, service: &Service) -> Result<(), Full> {
     use uapi::service::{
         ADDR, AF, FLAGS, FWMARK, F_HASHED, NETMASK, PORT, PROTOCOL, SCHED_NAME, STATS, STATS64,
@@ -78,8 +78,8 @@ pub(super) fn service(writer: &mut Writer<'_>, form: &Form, service: &Service) -
             SCHED_NAME,
             name.as_ref().map_or(c"none", |name| name.as_c_str()),
         )?;
-        // A service that can be listed is in the table. kube-proxy takes one without the flag for
-        // one that was not added.
+        // A service in the listing is always in the table. kube-proxy ignores services without
+        // this flag.
         let [a, b, c, d] = (settings.flags | F_HASHED).to_ne_bytes();
         writer.put(FLAGS, &[a, b, c, d, 0xff, 0xff, 0xff, 0xff])?;
         writer.u32(TIMEOUT, settings.timeout)?;
@@ -88,7 +88,7 @@ pub(super) fn service(writer: &mut Writer<'_>, form: &Form, service: &Service) -
     })
 }
 
-/// A destination as the answer to GET_DEST tells it.
+/// Writes a destination as in the answer to GET_DEST.
 pub(super) fn destination(
     writer: &mut Writer<'_>,
     form: &Form,
@@ -120,7 +120,7 @@ pub(super) fn destination(
     })
 }
 
-/// The traffic, which takes long to add up, in attributes of these kinds.
+/// Writes the traffic in attributes of these kinds, if the form has any. Adding it up is slow.
 fn traffic(
     writer: &mut Writer<'_>,
     form: &Form,
@@ -137,7 +137,7 @@ fn traffic(
     statistics64(writer, long, &traffic)
 }
 
-/// Statistics as old tools read them: counts in 32 bits, which wrap.
+/// Writes statistics for old tools: counts in 32 bits, which wrap.
 fn statistics(writer: &mut Writer<'_>, kind: u16, traffic: &Traffic) -> Result<(), Full> {
     use uapi::stats::{
         CONNS, CPS, INBPS, INBYTES, INPKTS, INPPS, OUTBPS, OUTBYTES, OUTPKTS, OUTPPS, PAD,
@@ -158,7 +158,7 @@ fn statistics(writer: &mut Writer<'_>, kind: u16, traffic: &Traffic) -> Result<(
     })
 }
 
-/// Statistics in 64 bits.
+/// Writes statistics in 64 bits.
 fn statistics64(writer: &mut Writer<'_>, kind: u16, traffic: &Traffic) -> Result<(), Full> {
     use uapi::stats::{
         CONNS, CPS, INBPS, INBYTES, INPKTS, INPPS, OUTBPS, OUTBYTES, OUTPKTS, OUTPPS, PAD,

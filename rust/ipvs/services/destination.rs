@@ -18,67 +18,7 @@ use lvs_core::{
     Address, Endpoint,
 };
 
-/// How packets are forwarded to a real server ("Linux Virtual Server for Scalable Network
-/// Services", section 3). The numbers are those of `IP_VS_CONN_F_FWD_MASK`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-pub enum Forwarding {
-    /// Virtual server via NAT: addresses and ports are rewritten in both directions.
-    Masquerading = 0,
-    /// This host serves the packets itself, under the virtual address.
-    Local = 1,
-    /// Virtual server via IP tunneling: packets travel inside others, replies bypass the director.
-    Tunneling = 2,
-    /// Virtual server via direct routing: packets are sent unchanged to the server's link address,
-    /// replies bypass the director.
-    DirectRouting = 3,
-}
-
-impl Forwarding {
-    /// The method with this number.
-    pub fn from_number(number: u32) -> Option<Self> {
-        match number {
-            0 => Some(Self::Masquerading),
-            1 => Some(Self::Local),
-            2 => Some(Self::Tunneling),
-            3 => Some(Self::DirectRouting),
-            _ => None,
-        }
-    }
-
-    /// Its name in `/proc/net/ip_vs`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Masquerading => "Masq",
-            Self::Local => "Local",
-            Self::Tunneling => "Tunnel",
-            Self::DirectRouting => "Route",
-        }
-    }
-}
-
-/// The settings of a destination.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Settings {
-    /// How packets are forwarded to it.
-    pub forwarding: Forwarding,
-    /// The tunnel, as it was sent. It matters with [`Forwarding::Tunneling`] only, and is a tunnel
-    /// then.
-    pub tunnel: tunnel::Numbers,
-    /// Its share of new connections; with 0 it is quiesced and gets none.
-    pub weight: u32,
-    /// With this many connections it gets no new ones; 0 means no limit.
-    pub upper_threshold: u32,
-    /// With fewer connections it gets new ones again; 0 means three quarters of the upper.
-    pub lower_threshold: u32,
-}
-
-impl Settings {
-    /// True if a destination of a service without connection entries may have these settings.
-    pub(crate) fn allow_stateless(&self) -> bool {
-        self.forwarding != Forwarding::Masquerading && self.upper_threshold == 0
-    }
-}
+pub use lvs_core::destination::{Forwarding, Settings};
 
 /// A destination. Connections keep it alive after it was deleted from its service.
 #[repr(C, align(64))]

@@ -15,16 +15,17 @@
 
 use crate::services::{
     destination::{Destination, FollowLoads, Observer},
-    scheduler::{Bound, Change, Flow, Instance, List, Name},
+    scheduler::{Bound, Change, Flow, Instance, List},
 };
 use core::sync::atomic::AtomicU64;
 use kernel::{alloc::KVVec, prelude::*, sync::Arc};
 use knet::rcu::{Boxed, Cell};
+use lvs_core::service::SchedulerName;
 
 /// The destinations of a service and their scheduler, as packets see them.
 pub struct Pool {
     /// The name of the scheduler.
-    pub name: Name,
+    pub name: SchedulerName,
     /// The destinations, in the order in which they were added.
     pub servers: KVVec<Arc<Destination>>,
     /// See [`Instance::measures_delays`].

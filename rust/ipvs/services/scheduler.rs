@@ -5,11 +5,11 @@
 //! A scheduler module is one [`module_scheduler!`](crate::module_scheduler) line that names an
 //! algorithm of `lvs_core`; see `Documentation/adding-a-scheduler.rst`.
 
-use crate::{services::destination::Destination, uapi::service::SCHED_NAME_MAX};
+use crate::services::destination::Destination;
 use core::sync::atomic::AtomicU64;
 use kernel::{alloc::KVec, prelude::*, sync::Arc, ThisModule};
 use knet::{lock::Global, module, random, rcu};
-use lvs_core::scheduler::Unscheduled;
+use lvs_core::{scheduler::Unscheduled, service::SchedulerName};
 
 pub use lvs_core::scheduler::{Algorithm, Change, Flow, List, Options, Server};
 
@@ -62,29 +62,6 @@ impl<A: Algorithm> Instance for A {
     }
 }
 
-/// A copy of a scheduler's name, since the module's own goes with the module.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Name([u8; SCHED_NAME_MAX]);
-
-impl Name {
-    /// The name in `bytes`, which must be neither empty nor longer than 15 bytes, nor contain a
-    /// zero byte or one that could mean something in a module's name.
-    pub fn new(bytes: &[u8]) -> Option<Self> {
-        let mut name = [0; SCHED_NAME_MAX];
-        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-        if bytes.is_empty() || bytes.len() >= SCHED_NAME_MAX || !bytes.iter().all(plain) {
-            return None;
-        }
-        name.get_mut(..bytes.len())?.copy_from_slice(bytes);
-        Some(Self(name))
-    }
-
-    /// As a string.
-    pub fn as_c_str(&self) -> &CStr {
-        CStr::from_bytes_until_nul(&self.0).unwrap_or(c"")
-    }
-}
-
 struct Offer {
     name: &'static CStr,
     module: &'static ThisModule,
@@ -111,7 +88,7 @@ impl Registration {
     // Not generic, so that it is compiled here and not in each scheduler's module.
     fn offer(offer: Offer) -> Result<Self> {
         let name = offer.name;
-        Name::new(name.to_bytes()).ok_or(EINVAL)?;
+        SchedulerName::new(name.to_bytes()).ok_or(EINVAL)?;
         OFFERS.with(|offers| {
             if offers.iter().any(|other| other.name == name) {
                 return Err(EEXIST);
@@ -140,7 +117,7 @@ impl Drop for Registration {
 /// A scheduler bound to a service, whose module it keeps loaded.
 pub struct Bound {
     /// Its name.
-    pub name: Name,
+    pub name: SchedulerName,
     /// The algorithm, with its state.
     pub instance: Arc<dyn Instance>,
     /// None for [`UNSCHEDULED`], which is part of this module.
@@ -153,7 +130,7 @@ const UNSCHEDULED: &CStr = c"none";
 impl Bound {
     /// Binds the scheduler called `name`, and loads the module of that name if necessary;
     /// [`ENOENT`] if there is none. Process context, configuration mutex not held.
-    pub fn new(name: Name) -> Result<Self> {
+    pub fn new(name: SchedulerName) -> Result<Self> {
         if name.as_c_str() == UNSCHEDULED {
             return Ok(Self {
                 name,
@@ -170,7 +147,7 @@ impl Bound {
         }
     }
 
-    fn find(name: Name) -> Result<Self> {
+    fn find(name: SchedulerName) -> Result<Self> {
         OFFERS.with(|offers| {
             let offer = offers
                 .iter()

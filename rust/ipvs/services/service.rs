@@ -8,15 +8,12 @@ use crate::{
         drops::Drops,
         filter::Counted,
         pool::{Pool, Prepared},
-        scheduler::{Bound, Change, Name},
+        scheduler::{Bound, Change},
         statistics::{PerCpu, Remembered, Traffic},
     },
-    uapi::service::{F_ONE_PACKET, F_PERSISTENT, F_STATELESS},
+    uapi::service::{F_PERSISTENT, F_STATELESS},
 };
-use core::{
-    fmt,
-    sync::atomic::{AtomicU32, Ordering},
-};
+use core::sync::atomic::{AtomicU32, Ordering};
 use kernel::{
     alloc::KVVec,
     new_mutex,
@@ -27,100 +24,9 @@ use knet::{
     counters::Totals,
     rcu::{Cell, Section},
 };
-use lvs_core::{drop::Reason, Address, Endpoint, Family, Protocol};
+use lvs_core::{drop::Reason, service::SchedulerName, Endpoint};
 
-/// What identifies a service and the packets that belong to it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Key {
-    /// Protocol, address and port; port 0 matches packets that no service with a port matches.
-    Address {
-        /// The protocol.
-        protocol: Protocol,
-        /// The virtual address and port.
-        endpoint: Endpoint,
-    },
-    /// A firewall mark, for TCP and UDP packets.
-    Mark {
-        /// The mark, not 0.
-        mark: u32,
-        /// The family of the marked packets.
-        family: Family,
-    },
-}
-
-impl Key {
-    /// The address family of clients.
-    pub fn family(&self) -> Family {
-        match self {
-            Self::Address { endpoint, .. } => endpoint.address.family(),
-            Self::Mark { family, .. } => *family,
-        }
-    }
-
-    /// Its protocol, address and port. For a firewall mark: no protocol, and as the address the
-    /// mark in network byte order.
-    pub const fn identity(&self) -> (Option<Protocol>, Endpoint) {
-        match self {
-            Self::Address { protocol, endpoint } => (Some(*protocol), *endpoint),
-            Self::Mark { mark, .. } => {
-                (None, Endpoint::new(Address::from_v4(mark.to_be_bytes()), 0))
-            }
-        }
-    }
-
-    /// The firewall mark; 0 for an address and port.
-    pub const fn mark(&self) -> u32 {
-        match self {
-            Self::Address { .. } => 0,
-            Self::Mark { mark, .. } => *mark,
-        }
-    }
-
-    /// The virtual address; none for a firewall mark.
-    pub fn address(&self) -> Option<Address> {
-        match self {
-            Self::Address { endpoint, .. } => Some(endpoint.address),
-            Self::Mark { .. } => None,
-        }
-    }
-}
-
-impl fmt::Display for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Address { protocol, endpoint } => write!(f, "{} {endpoint}", protocol.name()),
-            Self::Mark { mark, .. } => write!(f, "firewall mark {mark}"),
-        }
-    }
-}
-
-/// The settings of a service, except its scheduler.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Settings {
-    /// `IP_VS_SVC_F_*`.
-    pub flags: u32,
-    /// Persistence timeout in seconds.
-    pub timeout: u32,
-    /// Persistence granularity: for IPv4 a netmask in network byte order, for IPv6 the length of a
-    /// prefix.
-    pub netmask: u32,
-}
-
-impl Settings {
-    /// Seconds that a client's template stays without a new connection. The C director checks a
-    /// template with a timeout of 0 after a minute, and so a timeout of 0 is one of a minute.
-    pub fn template_timeout(&self) -> u32 {
-        match self.timeout {
-            0 => 60,
-            seconds => seconds,
-        }
-    }
-
-    /// True if a service without connection entries may have these settings.
-    fn allow_stateless(&self) -> bool {
-        self.flags & (F_PERSISTENT | F_ONE_PACKET) == 0
-    }
-}
+pub use lvs_core::service::{Key, Settings};
 
 /// True if a service with these settings has no connection entries.
 fn is_stateless(settings: &Settings, scheduler: &Bound) -> bool {
@@ -208,7 +114,7 @@ impl Service {
     }
 
     /// The name of the scheduler; none when the service is gone. Any context.
-    pub fn scheduler_name(&self) -> Option<Name> {
+    pub fn scheduler_name(&self) -> Option<SchedulerName> {
         knet::rcu::read(|section| self.pool(section).map(|pool| pool.name))
     }
 

@@ -24,6 +24,7 @@ mod load;
 mod netlink;
 mod packet;
 mod packet_v6;
+mod request;
 mod rewrite;
 mod schedule;
 mod schedule_chance;

@@ -1,80 +1,112 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! From attributes to what they mean, or a refusal.
+//! Reads the requests of the netlink family "IPVS": from attributes to keys and settings, or to a
+//! refusal with an error number and a sentence.
+//!
+//! The order of the checks is that of the C director, so a request with several mistakes gets the
+//! same error number. What only this director refuses is checked last.
+//!
+//! Source: `include/uapi/linux/ip_vs.h`, and the observed answers of the C director of Linux 7.2.
 
 use crate::{
-    services::{
-        destination::{self, Forwarding},
-        scheduler::Name,
-        service::{self, Key},
-    },
-    uapi::{self, Length},
-};
-use kernel::prelude::*;
-use knet::errno;
-use lvs_core::{
+    destination::{self, Forwarding},
     netlink::{Attribute, AttributeError, Attributes},
+    service::{self, Key, SchedulerName},
     timeout::MAX_SECONDS,
-    tunnel, Address, Endpoint, Family, Protocol,
+    tunnel,
+    uapi::{self, Length},
+    Address, Endpoint, Family, Protocol,
 };
+use core::ffi::CStr;
 
-/// Why a request is not carried out.
-pub(super) struct Refusal {
-    pub(super) error: Error,
-    pub(super) message: Option<&'static CStr>,
+/// The error number of a refusal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Errno {
+    /// `EINVAL`
+    Invalid,
+    /// `ENOENT`: no such destination, scheduler or persistence engine.
+    NotFound,
+    /// `ESRCH`: no such service.
+    NoSuchService,
+    /// `ERANGE`
+    OutOfRange,
+    /// `EAFNOSUPPORT`
+    FamilyNotSupported,
+    /// `EPROTONOSUPPORT`
+    ProtocolNotSupported,
+    /// `EOPNOTSUPP`
+    NotSupported,
 }
 
-impl Refusal {
-    pub(super) fn new(error: Error, message: &'static CStr) -> Self {
-        Self {
-            error,
-            message: Some(message),
+impl Errno {
+    /// Returns the number of `include/uapi/asm-generic/errno.h`, which is positive.
+    pub const fn number(self) -> i32 {
+        match self {
+            Self::Invalid => 22,
+            Self::NotFound => 2,
+            Self::NoSuchService => 3,
+            Self::OutOfRange => 34,
+            Self::FamilyNotSupported => 97,
+            Self::ProtocolNotSupported => 93,
+            Self::NotSupported => 95,
         }
     }
 }
 
-impl Refusal {
-    pub(super) fn no_service() -> Self {
-        Self::new(ESRCH, c"no such virtual service")
-    }
-
-    pub(super) fn no_scheduler() -> Self {
-        Self::new(ENOENT, c"no such scheduler")
-    }
-
-    pub(super) fn no_destination() -> Self {
-        Self::new(ENOENT, c"no such destination")
-    }
+/// The reason why a request is refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Refusal {
+    /// The error number.
+    pub errno: Errno,
+    /// A sentence for the administrator (extended acknowledgement).
+    pub message: &'static CStr,
 }
 
-impl From<Error> for Refusal {
-    fn from(error: Error) -> Self {
-        Self {
-            error,
-            message: None,
-        }
+impl Refusal {
+    /// Returns a refusal.
+    pub const fn new(errno: Errno, message: &'static CStr) -> Self {
+        Self { errno, message }
+    }
+
+    /// No service has this key.
+    pub const fn no_service() -> Self {
+        Self::new(Errno::NoSuchService, c"no such virtual service")
+    }
+
+    /// No scheduler has this name.
+    pub const fn no_scheduler() -> Self {
+        Self::new(Errno::NotFound, c"no such scheduler")
+    }
+
+    /// The service has no such destination.
+    pub const fn no_destination() -> Self {
+        Self::new(Errno::NotFound, c"no such destination")
     }
 }
 
 impl From<AttributeError> for Refusal {
     fn from(_: AttributeError) -> Self {
-        Self::new(EINVAL, c"malformed attribute")
+        Self::new(Errno::Invalid, c"malformed attribute")
     }
 }
 
-/// The attribute of this kind, which must be there.
-pub(super) fn need<'a>(
+/// Returns the attribute of this kind.
+///
+/// # Errors
+///
+/// [`Errno::Invalid`] with this sentence if there is none.
+pub fn need<'a>(
     attributes: &Attributes<'a>,
     kind: u16,
     message: &'static CStr,
 ) -> Result<Attribute<'a>, Refusal> {
     attributes
         .find(kind)
-        .ok_or_else(|| Refusal::new(EINVAL, message))
+        .ok_or_else(|| Refusal::new(Errno::Invalid, message))
 }
 
-/// Checks the lengths of all attributes in a nest that have one. What a command does not need is
-/// checked too, as the kernel's own parser does.
+/// Checks the length of each known attribute in a nest. Attributes that the command does not use
+/// are checked too, as by the kernel's own parser.
 fn check_lengths(nest: &Attributes<'_>, lengths: &[(u16, Length)]) -> Result<(), Refusal> {
     for attribute in nest {
         let length = lengths.iter().find(|(kind, _)| *kind == attribute.kind);
@@ -94,18 +126,22 @@ fn check_lengths(nest: &Attributes<'_>, lengths: &[(u16, Length)]) -> Result<(),
     Ok(())
 }
 
-/// The service that a request names.
-pub(super) struct NamedService<'a> {
+/// The service that a request names, as far as it is read.
+pub struct NamedService<'a> {
     family: Family,
     key: Result<Key, Refusal>,
     nest: Attributes<'a>,
 }
 
 impl<'a> NamedService<'a> {
-    /// Reads it. The order of the checks, here and below, is that of the C director, so that a
-    /// request with several mistakes gets the same error. What only this director refuses comes
-    /// last.
-    pub(super) fn new(attributes: &Attributes<'a>) -> Result<Self, Refusal> {
+    /// Reads the family and the key.
+    ///
+    /// # Errors
+    ///
+    /// [`Errno::Invalid`] for missing or malformed attributes, [`Errno::FamilyNotSupported`] for an
+    /// unknown address family. A key that no service can have is an error of [`Self::key`] and
+    /// [`Self::existing_key`].
+    pub fn new(attributes: &Attributes<'a>) -> Result<Self, Refusal> {
         use uapi::service::{ADDR, AF, FWMARK, PORT, PROTOCOL};
 
         let message = c"no virtual service given";
@@ -122,29 +158,45 @@ impl<'a> NamedService<'a> {
             )),
         };
         let family = Family::try_from(number)
-            .map_err(|_| Refusal::new(errno::family_not_supported(), c"unknown address family"))?;
+            .map_err(|_| Refusal::new(Errno::FamilyNotSupported, c"unknown address family"))?;
         let key = match (mark, parts) {
             (Some(mark), _) if mark != 0 => Ok(Key::Mark { mark, family }),
             (_, Some((protocol, address, port))) => {
                 key(protocol, address.address(family)?, port, family)
             }
-            _ => Err(Refusal::new(EINVAL, c"the firewall mark must not be 0")),
+            _ => Err(Refusal::new(
+                Errno::Invalid,
+                c"the firewall mark must not be 0",
+            )),
         };
         Ok(Self { family, key, nest })
     }
 
-    /// Its key, in a request that adds it.
-    pub(super) fn key(self) -> Result<Key, Refusal> {
+    /// Returns the key of a service to add.
+    ///
+    /// # Errors
+    ///
+    /// [`Errno::Invalid`] for a mark of 0 or an address of another family;
+    /// [`Errno::ProtocolNotSupported`].
+    pub fn key(self) -> Result<Key, Refusal> {
         self.key
     }
 
-    /// Its key, in a request about a service that exists.
-    pub(super) fn existing_key(self) -> Result<Key, Refusal> {
+    /// Returns the key of a service that should exist.
+    ///
+    /// # Errors
+    ///
+    /// [`Errno::NoSuchService`] if no service can have it.
+    pub fn existing_key(self) -> Result<Key, Refusal> {
         self.key.map_err(|_| Refusal::no_service())
     }
 
-    /// The rest, in a request that adds or edits it.
-    pub(super) fn details(&self) -> Result<ServiceDetails<'a>, Refusal> {
+    /// Reads the settings of a service to add or edit.
+    ///
+    /// # Errors
+    ///
+    /// [`Errno::Invalid`] for missing or malformed attributes.
+    pub fn details(&self) -> Result<ServiceDetails<'a>, Refusal> {
         use uapi::service::{FLAGS, NETMASK, PE_NAME, SCHED_NAME, TIMEOUT};
 
         let nest = &self.nest;
@@ -171,7 +223,7 @@ impl<'a> NamedService<'a> {
 fn key(protocol: u16, address: Address, port: u16, family: Family) -> Result<Key, Refusal> {
     if address.family() != family {
         return Err(Refusal::new(
-            EINVAL,
+            Errno::Invalid,
             c"an IPv4-mapped address is not an IPv6 address",
         ));
     }
@@ -180,7 +232,7 @@ fn key(protocol: u16, address: Address, port: u16, family: Family) -> Result<Key
         .and_then(|number| Protocol::try_from(number).ok())
         .ok_or_else(|| {
             Refusal::new(
-                errno::protocol_not_supported(),
+                Errno::ProtocolNotSupported,
                 c"this director supports TCP and UDP services",
             )
         })?;
@@ -188,8 +240,8 @@ fn key(protocol: u16, address: Address, port: u16, family: Family) -> Result<Key
     Ok(Key::Address { protocol, endpoint })
 }
 
-/// What is set of a service.
-pub(super) struct ServiceDetails<'a> {
+/// The settings of a service in a request, unchecked.
+pub struct ServiceDetails<'a> {
     family: Family,
     scheduler: &'a [u8],
     engine: &'a [u8],
@@ -200,50 +252,68 @@ pub(super) struct ServiceDetails<'a> {
 }
 
 impl ServiceDetails<'_> {
-    /// The scheduler's name. [`ENOENT`]: no scheduler can have this name.
-    pub(super) fn scheduler(&self) -> Result<Name, Refusal> {
-        Name::new(self.scheduler).ok_or_else(Refusal::no_scheduler)
+    /// Returns the scheduler's name.
+    ///
+    /// # Errors
+    ///
+    /// [`Errno::NotFound`] if no scheduler can have this name.
+    pub fn scheduler(&self) -> Result<SchedulerName, Refusal> {
+        SchedulerName::new(self.scheduler).ok_or_else(Refusal::no_scheduler)
     }
 
-    /// Checks what does not depend on present settings.
-    pub(super) fn check(&self, key: &Key) -> Result<(), Refusal> {
+    /// Checks what does not depend on the present settings of the service.
+    ///
+    /// # Errors
+    ///
+    /// [`Errno::NotFound`] for a persistence engine; [`Errno::Invalid`] for a prefix length or a
+    /// flag that the service cannot have.
+    pub fn check(&self, key: &Key) -> Result<(), Refusal> {
         use uapi::service::F_ONE_PACKET;
 
         if !self.engine.is_empty() {
-            return Err(Refusal::new(ENOENT, c"no such persistence engine"));
+            return Err(Refusal::new(Errno::NotFound, c"no such persistence engine"));
         }
         if self.family == Family::V6 && !(1..=128).contains(&self.netmask) {
             return Err(Refusal::new(
-                EINVAL,
+                Errno::Invalid,
                 c"the prefix length of an IPv6 service is 1 to 128",
             ));
         }
         let tcp = Some(Protocol::Tcp);
         if self.flags & self.mask & F_ONE_PACKET != 0 && key.identity().0 == tcp {
-            return Err(Refusal::new(EINVAL, c"one-packet scheduling is for UDP"));
+            return Err(Refusal::new(
+                Errno::Invalid,
+                c"one-packet scheduling is for UDP",
+            ));
         }
         Ok(())
     }
 
-    /// The settings that result from `present` ones. Whether they go together is seen here only,
-    /// since a flag may be one that stays.
-    pub(super) fn over(&self, present: service::Settings) -> Result<service::Settings, Refusal> {
+    /// Returns the settings that result from the present ones: flags outside the request's mask
+    /// stay.
+    ///
+    /// # Errors
+    ///
+    /// [`Errno::Invalid`] for a persistence timeout or netmask that a persistent service cannot
+    /// have.
+    pub fn over(&self, present: service::Settings) -> Result<service::Settings, Refusal> {
         use uapi::service::{F_HASHED, F_PERSISTENT};
 
         let flags = (present.flags & !self.mask | self.flags & self.mask) & !F_HASHED;
         if flags & F_PERSISTENT != 0 {
             if self.timeout > MAX_SECONDS {
                 return Err(Refusal::new(
-                    EINVAL,
+                    Errno::Invalid,
                     c"the persistence timeout is out of range",
                 ));
             }
             let mask = u32::from_be(self.netmask);
             let is_mask = self.family == Family::V6
-                || mask != 0 && mask.leading_ones() + mask.trailing_zeros() == u32::BITS;
+                || mask != 0
+                    && mask.leading_ones().wrapping_add(mask.trailing_zeros()) == u32::BITS;
             if !is_mask {
                 return Err(Refusal::new(
-                    EINVAL,
+                    Errno::Invalid,
                     c"the persistence granularity is not a netmask",
                 ));
             }
@@ -256,22 +326,31 @@ impl ServiceDetails<'_> {
     }
 }
 
-/// The destination that a request names.
-pub(super) struct NamedDestination {
-    /// The address, or none where no destination can have it.
+/// The destination that a request names, as far as it is read.
+pub struct NamedDestination {
+    /// The address; `None` if no destination can have it.
     address: Option<Address>,
     family: Family,
     port: u16,
 }
 
 impl NamedDestination {
-    /// Reads the name of a destination of the service `key`.
-    pub(super) fn new(attributes: &Attributes<'_>, key: &Key) -> Result<Self, Refusal> {
+    /// Reads the address and port of a destination of the service `key`.
+    ///
+    /// # Errors
+    ///
+    /// [`Errno::Invalid`] for missing or malformed attributes, [`Errno::FamilyNotSupported`].
+    pub fn new(attributes: &Attributes<'_>, key: &Key) -> Result<Self, Refusal> {
         Self::read(attributes, key, |_| Ok(())).map(|(named, ())| named)
     }
 
-    /// Reads the name and the settings, of a request that adds or edits it.
-    pub(super) fn with_settings(
+    /// Reads the address, the port and the settings of a destination to add or edit.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::new`]; [`Errno::OutOfRange`] or [`Errno::Invalid`] for settings that every
+    /// director refuses.
+    pub fn with_settings(
         attributes: &Attributes<'_>,
         key: &Key,
     ) -> Result<(Self, DestinationDetails), Refusal> {
@@ -291,7 +370,7 @@ impl NamedDestination {
         check_lengths(&nest, &uapi::destination::LENGTHS)?;
         let address = need(&nest, ADDR, c"no destination address given")?;
         let port = need(&nest, PORT, c"no destination port given")?.u16_be()?;
-        // Older tools do not give a family: that of the service holds then.
+        // Older tools give no family: the destination has that of its service.
         let number = match nest.find(ADDR_FAMILY) {
             Some(family) => family.u16()?,
             None => 0,
@@ -301,7 +380,7 @@ impl NamedDestination {
             0 => key.family(),
             number => Family::try_from(number).map_err(|_| {
                 Refusal::new(
-                    errno::family_not_supported(),
+                    Errno::FamilyNotSupported,
                     c"the destination's address family is not supported",
                 )
             })?,
@@ -316,25 +395,33 @@ impl NamedDestination {
         Ok((named, rest))
     }
 
-    /// Where a new destination is. [`EINVAL`]: not the address of one host.
-    pub(super) fn endpoint(&self) -> Result<Endpoint, Refusal> {
+    /// Returns the endpoint of a destination to add.
+    ///
+    /// # Errors
+    ///
+    /// [`Errno::Invalid`] if the address is not that of one host.
+    pub fn endpoint(&self) -> Result<Endpoint, Refusal> {
         match self.address {
             Some(address) => Ok(Endpoint::new(address, self.port)),
             None => Err(Refusal::new(
-                EINVAL,
+                Errno::Invalid,
                 c"the destination's address is not that of one host",
             )),
         }
     }
 
-    /// Where a destination is that exists. [`ENOENT`]: none can be there.
-    pub(super) fn existing_endpoint(&self) -> Result<Endpoint, Refusal> {
+    /// Returns the endpoint of a destination that should exist.
+    ///
+    /// # Errors
+    ///
+    /// [`Errno::NotFound`] if no destination can have it.
+    pub fn existing_endpoint(&self) -> Result<Endpoint, Refusal> {
         self.endpoint().map_err(|_| Refusal::no_destination())
     }
 }
 
-/// What is set of a destination.
-pub(super) struct DestinationDetails {
+/// The settings of a destination in a request, of which every director accepts the values.
+pub struct DestinationDetails {
     method: u32,
     weight: u32,
     upper_threshold: u32,
@@ -371,44 +458,55 @@ impl DestinationDetails {
         })
     }
 
-    /// Checks what every director refuses. `foreign`: it is of another address family than its
-    /// service.
+    /// Checks what every director refuses. `foreign` means that the address family differs from
+    /// that of the service.
     fn check(&self, foreign: bool) -> Result<(), Refusal> {
         if foreign && self.method != Forwarding::Tunneling as u32 {
             return Err(Refusal::new(
-                EINVAL,
+                Errno::Invalid,
                 c"a real server of another address family is reached through a tunnel only",
             ));
         }
         if self.weight > i32::MAX as u32 {
-            return Err(Refusal::new(ERANGE, c"the weight is out of range"));
+            return Err(Refusal::new(
+                Errno::OutOfRange,
+                c"the weight is out of range",
+            ));
         }
         if self.lower_threshold > self.upper_threshold {
             return Err(Refusal::new(
-                ERANGE,
+                Errno::OutOfRange,
                 c"the lower threshold is above the upper one",
             ));
         }
         if self.upper_threshold > i32::MAX as u32 {
-            return Err(Refusal::new(EINVAL, c"the upper threshold is out of range"));
+            return Err(Refusal::new(
+                Errno::Invalid,
+                c"the upper threshold is out of range",
+            ));
         }
         if self.tunnel.lacks_port() {
-            return Err(Refusal::new(EINVAL, c"a GUE tunnel needs a port"));
+            return Err(Refusal::new(Errno::Invalid, c"a GUE tunnel needs a port"));
         }
         Ok(())
     }
 
-    /// The settings, or what only this director refuses.
-    pub(super) fn settings(&self) -> Result<destination::Settings, Refusal> {
+    /// Returns the settings, after checking what only this director refuses.
+    ///
+    /// # Errors
+    ///
+    /// [`Errno::NotSupported`] for an unknown forwarding method, [`Errno::Invalid`] for an unknown
+    /// tunnel.
+    pub fn settings(&self) -> Result<destination::Settings, Refusal> {
         let forwarding = Forwarding::from_number(self.method).ok_or_else(|| {
             Refusal::new(
-                errno::operation_not_supported(),
-                c"the forwarding method is none of masquerading, tunneling, direct routing, local",
+                Errno::NotSupported,
+                c"the forwarding method must be masquerading, tunneling, direct routing or local",
             )
         })?;
         if forwarding == Forwarding::Tunneling && self.tunnel.tunnel().is_none() {
             return Err(Refusal::new(
-                EINVAL,
+                Errno::Invalid,
                 c"no such tunnel: ipip, gue with a port, or gre, with flags of that kind",
             ));
         }
@@ -422,23 +520,31 @@ impl DestinationDetails {
     }
 }
 
-/// Timeouts in seconds, 0 for those that stay.
-pub(super) struct TimeoutDetails {
-    pub(super) tcp: u32,
-    pub(super) tcp_fin: u32,
-    pub(super) udp: u32,
+/// Timeouts in a request, in seconds; 0 keeps the present one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Timeouts {
+    /// Of established TCP connections.
+    pub tcp: u32,
+    /// Of TCP connections that close.
+    pub tcp_fin: u32,
+    /// Of UDP.
+    pub udp: u32,
 }
 
-/// The timeouts that a request sets.
-pub(super) fn timeouts(attributes: &Attributes<'_>) -> Result<TimeoutDetails, Refusal> {
+/// Reads the timeouts that a request sets.
+///
+/// # Errors
+///
+/// [`Errno::OutOfRange`] for an attribute of another length.
+pub fn timeouts(attributes: &Attributes<'_>) -> Result<Timeouts, Refusal> {
     let get = |kind| match attributes.find(kind) {
-        // The error of generic netlink's own check, which looks at the attributes outside of nests.
+        // Generic netlink checks attributes outside nests itself, with this error number.
         Some(attribute) => attribute
             .u32()
-            .map_err(|_| Refusal::new(ERANGE, c"a timeout has 32 bits")),
+            .map_err(|_| Refusal::new(Errno::OutOfRange, c"a timeout has 32 bits")),
         None => Ok(0),
     };
-    Ok(TimeoutDetails {
+    Ok(Timeouts {
         tcp: get(uapi::message::TIMEOUT_TCP)?,
         tcp_fin: get(uapi::message::TIMEOUT_TCP_FIN)?,
         udp: get(uapi::message::TIMEOUT_UDP)?,
