@@ -11,7 +11,7 @@
 
 # The number of connections of the port, and how many of one client port share a chain
 # (knet::table::CROWD).
-if [ "$TIME_SCALE" -eq 1 ]; then crowd=20000; else crowd=2000; fi
+if [ "${KERNEL_FLAVOUR-stock}" = stock ]; then crowd=5000; else crowd=1500; fi
 chain=8
 first=20000
 port=5000

@@ -6,6 +6,7 @@
 # error for every pair of mistakes, which must be that of the C director. expectations.py has the
 # requests.
 
+# kernel: stock, because it tests answers; hostile_netlink sends every command on the debug kernel
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"
 

@@ -4,7 +4,7 @@
 # ewma chooses between two servers by measured delays. A server with late answers gets fewer
 # connections until its answers are fast again.
 # timeout: 300
-# kernel: stock, because it tests arithmetic on delays; schedulers runs ewma on the debug kernel
+# kernel: stock, because it tests arithmetic on delays; failslab runs ewma on the debug kernel
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"

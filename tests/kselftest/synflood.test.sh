@@ -14,7 +14,7 @@
 
 # The number of real connections, and the limit for all connections.
 real=1000
-limit=4000
+limit=2000
 ulimit -n 8192
 
 must module_load "$IPVS_MODULE"
