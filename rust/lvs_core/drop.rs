@@ -81,7 +81,7 @@ impl Reason {
         }
     }
 
-    /// What happened, for the kernel's log and for people.
+    /// A description for the kernel log and for people.
     pub const fn explanation(self) -> &'static str {
         match self {
             Self::NoDestination => "no destination is available",

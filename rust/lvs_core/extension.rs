@@ -3,7 +3,7 @@
 //! The numbers of the generic netlink family `ipvs_rs`. The kernel module and the command share
 //! them.
 //!
-//! This family has what the family "IPVS" cannot express, so no number there gets another meaning.
+//! This family extends the family "IPVS" without giving a number there another meaning.
 //! See `Documentation/netlink.rst`. A number never gets a second meaning.
 
 use core::ffi::CStr;
@@ -40,7 +40,7 @@ pub mod command {
 pub mod message {
     /// The module's version, a string.
     pub const VERSION: u16 = 1;
-    /// What the module offers: attributes with the kinds 1, 2 and so on, each a string from
+    /// The features of the module: attributes with the kinds 1, 2 and so on, each a string from
     /// [`super::feature`].
     pub const FEATURES: u16 = 2;
     /// A connection, or the selection of a request: attributes of [`super::connection`].
@@ -98,7 +98,7 @@ pub mod connection {
     pub const SERVER_PREFIX: u16 = 12;
 }
 
-/// Names of what a module offers beyond the first version of this family.
+/// Names of the features that a module has beyond the first version of this family.
 pub mod feature {
     use core::ffi::CStr;
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 //! A keyed hash of connections: SipHash (Aumasson and Bernstein, 2012) with one compression and
-//! three finalization rounds. Nobody without the key can choose different keys that collide.
+//! three finalization rounds. Without the key, an attacker cannot choose different inputs that
+//! collide.
 
 use crate::{Endpoint, Family};
 
@@ -79,8 +80,8 @@ impl SipHash {
 
 /// The hash of a connection by its client's end, under a secret key.
 ///
-/// The message is protocol, port and address, in network order: 7 octets for IPv4, which with the
-/// length make just the one last block, and 19 for IPv6. The length tells the families apart.
+/// The message is protocol, port and address in network order. It has 7 octets for IPv4, which fill
+/// one block together with the length, and 19 for IPv6. The length distinguishes the families.
 #[inline(always)]
 pub fn flow_hash(key: &HashKey, family: Family, protocol: u8, client: Endpoint) -> u32 {
     let mut hash = SipHash::new(key);
@@ -98,7 +99,7 @@ pub fn flow_hash(key: &HashKey, family: Family, protocol: u8, client: Endpoint) 
     hash.finish() as u32
 }
 
-/// What [`hash_apart`] tells connections of one client's end apart by.
+/// The end by which [`hash_apart`] distinguishes connections of one client's end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Apart {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What a Linux Virtual Server director decides.
+//! The decisions of a Linux Virtual Server director.
 //!
-//! Belongs here: arithmetic and protocol knowledge. That is reading and rewriting packet headers,
+//! This crate contains arithmetic and protocol knowledge: reading and rewriting packet headers,
 //! checksums, connection states and their timeouts, hashing, the scheduling algorithms, and reading
 //! netlink attributes. All of it works on byte slices and plain values.
 //!
-//! Never here: kernel types, memory management, locks, clocks, or anything else that depends on
-//! where the code runs. The kernel module and ordinary host programs link the same code.
+//! It contains no kernel types, memory management, locks, clocks, or anything else that depends on
+//! the environment. The kernel module and ordinary host programs link the same code.
 //!
 //! # The no-panic contract
 //!

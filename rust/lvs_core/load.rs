@@ -12,9 +12,9 @@ use core::sync::atomic::{
 
 /// The load of a real server.
 ///
-/// Counts are changed by sequentially consistent instructions, for which later loads wait: who
-/// changes a count and then looks for observers, and an observer who makes itself known and then
-/// reads the count, cannot both miss the other.
+/// Counts are changed by sequentially consistent instructions, and later loads wait for them. One
+/// CPU changes a count and then looks for observers. Another publishes an observer and then reads
+/// the count. So at least one of the two sees the other's change.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub struct Load {

@@ -3,7 +3,7 @@
 //! Reading the headers of a packet, from the start of its IP header.
 //!
 //! Formats: RFC 791 (IPv4), RFC 8200 (IPv6), RFC 9293 section 3.1 (TCP), RFC 768 (UDP). No length
-//! field of a packet is trusted: each is checked against the others and against the bytes at hand.
+//! field of a packet is trusted: each is checked against the others and against the given bytes.
 
 mod error;
 pub(crate) mod ipv4;
@@ -26,7 +26,7 @@ pub(crate) const UDP_HEADER: usize = 8;
 pub struct TcpFlags(u8);
 
 impl TcpFlags {
-    /// No control bit at all; also what a UDP packet has.
+    /// No control bit, as in a UDP packet.
     pub const EMPTY: Self = Self(0);
     /// No more data from the sender.
     pub const FIN: Self = Self(0x01);
@@ -79,7 +79,7 @@ impl BitOr for TcpFlags {
     }
 }
 
-/// What the headers of a TCP or UDP packet say.
+/// The headers of a TCP or UDP packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Headers {
     /// The IP version.
@@ -105,8 +105,9 @@ pub struct Headers {
 ///
 /// # Errors
 ///
-/// [`ParseError::Truncated`] says how much of the packet must be at hand to try again; the rest is
-/// final. A first fragment too short for the transport header is malformed (RFC 1858, RFC 7112).
+/// [`ParseError::Truncated`] has the number of bytes that another attempt needs. The other errors
+/// are final. A first fragment too short for the transport header is malformed (RFC 1858,
+/// RFC 7112).
 #[inline(always)]
 pub fn parse(family: Family, ip: &[u8]) -> Result<Headers, ParseError> {
     match family {
@@ -167,7 +168,7 @@ fn parse_v6(ip: &[u8]) -> Result<Headers, ParseError> {
     })
 }
 
-/// What is read of a transport header.
+/// The fields of a transport header that the director uses.
 struct Transport {
     source: u16,
     destination: u16,

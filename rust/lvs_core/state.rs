@@ -33,7 +33,7 @@ pub enum State {
     CloseWait,
     /// The last FIN awaits its ACK.
     LastAck,
-    /// An expected connection that nobody has opened yet.
+    /// An expected connection that is not open yet.
     Listen,
     /// A SYN was answered on the server's behalf.
     SynAck,
@@ -204,7 +204,7 @@ impl State {
             // A stray or repeated SYN does not disturb an established connection.
             (Self::Established, _) => Self::Established,
             (Self::SynSent, Direction::Input | Direction::InputOnly) => Self::Established,
-            // The client opens again, whatever the former state.
+            // The client opens again, regardless of the former state.
             (_, Direction::Input | Direction::InputOnly) => Self::SynRecv,
             // The server's SYN-ACK.
             (Self::SynRecv | Self::SynAck, Direction::Output) => Self::SynRecv,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Whether a packet may be sent along a route, and what its sender is told if it may not.
+//! Whether a packet may be sent along a route, and the ICMP error for its sender if it may not.
 //!
 //! Rules: RFC 1812 section 5.3.1 (time to live), RFC 1191 and RFC 8201 (path MTU), RFC 2003, RFC
 //! 2473 and RFC 4213 (tunnels), RFC 792 and RFC 4443 (ICMP).
@@ -90,13 +90,13 @@ pub struct Candidate {
     pub family: Family,
     /// Its length in bytes, from the IP header on.
     pub len: u32,
-    /// What its header says.
+    /// The handling that its header requests.
     pub handling: Handling,
     /// The length of the largest fragment that it was reassembled from, 0 if it arrived whole.
     pub largest_fragment: u16,
 }
 
-/// What a route offers.
+/// The limits of a route.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
     /// The largest packet that it carries, in bytes.
@@ -135,14 +135,14 @@ pub const fn sufficient_mtu(handling: Handling, len: u32, overhead: u16) -> u32 
 /// Whether a packet may be sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Check {
-    /// It may.
+    /// The packet may be sent.
     Pass,
-    /// It may not, and its sender is told why.
+    /// The packet may not be sent. Its sender gets this report.
     Report(Report),
 }
 
-/// Checks a packet against a route. `segments_fit` tells, for a packet that segmentation offload
-/// joined, whether each of its segments is at most that long; otherwise it returns false.
+/// Checks a packet against a route. For a packet that segmentation offload joined, `segments_fit`
+/// returns whether each segment is at most that long. For other packets it returns false.
 pub fn check(packet: Candidate, limits: Limits, segments_fit: impl FnOnce(u32) -> bool) -> Check {
     let Candidate {
         family,
@@ -197,8 +197,8 @@ impl Report {
         }
     }
 
-    /// The packet was too large; `mtu` bytes would fit. IPv6 is never told less than
-    /// [`IPV6_MIN_MTU`].
+    /// The packet was too large; `mtu` bytes would fit. For IPv6 it is at
+    /// least [`IPV6_MIN_MTU`].
     pub const fn too_big(family: Family, mtu: u32) -> Self {
         match family {
             Family::V4 => Self::new(3, 4, mtu),

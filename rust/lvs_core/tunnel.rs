@@ -57,7 +57,7 @@ pub enum Tunnel {
     Gue {
         /// The UDP port of the server's tunnel, not 0.
         port: u16,
-        /// What protects the payload.
+        /// The protection of the payload.
         checksum: GueChecksum,
     },
     /// Generic routing encapsulation.
@@ -112,8 +112,8 @@ impl Numbers {
 
 impl Tunnel {
     /// The tunnel with these numbers of `linux/ip_vs.h` (`IP_VS_CONN_F_TUNNEL_TYPE_*`,
-    /// `IP_VS_TUNNEL_ENCAP_FLAG_*`), or `None` where there is none such. The port is GUE's; the
-    /// flags are those of GUE and GRE.
+    /// `IP_VS_TUNNEL_ENCAP_FLAG_*`), or `None` if there is no such tunnel. The port applies to
+    /// GUE, the flags to GUE and GRE.
     pub const fn from_numbers(kind: u8, port: u16, flags: u16) -> Option<Self> {
         match (kind, flags) {
             (0, _) => Some(Self::Ipip),
@@ -179,7 +179,7 @@ pub struct Outer {
 }
 
 impl Outer {
-    /// Writes an IPv4 header but for length and checksum, which are the last step before it is
+    /// Writes an IPv4 header except for length and checksum, which are the last step before it is
     /// sent. `identification` counts only if the packet may be fragmented (RFC 6864).
     #[inline(always)]
     pub fn write_v4(self, header: &mut [u8; IPV4_HEADER], identification: u16) {
@@ -204,8 +204,8 @@ impl Outer {
         destination.copy_from_slice(&self.destination.last_octets());
     }
 
-    /// Writes an IPv6 header, before `payload` octets. More than 65,535 are to be segmented by the
-    /// device, which sets the length of each segment.
+    /// Writes an IPv6 header, before `payload` octets. The device segments a packet with more than
+    /// 65,535 octets and sets the length of each segment.
     #[inline(always)]
     pub fn write_v6(self, header: &mut [u8; IPV6_HEADER], payload: u32) {
         let class = self.handling.traffic_class;
@@ -224,12 +224,11 @@ impl Outer {
     }
 }
 
-/// Finds the IP header of the packet that a tunnel's packet carries: its family, and where it
-/// begins.
+/// Finds the IP header of a tunnel's inner packet. Returns its family and its offset.
 ///
-/// `protocol` is what the tunnel's own IP header announces, and `at` is where that begins in the
-/// slice. Whatever is no tunnel's is `None`, and so is a tunnel's header beyond the slice. That the
-/// IP header is there is left to its own parser.
+/// `protocol` is the protocol in the tunnel's outer IP header, and `at` is the offset of the
+/// tunnel's header in the slice. Returns `None` for other protocols, and for a header beyond the
+/// slice. The inner IP header may be incomplete; its own parser checks that.
 pub fn payload(protocol: u8, ip: &[u8], at: usize) -> Option<(Family, usize)> {
     match protocol {
         IPV4 => Some((Family::V4, at)),

@@ -191,7 +191,7 @@ pub mod destination {
 
 /// Attributes of a synchronization daemon (`IPVS_DAEMON_ATTR_*`).
 pub mod daemon {
-    /// What it does, 32 bits: 1 sends, 2 receives.
+    /// Its role, 32 bits: 1 sends, 2 receives.
     pub const STATE: u16 = 1;
     /// The network interface, a string.
     pub const MCAST_IFN: u16 = 2;

@@ -108,7 +108,7 @@ impl Hand {
         self.insert(lists, entry);
     }
 
-    /// Turns the wheel towards second `now`. Stops at the next entry that is due, which stays in
+    /// Turns the wheel toward second `now`. Stops at the next entry that is due, which stays in
     /// its slot until the caller removes it. Returns `None` when no further entry is due, or when
     /// `budget` entries have been examined.
     pub fn advance<L: Lists>(

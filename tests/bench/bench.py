@@ -29,7 +29,7 @@ SERVER6 = "fd00:1::11"
 CLIENT6 = "fd00:100::1"
 SCHEDULERS = ("rr", "wrr", "lc", "wlc", "sed", "nq", "fo", "ovf", "lblc", "lblcr", "dh", "sh", "mh", "twos", "ewma", "oneip",
               "oneip-stateless")
-# The kernel's own director does not have these.
+# The C director does not have these.
 OURS = ("ewma", "oneip", "oneip-stateless")
 MODES = ("bare", "ip_vs", "ipvs_rs", "nftables")
 # Numbers of flows, and of clients that send them. The numbers of clients and ports are coprime, so
@@ -150,7 +150,7 @@ class Bench:
         if self.mode == "nftables":
             self.nftables_up()
             return
-        # The kernel's own director keeps its table small by default; ours grows.
+        # The C director keeps its table small by default; ours grows.
         run("modprobe", self.mode, *(["conn_tab_bits=20"] if self.mode == "ip_vs" else []))
         self.service(NAT_VIP, "-m", SERVERS[:4])
         self.service(DR_VIP, "-g", SERVERS[:4])

@@ -124,7 +124,7 @@ class Scale(Bench):
             self.to_port(crowd, crowd)
             for row, value in (("request", self.from_port(count, crowd)), ("reply", self.to_port(count, crowd))):
                 self.judge(f"crowded-{row}-{crowd}", value, base.setdefault(row, value), CROWD_LIMIT)
-            # The kernel's own director expires connections in timers, where nobody counts. The
+            # The C director expires connections in timers, which are not counted. The
             # expiry of ten is lost in what the workers do besides.
             if crowd >= 1000 and self.mode == "ipvs_rs":
                 expired = self.expiry(lambda crowd=crowd: self.from_port(crowd, crowd), crowd)

@@ -143,8 +143,8 @@ impl fmt::Display for Namespace {
     }
 }
 
-/// A destination that would take new connections but for its upper threshold, if the service has
-/// one: then the service is overloaded, not empty.
+/// A destination that would take new connections, except for its upper threshold, if the service
+/// has one. In that case the service is overloaded, not empty.
 pub(crate) fn overloaded<'a>(
     context: Context<'a>,
     service: &'a Service,

@@ -2,10 +2,10 @@
 /*
  * C shims of the knet crate.
  *
- * What belongs here: static inline functions and macros of the kernel, which
- * Rust cannot call, and whole steps of the packet path, so that Rust makes one
- * call per step and not one per field. What does not: decisions. lvs_core makes
- * them, and shims carry them out.
+ * They contain static inline functions and macros of the kernel, which Rust
+ * cannot call, and whole steps of the packet path, so that Rust makes one call
+ * per step and not one per field. They contain no decisions: lvs_core makes
+ * them, and shims perform them.
  *
  * Rust learns these prototypes through bindgen (see ../bindings/).
  */
@@ -30,8 +30,8 @@ struct seq_file;
 /* skb.c */
 
 /*
- * Where Rust finds what it reads of every packet: fields that bindgen would
- * hide in anonymous unions, and those in the control block of IP.
+ * Offsets of the fields that Rust reads from every packet: those that bindgen
+ * would hide in anonymous unions, and those in the control block of IP.
  */
 enum knet_skb_layout {
 	KNET_SKB_MARK = offsetof(struct sk_buff, mark),
@@ -80,18 +80,18 @@ enum knet_prepared {
 /*
  * A cached route. Only C reads and writes these words. The cookie tells whether
  * a route of IPv6 is still valid. Four bytes of padding follow, in which the
- * owner of the cache keeps what it likes.
+ * owner of the cache may store data.
  */
 struct knet_route_cache {
 	struct dst_entry __rcu *dst;
 	u32 cookie;
 };
 
-/* Where to send a packet, and what to do to it on the way. */
+/* The destination of a packet, and the work on the way. */
 struct knet_route {
 	/* The cache, for packets with the same @daddr, @saddr and @direct. */
 	struct knet_route_cache *cache;
-	/* The local address that the cached route prefers, or NULL: nobody asks for it. */
+	/* The local address that the cached route prefers, or NULL if it is not needed. */
 	struct knet_address *source;
 	/* Next destination, and the source that routing rules see (0: any). */
 	struct knet_address daddr;
@@ -102,11 +102,11 @@ struct knet_route {
 	u16 writable;
 	/* The caller needs the preferred source; @source is not NULL. */
 	bool wants_source;
-	/* The neighbor is @daddr, whatever the destination of the packet itself. */
+	/* The neighbor is @daddr, regardless of the packet's own destination. */
 	bool direct;
 };
 
-/* What was found out about the route. */
+/* The result of the lookup. */
 struct knet_hop {
 	u32 mtu;
 	/* The local address that it prefers, if the caller wanted it. */

@@ -64,8 +64,8 @@ void knet_learn_mtu6(struct net *net, struct sk_buff *skb, unsigned int at, u32 
 }
 
 /*
- * An ICMP error quotes a packet that this host had sent through a tunnel. What
- * that packet carried, @at that offset, becomes all that is left of @skb.
+ * An ICMP error quotes a packet that this host had sent through a tunnel.
+ * Reduces @skb to the inner packet of that packet, which starts @at that offset.
  */
 static bool knet_uncover(struct sk_buff *skb, unsigned int at, unsigned int header, __be16 protocol)
 {

@@ -169,7 +169,7 @@ void knet_nest_end(struct sk_buff *skb, struct nlattr *nest)
 	nla_nest_end(skb, nest);
 }
 
-/* What a dump remembers between its calls. */
+/* The state of a dump between its calls. */
 void **knet_dump_data(struct netlink_callback *cb)
 {
 	return (void **)&cb->args[0];

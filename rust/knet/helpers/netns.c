@@ -117,7 +117,7 @@ void knet_namespace_unregister(void)
 }
 
 /*
- * What init() made for @net, or NULL. In an RCU read section, in which it stays
+ * The result of init() for @net, or NULL. In an RCU read section, in which it stays
  * valid: unregistering waits for a grace period before exit() and before the
  * identifier is given up.
  */

@@ -8,7 +8,7 @@
  * for long; knet_route_forget() drops the rest.
  *
  * A cache is NULL, KNET_FILLING, or a route with a reference that the cache
- * owns. The reference is never lost, however many CPUs meet in a cache:
+ * owns. The reference is never lost, no matter how many CPUs use a cache:
  *
  * - Only knet_refresh() puts a reference in, and only into a cache that it found
  *   other than KNET_FILLING and set to that. It owns the cache until it stores
@@ -133,8 +133,8 @@ static void knet_read_address(struct knet_address *to, const struct knet_address
 
 /*
  * Looks the route up and fills the cache. One CPU at a time fills a cache, so
- * that route, cookie and source in it belong together; a CPU that comes
- * meanwhile keeps its route to itself, with the reference in *@own.
+ * that route, cookie and source in it belong together. Another CPU at the same
+ * time keeps its own route, with the reference in *@own.
  */
 static noinline struct dst_entry *knet_refresh(struct net *net,
 					       const struct knet_route *route,
@@ -210,7 +210,7 @@ static __always_inline struct dst_entry *knet_cached(const struct knet_route *ro
 	return knet_check(dst, READ_ONCE(cache->cookie), family);
 }
 
-/* What the other knet_prepare…() do; the compiler knows both families. */
+/* The body of the other knet_prepare…(); both families are compile-time constants. */
 static __always_inline enum knet_prepared
 knet_prepare(struct net *net, struct sk_buff *skb, const struct knet_route *route,
 	     struct knet_hop *hop, int family, int outer_family)

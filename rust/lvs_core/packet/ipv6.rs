@@ -22,8 +22,8 @@ const DESTINATION_OPTIONS: u8 = 60;
 const EXTENSION: usize = 8;
 /// Extension headers before a transport header. RFC 8200 section 4.1 foresees six.
 const MAX_EXTENSIONS: usize = 8;
-/// Octets of an IPv6 header with all its extension headers: what any link carries in one piece.
-/// Nobody who follows RFC 7112 and does path MTU discovery needs more.
+/// The maximum of octets for an IPv6 header with all extension headers. Every link carries that
+/// much in one packet. A sender that follows RFC 7112 and uses path MTU discovery needs no more.
 pub(crate) const MAX_HEADERS: usize = 1280;
 
 /// The fields of an IPv6 header that the director looks at.
@@ -31,7 +31,7 @@ pub(crate) const MAX_HEADERS: usize = 1280;
 pub(crate) struct Header {
     /// The payload length field: octets after this header.
     payload_len: u16,
-    /// What the next header is.
+    /// The number of the next header.
     pub(crate) next: u8,
     /// The source address.
     pub(crate) source: Address,
@@ -42,8 +42,8 @@ pub(crate) struct Header {
 impl Header {
     /// Reads the IPv6 header that starts the slice.
     ///
-    /// IPv4-mapped addresses belong in no packet, so what has one is not ours: [`Address`] would
-    /// take it for IPv4.
+    /// No packet may have an IPv4-mapped address, so such a packet is refused: [`Address`] would
+    /// take the address for IPv4.
     #[inline(always)]
     pub(crate) fn read(ip: &[u8]) -> Result<Self, ParseError> {
         let Some(fixed) = ip.first_chunk::<IPV6_HEADER>() else {
@@ -97,22 +97,22 @@ impl Header {
     }
 }
 
-/// What comes after the extension headers.
+/// The header after the extension headers.
 #[derive(Clone, Copy)]
 pub(crate) struct Upper {
-    /// Its protocol number; of a later fragment, what the fragmented part of the packet begins
-    /// with.
+    /// Its protocol number. For a later fragment, the number of the first header in the
+    /// fragmentable part of the packet.
     pub(crate) protocol: u8,
-    /// Where it begins, counted from the start of the slice.
+    /// Its offset in the slice.
     pub(crate) at: usize,
-    /// It is a piece from the middle, of a fragment other than the first.
+    /// The packet is a fragment other than the first.
     pub(crate) is_later_fragment: bool,
     /// Fragments follow this one.
     pub(crate) more_fragments: bool,
 }
 
 impl Upper {
-    /// What comes straight after the IPv6 header that starts the slice.
+    /// The header directly after the IPv6 header that starts the slice.
     #[inline(always)]
     pub(crate) const fn after_no_extension(protocol: u8) -> Self {
         Self {
@@ -123,12 +123,12 @@ impl Upper {
         }
     }
 
-    /// What comes after the IPv6 header at `start` of the slice, which names `next`, in a packet of
-    /// which there is no more than up to `end`.
+    /// The header after the IPv6 header at `start` of the slice and its extension headers. `next`
+    /// is the number in the IPv6 header, and the packet ends at `end`.
     ///
     /// # Errors
     ///
-    /// As [`super::parse`]. Chains that are longer than any that is in use are not ours.
+    /// As [`super::parse`]. Longer chains than any in use are refused.
     #[inline]
     pub(crate) fn read(ip: &[u8], start: usize, next: u8, end: usize) -> Result<Self, ParseError> {
         if is_extension(next) {

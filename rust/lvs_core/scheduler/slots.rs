@@ -56,8 +56,8 @@ pub(super) fn takes<S: Server>(servers: &[S], index: usize) -> bool {
 }
 
 /// Returns how many of `slots` slots each server takes in a turn: its weight divided by the
-/// greatest common divisor of all, or what fits. A quiesced server keeps its slots, so its clients
-/// find it again.
+/// greatest common divisor of all, or its share if they do not fit. A quiesced server keeps its
+/// slots, so its clients return to it.
 pub(super) fn shares<S: Server>(servers: &[S], slots: usize) -> impl Fn(&S) -> usize {
     let divisor = servers.iter().map(Server::last_weight).fold(0, gcd);
     let sum = |sum: u64, server: &S| sum.wrapping_add(u64::from(server.last_weight()));

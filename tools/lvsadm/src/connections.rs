@@ -58,7 +58,7 @@ pub fn protocol_name(number: u8) -> String {
     }
 }
 
-/// What one end of a connection is to be; what is absent does not matter.
+/// The required properties of one end of a connection. Absent ones do not matter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EndpointFilter {
     /// The address.
@@ -129,7 +129,7 @@ fn own(address: IpAddr) -> Address {
 pub enum Broken {
     /// It cannot be read on.
     Input(io::Error),
-    /// A line is none of a connection.
+    /// A line does not describe a connection.
     Line(String),
     /// Who got the connections wants no more.
     Output(io::Error),
@@ -139,7 +139,7 @@ pub enum Broken {
 ///
 /// # Errors
 ///
-/// The first line that is none of a connection, or what went wrong with reading or writing.
+/// The first line that does not describe a connection, or the error of reading or writing.
 pub fn read(
     listing: impl BufRead,
     each: &mut dyn FnMut(Connection) -> io::Result<()>,

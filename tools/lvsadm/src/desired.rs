@@ -178,7 +178,7 @@ fn json_service(json: &JsonService) -> Result<Wanted, String> {
             let protocol = known
                 .into_iter()
                 .find(|known| known.name() == json.protocol.as_deref())
-                .ok_or_else(|| "protocol is none of tcp, udp, sctp".to_owned())?;
+                .ok_or_else(|| "protocol must be tcp, udp or sctp".to_owned())?;
             ServiceId::Address {
                 protocol,
                 address,

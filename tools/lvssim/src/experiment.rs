@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Runs scenarios: every point, every replication, on all cores; and what comes of them as numbers.
+//! Runs scenarios, every point and every replication, on all cores. Computes the results.
 
 use rayon::prelude::*;
 use serde::Serialize;
@@ -76,7 +76,7 @@ pub struct Value {
     pub estimate: Estimate,
 }
 
-/// What came of a point.
+/// The result of a point.
 #[derive(Clone, Debug, Serialize)]
 pub struct PointResult {
     /// What is different from other points: key and value.
@@ -101,7 +101,7 @@ impl PointResult {
     }
 }
 
-/// What came of a scenario.
+/// The result of a scenario.
 #[derive(Clone, Debug, Serialize)]
 pub struct Results {
     /// [`SCHEMA`].
@@ -271,7 +271,7 @@ pub fn rounded(value: f64) -> String {
 }
 
 impl Results {
-    /// An aligned table: a line for each point, or for each quantity if there is but one point.
+    /// An aligned table: a line for each point, or for each quantity if there is only one point.
     #[must_use]
     pub fn table(&self, metrics: &[String]) -> String {
         let shown =

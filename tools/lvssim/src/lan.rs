@@ -78,7 +78,7 @@ pub struct LanSetup {
     pub director_queue: usize,
     /// All other queues.
     pub queue: usize,
-    /// How long a connection lasts; `None`: for ever, so that a client keeps its server.
+    /// The duration of a connection. `None`: it never ends, so a client keeps its server.
     pub connection: Option<Time>,
     /// When clients send.
     pub sending: Sending,
@@ -117,7 +117,7 @@ impl Default for LanSetup {
     }
 }
 
-/// What came of a run: packets a second.
+/// The result of a run, in packets per second.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LanOutcome {
     /// Replies that arrived at clients.

@@ -142,7 +142,7 @@ pub const fn one(active: bool) -> u64 {
 
 /// A director with one virtual service, whatever its scheduler.
 pub trait Balancer {
-    /// Whether delays are to be told by [`Self::asked`] and [`Self::answered`].
+    /// Whether [`Self::asked`] and [`Self::answered`] must report delays.
     fn measures_delays(&self) -> bool;
 
     /// Adds a server at the end of the list.

@@ -3,7 +3,7 @@
 //! Replays a sequence of events one after another and tells who serves each connection, so that
 //! the same sequence can run against the kernel module.
 //!
-//! A line is an event; what comes of it stands behind `=>`:
+//! A line is an event. Its result follows after `=>`:
 //!
 //! ```text
 //! scheduler NAME              a new service with that scheduler, and no servers
@@ -153,7 +153,7 @@ impl Service {
     }
 }
 
-/// The sequence with what comes of each event; what stood behind `=>` before does not matter.
+/// The sequence with the result of each event. Former results after `=>` do not matter.
 ///
 /// # Errors
 ///

@@ -9,7 +9,7 @@ use serde::Serialize;
 pub struct Estimate {
     /// The mean of the observations.
     pub mean: f64,
-    /// Half of the interval's width; 0 when there is but one observation.
+    /// Half of the interval's width; 0 if there is only one observation.
     pub half_width: f64,
     /// The least observation.
     pub least: f64,

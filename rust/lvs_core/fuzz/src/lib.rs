@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What lvs_core's parsers and rewriters promise for any input. Each fuzz target has a module with
-//! a function `run`. The fuzzer calls it with generated inputs, the host tests call it with the
-//! corpus.
+//! The guarantees of lvs_core's parsers and rewriters for any input. Each fuzz target has a module
+//! with a function `run`. The fuzzer calls it with generated inputs, the host tests call it with
+//! the corpus.
 //!
 //! Nothing here may need the fuzzer. No expectation may come from the code under test: `verify`
-//! computes what is correct.
+//! computes the correct results.
 
 pub mod icmp;
 pub mod netlink;
@@ -18,7 +18,7 @@ use lvs_core::rewrite::Side;
 use lvs_core::{Address, Endpoint, Family};
 use std::ops::Range;
 
-/// The first octets select what the target does; the others are a packet.
+/// The first octets select an operation of the target; the others are a packet.
 struct Orders<'a> {
     bits: u8,
     rest: &'a [u8],

@@ -149,7 +149,7 @@ fn sequences_start_at_any_turn() {
     let check = |sequences: BTreeMap<String, u64>, period: &str| {
         let around = period.repeat(2);
         for (sequence, count) in &sequences {
-            assert!(around.contains(sequence), "{sequence} is none of {around}");
+            assert!(around.contains(sequence), "{sequence} is not in {around}");
             assert!(
                 (count * period.len() as u64).abs_diff(SEEDS) < SEEDS / 10,
                 "{count} times {sequence}"

@@ -55,7 +55,7 @@ pub enum Mode {
     Bare,
     /// A DNAT map of nftables.
     Nftables,
-    /// The kernel's own director, in C.
+    /// The C director.
     IpVs,
     /// This project's director.
     IpvsRs,

@@ -55,7 +55,7 @@ pub enum Command {
     Diff {
         /// The file with the wanted table, or `-`.
         file: String,
-        /// Services that the file does not have are to be deleted.
+        /// Whether services that the file does not have are deleted.
         prune: bool,
         /// As JSON.
         json: bool,
@@ -184,7 +184,7 @@ pub enum Merge {
 }
 
 impl Merge {
-    /// Whether nothing is to be changed.
+    /// Whether to change nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         match self {

@@ -463,7 +463,7 @@ impl Options<'_> {
         })
     }
 
-    /// The connections that are to be listed.
+    /// The connections to list.
     pub(super) fn filter(&self) -> Result<ConnectionFilter, Error> {
         let service = self.service_id()?;
         let protocol = service.as_ref().and_then(ServiceId::protocol);

@@ -287,7 +287,7 @@ impl Options<'_> {
                     .into_iter()
                     .find(|protocol| protocol.name() == Some(name))
                     .ok_or_else(|| {
-                        Error::Usage(format!("{text}: {name:?} is none of tcp, udp, sctp"))
+                        Error::Usage(format!("{text}: {name:?} must be tcp, udp or sctp"))
                     })?;
                 (endpoint, Some(protocol))
             }

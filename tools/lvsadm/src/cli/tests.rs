@@ -175,7 +175,7 @@ fn only_masquerading_changes_ports() {
     assert_eq!(port("-a -t 10.0.0.1:80 -r 10.0.0.2:8080 -m"), (8080, 0));
     assert_eq!(port("-a -t 10.0.0.1:80 -r 10.0.0.2:8080 -g"), (80, 1));
     assert_eq!(port("-a -f 1 -r 10.0.0.2:8080 -g"), (8080, 0));
-    // What is to be deleted is named as it is.
+    // A destination to delete keeps the port that was given.
     assert_eq!(
         change("-d -t 10.0.0.1:80 -r 10.0.0.2:8080"),
         Change::DeleteDestination(

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 //! How an exchange ends: collecting the parts of an answer, errors and their extended
-//! acknowledgements. No socket here, so that any bytes can be fed to it.
+//! acknowledgments. No socket here, so that any bytes can be fed to it.
 
 use std::fmt;
 use std::io;
@@ -190,7 +190,7 @@ fn after_request(echo: &[u8], capped: bool) -> &[u8] {
     echo.get(length..).unwrap_or_default()
 }
 
-/// An error with what its extended acknowledgement adds. A broken acknowledgement adds nothing: the
+/// An error with the text of its extended acknowledgment. A broken acknowledgment adds nothing: the
 /// error itself is what counts.
 fn kernel_error(code: i32, details: &[u8]) -> KernelError {
     let mut error = KernelError {

@@ -235,7 +235,7 @@ fn kernel_error(name: &str) -> lvsadm::netlink::KernelError {
 }
 
 #[test]
-fn refusals_and_their_extended_acknowledgements() {
+fn refusals_and_their_extended_acknowledgments() {
     assert_eq!(kernel_error("absent").errno, libc::ESRCH);
     assert_eq!(kernel_error("absent").message, None);
     assert_eq!(kernel_error("unknown").errno, libc::EOPNOTSUPP);

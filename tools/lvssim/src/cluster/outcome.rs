@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What came of a run.
+//! The outcome of a run.
 
 use hdrhistogram::Histogram;
 
@@ -10,7 +10,7 @@ use crate::statistics;
 /// Batches of answers in a run, whose means tell how precise the run's mean is.
 pub const BATCHES: usize = 32;
 
-/// What came of one server.
+/// The outcome of one server.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ServerOutcome {
     /// Requests that the director sent there.
@@ -36,7 +36,7 @@ pub struct Period {
     pub assigned: Vec<u32>,
 }
 
-/// What came of a run. Counts begin after the warm-up, but for those of conservation.
+/// The outcome of a run. Counts start after the warm-up, except those for conservation.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     /// From request to answer, in nanoseconds.

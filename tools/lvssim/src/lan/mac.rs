@@ -136,7 +136,7 @@ struct Port {
     backoff: Timer,
     /// What is being received.
     incoming: Option<Frame>,
-    /// What is to be sent, until that has succeeded.
+    /// The frame to send, until it was sent.
     outgoing: Option<Frame>,
     attempt: u32,
     /// The queue is waiting to be told that the interface is free.
