@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Who pays for connections: the memory controller charges the entries and buckets of a container's
-# director to the container. At the container's limit its director refuses new connections, and the
-# host goes on.
+# Memory accounting: the memory controller charges the entries and buckets of a container's director
+# to the container. At the limit of the container, its director refuses new connections, and the
+# host continues undisturbed.
 # timeout: 150
 
-# Functions are called through check, and awk's programs are in single quotes.
+# Functions are called through check; awk programs are in single quotes.
 # shellcheck disable=SC2317,SC2016
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -22,14 +22,14 @@ must module_load "$IPVS_MODULE"
 topology_up
 client_up client client 10.0.0.1
 servers_up A B C
-# The container makes the director of the namespace work.
+# The first command comes from the container, so the container pays for the director.
 must sh -c "echo \$\$ >'$group/cgroup.procs'; exec nsenter --net=/run/netns/director $LVSADM -A -u 10.1.0.100:80 -s rr"
 must lvs -a -u 10.1.0.100:80 -r 10.2.0.11:80 -m
 
-# status NAME: a number in /proc/net/ip_vs_status.
+# status NAME: prints a number in /proc/net/ip_vs_status.
 status() { on director sed -n "s/^$1:\t//p" /proc/net/ip_vs_status; }
 slab() { awk '$1 == "slab" { print $2 }' "$group/memory.stat"; }
-# flood PORT: flows to a port, in the background, until they are ended.
+# flood PORT: sends flows to a port in the background until it is stopped.
 flood() {
 	nsenter --net=/run/netns/client python3 "$here/flows.py" 10.1.0.100 "$1" &
 	flows=$!
@@ -42,27 +42,27 @@ end_flood() {
 before=$(slab)
 flood 80
 many() { [ "$(status Conns)" -ge 1900 ]; }
-check 'there are many connections' wait_for 60 many
-# What was charged is written to the file within two seconds.
+check 'the container opens many connections' wait_for 60 many
+# The kernel updates the file within two seconds.
 charged() { [ $(($(slab) - before)) -ge $((1900 * 128)) ]; }
-check 'their entries are charged to the container' wait_for 30 charged
+check 'the entries are charged to the container' wait_for 30 charged
 note "$(status Conns) connections, $(($(slab) - before)) bytes"
 end_flood
 
-# Little more than there is already.
+# A limit just above the present use.
 must lvs -A -u 10.1.0.100:8080 -s rr
 must lvs -a -u 10.1.0.100:8080 -r 10.2.0.11:80 -m
 used=$(cat "$group/memory.current")
 must sh -c "echo $((used + 65536)) >'$group/memory.max'"
 flood 8080
 refused() { [ "$(status 'Conns refused')" -gt 100 ]; }
-check 'at the limit of the container new connections are refused' wait_for 60 refused
+check 'new connections are refused at the limit of the container' wait_for 60 refused
 check 'the container stays at its limit' test "$(cat "$group/memory.current")" -le $((used + 2 * 65536))
 drops() { lvs -L -n --stats --json | jq '[.services[].drops["no-memory"] // 0] | add'; }
-check 'they are counted as dropped' test "$(drops)" -gt 100
+check 'the refused connections are counted as dropped' test "$(drops)" -gt 100
 end_flood
 
-# The host is not concerned: a director that it made itself has another payer.
+# The host is not affected: another payer is charged for a director that the host created.
 must ip netns add other
 within() { nsenter --net=/run/netns/other "$@"; }
 must within ip link set lo up
@@ -75,12 +75,12 @@ must within python3 -c "$datagrams"
 check_eq 'a director of the host has connections' "$(within sed -n 's/^Conns:\t//p' /proc/net/ip_vs_status)" 20
 must ip netns del other
 must sh -c "echo max >'$group/memory.max'"
-check_eq 'without the limit, clients are served' "$(client get udp 10.1.0.100 80 3)" 'A A A'
+check_eq 'clients are served once the limit is removed' "$(client get udp 10.1.0.100 80 3)" 'A A A'
 
 flush
 topology_down
 unload_all "$IPVS_MODULE"
-# Pages of the cgroup go with it when it is removed.
-check 'nothing of the container is left' wait_for 30 rmdir "$group"
+# A cgroup can be removed only after its pages are freed.
+check 'the cgroup of the container can be removed' wait_for 30 rmdir "$group"
 must umount "$work/cgroup"
 finish
