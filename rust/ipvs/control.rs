@@ -8,7 +8,7 @@
 //! director carries them out.
 //!
 //! A request is parsed completely before it changes anything, so a refused request changes nothing.
-//! A refusal carries a sentence that says what is wrong (extended acknowledgement).
+//! A refusal carries a sentence that says what is wrong (extended acknowledgment).
 
 mod extension;
 mod refusal;

@@ -58,7 +58,7 @@ impl Errno {
 pub struct Refusal {
     /// The error number.
     pub errno: Errno,
-    /// A sentence for the administrator (extended acknowledgement).
+    /// A sentence for the administrator (extended acknowledgment).
     pub message: &'static CStr,
 }
 
