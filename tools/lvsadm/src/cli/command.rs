@@ -26,7 +26,7 @@ pub enum Command {
     List(Listing),
     /// Print the table as rules.
     Save(View),
-    /// Carry out the rules on standard input.
+    /// Apply the rules on standard input.
     Restore,
     /// Print a shell's completions.
     Completions(clap_complete::Shell),
@@ -60,7 +60,7 @@ pub enum Command {
         /// As JSON.
         json: bool,
     },
-    /// Make the table what a file says.
+    /// Make the table equal a file.
     Apply {
         /// The file with the wanted table, or `-`.
         file: String,

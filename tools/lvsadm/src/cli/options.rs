@@ -49,7 +49,7 @@ pub(super) fn commands() -> Vec<Arg> {
         flag("edit-service", COMMANDS, "Edit a virtual service").short('E'),
         flag("delete-service", COMMANDS, "Delete a virtual service").short('D'),
         flag("clear", COMMANDS, "Delete all virtual services").short('C'),
-        flag("restore", COMMANDS, "Carry out the rules on standard input").short('R'),
+        flag("restore", COMMANDS, "Apply the rules on standard input").short('R'),
         flag("save", COMMANDS, "Print the table as rules").short('S'),
         flag("add-server", COMMANDS, "Add a real server to a service").short('a'),
         flag("edit-server", COMMANDS, "Edit a real server of a service").short('e'),
@@ -118,7 +118,7 @@ pub(super) fn services() -> Vec<Arg> {
         flag(
             "ipv6",
             SERVICES,
-            "The firewall mark is that of IPv6 packets",
+            "The firewall mark is for IPv6 packets",
         )
         .short('6'),
     ]
@@ -193,7 +193,7 @@ pub(super) fn server_options() -> Vec<Arg> {
             "l-threshold",
             "CONNECTIONS",
             SERVER,
-            "New connections again below this number [default: 0]",
+            "An overloaded server gets new connections below this number [default: 0]",
         )
         .short('y'),
         value(
@@ -258,7 +258,7 @@ pub(super) fn daemon_options() -> Vec<Arg> {
             "sync-maxlen",
             "BYTES",
             DAEMON,
-            "Longest message [default: what the MTU of the interface allows]",
+            "Longest message [default: from the MTU of the interface]",
         ),
         value(
             "mcast-interface",

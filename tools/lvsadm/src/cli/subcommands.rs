@@ -61,7 +61,7 @@ pub(super) fn definitions() -> Vec<Definition> {
         .arg(json()),
         command(
             "apply",
-            "Make the table what a file says; connections of what stays survive",
+            "Make the table equal a file; connections to remaining servers survive",
             "lvsadm apply rules --dry-run\n  lvsadm -L --json | ssh other lvsadm apply --prune -",
         )
         .args(file())
@@ -138,13 +138,13 @@ pub(super) fn definitions() -> Vec<Definition> {
         .group(service_group()),
         command(
             "schedulers",
-            "List the schedulers, their flags, and when to choose which",
+            "List the schedulers, their flags, and when to choose each",
             "lvsadm schedulers\n  lvsadm schedulers --json",
         )
         .arg(json()),
         command(
             "doctor",
-            "Look for mistakes of director and host; exit status 1: a check failed",
+            "Check director and host for mistakes; exit status 1: a check failed",
             "lvsadm doctor\n  lvsadm doctor --json",
         )
         .arg(json()),
@@ -239,7 +239,7 @@ fn server() -> Arg {
         .short('r')
         .value_name("HOST[:PORT]")
         .required(true)
-        .help("Real server; without a port every port of it, without a service every service")
+        .help("Real server; without a port: all its ports; without a service: all services")
 }
 
 fn target() -> Vec<Arg> {
