@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Every task of the project by name; the work itself is in scripts/. Kbuild holds the kernel build.
-# Belongs here: a target, its one-line help, the script it calls. Never: logic.
+# The tasks of the project by name. Each target has a one-line help and calls a script in scripts/,
+# which does the work. Kbuild has the kernel build.
 
 # Given on the command line, these reach the scripts.
 export TESTS GUESTS CLOCK OUT ROUNDS ROWS KERNEL SCRIPT ADD TIMEOUT SMP MEM MODULES KDIR DESTDIR PREFIX KERNEL_SERIES IPVS_RS_CACHE VM_LOG VM_APPEND

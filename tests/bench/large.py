@@ -3,8 +3,8 @@
 """Measures large configurations in the guest: ten thousand services with ten servers each, and a
 million connections.
 
-Prints one JSON record a line: how long commands take, what memory they take, and whether packets notice ten thousand
-services whose rates are estimated behind them. `scripts/bench large` runs it.
+Prints one JSON record per line: the time and memory of commands, and the effect on packets while the
+director estimates the rates of ten thousand services. `scripts/bench large` runs it.
 """
 
 import os

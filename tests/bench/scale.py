@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Checks that costs do not grow with the connections of a client's port, or with services, in the guest.
+"""Checks in the guest that costs do not grow with the connections of a client port or with services.
 
 It counts the instructions of a packet, of a new connection and of an expired one, with up to 60,000
 connections of one port, and with up to 50,000 services. It prints a line for each row and exits
@@ -18,14 +18,14 @@ from bench import CLIENT, DIRECTOR, NAT_VIP, NEW_VIP, SERVERS, SINK, Bench, Flow
 
 CROWDS = (10, 1000, 10_000, 60_000)
 SERVICES = (10, 50_000)
-# The port of the client's that has the connections.
+# The client port with the connections.
 PORT = 1000
-# Beyond which a row must not cost more than the smallest one of its kind.
+# The limits: a row's cost divided by that of the smallest row of its kind.
 CROWD_LIMIT, SERVICE_LIMIT, ESTIMATION_LIMIT = 1.3, 1.02, 0.05
 
 
 def kworkers():
-    """Nanoseconds that the kernel's workers have run."""
+    """The running time of the kernel's workers in nanoseconds."""
     total = 0
     for path in pathlib.Path("/proc").glob("[0-9]*"):
         try:
@@ -37,12 +37,12 @@ def kworkers():
 
 
 class Scale(Bench):
-    """The rows, and the judgement."""
+    """The rows and their limits."""
 
     failures = 0
 
     def judge(self, row, value, base, limit, unit="instructions"):
-        """Reports a row, and whether it is at most so many times its base."""
+        """Reports a row, and whether it is within its limit, a multiple of its base."""
         ratio = value / base
         if self.mode != "ipvs_rs":
             print(f"{self.mode} {row}: {value:.0f} {unit}, {ratio:.3f} of {base:.0f}", flush=True)
@@ -52,13 +52,13 @@ class Scale(Bench):
         print(f"{verdict} {row}: {value:.0f} {unit}, {ratio:.3f} of {base:.0f}, at most {limit}", flush=True)
 
     def begin(self):
-        """A new namespace with the director."""
+        """Creates a namespace with the director."""
         self.director_down()
         self.hosts_up()
         self.director_up()
 
     def connections(self):
-        """Connections that the director has."""
+        """The number of the director's connections."""
         enter(DIRECTOR)
         if self.mode != "ipvs_rs":
             with open("/proc/net/ip_vs_conn", encoding="ascii") as rows:
@@ -67,7 +67,7 @@ class Scale(Bench):
         return int(re.search(r"Conns:\s*(\d+)", text).group(1))
 
     def settle(self, connections):
-        """Waits until there are so many connections, and the table has its size."""
+        """Waits until there are that many connections, and the table has its size."""
         end = time.monotonic() + 600
         while self.connections() != connections:
             if time.monotonic() > end:
@@ -76,19 +76,19 @@ class Scale(Bench):
         time.sleep(2)
 
     def from_port(self, count, crowd):
-        """Requests from one port of a client to so many ports of the service."""
+        """Sends requests from one client port to that many ports of the service."""
         return self.pktgen(count, (f"udp_dst_min {PORT}", f"udp_dst_max {PORT + crowd}", f"dst {NAT_VIP}",
                                    f"src_min {CLIENT}", f"src_max {CLIENT}", f"udp_src_min {PORT}",
                                    f"udp_src_max {PORT}"))
 
     def to_port(self, count, crowd):
-        """Replies to that port."""
+        """Sends replies to that port."""
         return self.pktgen(count, (f"udp_src_min {PORT}", f"udp_src_max {PORT + crowd}", f"dst {CLIENT}",
                                    f"src_min {SERVERS[0]}", f"src_max {SERVERS[0]}", f"udp_dst_min {PORT}",
                                    f"udp_dst_max {PORT}"), SINK)
 
     def on_all_ports(self):
-        """A service on all ports of the virtual address."""
+        """Adds a service on all ports of the virtual address."""
         self.administer("-R", stdin=f"-A -f 7 -s rr\n-a -f 7 -r {SERVERS[0]} -m -w 1\n")
         enter(DIRECTOR)
         run("nft", "-f", "-", stdin=f"""
@@ -111,7 +111,7 @@ class Scale(Bench):
         return value
 
     def crowds(self):
-        """One port with few and with many connections."""
+        """Measures one client port with few and with many connections."""
         base = {}
         for crowd in CROWDS:
             self.begin()
@@ -124,8 +124,8 @@ class Scale(Bench):
             self.to_port(crowd, crowd)
             for row, value in (("request", self.from_port(count, crowd)), ("reply", self.to_port(count, crowd))):
                 self.judge(f"crowded-{row}-{crowd}", value, base.setdefault(row, value), CROWD_LIMIT)
-            # The C director expires connections in timers, which are not counted. The
-            # expiry of ten is lost in what the workers do besides.
+            # The C director expires connections in timers, which are not counted. The other work of
+            # the workers hides the expiry of ten.
             if crowd >= 1000 and self.mode == "ipvs_rs":
                 expired = self.expiry(lambda crowd=crowd: self.from_port(crowd, crowd), crowd)
                 self.judge(f"crowded-expiry-{crowd}", expired, base.setdefault("expiry", expired), CROWD_LIMIT)
@@ -140,7 +140,7 @@ class Scale(Bench):
             print(f"# ordinary expiry: {expired:.0f} instructions", flush=True)
 
     def services(self):
-        """A service among few and among many."""
+        """Measures a service among few and among many."""
         base = None
         for number in SERVICES:
             self.begin()
@@ -150,7 +150,7 @@ class Scale(Bench):
                 rules += [f"-A -u {address} -s rr", f"-a -u {address} -r {SERVERS[0]}:80 -m -w 1"]
             self.administer("-R", stdin="\n".join(rules) + "\n")
             self.service(NEW_VIP, "-m", SERVERS[:1])
-            # The first connections are slow ones.
+            # The first connections are slow.
             self.requests(100, NEW_VIP, Flows(100))
             flows = Flows(1000)
             value = self.requests(flows.number, NEW_VIP, flows)
