@@ -125,6 +125,10 @@ pub struct Options {
 
 /// A real server as schedulers see it.
 pub trait Server {
+    /// Whether several threads may use the list at the same time. A program with one thread says
+    /// no, and schedulers spare it locked instructions.
+    const SHARED: bool = true;
+
     /// The weight: the server's share of the load, relative to the others. A server with weight 0
     /// is quiesced and gets no new connections.
     fn weight(&self) -> u32;
@@ -151,6 +155,8 @@ pub trait Server {
 }
 
 impl<P: Deref<Target: Server>> Server for P {
+    const SHARED: bool = <P::Target as Server>::SHARED;
+
     #[inline]
     fn weight(&self) -> u32 {
         (**self).weight()

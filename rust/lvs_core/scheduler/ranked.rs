@@ -66,7 +66,10 @@ impl<O: Order> Algorithm for Ranked<O> {
     #[inline]
     fn load_changed<S: Server>(&self, list: &List<'_, S>, index: usize) {
         let beats = |one, other| Self::beats(list.servers, one, other);
-        ranking::update(list.memory, list.servers.len(), index, beats);
+        match S::SHARED {
+            true => ranking::update(list.memory, list.servers.len(), index, beats),
+            false => ranking::update_alone(list.memory, list.servers.len(), index, beats),
+        }
     }
 
     #[inline]

@@ -26,7 +26,10 @@
 //! accesses are sequentially consistent. On x86 they compile to the same plain loads and locked
 //! exchanges as weaker ones. `tests/loom` explores them.
 
-use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use core::sync::atomic::{
+    AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+};
 
 /// The storage for the words of the inner nodes. Node numbers begin at 1, so as many words as
 /// contestants are enough.
@@ -134,6 +137,34 @@ pub fn update<N: Nodes + ?Sized>(
         }
         disturbed = false;
         node >>= 1;
+    }
+}
+
+/// Does what [`update`] does, for words that only one thread uses: without locked instructions, and
+/// each game looks only at the contestant that is new to it.
+#[inline(always)]
+pub fn update_alone(
+    nodes: &[AtomicU64],
+    contestants: usize,
+    contestant: usize,
+    beats: impl Fn(usize, usize) -> bool,
+) {
+    let mut position = contestants.wrapping_add(contestant);
+    let mut best = contestant;
+    while position > 1 {
+        let Some(rival) = winner_at(nodes, contestants, position ^ 1) else {
+            return;
+        };
+        best = if beats(rival, best) { rival } else { best };
+        position >>= 1;
+        let Some(node) = nodes.get(position) else {
+            return;
+        };
+        let same = index(node.load(Relaxed)) == best;
+        node.store(best as u64, Relaxed);
+        if same && best != contestant {
+            return;
+        }
     }
 }
 

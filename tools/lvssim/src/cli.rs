@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
+use crate::metric::METRICS;
+
 const ABOUT: &str = "Simulates a Linux Virtual Server with the director's own schedulers";
 
 const DETAILS: &str = "\
@@ -36,9 +38,19 @@ pub enum Command {
         /// Print JSON
         #[arg(long)]
         json: bool,
-        /// Use so many threads (default: one for each core)
+        /// Use N threads (default: one for each core)
         #[arg(long, value_name = "N")]
         jobs: Option<usize>,
+    },
+    /// Measure the speed of the models; fails if one is slower than it must be
+    Bench {
+        /// Take the fastest of N rounds
+        #[arg(long, value_name = "N", default_value_t = 5,
+              value_parser = clap::value_parser!(u32).range(1..))]
+        rounds: u32,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Draw figures of the 2003 report
     ///
@@ -49,15 +61,15 @@ pub enum Command {
         /// The page
         #[arg(long, value_name = "FILE", default_value = "lvssim.html")]
         out: PathBuf,
-        /// Run each point of the 2003 report with so many seeds
+        /// Run each point of the 2003 report with N seeds
         #[arg(long, value_name = "N", default_value_t = 5,
               value_parser = clap::value_parser!(u64).range(1..))]
         seeds: u64,
-        /// Use so many threads (default: one for each core)
+        /// Use N threads (default: one for each core)
         #[arg(long, value_name = "N")]
         jobs: Option<usize>,
     },
-    /// Tell who serves each connection of a sequence of events
+    /// Print the server of each connection of a sequence of events
     ///
     /// The format is that of tests/kselftest/simulator.sequence, which can be played to the
     /// kernel module, too.
@@ -86,11 +98,11 @@ pub struct FigureArgs {
     /// Write NAME.svg into this folder
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub out: PathBuf,
-    /// Run each point with so many seeds
+    /// Run each point with N seeds
     #[arg(long, value_name = "N", default_value_t = 5,
               value_parser = clap::value_parser!(u64).range(1..))]
     pub seeds: u64,
-    /// Use so many threads (default: one for each core)
+    /// Use N threads (default: one for each core)
     #[arg(long, value_name = "N")]
     pub jobs: Option<usize>,
 }
@@ -100,13 +112,13 @@ pub struct FigureArgs {
 pub struct RunArgs {
     /// The scenario, a TOML file
     pub file: PathBuf,
-    /// Begin all random numbers with N instead of the scenario's seed
+    /// Use the seed N instead of the scenario's
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
     /// Run each point N times
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub replications: Option<u32>,
-    /// Use so many threads (default: one for each core)
+    /// Use N threads (default: one for each core)
     #[arg(long, value_name = "N")]
     pub jobs: Option<usize>,
     /// Print JSON
@@ -115,7 +127,7 @@ pub struct RunArgs {
     /// Draw the scenario's figure (its table `figure`) into this file
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
-    /// Show only these quantities, separated by commas
+    /// Show only these quantities, separated by commas: see QUANTITIES in the manual page
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub metrics: Vec<String>,
 }
@@ -157,6 +169,15 @@ pub fn manual() -> std::io::Result<Vec<u8>> {
         page.render_options_section(&mut options)?;
         let options = String::from_utf8_lossy(&options).replace(".SH OPTIONS\n", "");
         text.extend_from_slice(options.as_bytes());
+    }
+    text.extend_from_slice(b".SH QUANTITIES\n");
+    for metric in METRICS {
+        let unit = match metric.unit {
+            "" => String::new(),
+            unit => format!(" ({unit})"),
+        };
+        let entry = format!(".TP\n\\fB{}\\fR{unit}\n{}\n", metric.name, metric.about);
+        text.extend_from_slice(entry.as_bytes());
     }
     text.extend_from_slice(EXIT_STATUS.as_bytes());
     Ok(text)

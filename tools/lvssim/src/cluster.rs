@@ -5,7 +5,9 @@
 //! A request is what a user wants; an *attempt* is a connection for it. A request has more than one
 //! attempt when the client loses patience.
 
+mod faults;
 mod outcome;
+mod requests;
 mod server;
 mod setup;
 
@@ -18,7 +20,7 @@ pub use setup::{Discipline, End, Fault, Kind, Patience, ServerSetup, Session, Se
 use crate::engine::{from_seconds, Queue, Time, SECOND};
 use crate::policy::{self, one, Balancer, Clock, SimServer};
 use crate::random::{Process, Purpose, Stream};
-use server::{Admission, Health, Server};
+use server::Server;
 
 /// What happens.
 #[derive(Clone, Copy, Debug)]
@@ -160,6 +162,47 @@ struct Sim<'a> {
     in_system: u64,
     area_since: Time,
     measuring: bool,
+    batch: Batch,
+}
+
+/// The batch of answers that a run is in: one of [`BATCHES`] equal parts of its length, which is
+/// told in answers or in nanoseconds.
+struct Batch {
+    length: u64,
+    number: usize,
+    /// Where the next batch begins.
+    next: u64,
+}
+
+impl Batch {
+    fn new(setup: &Setup) -> Self {
+        let length = match setup.end {
+            End::At(end) => end.saturating_sub(setup.warmup),
+            End::Answered(count) => count,
+        };
+        let mut batch = Self {
+            length,
+            number: 0,
+            next: 0,
+        };
+        batch.next = batch.begin(1);
+        batch
+    }
+
+    fn begin(&self, number: usize) -> u64 {
+        let begin = (u128::from(self.length) * number as u128).div_ceil(BATCHES as u128);
+        begin as u64
+    }
+
+    /// The batch at this progress, which never goes back.
+    #[inline]
+    fn at(&mut self, progress: u64) -> usize {
+        while progress >= self.next && self.number + 1 < BATCHES {
+            self.number += 1;
+            self.next = self.begin(self.number + 1);
+        }
+        self.number
+    }
 }
 
 /// Runs the model once; `replication` chooses other streams of random numbers.
@@ -247,6 +290,7 @@ impl<'a> Sim<'a> {
             in_system: 0,
             area_since: 0,
             measuring: setup.warmup == 0,
+            batch: Batch::new(setup),
         };
         sim.prepare();
         sim
@@ -275,27 +319,35 @@ impl<'a> Sim<'a> {
             End::Answered(count) => (Time::MAX, count),
         };
         loop {
-            let next_event = self.queue.peek().unwrap_or(Time::MAX);
-            let time = self.next_arrival.min(next_event);
-            if !self.measuring && time >= self.setup.warmup {
-                self.begin_measuring();
-            }
-            if time >= end {
-                self.now = end;
-                break;
-            }
-            self.now = time;
-            if self.next_arrival <= next_event {
-                self.arrive();
-                self.draw_arrival();
-            } else if let Some((_, event)) = self.queue.pop() {
-                self.happen(event);
-                if self.outcome.times.len() >= answers {
+            match self.queue.pop_before(self.next_arrival.min(end)) {
+                Some((time, event)) => {
+                    self.advance(time);
+                    self.happen(event);
+                    if self.outcome.times.len() >= answers {
+                        break;
+                    }
+                }
+                None if self.next_arrival >= end => {
+                    self.advance(end);
                     break;
+                }
+                None => {
+                    self.advance(self.next_arrival);
+                    self.arrive();
+                    self.draw_arrival();
                 }
             }
         }
         self.finish()
+    }
+
+    /// It is `time` now.
+    #[inline]
+    fn advance(&mut self, time: Time) {
+        if !self.measuring && time >= self.setup.warmup {
+            self.begin_measuring();
+        }
+        self.now = time;
     }
 
     fn begin_measuring(&mut self) {
@@ -345,372 +397,6 @@ impl<'a> Sim<'a> {
         }
         series.get_mut(index)
     }
-
-    // --- requests ------------------------------------------------------------------------------
-
-    /// A new request, or a new session.
-    fn arrive(&mut self) {
-        let number = self.outcome.arrived as u32;
-        let client = self.setup.clients.sample(number, &mut self.client_stream);
-        if self.setup.session.is_some() {
-            let user = User { server: None };
-            self.users.insert(client, user);
-        }
-        self.want(client);
-    }
-
-    /// A user wants something.
-    fn want(&mut self, client: u32) {
-        self.account();
-        self.in_system += 1;
-        self.outcome.arrived += 1;
-        self.outcome.begun += u64::from(self.measuring);
-        let work = from_seconds(self.setup.sizes.sample(&mut self.size_stream)).max(1);
-        let object = match self.setup.objects {
-            0 | 1 => 0,
-            count => self.client_stream.below(u64::from(count)) as u16,
-        };
-        let attempt = self.add(Attempt {
-            born: self.now,
-            work,
-            client,
-            server: 0,
-            generation: 0,
-            director: 0,
-            port: 1024 + (self.outcome.arrived % 60_000) as u16,
-            object,
-            number: 1,
-            syns: 1,
-            state: State::Unanswered,
-            accepted: false,
-            abandoned: false,
-            severed: false,
-        });
-        self.connect(attempt);
-    }
-
-    #[inline]
-    fn add(&mut self, mut attempt: Attempt) -> u32 {
-        if let Some(place) = self.free.pop() {
-            attempt.generation = self.attempts[place as usize].generation.wrapping_add(1);
-            self.attempts[place as usize] = attempt;
-            place
-        } else {
-            self.attempts.push(attempt);
-            self.attempts.len() as u32 - 1
-        }
-    }
-
-    #[inline]
-    fn remove(&mut self, attempt: u32) {
-        self.attempts[attempt as usize].state = State::Free;
-        self.free.push(attempt);
-    }
-
-    /// Sends an attempt's first SYN to a director.
-    #[inline]
-    fn connect(&mut self, number: u32) {
-        if let Some(timeout) = self.setup.patience.timeout {
-            let generation = self.attempts[number as usize].generation;
-            let event = Event::Timeout {
-                attempt: number,
-                generation,
-            };
-            self.queue.at(self.now + timeout, event);
-        }
-        self.schedule(number);
-    }
-
-    /// Lets a director choose a server, and forwards the attempt.
-    #[inline]
-    fn schedule(&mut self, number: u32) {
-        if self.now < self.outage {
-            self.unanswered(number);
-            return;
-        }
-        let director = match self.setup.directors {
-            1 => 0,
-            count => self.report_stream.below(u64::from(count)) as usize,
-        };
-        let Some(index) = self.choose(number, director) else {
-            self.outcome.refused += u64::from(self.measuring);
-            self.lose(number);
-            return;
-        };
-        let attempt = &mut self.attempts[number as usize];
-        attempt.server = index as u32;
-        attempt.director = director as u16;
-        attempt.state = State::Served;
-        self.outcome.servers[index].assigned += 1;
-        if self.setup.series.is_some() {
-            if let Some(period) = self.period() {
-                period.assigned[index] += 1;
-            }
-        }
-        self.count(director, index, Step::Open);
-        if self.measures_delays {
-            self.directors[director].asked(index);
-        }
-        if self.setup.cost == 0 {
-            self.forward(number);
-        } else {
-            let free = self.director_free[director].max(self.now) + self.setup.cost;
-            self.director_free[director] = free;
-            let generation = self.attempts[number as usize].generation;
-            let event = Event::Forward {
-                attempt: number,
-                generation,
-            };
-            self.queue.at(free, event);
-        }
-    }
-
-    /// The server that a director chooses for an attempt.
-    #[inline]
-    fn choose(&mut self, number: u32, director: usize) -> Option<usize> {
-        let attempt = self.attempts[number as usize];
-        if self.setup.persistence > 0 {
-            if let Some(index) = self.remembered(attempt.client, director) {
-                return Some(index);
-            }
-        }
-        self.outcome.scheduled += 1;
-        if self.measures_delays {
-            self.clock.set(self.now / 1000);
-            if self.knows_work {
-                for (index, server) in self.servers.iter().enumerate() {
-                    let work = server.work_left(self.now) / 1000;
-                    let work = u32::try_from(work).unwrap_or(u32::MAX);
-                    self.directors[director].set_work(index, work);
-                }
-            }
-        }
-        let flow = policy::flow(
-            attempt.client,
-            attempt.port,
-            attempt.object,
-            (self.now / SECOND) as u32,
-            self.setup.options,
-        );
-        let index = self.directors[director].select(&flow)?;
-        if self.setup.persistence > 0 {
-            let until = self.now + self.setup.persistence;
-            self.persistent
-                .insert(attempt.client, (index as u32, until));
-        }
-        Some(index)
-    }
-
-    /// The server that a client keeps, if it takes connections.
-    fn remembered(&mut self, client: u32, director: usize) -> Option<usize> {
-        let (server, until) = self.persistent.get_mut(&client)?;
-        let index = *server as usize;
-        let known = self.directors[director].servers().get(index)?;
-        lvs_core::scheduler::capacity(known).filter(|_| *until > self.now)?;
-        *until = self.now + self.setup.persistence;
-        Some(index)
-    }
-
-    /// Changes the true count of a server's connections, and what the directors know of it.
-    #[inline]
-    fn count(&mut self, director: usize, index: usize, step: Step) {
-        let difference = step.difference();
-        self.connections[index] = self.connections[index].wrapping_add(difference);
-        match self.setup.view {
-            View::Exact => self.directors[director].add_connections(index, difference),
-            View::Snapshot { own, .. } => {
-                if own && step == Step::Open {
-                    self.directors[director].add_connections(index, difference);
-                }
-            }
-            View::Delayed { age } => {
-                let server = index as u32;
-                self.queue.at(self.now + age, Event::See { server, step });
-            }
-        }
-    }
-
-    /// An attempt arrives at its server.
-    #[inline]
-    fn forward(&mut self, number: u32) {
-        let attempt = self.attempts[number as usize];
-        let index = attempt.server as usize;
-        let server = &mut self.servers[index];
-        match server.admit(self.now, number, attempt.work) {
-            Admission::Serving(done) => {
-                let (attempt, epoch) = (number, server.epoch);
-                let server = index as u32;
-                self.queue.at(
-                    done,
-                    Event::Done {
-                        attempt,
-                        server,
-                        epoch,
-                    },
-                );
-            }
-            Admission::Sharing(done) => {
-                let (server, epoch) = (index as u32, server.epoch);
-                self.queue.at(done, Event::Shared { server, epoch });
-            }
-            Admission::Waiting => {}
-            Admission::NoRoom => {
-                self.unanswered(number);
-                return;
-            }
-        }
-        self.attempts[number as usize].accepted = true;
-        if self.measures_delays && !self.knows_work {
-            let answer = (self.setup.handshake as f64 * self.servers[index].slowness) as u64;
-            self.clock.set((self.now + answer) / 1000);
-            let after = u32::try_from(answer / 1000).unwrap_or(u32::MAX);
-            self.directors[usize::from(attempt.director)].answered(index, after);
-        }
-    }
-
-    /// A SYN got no answer.
-    fn unanswered(&mut self, number: u32) {
-        let attempt = &mut self.attempts[number as usize];
-        if attempt.state == State::Free {
-            return;
-        }
-        let (syns, generation) = (attempt.syns, attempt.generation);
-        if !self.setup.patience.repeats || syns > 3 {
-            let scheduled = attempt.state == State::Served;
-            let (director, server) = (usize::from(attempt.director), attempt.server as usize);
-            if scheduled {
-                self.count(director, server, Step::Close);
-            }
-            self.outcome.dropped += u64::from(self.measuring);
-            self.lose(number);
-            return;
-        }
-        attempt.syns += 1;
-        let pause = SECOND << (syns - 1);
-        let event = Event::Repeat {
-            attempt: number,
-            generation,
-        };
-        self.queue.at(self.now + pause, event);
-    }
-
-    /// A SYN is sent again: to the same server, unless the director has taken that out.
-    fn repeat(&mut self, number: u32) {
-        self.outcome.repeats += u64::from(self.measuring);
-        let attempt = self.attempts[number as usize];
-        if attempt.state == State::Served {
-            let (director, index) = (usize::from(attempt.director), attempt.server as usize);
-            let quiesced = self.directors[director].servers().get(index);
-            if quiesced.is_some_and(|server| lvs_core::scheduler::Server::weight(server) > 0) {
-                self.forward(number);
-                return;
-            }
-            self.count(director, index, Step::Close);
-            self.attempts[number as usize].state = State::Unanswered;
-        }
-        self.schedule(number);
-    }
-
-    /// A request is lost, or at least this connection for it.
-    fn lose(&mut self, number: u32) {
-        let attempt = self.attempts[number as usize];
-        self.remove(number);
-        if !attempt.abandoned {
-            self.give_up(attempt.client);
-        }
-    }
-
-    /// A server has finished an attempt.
-    #[inline]
-    fn answer(&mut self, number: u32) {
-        let attempt = self.attempts[number as usize];
-        let (director, index) = (usize::from(attempt.director), attempt.server as usize);
-        if attempt.severed && !attempt.abandoned {
-            self.attempts[number as usize].state = State::Dead;
-            return;
-        }
-        self.close(director, index);
-        self.remove(number);
-        if attempt.abandoned {
-            self.outcome.wasted += u64::from(self.measuring);
-            return;
-        }
-        self.account();
-        self.in_system -= 1;
-        self.outcome.answered += 1;
-        if self.measuring {
-            let time = self.now - attempt.born;
-            self.outcome.servers[index].answered += 1;
-            self.record(time);
-        }
-        if self.setup.series.is_some() {
-            let time = crate::engine::seconds(self.now - attempt.born) as f32;
-            if let Some(period) = self.period() {
-                period.times.push(time);
-            }
-        }
-        if self.setup.session.is_some() {
-            self.go_on(attempt.client, attempt.server);
-        }
-    }
-
-    #[inline]
-    fn record(&mut self, time: Time) {
-        let outcome = &mut self.outcome;
-        let batch = match self.setup.end {
-            End::Answered(count) => outcome.times.len() * BATCHES as u64 / count.max(1),
-            End::At(end) => {
-                let span = (end - self.setup.warmup).max(1);
-                let since = self.now - self.setup.warmup;
-                (u128::from(since) * BATCHES as u128 / u128::from(span)) as u64
-            }
-        };
-        outcome.times.saturating_record(time);
-        outcome.sum += time as f64;
-        let batch = &mut outcome.batches[(batch as usize).min(BATCHES - 1)];
-        batch.0 += time as f64;
-        batch.1 += 1;
-    }
-
-    /// A connection is closed: it is forgotten, or lingers.
-    #[inline]
-    fn close(&mut self, director: usize, index: usize) {
-        if self.setup.linger == 0 {
-            self.count(director, index, Step::Close);
-            return;
-        }
-        if !self.setup.linger_active {
-            self.count(director, index, Step::Settle);
-        }
-        let event = Event::Forget {
-            director: director as u32,
-            server: index as u32,
-        };
-        self.queue.at(self.now + self.setup.linger, event);
-    }
-
-    /// The user of a session has an answer.
-    fn go_on(&mut self, client: u32, server: u32) {
-        let Some(session) = &self.setup.session else {
-            return;
-        };
-        let Some(user) = self.users.get_mut(&client) else {
-            return;
-        };
-        if let Some(before) = user.server.filter(|_| self.measuring) {
-            self.outcome.followed += 1;
-            self.outcome.moved += u64::from(before != server);
-        }
-        user.server = Some(server);
-        if self.client_stream.unit() * session.requests < 1.0 {
-            self.users.remove(&client);
-            return;
-        }
-        let think = from_seconds(session.think.sample(&mut self.client_stream));
-        self.queue.at(self.now + think, Event::Next { client });
-    }
-
-    // --- events --------------------------------------------------------------------------------
 
     #[inline]
     fn happen(&mut self, event: Event) {
@@ -778,7 +464,7 @@ impl<'a> Sim<'a> {
                 attempt,
                 generation,
             } => self.time_out(attempt, generation),
-            Event::Next { client } => self.want(client),
+            Event::Next { client } => self.want(client, None),
             Event::Forget { director, server } => {
                 let step = match self.setup.linger_active {
                     true => Step::Close,
@@ -849,167 +535,6 @@ impl<'a> Sim<'a> {
             }
         }
         self.queue.at(self.now + period, Event::Report);
-    }
-
-    // --- faults --------------------------------------------------------------------------------
-
-    fn fault(&mut self, number: u32, stage: Stage) {
-        let Some(fault) = self.setup.faults.get(number as usize).copied() else {
-            return;
-        };
-        let index = fault.server;
-        let then = |sim: &mut Self, after: Time, stage| {
-            sim.queue
-                .at(sim.now + after, Event::Fault { number, stage });
-        };
-        match (stage, fault.kind) {
-            (Stage::Begin, Kind::Director(state)) => self.fail_over(fault, state),
-            (Stage::Begin, Kind::Join(ramp)) => {
-                let first = if ramp == 0 { 10 } else { 1 };
-                self.fault(number, Stage::Ramp(first));
-            }
-            (Stage::Ramp(step), Kind::Join(ramp)) => {
-                let weight = self.setup.servers[index].weight * u32::from(step) / 10;
-                self.set_weight(index, weight.max(1));
-                if step < 10 {
-                    then(self, ramp / 10, Stage::Ramp(step + 1));
-                }
-            }
-            (Stage::Begin, _) => {
-                self.strike(index, fault.kind);
-                let noticed = |after: &Time| fault.repair.is_none_or(|repair| *after < repair);
-                if let Some(after) = fault.detected_after.filter(noticed) {
-                    then(self, after, Stage::Detected);
-                }
-                if let Some(after) = fault.repair {
-                    then(self, after, Stage::Repaired);
-                }
-            }
-            (Stage::Detected, _) => self.set_weight(index, 0),
-            (Stage::Repaired, _) => {
-                self.heal(index);
-                if let Some(after) = fault.detected_after {
-                    then(self, after, Stage::Found);
-                }
-            }
-            (Stage::Found, _) => {
-                let weight = self.setup.servers[index].weight;
-                self.set_weight(index, weight);
-            }
-            (Stage::Ramp(_), _) => {}
-        }
-    }
-
-    fn set_weight(&mut self, index: usize, weight: u32) {
-        for director in &mut self.directors {
-            director.set_weight(index, weight);
-        }
-    }
-
-    /// Something befalls a server.
-    fn strike(&mut self, index: usize, kind: Kind) {
-        let now = self.now;
-        let server = &mut self.servers[index];
-        let lost = match kind {
-            Kind::Crash => server.stop(now, Health::Down),
-            Kind::Hang => server.stop(now, Health::Hung),
-            Kind::Slow(factor) => {
-                self.slow_down(index, factor);
-                return;
-            }
-            Kind::Join(_) | Kind::Director(_) => return,
-        };
-        for number in lost {
-            self.break_off(number);
-        }
-    }
-
-    fn slow_down(&mut self, index: usize, factor: f64) {
-        let server = &mut self.servers[index];
-        if let Some(done) = server.slow_down(self.now, factor) {
-            let (server, epoch) = (index as u32, server.epoch);
-            self.queue.at(done, Event::Shared { server, epoch });
-        }
-    }
-
-    /// A server is well again; what hung in it is lost.
-    fn heal(&mut self, index: usize) {
-        if self.servers[index].is_well() {
-            self.slow_down(index, 1.0);
-            return;
-        }
-        for number in self.servers[index].stop(self.now, Health::Well) {
-            self.break_off(number);
-        }
-    }
-
-    /// A connection has lost its server.
-    fn break_off(&mut self, number: u32) {
-        let attempt = self.attempts[number as usize];
-        if attempt.abandoned || self.setup.patience.timeout.is_none() {
-            let (director, index) = (usize::from(attempt.director), attempt.server as usize);
-            self.count(director, index, Step::Close);
-            self.outcome.broken += u64::from(self.measuring && !attempt.abandoned);
-            self.lose(number);
-        } else {
-            self.attempts[number as usize].state = State::Dead;
-        }
-    }
-
-    /// The director has forgotten a connection; its server works on, and the
-    /// answer is lost.
-    fn sever(&mut self, number: u32) {
-        let attempt = &mut self.attempts[number as usize];
-        attempt.severed = true;
-        if self.setup.patience.timeout.is_some() || attempt.abandoned {
-            return;
-        }
-        attempt.abandoned = true;
-        let client = attempt.client;
-        self.outcome.broken += u64::from(self.measuring);
-        self.give_up(client);
-    }
-
-    /// A user will get no answer.
-    fn give_up(&mut self, client: u32) {
-        self.account();
-        self.in_system -= 1;
-        self.outcome.lost += 1;
-        if let Some(period) = self.period() {
-            period.lost += 1;
-        }
-        self.users.remove(&client);
-    }
-
-    /// Another director takes over: with the same table of connections, or with none. Without one,
-    /// a connection goes on only if its next packet, scheduled anew, meets the same server.
-    fn fail_over(&mut self, fault: Fault, state: bool) {
-        self.outage = self.now + fault.detected_after.unwrap_or(0);
-        if state {
-            return;
-        }
-        self.persistent.clear();
-        for director in &mut self.directors {
-            for index in 0..director.servers().len() {
-                director.set_connections(index, 0);
-            }
-        }
-        self.connections.fill(0);
-        for number in 0..self.attempts.len() as u32 {
-            let attempt = self.attempts[number as usize];
-            if attempt.state != State::Served {
-                continue;
-            }
-            let now = (self.now / SECOND) as u32;
-            let (client, port) = (attempt.client, attempt.port);
-            let flow = policy::flow(client, port, attempt.object, now, self.setup.options);
-            let director = usize::from(attempt.director);
-            let choice = self.directors[director].select(&flow);
-            self.count(director, attempt.server as usize, Step::Open);
-            if choice != Some(attempt.server as usize) {
-                self.sever(number);
-            }
-        }
     }
 }
 

@@ -4,12 +4,14 @@
 //!
 //! | module | subject |
 //! |---|---|
+//! | [`bench`] | the speed of the models |
 //! | [`engine`] | time and the event queue |
 //! | [`random`] | streams of random numbers, distributions, arrival processes |
 //! | [`policy`] | the adapter to `lvs_core::scheduler`; baselines |
 //! | [`cluster`] | clients, director, servers with queues |
 //! | [`scenario`] | scenario files, and what is wrong with them |
-//! | [`experiment`] | runs of scenarios, quantities, tables |
+//! | [`metric`] | quantities |
+//! | [`experiment`] | runs of scenarios, tables |
 //! | [`lan`] | the 2003 report's LAN, and its figures |
 //! | [`replay`] | one event after another, for comparison with the module |
 //! | [`plot`] | figures as SVG |
@@ -22,11 +24,13 @@
 //! Nothing here writes to the terminal but `main`, and no scheduler of the director is implemented
 //! here.
 
+pub mod bench;
 pub mod cli;
 pub mod cluster;
 pub mod engine;
 pub mod experiment;
 pub mod lan;
+pub mod metric;
 pub mod plot;
 pub mod policy;
 pub mod random;

@@ -8,10 +8,11 @@ use std::process::ExitCode;
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use lvssim::cli::{self, Cli, Command, FigureArgs, RunArgs};
-use lvssim::experiment::{self, aligned, rounded, METRICS};
-use lvssim::lan::report as ns2;
+use lvssim::experiment::{self, aligned, rounded};
+use lvssim::lan::{comparison, figures as ns2};
+use lvssim::metric::METRICS;
 use lvssim::scenario::Scenario;
-use lvssim::{policy, replay, report, validate};
+use lvssim::{bench, policy, replay, report, validate};
 
 /// What went wrong, in a sentence or a picture of the line.
 type Failure = Box<dyn std::error::Error>;
@@ -33,6 +34,7 @@ fn execute(command: Command) -> Result<ExitCode, Failure> {
             ns2: true, jobs, ..
         } => compare(jobs),
         Command::Validate { json, jobs, .. } => check(json, jobs),
+        Command::Bench { rounds, json } => measure(rounds, json),
         Command::Report { out, seeds, jobs } => {
             threads(jobs)?;
             let bar = bar(report::runs(seeds)?, "runs");
@@ -56,7 +58,7 @@ fn execute(command: Command) -> Result<ExitCode, Failure> {
             for (name, about) in policy::BASELINES {
                 rows.push(vec![
                     (*name).to_owned(),
-                    format!("{about} (no scheduler of the director)"),
+                    format!("{about} (a baseline, not in the director)"),
                 ]);
             }
             let width = rows.iter().map(|row| row[0].len()).max().unwrap_or(0);
@@ -101,7 +103,7 @@ fn run(arguments: &RunArgs) -> Result<ExitCode, Failure> {
         if !METRICS.iter().any(|metric| metric.name == name) {
             let names: Vec<_> = METRICS.iter().map(|metric| metric.name).collect();
             return Err(format!(
-                "error: there is no quantity `{name}`; there are {}",
+                "error: there is no quantity `{name}`; the quantities are {}",
                 names.join(", ")
             )
             .into());
@@ -160,7 +162,7 @@ fn figures(arguments: &FigureArgs) -> Result<ExitCode, Failure> {
     };
     if let Some(name) = names.iter().find(|name| !known.contains(name)) {
         let known = known.join(", ");
-        return Err(format!("error: there is no figure `{name}`; there are {known}").into());
+        return Err(format!("error: there is no figure `{name}`; the figures are {known}").into());
     }
     threads(arguments.jobs)?;
     let mut runs = ns2::Runs::default();
@@ -178,12 +180,15 @@ fn figures(arguments: &FigureArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// How many seeds the model of the LAN is compared with ns-2 with.
+const SEEDS: u64 = 7;
+
 fn compare(jobs: Option<usize>) -> Result<ExitCode, Failure> {
     threads(jobs)?;
-    let bar = bar(ns2::COMPARE_RUNS, "runs");
+    let bar = bar(comparison::count(SEEDS), "runs");
     let mut runs = ns2::Runs::default();
-    let mut all = ns2::compare(&mut runs, 5, true, || bar.inc(1));
-    all.extend(ns2::orders(&mut runs, 20, || bar.inc(1)));
+    let mut all = comparison::compare(&mut runs, SEEDS, || bar.inc(1));
+    all.extend(comparison::orders(&mut runs, 20, || bar.inc(1)));
     bar.finish_and_clear();
     let mut rows = vec![["what", "from", "to", "lvssim", ""]
         .map(str::to_owned)
@@ -203,6 +208,32 @@ fn compare(jobs: Option<usize>) -> Result<ExitCode, Failure> {
     let mut text = aligned(&rows);
     text.push_str(&format!("{} passed, {failed} failed\n", all.len() - failed));
     write(text.as_bytes())?;
+    Ok(ExitCode::from(u8::from(failed > 0)))
+}
+
+fn measure(rounds: u32, json: bool) -> Result<ExitCode, Failure> {
+    let speeds = bench::run(rounds, 2.0);
+    let failed = speeds.iter().filter(|speed| !speed.holds()).count();
+    if json {
+        let mut text = serde_json::to_vec_pretty(&speeds)?;
+        text.push(b'\n');
+        write(&text)?;
+    } else {
+        let mut rows = vec![["what", "million a second", "wanted", "of", ""]
+            .map(str::to_owned)
+            .to_vec()];
+        for speed in &speeds {
+            let verdict = if speed.holds() { "ok" } else { "TOO SLOW" };
+            rows.push(vec![
+                speed.name.clone(),
+                rounded(speed.per_second / 1e6),
+                rounded(speed.wanted / 1e6),
+                speed.unit.to_owned(),
+                verdict.to_owned(),
+            ]);
+        }
+        write(aligned(&rows).as_bytes())?;
+    }
     Ok(ExitCode::from(u8::from(failed > 0)))
 }
 

@@ -192,7 +192,7 @@ impl Figure {
     #[must_use]
     pub fn document(&self) -> String {
         format!(
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!-- Made by: lvssim figure {} -->\n{}\n",
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!-- Made by lvssim: {} -->\n{}\n",
             self.name,
             self.svg()
         )
@@ -208,7 +208,7 @@ impl Figure {
         let mut places = Vec::new();
         let (mut x, mut line) = (LEFT, 0.0);
         for name in &legend {
-            let width = 34.0 + name.chars().count() as f64 * 7.0;
+            let width = 42.0 + name.chars().count() as f64 * 7.0;
             if x + width > WIDTH - RIGHT && x > LEFT {
                 x = LEFT;
                 line += 1.0;

@@ -82,6 +82,9 @@ impl SimServer {
 }
 
 impl Server for SimServer {
+    // A run has one thread.
+    const SHARED: bool = false;
+
     #[inline]
     fn weight(&self) -> u32 {
         self.weight
@@ -164,6 +167,9 @@ pub trait Balancer {
     /// The server for a new connection.
     fn select(&self, flow: &Flow) -> Option<usize>;
 
+    /// The server for a new connection, which is added to the view of the server's connections.
+    fn take(&mut self, flow: &Flow) -> Option<usize>;
+
     /// Adds a wrapping difference to the view of a server's connections.
     fn add_connections(&mut self, index: usize, difference: u64);
 
@@ -231,7 +237,7 @@ impl<A: Algorithm> Director<A> {
     }
 
     /// The view of a server's connections has changed.
-    #[inline]
+    #[inline(always)]
     fn seen(&mut self, index: usize) {
         if let Some(server) = self.servers.get_mut(index) {
             server.judge_load();
@@ -282,6 +288,13 @@ impl<A: Algorithm> Balancer for Director<A> {
         self.algorithm.select(&self.list(), flow)
     }
 
+    fn take(&mut self, flow: &Flow) -> Option<usize> {
+        let index = self.algorithm.select(&self.list(), flow)?;
+        self.add_connections(index, one(true));
+        Some(index)
+    }
+
+    #[inline]
     fn add_connections(&mut self, index: usize, difference: u64) {
         if let Some(server) = self.servers.get_mut(index) {
             server.connections = server.connections.wrapping_add(difference);
@@ -308,6 +321,12 @@ impl<A: Algorithm> Balancer for Director<A> {
 pub fn server_endpoint(number: usize) -> Endpoint {
     let [.., high, low] = (number as u32 + 1).to_be_bytes();
     Endpoint::new(Address::from_v4([10, 2, high, low]), 80)
+}
+
+/// The number of the client with this address.
+#[must_use]
+pub fn client_number([a, b, c, d]: [u8; 4]) -> u32 {
+    u32::from_be_bytes([100 ^ a, b, c, d])
 }
 
 /// The flow of a client's connection.

@@ -3,6 +3,8 @@
 //! Random numbers: one stream for each purpose, so that runs with different schedulers see the same
 //! arrivals and sizes (common random numbers), and the distributions of workloads.
 
+use std::sync::Arc;
+
 use rand_distr::{Distribution, Exp1, LogNormal, Zipf};
 use rand_pcg::rand_core::{Rng, SeedableRng};
 use rand_pcg::Pcg64Mcg;
@@ -158,6 +160,17 @@ impl Sizes {
     }
 }
 
+/// A request of a trace.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Visit {
+    /// When, in seconds since the beginning.
+    pub at: f64,
+    /// Who sends it.
+    pub client: u32,
+    /// Seconds of work, if the trace tells it.
+    pub size: Option<f64>,
+}
+
 /// How the rate of arrivals changes with time; its mean is 1.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Arrivals {
@@ -199,6 +212,8 @@ pub enum Arrivals {
         /// How many times the rate.
         factor: f64,
     },
+    /// Those of a trace, whatever the rate.
+    Trace(Arc<[Visit]>),
     /// Gaps between arrivals of this distribution, of mean 1.
     Renewal(Sizes),
 }
@@ -223,6 +238,8 @@ enum State {
     },
     /// For each source: next arrival, and end of its time on.
     OnOff(Vec<(f64, f64)>),
+    /// Requests of a trace so far.
+    Trace(usize),
 }
 
 impl Process {
@@ -249,6 +266,7 @@ impl Process {
                 };
                 State::OnOff((0..*sources).map(start).collect())
             }
+            Arrivals::Trace(_) => State::Trace(0),
             _ => State::Plain,
         };
         Self {
@@ -311,9 +329,25 @@ impl Process {
                     }
                 }
             }
-            (Arrivals::Bursts { .. } | Arrivals::OnOff { .. }, _) => self.now = f64::INFINITY,
+            (Arrivals::Trace(visits), State::Trace(count)) => {
+                self.now = visits.get(*count).map_or(f64::INFINITY, |visit| visit.at);
+                *count += 1;
+            }
+            (Arrivals::Bursts { .. } | Arrivals::OnOff { .. } | Arrivals::Trace(_), _) => {
+                self.now = f64::INFINITY;
+            }
         }
         self.now
+    }
+
+    /// The request of a trace that [`Self::advance`] has told.
+    #[inline]
+    #[must_use]
+    pub fn visit(&self) -> Option<&Visit> {
+        match (&self.arrivals, &self.state) {
+            (Arrivals::Trace(visits), State::Trace(count)) => visits.get(count.checked_sub(1)?),
+            _ => None,
+        }
     }
 
     /// How many times the mean rate it is now.

@@ -5,7 +5,8 @@
 use std::fmt::Write;
 
 use crate::experiment::{self, rounded};
-use crate::lan::report as ns2;
+use crate::lan::comparison::{self, Comparison};
+use crate::lan::figures as ns2;
 use crate::plot::{escaped, Figure};
 use crate::scenario::{Scenario, ScenarioError};
 
@@ -18,8 +19,8 @@ macro_rules! scenarios {
 }
 
 scenarios! {
-    "a-traffic" "b-sessions" "c-reporting" "d-stale" "e-unequal" "f-interpretation" "g-crash"
-    "h-failover" "i-directors" "j-dns" "k-time-wait"
+    "first" "a-traffic" "b-sessions" "c-reporting" "d-stale" "e-unequal" "f-interpretation"
+    "g-crash" "h-failover" "i-directors" "j-dns" "k-time-wait" "l-join"
 }
 
 /// Why there is no report.
@@ -58,7 +59,7 @@ pub fn scenario(name: &str) -> Option<Result<Scenario, ScenarioError>> {
 pub fn runs(seeds: u64) -> Result<u64, ReportError> {
     let mut count = ns2::setups(&ns2::names(), seeds).len() as u64;
     // The comparisons, of which the figures have made some.
-    count += ns2::ORDER_RUNS;
+    count += comparison::count(seeds);
     for (name, text) in SCENARIOS {
         count += experiment::runs(&Scenario::parse(name, text)?);
     }
@@ -74,11 +75,12 @@ border-bottom:1px solid var(--line)}\
 nav a{margin-right:1em}a{color:#0b5cad}\
 .grid{display:grid;gap:20px;grid-template-columns:repeat(auto-fit,minmax(min(100%,480px),1fr))}\
 figure{margin:0;padding:12px;background:var(--card);border:1px solid var(--line);border-radius:6px}\
-figure svg{display:block;width:100%;height:auto}\
+figure svg{display:block;width:100%;min-width:500px;height:auto}\
 figcaption b{display:block}figcaption{margin-bottom:8px}\
 .answer{margin:8px 0 0}\
 .scroll{overflow-x:auto}table{border-collapse:collapse;font-size:.9rem}\
-td,th{padding:3px 10px;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}\
+td,th{padding:3px 10px;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap;\
+font-variant-numeric:tabular-nums}\
 td:first-child,th:first-child{text-align:left}.bad{color:#b00020;font-weight:bold}";
 
 /// The report as one HTML page.
@@ -100,15 +102,15 @@ pub fn html(seeds: u64, progress: impl Fn() + Sync) -> Result<String, ReportErro
         .iter()
         .filter_map(|name| ns2::figure(name, &runs, seeds))
         .collect();
-    let mut comparisons = ns2::compare(&mut runs, seeds, true, &progress);
-    comparisons.extend(ns2::orders(&mut runs, 20, &progress));
+    let mut comparisons = comparison::compare(&mut runs, seeds, &progress);
+    comparisons.extend(comparison::orders(&mut runs, 20, &progress));
     Ok(page(&questions, &figures, &comparisons, seeds))
 }
 
 fn page(
     questions: &[Figure],
     figures: &[Figure],
-    comparisons: &[ns2::Comparison],
+    comparisons: &[Comparison],
     seeds: u64,
 ) -> String {
     let mut html = format!(
@@ -161,7 +163,7 @@ fn page(
 fn card(html: &mut String, figure: &Figure) {
     let _ = write!(
         html,
-        "<figure id=\"{0}\"><figcaption><b>{1}</b></figcaption>{2}",
+        "<figure id=\"{0}\"><figcaption><b>{1}</b></figcaption><div class=\"scroll\">{2}</div>",
         escaped(&figure.name),
         escaped(&figure.title),
         figure.svg()
@@ -193,7 +195,7 @@ mod tests {
             title: "a & b".to_owned(),
             ..Figure::default()
         };
-        let comparison = ns2::Comparison {
+        let comparison = Comparison {
             name: "one".to_owned(),
             wanted: [1.0, 2.0],
             got: 3.0,

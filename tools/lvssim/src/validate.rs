@@ -71,9 +71,12 @@ enum Wanted {
     P99(f64),
 }
 
-/// Servers of one core, mean service of a unit, so many million answers.
+/// How much of their length all runs have: as much as the time limit of the quick check allows.
+const LENGTH: f64 = 1.0;
+
+/// Servers of one core, mean service of a unit, about so many million answers.
 fn setup(scheduler: &str, servers: usize, rho: f64, sizes: Sizes, millions: f64) -> Setup {
-    let answers = (millions * 1e6) as u64;
+    let answers = (millions * LENGTH * 1e6) as u64;
     let setup = Setup {
         seed: 20_261_125,
         scheduler: scheduler.to_owned(),

@@ -322,6 +322,38 @@ fn looks_grow_with_the_logarithm() {
 
 /// Threads that raise and lower ranks: when they are done, each node names the better of its two.
 #[test]
+fn one_thread_plays_the_same_games() {
+    for contestants in [1, 2, 3, 7, 10, 100] {
+        let ranks: Vec<_> = (0..contestants).map(|_| AtomicU32::new(50)).collect();
+        let [shared, alone] =
+            [(); 2].map(|()| Vec::from_iter((0..contestants).map(|_| AtomicU64::new(0))));
+        let rank = |index: usize| (ranks[index].load(SeqCst), index);
+        let beats = |one: usize, other: usize| rank(one) < rank(other);
+        ranking::play_all(&shared[..], contestants, beats);
+        ranking::play_all(&alone[..], contestants, beats);
+        let mut noise = 1u32;
+        for _ in 0..2000 {
+            noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let index = (noise >> 8) as usize % contestants;
+            match noise >> 31 {
+                0 => ranks[index].fetch_add(1, SeqCst),
+                _ => ranks[index].fetch_sub(1, SeqCst),
+            };
+            ranking::update(&shared[..], contestants, index, beats);
+            ranking::update_alone(&alone, contestants, index, beats);
+            let winners = |nodes: &[AtomicU64]| -> Vec<u32> {
+                nodes.iter().map(|node| node.load(SeqCst) as u32).collect()
+            };
+            assert_eq!(
+                winners(&shared)[1..],
+                winners(&alone)[1..],
+                "of {contestants}"
+            );
+        }
+    }
+}
+
+#[test]
 fn ranks_that_many_change_at_once() {
     for contestants in [1, 2, 3, 7, 100] {
         let ranks: Vec<_> = (0..contestants).map(|_| AtomicU32::new(50)).collect();

@@ -126,6 +126,12 @@ pub(super) struct Counts {
     pub(super) collisions: u64,
 }
 
+/// Bits of a frame.
+#[inline]
+pub(super) fn frame_bits(frame: Frame) -> u64 {
+    (u64::from(frame.size) + HEADER).max(SHORTEST) * 8
+}
+
 /// An interface.
 struct Port {
     segment: usize,
@@ -216,6 +222,11 @@ impl Lan {
         self.ports[interface as usize].counts
     }
 
+    /// The greatest length of an interface's queue.
+    pub(super) fn limit(&self, interface: Interface) -> usize {
+        self.ports[interface as usize].limit
+    }
+
     /// Interfaces that there are.
     pub(super) fn interfaces(&self) -> impl Iterator<Item = Interface> + use<> {
         0..self.ports.len() as Interface
@@ -229,8 +240,7 @@ impl Lan {
 
     #[inline]
     fn frame_time(&self, interface: Interface, frame: Frame) -> Time {
-        let octets = (u64::from(frame.size) + HEADER).max(SHORTEST);
-        self.bits(interface, octets * 8)
+        self.bits(interface, frame_bits(frame))
     }
 
     #[inline]

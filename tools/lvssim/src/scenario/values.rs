@@ -20,6 +20,12 @@ impl Duration {
         text.trim().parse().ok().or_else(|| parse_duration(text))
     }
 
+    /// The seconds of a number with a unit.
+    #[must_use]
+    pub fn with_unit(text: &str) -> Option<f64> {
+        parse_duration(text)
+    }
+
     /// In the engine's units.
     #[must_use]
     pub fn time(self) -> Time {
@@ -130,18 +136,23 @@ impl<'de> Deserialize<'de> for Scheduler {
         if policy::names().any(|known| known == name) {
             return Ok(Self(name));
         }
-        let near = |known: &&str| strsim::damerau_levenshtein(known, &name);
-        let hint = policy::names()
-            .min_by_key(near)
-            .filter(|known| near(known) <= 2)
-            .map(|known| format!("did you mean `{known}`? "))
-            .unwrap_or_default();
+        let hint = hint(&name, policy::names());
         let all: Vec<_> = policy::names().collect();
         Err(D::Error::custom(format!(
-            "there is no scheduler `{name}`; {hint}there are {}",
+            "there is no scheduler `{name}`; {hint}The schedulers are {}",
             all.join(", ")
         )))
     }
+}
+
+/// The known name that is nearest to an unknown one, as a question; empty if none is near.
+pub(super) fn hint<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let distance = |known: &&str| strsim::damerau_levenshtein(known, name);
+    known
+        .min_by_key(distance)
+        .filter(|known| distance(known) <= 2)
+        .map(|known| format!("did you mean `{known}`? "))
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
