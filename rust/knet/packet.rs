@@ -234,6 +234,17 @@ impl<'a, V: Version> Packet<'a, V> {
             == bindings::PACKET_HOST
     }
 
+    /// Whether the IPsec policies for received packets allow this one: a server's `reply`, or a
+    /// client's packet. It must still have the addresses with which it arrived. Softirq.
+    #[inline(always)]
+    pub fn obeys_policies(&self, reply: bool) -> bool {
+        // SAFETY: live, owned and of this version by the type invariant; the namespace is alive.
+        unsafe {
+            let (net, skb) = (self.net.as_ptr(), self.skb.as_ptr());
+            bindings::knet_ipsec_allows(net, skb, V::FAMILY as i32, reply)
+        }
+    }
+
     /// Whether the packet was received from an IP tunnel that ends in this namespace.
     pub fn is_from_tunnel(&self) -> bool {
         // SAFETY: live and owned by the type invariant; the device of a packet in a hook is alive.
@@ -268,6 +279,17 @@ impl<'a, V: Version> Packet<'a, V> {
     pub fn refuse(mut self) -> Verdict<'a> {
         self.report(Report::port_unreachable(V::FAMILY));
         self.discard()
+    }
+
+    /// Lets the packet, which has its route and was rewritten, continue on its way out of this
+    /// host. [`Err`]: an IPsec policy blocks it, and it was discarded. Softirq.
+    pub fn pass(self) -> Result<Verdict<'a>, Verdict<'a>> {
+        let (net, skb) = (self.net.as_ptr(), self.skb.as_ptr());
+        // SAFETY: live, owned and of this version by the type invariant; the namespace is alive.
+        match unsafe { bindings::knet_ipsec_reroute(net, skb, V::FAMILY as i32) } {
+            true => Ok(self.accept()),
+            false => Err(self.discard()),
+        }
     }
 
     /// Lets the packet, which was rewritten, continue to a socket of this host. A socket that was
@@ -349,7 +371,8 @@ impl<'a, V: Version> Packet<'a, V> {
 
     /// Sets the packet's route, and makes its first `writable` bytes writable. Softirq.
     ///
-    /// The packet is discarded if there is no route, if it is shorter, or if there is no memory.
+    /// The packet is discarded if there is no route, if an IPsec policy blocks it, if it is
+    /// shorter, or if there is no memory.
     /// It is discarded and its sender gets an ICMP error if [`transmit::check`] says so; therefore
     /// the headers must still be those that the sender sent. If the route leads to this host, the
     /// packet comes back unchanged.
@@ -362,7 +385,7 @@ impl<'a, V: Version> Packet<'a, V> {
     ) -> Result<RoutedPacket<'a, V>, NotRouted<'a, V>> {
         let handling = V::handling(self.header());
         let sufficient = transmit::sufficient_mtu(handling, self.len(), route.overhead());
-        let mut request = route.request(sufficient, writable);
+        let mut request = route.request(V::FAMILY, sufficient, writable);
         let (family, overhead, ignore_df) = (route.family(), route.overhead(), route.ignores_df());
         let mut hop = bindings::knet_hop {
             mtu: 0,
@@ -411,6 +434,9 @@ impl<'a, V: Version> Packet<'a, V> {
             bindings::knet_prepared_KNET_LOCAL => return Err(NotRouted::Local(self)),
             bindings::knet_prepared_KNET_NO_ROUTE => {
                 return Err(NotRouted::Over(self.discard(), Unsent::NoRoute));
+            }
+            bindings::knet_prepared_KNET_FORBIDDEN => {
+                return Err(NotRouted::Over(self.discard(), Unsent::Forbidden));
             }
             _ => return Err(NotRouted::Over(self.discard(), Unsent::NotWritable)),
         };
@@ -486,6 +512,8 @@ pub enum Unsent {
     TooLarge,
     /// Its time to live (hop limit) is used up.
     HopLimit,
+    /// An IPsec policy blocks it.
+    Forbidden,
 }
 
 /// A packet with a route, ready to be changed and sent.

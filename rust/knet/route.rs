@@ -11,7 +11,7 @@ use core::{
     mem::offset_of,
     ptr::{self, NonNull},
 };
-use lvs_core::{Address, Family};
+use lvs_core::{tunnel::Tunnel, Address, Family};
 
 /// Caches a route until routing changes.
 ///
@@ -76,7 +76,8 @@ impl<T> RouteCache<T> {
             next,
             source,
             preferred: None,
-            overhead: 0,
+            tunnel: None,
+            port: 0,
             direct: false,
             ignore_df: false,
             _borrows: PhantomData,
@@ -124,12 +125,12 @@ impl SourcedRouteCache {
         }
     }
 
-    /// A route to the end of a tunnel. The tunnel adds `overhead` bytes, at least one. With
-    /// `ignore_df`, routers may fragment its packets even if the inner IPv4 header forbids it.
+    /// A route to the `end` of a tunnel. With `ignore_df`, routers may fragment its packets even if
+    /// the inner IPv4 header forbids it.
     #[inline(always)]
-    pub fn tunnel(&self, end: Address, overhead: u16, ignore_df: bool) -> Route<'_> {
+    pub fn tunnel(&self, tunnel: Tunnel, end: Address, ignore_df: bool) -> Route<'_> {
         Route {
-            overhead,
+            tunnel: Some(tunnel),
             ignore_df,
             ..self.route(end, None)
         }
@@ -146,20 +147,29 @@ impl Default for SourcedRouteCache {
 ///
 /// # Invariants
 ///
-/// The pointers are valid for `'a`. If `overhead` is not 0, `preferred` is not `None`.
+/// The pointers are valid for `'a`. If `tunnel` is not `None`, `preferred` is not either.
 pub struct Route<'a> {
     cache: NonNull<bindings::knet_route_cache>,
     /// The next destination; its family is the route's.
     next: Address,
     source: Option<Address>,
     preferred: Option<NonNull<bindings::knet_address>>,
-    overhead: u16,
+    tunnel: Option<Tunnel>,
+    port: u16,
     direct: bool,
     ignore_df: bool,
     _borrows: PhantomData<&'a RouteCache>,
 }
 
 impl Route<'_> {
+    /// The same route for packets that get this port together with the address that is translated:
+    /// the source if the route has one, otherwise the destination. IPsec policies see it.
+    #[must_use]
+    #[inline(always)]
+    pub fn translated(self, port: u16) -> Self {
+        Self { port, ..self }
+    }
+
     /// The same route, but the neighbor on the link is the next destination itself, regardless of
     /// the packet's destination (direct routing).
     #[must_use]
@@ -176,9 +186,11 @@ impl Route<'_> {
         self.next.family()
     }
 
+    /// The bytes that the tunnel adds, 0 if there is none.
     #[inline(always)]
     pub(crate) fn overhead(&self) -> u16 {
-        self.overhead
+        self.tunnel
+            .map_or(0, |tunnel| tunnel.overhead(self.family()))
     }
 
     #[inline(always)]
@@ -186,9 +198,18 @@ impl Route<'_> {
         self.ignore_df
     }
 
-    /// For C, for a packet with `writable` bytes to write.
+    /// For C, for a packet of this family with `writable` bytes to write.
     #[inline(always)]
-    pub(crate) fn request(&self, sufficient_mtu: u32, writable: u16) -> bindings::knet_route {
+    pub(crate) fn request(
+        &self,
+        family: Family,
+        sufficient_mtu: u32,
+        writable: u16,
+    ) -> bindings::knet_route {
+        let port = match self.tunnel {
+            Some(Tunnel::Gue { port, .. }) => port,
+            Some(Tunnel::Ipip | Tunnel::Gre { .. }) | None => self.port,
+        };
         bindings::knet_route {
             cache: self.cache.as_ptr(),
             source: self.preferred.map_or(ptr::null_mut(), NonNull::as_ptr),
@@ -198,7 +219,9 @@ impl Route<'_> {
                 .map_or(bindings::knet_address { words: [0; 2] }, raw),
             sufficient_mtu,
             writable,
-            wants_source: self.overhead != 0,
+            port: port.to_be(),
+            protocol: self.tunnel.map_or(0, |tunnel| tunnel.protocol(family)),
+            wants_source: self.tunnel.is_some(),
             direct: self.direct,
         }
     }

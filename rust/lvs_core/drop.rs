@@ -28,11 +28,13 @@ pub enum Reason {
     Deleted = 9,
     /// Two CPUs began the same connection at the same time. The client tries again.
     Race = 10,
+    /// An IPsec policy of the host blocks it.
+    Policy = 11,
 }
 
 impl Reason {
     /// All reasons, in the order of their numbers.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::NoDestination,
         Self::Overload,
         Self::NoRoute,
@@ -43,6 +45,7 @@ impl Reason {
         Self::Defense,
         Self::Deleted,
         Self::Race,
+        Self::Policy,
     ];
 
     /// How many there are.
@@ -78,6 +81,7 @@ impl Reason {
             Self::Defense => "drop-packet",
             Self::Deleted => "deleted-destination",
             Self::Race => "race",
+            Self::Policy => "policy",
         }
     }
 
@@ -94,6 +98,7 @@ impl Reason {
             Self::Defense => "net.ipv4.vs.drop_packet is active",
             Self::Deleted => "the connection's destination was deleted",
             Self::Race => "the same connection began twice at the same time",
+            Self::Policy => "an IPsec policy blocks it",
         }
     }
 
@@ -106,7 +111,8 @@ impl Reason {
             | Self::NoRoute
             | Self::TableFull
             | Self::NoMemory
-            | Self::TooLarge => true,
+            | Self::TooLarge
+            | Self::Policy => true,
             Self::HopLimit | Self::Defense | Self::Deleted | Self::Race => false,
         }
     }

@@ -138,6 +138,12 @@ fn act<'p, V: Version>(
         Decision::Orphan(connection) => discard_orphan(context, packet, headers, &connection),
         Decision::Reject => packet.refuse(),
         Decision::Begin { hash } => begin(context, packet, headers, hash),
+        Decision::Request(connection) if !packet.obeys_policies(false) => {
+            let (destination, server) = (connection.destination(), connection.server());
+            let dropped = Dropped::to_server(destination, server, headers);
+            dropped.count(context, Reason::Policy);
+            packet.discard()
+        }
         Decision::Request(connection) => {
             note(
                 context,
@@ -146,6 +152,13 @@ fn act<'p, V: Version>(
                 headers,
             );
             transmit::to_server(context, packet, headers, Target::of(&connection))
+        }
+        // The host checks a reply that it forwards or delivers itself.
+        Decision::Reply(connection)
+            if context.point == Point::PreRouting && !packet.obeys_policies(true) =>
+        {
+            Dropped::to_client(&connection, headers).count(context, Reason::Policy);
+            packet.discard()
         }
         Decision::Reply(connection) => {
             note(context, connection, Direction::Output, headers);
@@ -178,6 +191,10 @@ fn begin<'p, V: Version>(
     let Some(service) = choose::service(context, packet.mark(), headers) else {
         return packet.accept();
     };
+    if !packet.obeys_policies(false) {
+        Dropped::for_service(service, None, headers).count(context, Reason::Policy);
+        return packet.discard();
+    }
     let scheduled = match schedule(context, service, headers, hash) {
         Ok(scheduled) => scheduled,
         Err(refused) => return refuse(context, packet, headers, service, &refused),

@@ -81,5 +81,6 @@ pub(crate) fn unsent(unsent: Unsent) -> Reason {
         Unsent::NotWritable => Reason::NoMemory,
         Unsent::TooLarge => Reason::TooLarge,
         Unsent::HopLimit => Reason::HopLimit,
+        Unsent::Forbidden => Reason::Policy,
     }
 }

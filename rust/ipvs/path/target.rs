@@ -44,7 +44,7 @@ impl<'a> Target<'a> {
     pub(crate) fn route(&self, settings: &Settings) -> Option<Route<'a>> {
         let server = self.server.address;
         Some(match self.forwarding {
-            Forwarding::Masquerading => self.destination.route(server),
+            Forwarding::Masquerading => self.destination.route(self.server),
             Forwarding::Local => return None,
             Forwarding::Tunneling => {
                 let ignore_df = !settings.pmtu_disc.load(Ordering::Relaxed);

@@ -13,6 +13,7 @@ use knet::{
     packet::{NotRouted, Packet, RoutedPacket, Tracking, Verdict, Version},
 };
 use lvs_core::{
+    drop::Reason,
     packet::Headers,
     rewrite::{self, Side, TransportChecksum},
     Endpoint, Protocol,
@@ -154,7 +155,10 @@ fn reply_in_passing<'p, V: Version>(
     if context.point == Point::LocalIn {
         packet.deliver()
     } else {
-        packet.accept()
+        packet.pass().unwrap_or_else(|discarded| {
+            Dropped::to_client(connection, headers).count(context, Reason::Policy);
+            discarded
+        })
     }
 }
 

@@ -172,18 +172,19 @@ impl Destination {
         self.detach();
     }
 
-    /// The route to `server`, its address, for masquerading. Softirq.
+    /// The route to `server`, its address and port, for masquerading. Softirq.
     #[inline(always)]
-    pub fn route(&self, server: Address) -> Route<'_> {
-        self.route.route(server, None)
+    pub fn route(&self, server: Endpoint) -> Route<'_> {
+        self.route
+            .route(server.address, None)
+            .translated(server.port)
     }
 
     /// The route to the end of its tunnel at `server`, its address. With `ignore_df`, routers may
     /// fragment the tunnel's packets even if the inner IPv4 header forbids it. Softirq.
     #[inline(always)]
     pub fn tunnel_route(&self, server: Address, ignore_df: bool) -> Route<'_> {
-        let overhead = self.tunnel().overhead(server.family());
-        self.route.tunnel(server, overhead, ignore_df)
+        self.route.tunnel(self.tunnel(), server, ignore_df)
     }
 
     /// The route to `server`, its address, for direct routing. Softirq.

@@ -307,8 +307,10 @@ impl Connection {
     /// The route to the client, for replies: routing rules see the virtual address.
     #[inline(always)]
     pub fn reply_route(&self) -> Route<'_> {
-        let source = self.virtual_endpoint().address;
-        self.reply_route.route(self.client().address, Some(source))
+        let source = self.virtual_endpoint();
+        self.reply_route
+            .route(self.client().address, Some(source.address))
+            .translated(source.port)
     }
 
     #[inline(always)]

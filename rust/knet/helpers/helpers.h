@@ -75,6 +75,7 @@ enum knet_prepared {
 	KNET_LOCAL,		/* the route leads to this host; nothing was changed */
 	KNET_NOT_WRITABLE,	/* the packet is too short, or there is no memory */
 	KNET_UNCHECKED,		/* the MTU is not sufficient; nothing was changed */
+	KNET_FORBIDDEN,		/* an IPsec policy blocks it; nothing was changed */
 };
 
 /*
@@ -100,6 +101,10 @@ struct knet_route {
 	u32 sufficient_mtu;
 	/* This many bytes of the packet will be written to. */
 	u16 writable;
+	/* The port that goes with the address that is translated, or with a tunnel's end. */
+	__be16 port;
+	/* The protocol of the outer packet, for a tunnel. */
+	u8 protocol;
 	/* The caller needs the preferred source; @source is not NULL. */
 	bool wants_source;
 	/* The neighbor is @daddr, regardless of the packet's own destination. */
@@ -125,6 +130,10 @@ enum knet_prepared knet_prepare6in4(struct net *net, struct sk_buff *skb,
 bool knet_segments_fit(const struct sk_buff *skb, unsigned int mtu);
 bool knet_ipv6_enabled(void);
 bool knet_address_is_local(struct net *net, const struct knet_address *address);
+
+/* ipsec.c */
+bool knet_ipsec_allows(const struct net *net, struct sk_buff *skb, int family, bool reply);
+bool knet_ipsec_reroute(struct net *net, struct sk_buff *skb, int family);
 
 /* transmit.c */
 void knet_track_server(struct sk_buff *skb, const struct knet_address *address, __be16 port);

@@ -34,6 +34,7 @@
 #include <net/route.h>
 
 #include "helpers.h"
+#include "ipsec.h"
 
 /* In a cache: a CPU is filling it. */
 #define KNET_FILLING ((struct dst_entry *)1)
@@ -226,6 +227,14 @@ knet_prepare(struct net *net, struct sk_buff *skb, const struct knet_route *rout
 	if (unlikely(knet_is_local(dst, outer_family))) {
 		failure = KNET_LOCAL;
 		goto fail;
+	}
+	if (unlikely(knet_has_policies(net, XFRM_POLICY_OUT))) {
+		if (!own && !dst_hold_safe(dst))
+			return KNET_NO_ROUTE;
+		own = knet_ipsec_route(net, skb, route, hop, dst, outer_family);
+		if (!own)
+			return KNET_FORBIDDEN;
+		dst = own;
 	}
 	hop->mtu = dst_mtu(dst);
 	if (unlikely(hop->mtu < route->sufficient_mtu)) {
