@@ -23,7 +23,15 @@ use kernel::{
     prelude::*,
     sync::{Arc, Mutex},
 };
-use knet::{counters::Totals, errno, memory::Payer, namespace, net::Net, rcu, work::Ticker};
+use knet::{
+    counters::Totals,
+    errno,
+    memory::Payer,
+    namespace,
+    net::Net,
+    rcu,
+    work::{Tick, Ticker},
+};
 use lvs_core::{service::SchedulerName, timeout::Timeouts, Endpoint, Family};
 
 /// The buckets of a connection table that does not exist yet.
@@ -42,11 +50,36 @@ pub struct Director {
     config: Mutex<Config>,
 }
 
-/// Dropped in order: the hooks first, so that no packet uses the rest, then the timer.
 struct Working {
-    hooks: Hooks,
-    _ticker: Ticker<Tables>,
+    hooks: Arc<Hooks>,
+    ticker: Ticker<Rounds>,
     tables: Arc<Tables>,
+}
+
+impl Working {
+    /// Ends it in order: the hooks first, so that no packet uses the rest, then the timer.
+    fn end(self) {
+        self.hooks.stop();
+        drop(self.ticker);
+        self.tables.end_all_tracking();
+    }
+}
+
+/// What the slow timer does each second.
+struct Rounds {
+    tables: Arc<Tables>,
+    hooks: Arc<Hooks>,
+}
+
+impl Tick for Rounds {
+    fn tick(&self) -> Option<u32> {
+        // Without memory it tries again in the next second.
+        if self.tables.has_local_server() {
+            let _ = self.hooks.change(|coverage| coverage.local_server = true);
+        }
+        // At the beginning of the next second, so that an entry that is due waits no longer.
+        Some(self.tables.upkeep())
+    }
 }
 
 #[derive(Default)]
@@ -102,32 +135,31 @@ impl Config {
                 false => (net.number(), Payer::caller()),
             };
             let settings = director.settings.clone();
-            let tables = Tables::new(self.timeouts, settings, namespace, payer)?;
-            let ticker = Ticker::start(tables.clone(), FIRST_TICK)?;
+            let tables = Tables::new(net.clone(), self.timeouts, settings, namespace, payer)?;
+            let hooks = Hooks::new(net.clone(), tables.clone(), self.coverage)?;
+            let rounds = Rounds {
+                tables: tables.clone(),
+                hooks: hooks.clone(),
+            };
+            let ticker = Ticker::start(Arc::new(rounds, GFP_KERNEL)?, FIRST_TICK)?;
             tables.connections.set_limit(self.most_connections as usize);
             self.working = Some(Working {
-                hooks: Hooks::default(),
-                _ticker: ticker,
+                hooks,
+                ticker,
                 tables,
             });
         }
-        let working = self.working.as_mut().ok_or(EINVAL)?;
-        working
-            .hooks
-            .cover(net, family, &working.tables, self.coverage)?;
+        let working = self.working.as_ref().ok_or(EINVAL)?;
+        working.hooks.cover(family)?;
         Ok(working)
     }
 
-    /// Changes which packets the hooks see. The new hooks come before the old ones go, so that they
-    /// miss no packet; one that meets both is handled by the first.
-    fn cover(&mut self, coverage: Coverage) -> Result {
-        if coverage == self.coverage {
-            return Ok(());
+    /// Changes which packets the hooks see.
+    fn cover(&mut self, change: impl Fn(&mut Coverage)) -> Result {
+        if let Some(working) = &self.working {
+            working.hooks.change(&change)?;
         }
-        if let (Some(working), Some(net)) = (&mut self.working, &self.net) {
-            working.hooks = working.hooks.again(net, &working.tables, coverage)?;
-        }
-        self.coverage = coverage;
+        change(&mut self.coverage);
         Ok(())
     }
 
@@ -182,7 +214,7 @@ impl Director {
 
     /// Ends all that works. Process context.
     pub(crate) fn stop(&self) {
-        // Taken out first and dropped outside the lock, since it waits for its users.
+        // Taken out first and ended outside the lock, since it waits for its users.
         let (working, net) = {
             let mut config = self.config.lock();
             let services = core::mem::take(&mut config.services);
@@ -191,7 +223,9 @@ impl Director {
             }
             (config.working.take(), config.net.take())
         };
-        drop(working);
+        if let Some(working) = working {
+            working.end();
+        }
         drop(net);
     }
 
@@ -332,14 +366,11 @@ impl Director {
             return Err(EEXIST);
         }
         let tables = config.work(self, endpoint.address.family())?.tables.clone();
+        // An address that becomes local later is noticed when a packet is sent to it.
         let is_local = |net: &Net| net.is_local(endpoint.address);
-        let local_server =
-            config.coverage.local_server || config.net.as_ref().is_some_and(is_local);
-        let coverage = Coverage {
-            local_server,
-            ..config.coverage
-        };
-        config.cover(coverage)?;
+        if config.net.as_ref().is_some_and(is_local) {
+            config.cover(|coverage| coverage.local_server = true)?;
+        }
         let mut reservation = Reservation::new(1)?;
         let taken = tables.deleted.take(*key, endpoint);
         let came_back = taken.is_some();
@@ -514,13 +545,17 @@ impl Director {
     }
 
     /// Changes which packets it sees. Process context.
-    pub(crate) fn change_coverage(&self, change: impl FnOnce(&mut Coverage)) -> Result {
+    pub(crate) fn change_coverage(&self, change: impl Fn(&mut Coverage)) -> Result {
         let mut config = self.config.lock();
-        let mut coverage = config.coverage;
-        change(&mut coverage);
-        config.cover(coverage)?;
+        config.cover(change)?;
+        let Coverage {
+            conntrack,
+            unexpected_replies,
+            ..
+        } = config.coverage;
+        self.settings.conntrack.store(conntrack, Ordering::Relaxed);
         let rejects = &self.settings.nat_icmp_send;
-        rejects.store(coverage.unexpected_replies, Ordering::Relaxed);
+        rejects.store(unexpected_replies, Ordering::Relaxed);
         Ok(())
     }
 }

@@ -15,10 +15,13 @@ use crate::{
 use core::{ffi::c_void, ptr::NonNull};
 use kernel::{alloc::KVec, prelude::*, sync::Arc};
 
-/// A packet handler. It is called in softirq, at [`Point::LocalOut`] also in process context with
-/// bottom halves enabled; it must not sleep.
+/// A packet handler. It must not sleep.
 pub trait Handler: Send + Sync + 'static {
-    /// Handles a packet.
+    /// False for a packet that the handler lets pass in any case. Softirq, or process context with
+    /// bottom halves enabled.
+    fn concerns<V: Version>(&self, point: Point, packet: &Packet<'_, V>) -> bool;
+
+    /// Handles a packet that concerns it. Softirq, or process context.
     fn handle<'a, V: Version>(
         &self,
         section: &Section<'_>,
@@ -54,7 +57,7 @@ impl<H: Handler> Registration<H> {
                         Point::PreRouting => pre_routing::<H, V>,
                         Point::LocalIn => local_in::<H, V>,
                         Point::Forward => forward::<H, V>,
-                        Point::LocalOut => local_out::<H, V>,
+                        Point::PostRouting => post_routing::<H, V>,
                     }),
                     priv_: (&raw const *handler).cast::<c_void>().cast_mut(),
                     pf: V::FAMILY as u8,
@@ -145,20 +148,20 @@ unsafe extern "C" fn forward<H: Handler, V: Version>(
 ///
 /// As netfilter calls hooks of version `V`: a live packet, `state` of the hook, and `data` as it
 /// was registered.
-unsafe extern "C" fn local_out<H: Handler, V: Version>(
+unsafe extern "C" fn post_routing<H: Handler, V: Version>(
     data: *mut c_void,
     skb: *mut bindings::sk_buff,
     state: *const bindings::nf_hook_state,
 ) -> u32 {
     // SAFETY: by this function's contract.
-    unsafe { call::<H, V>(data, skb, state, Point::LocalOut) }
+    unsafe { call::<H, V>(data, skb, state, Point::PostRouting) }
 }
 
 /// # Safety
 ///
 /// `data` must be a live `H`, `skb` the live packet of the running hook of version `V`, and `state`
 /// that of the hook.
-#[inline]
+#[inline(always)]
 unsafe fn call<H: Handler, V: Version>(
     data: *mut c_void,
     skb: *mut bindings::sk_buff,
@@ -175,5 +178,8 @@ unsafe fn call<H: Handler, V: Version>(
     let net = unsafe { NonNull::new_unchecked((*state).net) };
     // SAFETY: by this function's contract; the verdict is returned to netfilter.
     let packet = unsafe { Packet::<V>::from_raw(skb, net) };
+    if !handler.concerns(point, &packet) {
+        return packet.accept().into_raw();
+    }
     handler.handle(&section, point, packet).into_raw()
 }

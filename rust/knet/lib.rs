@@ -23,7 +23,7 @@
 //! 1. The kernel's RTNL, held by its caller of [`namespace::Instance::device_gone`]. It is never
 //!    taken under the others.
 //! 2. The mutexes of `ipvs`, in process context: the configuration of a namespace, then that of a
-//!    service's scheduler, or that of the deleted destinations.
+//!    service's scheduler, of the hooks, or of the deleted destinations.
 //! 3. [`lock::BhLock`], among them the shards of a [`table::Table`]: spinlocks taken with bottom
 //!    halves disabled. They are never nested in each other.
 //!
@@ -35,6 +35,7 @@
 #![deny(clippy::undocumented_unsafe_blocks)]
 
 pub mod bindings;
+pub mod conntrack;
 pub mod counters;
 pub mod errno;
 pub mod hook;

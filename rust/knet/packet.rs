@@ -281,6 +281,26 @@ impl<'a, V: Version> Packet<'a, V> {
         self.discard()
     }
 
+    /// Conntrack no longer tracks this packet, and source NAT leaves it alone.
+    pub fn untrack(&mut self) {
+        // SAFETY: live and owned by the type invariant.
+        unsafe { bindings::knet_untrack(self.skb.as_ptr()) };
+    }
+
+    /// Tells conntrack that replies come from `server`, if this is a client's packet of a tracked
+    /// connection. To be called before the packet is rewritten. If conntrack knows another server
+    /// from before, its entry ends, and a new one begins. Fails if the packet must be dropped.
+    /// Softirq.
+    pub fn track_server(&mut self, server: Endpoint) -> Result {
+        let (net, skb) = (self.net.as_ptr(), self.skb.as_ptr());
+        let (address, port) = (raw(server.address), server.port.to_be());
+        // SAFETY: live and owned by the type invariant; the namespace is alive.
+        match unsafe { bindings::knet_track_server(net, skb, &address, port) } {
+            true => Ok(()),
+            false => Err(ENOMEM),
+        }
+    }
+
     /// Lets the packet, which has its route and was rewritten, continue on its way out of this
     /// host. [`Err`]: an IPsec policy blocks it, and it was discarded. Softirq.
     pub fn pass(self) -> Result<Verdict<'a>, Verdict<'a>> {
@@ -560,12 +580,9 @@ impl<'a, V: Version> RoutedPacket<'a, V> {
         self.packet.discard()
     }
 
-    /// Tells conntrack that replies come from `server`, if this is the first packet of a tracked
-    /// connection. To be called before the packet is rewritten.
-    pub fn track_server(&mut self, server: Endpoint) {
-        let skb = self.packet.skb.as_ptr();
-        // SAFETY: live and owned by the type invariant.
-        unsafe { bindings::knet_track_server(skb, &raw(server.address), server.port.to_be()) };
+    /// See [`Packet::track_server`].
+    pub fn track_server(&mut self, server: Endpoint) -> Result {
+        self.packet.track_server(server)
     }
 
     /// Sends the packet as a forwarded one. Discards it if its route is of the other family.

@@ -102,6 +102,8 @@ pub trait Newcomer<T> {
     fn alias(&self, body: &T) -> Option<(u32, T)>;
     /// Whether readers cannot distinguish two aliases.
     fn is_same_alias(&self, alias: &T, other: &T) -> bool;
+    /// Called when the entry of `other` was removed, to make room for the new one. No lock is held.
+    fn evicted(&self, other: &T);
 }
 
 /// An entry of a table, together with the table.
@@ -289,7 +291,7 @@ impl<T: Body> Table<T> {
         timeout: u32,
         newcomer: &impl Newcomer<T>,
     ) -> Result<Member<'a, T>, Refused> {
-        let counted = self.0.count_in(hash).ok_or(Refused::Full)?;
+        let counted = self.0.count_in(hash, newcomer).ok_or(Refused::Full)?;
         let (slab, payer) = (&self.0.slab, self.0.buckets.payer());
         let place = Entry::alloc(slab, payer, hash, body, now, timeout);
         let place = place.ok_or(Refused::NoMemory)?;
@@ -415,20 +417,25 @@ impl<T: Body> Table<T> {
         }
     }
 
-    /// Removes the entries that are due up to second `now`. Process context. Other work can run
-    /// between batches.
+    /// Removes the entries that are due up to second `now`, and calls `ended` for each one with no
+    /// lock held. Process context. Other work can run between batches.
     ///
     /// A million entries that expire together would be a burst of RCU callbacks in softirq, so this
     /// waits for one grace period and frees them itself.
-    pub fn expire(&self, now: u32) {
+    pub fn expire(&self, now: u32, mut ended: impl FnMut(&T)) {
         let mut retired = Retired::new();
         for shard in self.0.shards.iter() {
-            while self.0.take_out_batch(shard, &mut retired, |shard, budget| {
-                shard.wheel.advance(now, budget)
-            }) {
+            loop {
+                let last = retired.last();
+                let more = self.0.take_out_batch(shard, &mut retired, |shard, budget| {
+                    shard.wheel.advance(now, budget)
+                });
+                retired.for_each_since(last, |entry| ended(entry));
                 work::yield_now();
+                if !more {
+                    break;
+                }
             }
-            work::yield_now();
         }
         if self.0.buckets.wants(self.0.shards.count()) != self.0.buckets.order() {
             self.0.queue_resize();
@@ -482,18 +489,22 @@ impl<T: Body> Inner<T> {
     /// Counts an entry before it is inserted, so the limit is never exceeded. If the table is full,
     /// half-open entries make room; `hash` is that of the new entry.
     #[inline]
-    fn count_in(&self, hash: u32) -> Option<Counted<'_>> {
+    fn count_in(&self, hash: u32, newcomer: &impl Newcomer<T>) -> Option<Counted<'_>> {
         let counted = Counted::new(self);
         if counted.is_some() {
             return counted;
         }
-        self.count_in_after_eviction(hash)
+        self.count_in_after_eviction(hash, newcomer)
     }
 
     #[cold]
-    fn count_in_after_eviction(&self, hash: u32) -> Option<Counted<'_>> {
+    fn count_in_after_eviction(
+        &self,
+        hash: u32,
+        newcomer: &impl Newcomer<T>,
+    ) -> Option<Counted<'_>> {
         for _ in 0..EVICTIONS {
-            if !self.make_room(hash) {
+            if !self.make_room(hash, newcomer) {
                 return None;
             }
             // Another CPU may have used the room.
@@ -508,7 +519,7 @@ impl<T: Body> Inner<T> {
     /// Removes the oldest half-open entry of the first shard that has one, starting with the shard
     /// of `hash`. Returns false if there is none.
     #[cold]
-    fn make_room(&self, hash: u32) -> bool {
+    fn make_room(&self, hash: u32, newcomer: &impl Newcomer<T>) -> bool {
         let mut budget = EXAMINED;
         for n in 0..1u32 << SHARD_BITS {
             let number = hash.wrapping_add(n) & ((1 << SHARD_BITS) - 1);
@@ -536,6 +547,7 @@ impl<T: Body> Inner<T> {
             // SAFETY: this is the entry's shard.
             if unsafe { self.take_out(&mut shard, entry) } {
                 drop(shard);
+                newcomer.evicted(entry);
                 // SAFETY: removed here.
                 unsafe {
                     self.take_out_alias(entry);

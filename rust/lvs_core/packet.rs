@@ -229,15 +229,22 @@ impl Transport {
 
 /// Whether the packet of this family whose IP header starts the slice is of its ICMP. False when
 /// the slice ends before this is known.
-#[inline]
+#[inline(always)]
 pub fn is_icmp(family: Family, ip: &[u8]) -> bool {
     match family {
         Family::V4 => ip.get(9) == Some(&ipv4::ICMP),
         Family::V6 => match ip.get(6) {
-            Some(&next) if ipv6::is_extension(next) => ipv6::Header::read(ip)
-                .and_then(|header| ipv6::Upper::read(ip, 0, next, header.end()))
-                .is_ok_and(|upper| upper.protocol == ipv6::ICMP),
+            Some(&next) if ipv6::is_extension(next) => is_icmp_behind_extensions(next, ip),
             next => next == Some(&ipv6::ICMP),
         },
     }
+}
+
+// Not inline: packets of bystanders would save registers for it.
+#[cold]
+#[inline(never)]
+fn is_icmp_behind_extensions(next: u8, ip: &[u8]) -> bool {
+    ipv6::Header::read(ip)
+        .and_then(|header| ipv6::Upper::read(ip, 0, next, header.end()))
+        .is_ok_and(|upper| upper.protocol == ipv6::ICMP)
 }

@@ -24,6 +24,26 @@ here() {
 	for option in -t -u; do must lvs -a $option "$address" -r "$own$port" -"$method" -w 1; done
 }
 
+# The address of a server that becomes one of the director's. A new director each time: it keeps
+# what it has found out.
+for family in 4 6; do
+	vip=10.1.0.103 at=10.1.0.103 later=10.1.0.77 address=10.1.0.77/32
+	[ $family = 4 ] || { vip=$(six $vip) at="[$vip]" later="[$(six $later)]" address=$(six 10.1.0.77)/128; }
+	for option in -t -u; do
+		service $option "$at:80" rr --
+		must lvs -a $option "$at:80" -r "$later:8000" -m
+	done
+	must on director ip address add "$address" dev eth0
+	client patience 1 >/dev/null
+	check_soon "IPv$family: an address that becomes local later is a server on the director" director client get udp "$vip" 80
+	client patience 10 >/dev/null
+	check_eq "IPv$family: a server on the director serves connections" "$(client get tcp "$vip" 80 2)" 'director director'
+	must on director ip address delete "$address" dev eth0
+	flush
+	unload_all "$IPVS_MODULE"
+	must module_load "$IPVS_MODULE"
+done
+
 modes='1 0'
 [ "$IPVS_MODULE" != ip_vs ] || modes=1
 

@@ -36,7 +36,7 @@ use lvs_core::{
     Family,
 };
 
-/// Handles a packet at a hook. Softirq; at [`Point::LocalOut`] also process context.
+/// Handles a packet at a hook, which [`concerns`] the director. Softirq.
 #[inline]
 pub(crate) fn handle<'p, V: Version>(
     tables: &Tables,
@@ -45,12 +45,17 @@ pub(crate) fn handle<'p, V: Version>(
     packet: Packet<'p, V>,
 ) -> Verdict<'p> {
     match point {
-        Point::LocalIn => local_in(tables, section, packet),
-        _ if !may_be_ours(tables, &packet) => packet.accept(),
         Point::PreRouting => pre_routing(tables, section, packet),
+        Point::LocalIn => local_in(tables, section, packet),
         Point::Forward => forward(tables, section, packet),
-        Point::LocalOut => local_out(tables, section, packet),
+        Point::PostRouting => post_routing(tables, section, packet),
     }
+}
+
+/// False for a packet of a bystander, which no connection can have at this hook. Any context.
+#[inline(always)]
+pub(crate) fn concerns<V: Version>(tables: &Tables, point: Point, packet: &Packet<'_, V>) -> bool {
+    point == Point::LocalIn || may_be_ours(tables, packet)
 }
 
 /// False for a packet of a bystander, which no connection can have. An ICMP error may come from
@@ -96,12 +101,12 @@ fn forward<'p, V: Version>(
 }
 
 #[inline(never)]
-fn local_out<'p, V: Version>(
+fn post_routing<'p, V: Version>(
     tables: &Tables,
     section: &Section<'_>,
     packet: Packet<'p, V>,
 ) -> Verdict<'p> {
-    process(context(tables, section, Point::LocalOut), packet)
+    process(context(tables, section, Point::PostRouting), packet)
 }
 
 #[inline(always)]
@@ -131,7 +136,8 @@ fn act<'p, V: Version>(
     let decision = match context.point {
         Point::PreRouting => decide::pre_routing(context, &packet, headers),
         Point::LocalIn => decide::local_in(context, &packet, headers),
-        Point::Forward | Point::LocalOut => decide::passing(context, headers),
+        Point::Forward => decide::forward(context, headers),
+        Point::PostRouting => decide::post_routing(context, headers),
     };
     match decision {
         Decision::Accept => packet.accept(),
@@ -294,6 +300,8 @@ fn handle_unusual<'p, V: Version>(
 ) -> Verdict<'p> {
     match unusual {
         Unusual::Unreadable => packet.accept(),
+        // An error that is forwarded is handled at POST_ROUTING, or was before.
+        Unusual::Other if context.point == Point::Forward => packet.accept(),
         Unusual::Other => icmp::handle(context, packet),
         Unusual::Fragment => match read::gather(context, packet) {
             Ok(packet) => handle_gathered(context, packet),
@@ -306,7 +314,7 @@ fn handle_unusual<'p, V: Version>(
 fn handle_gathered<'p, V: Version>(context: Context<'_>, mut packet: Packet<'p, V>) -> Verdict<'p> {
     match read::headers(&mut packet) {
         Ok(headers) => act(context, packet, &headers),
-        Err(Unusual::Other) => icmp::handle(context, packet),
-        Err(Unusual::Unreadable | Unusual::Fragment) => packet.accept(),
+        Err(Unusual::Other) if context.point != Point::Forward => icmp::handle(context, packet),
+        Err(_) => packet.accept(),
     }
 }

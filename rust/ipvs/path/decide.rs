@@ -12,7 +12,6 @@ use crate::{
 };
 use core::sync::atomic::Ordering;
 use knet::{
-    hook::Point,
     packet::{Packet, Version},
     table::Member,
 };
@@ -106,25 +105,36 @@ pub(crate) fn local_in<'a, V: Version>(
             Usability::Usable => return Decision::Request(connection),
             Usability::Unavailable => return Decision::Orphan(connection),
             Usability::Abandoned => return Decision::Accept,
-            Usability::Over => connection.remove(),
+            Usability::Over => tables.end(connection),
         }
     }
     Decision::Begin { hash }
 }
 
-/// Decides about a packet that this host forwards or sends: it may be a reply that takes no short
-/// cut, or whose server is this host.
+/// Decides about a packet that this host forwards: only a real server's packet of no connection is
+/// handled here, so that its sender is told before the packet leaves.
 #[inline(always)]
-pub(crate) fn passing<'a>(context: Context<'a>, headers: &Headers) -> Decision<'a> {
+pub(crate) fn forward<'a>(context: Context<'a>, headers: &Headers) -> Decision<'a> {
     let Context {
-        tables,
-        section,
-        point,
+        tables, section, ..
+    } = context;
+    let hash = tables.hash(headers, headers.destination);
+    match tables.find_reply(section, headers, hash) {
+        None if is_unexpected(context, headers) => Decision::Reject,
+        Some(_) | None => Decision::Accept,
+    }
+}
+
+/// Decides about a packet on its way out, which this host forwards or has sent: it may be a reply
+/// that takes no short cut, or whose server is this host.
+#[inline(always)]
+pub(crate) fn post_routing<'a>(context: Context<'a>, headers: &Headers) -> Decision<'a> {
+    let Context {
+        tables, section, ..
     } = context;
     let hash = tables.hash(headers, headers.destination);
     match tables.find_reply(section, headers, hash) {
         Some(connection) => Decision::Reply(connection),
-        None if point == Point::Forward && is_unexpected(context, headers) => Decision::Reject,
         None => Decision::Accept,
     }
 }

@@ -74,8 +74,7 @@ impl<'a> Dropped<'a> {
         }
     }
 
-    /// Counts it, and reports it to tracers and to the kernel's log. Softirq; at LOCAL_OUT also
-    /// process context.
+    /// Counts it, and reports it to tracers and to the kernel's log. Softirq.
     #[cold]
     #[inline(never)]
     pub(crate) fn count(&self, context: Context<'_>, reason: Reason) {

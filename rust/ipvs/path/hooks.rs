@@ -3,7 +3,12 @@
 //! The director's netfilter hooks: see `Documentation/packet-path.rst`.
 
 use crate::{path::arrive, state::tables::Tables};
-use kernel::{alloc::KVec, prelude::*, sync::Arc};
+use kernel::{
+    alloc::KVec,
+    new_mutex,
+    prelude::*,
+    sync::{Arc, Mutex},
+};
 use knet::{
     hook::{Handler, Point, Registration},
     net::Net,
@@ -12,14 +17,17 @@ use knet::{
 };
 use lvs_core::Family;
 
-/// Just before destination NAT, hence after conntrack (-200) and mangle (-150).
+/// Just before destination NAT (-100), hence after conntrack (-200) and mangle (-150).
 const PRE_ROUTING_PRIORITY: i32 = -102;
+/// Just after destination NAT, with `conntrack`: it gives replies to packets whose source was
+/// translated their client's address back.
+const PRE_ROUTING_TRACKED_PRIORITY: i32 = -99;
 /// After filter (0), before source NAT (100).
 const LOCAL_IN_PRIORITY: i32 = 98;
 /// After filter (0), before source NAT (100).
 const FORWARD_PRIORITY: i32 = 98;
-/// Just after destination NAT (-100), hence after conntrack and mangle.
-const LOCAL_OUT_PRIORITY: i32 = -98;
+/// After conntrack and filter, before source NAT (100).
+const POST_ROUTING_PRIORITY: i32 = 98;
 
 /// Which packets a director has to see.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,7 +35,9 @@ pub(crate) struct Coverage {
     /// Packets of known connections leave before routing. Without it they take the way that a
     /// firewall expects: requests by LOCAL_IN, replies by FORWARD.
     pub(crate) short_cut: bool,
-    /// A real server is this host; its replies pass LOCAL_OUT.
+    /// Conntrack tracks balanced connections.
+    pub(crate) conntrack: bool,
+    /// A real server is this host.
     pub(crate) local_server: bool,
     /// Real servers' packets of no connection, which are rejected.
     pub(crate) unexpected_replies: bool,
@@ -39,6 +49,7 @@ impl Default for Coverage {
     fn default() -> Self {
         Self {
             short_cut: true,
+            conntrack: false,
             local_server: false,
             unexpected_replies: false,
             ignore_tunneled: false,
@@ -52,19 +63,28 @@ impl Coverage {
         let mut points = KVec::new();
         points.push((Point::LocalIn, LOCAL_IN_PRIORITY), GFP_KERNEL)?;
         if self.short_cut {
-            points.push((Point::PreRouting, PRE_ROUTING_PRIORITY), GFP_KERNEL)?;
+            let priority = match self.conntrack {
+                true => PRE_ROUTING_TRACKED_PRIORITY,
+                false => PRE_ROUTING_PRIORITY,
+            };
+            points.push((Point::PreRouting, priority), GFP_KERNEL)?;
         }
-        if !self.short_cut || self.unexpected_replies {
+        if !self.short_cut || self.local_server {
+            points.push((Point::PostRouting, POST_ROUTING_PRIORITY), GFP_KERNEL)?;
+        }
+        if self.unexpected_replies {
             points.push((Point::Forward, FORWARD_PRIORITY), GFP_KERNEL)?;
-        }
-        if self.local_server {
-            points.push((Point::LocalOut, LOCAL_OUT_PRIORITY), GFP_KERNEL)?;
         }
         Ok(points)
     }
 }
 
 impl Handler for Tables {
+    #[inline(always)]
+    fn concerns<V: Version>(&self, point: Point, packet: &Packet<'_, V>) -> bool {
+        arrive::concerns(self, point, packet)
+    }
+
     #[inline]
     fn handle<'p, V: Version>(
         &self,
@@ -81,15 +101,17 @@ impl Handler for Tables {
 struct IgnoreTunneled(Arc<Tables>);
 
 impl Handler for IgnoreTunneled {
+    fn concerns<V: Version>(&self, point: Point, packet: &Packet<'_, V>) -> bool {
+        let arrives = matches!(point, Point::PreRouting | Point::LocalIn);
+        arrive::concerns(&self.0, point, packet) && !(arrives && packet.is_from_tunnel())
+    }
+
     fn handle<'p, V: Version>(
         &self,
         section: &Section<'_>,
         point: Point,
         packet: Packet<'p, V>,
     ) -> Verdict<'p> {
-        if matches!(point, Point::PreRouting | Point::LocalIn) && packet.is_from_tunnel() {
-            return packet.accept();
-        }
         arrive::handle(&self.0, section, point, packet)
     }
 }
@@ -120,16 +142,29 @@ impl Registered {
     }
 }
 
+/// The hooks of a namespace, shared by its configuration and its slow timer.
+#[pin_data]
+pub(crate) struct Hooks {
+    net: Net,
+    tables: Arc<Tables>,
+    #[pin]
+    state: Mutex<State>,
+}
+
+struct State {
+    coverage: Coverage,
+    families: Families,
+}
+
 /// The hooks of each IP version that a service or destination has ever had.
 #[derive(Default)]
-pub(crate) struct Hooks {
+struct Families {
     v4: Option<Registered>,
     v6: Option<Registered>,
 }
 
-impl Hooks {
-    /// Registers hooks for `family`, if there are none. Process context.
-    pub(crate) fn cover(
+impl Families {
+    fn cover(
         &mut self,
         net: &Net,
         family: Family,
@@ -143,21 +178,55 @@ impl Hooks {
         }
         Ok(())
     }
+}
 
-    /// Registers other hooks for the same families. Process context.
-    pub(crate) fn again(
-        &self,
-        net: &Net,
-        tables: &Arc<Tables>,
-        coverage: Coverage,
-    ) -> Result<Self> {
-        let mut hooks = Self::default();
-        if self.v4.is_some() {
-            hooks.cover(net, Family::V4, tables, coverage)?;
+impl Hooks {
+    /// No hooks yet. Process context.
+    pub(crate) fn new(net: Net, tables: Arc<Tables>, coverage: Coverage) -> Result<Arc<Self>> {
+        let state = State {
+            coverage,
+            families: Families::default(),
+        };
+        Arc::pin_init(
+            pin_init!(Self {
+                net,
+                tables,
+                state <- new_mutex!(state, "ipvs_rs_hooks"),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Registers hooks for `family`, if there are none. Process context.
+    pub(crate) fn cover(&self, family: Family) -> Result {
+        let mut state = self.state.lock();
+        let State { coverage, families } = &mut *state;
+        families.cover(&self.net, family, &self.tables, *coverage)
+    }
+
+    /// Changes which packets the hooks see. The new hooks come before the old ones go, so that they
+    /// miss no packet; one that meets both is handled by the first. Process context.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Coverage)) -> Result {
+        let mut state = self.state.lock();
+        let State { coverage, families } = &mut *state;
+        let mut changed = *coverage;
+        change(&mut changed);
+        if changed == *coverage {
+            return Ok(());
         }
-        if self.v6.is_some() {
-            hooks.cover(net, Family::V6, tables, coverage)?;
+        let mut again = Families::default();
+        if families.v4.is_some() {
+            again.cover(&self.net, Family::V4, &self.tables, changed)?;
         }
-        Ok(hooks)
+        if families.v6.is_some() {
+            again.cover(&self.net, Family::V6, &self.tables, changed)?;
+        }
+        (*coverage, *families) = (changed, again);
+        Ok(())
+    }
+
+    /// Unregisters all hooks; no packet is inside a handler afterwards. Process context.
+    pub(crate) fn stop(&self) {
+        self.state.lock().families = Families::default();
     }
 }

@@ -160,7 +160,7 @@ fn to_server<'p, V: Version>(
     };
     match prepare(context, packet, error, &route, translation) {
         Prepared::Over(verdict) => verdict,
-        Prepared::Local(packet) => deliver(packet, error, translation),
+        Prepared::Local(packet) => deliver(context, packet, error, translation),
         Prepared::Ready(packet) if forwarding == Forwarding::Tunneling => {
             packet.send_through(destination.tunnel(), server.address, tracking(settings))
         }
@@ -176,8 +176,8 @@ fn to_client<'p, V: Version>(
     connection: &Connection,
 ) -> Verdict<'p> {
     let translation = Some((Side::Source, connection.virtual_endpoint()));
-    if matches!(context.point, Point::Forward | Point::LocalOut) {
-        return deliver(packet, error, translation);
+    if context.point == Point::PostRouting {
+        return deliver(context, packet, error, translation);
     }
     match prepare(
         context,
@@ -189,7 +189,7 @@ fn to_client<'p, V: Version>(
         Prepared::Over(verdict) => verdict,
         // As with replies: not before routing.
         Prepared::Local(packet) if context.point == Point::PreRouting => packet.accept(),
-        Prepared::Local(packet) => deliver(packet, error, translation),
+        Prepared::Local(packet) => deliver(context, packet, error, translation),
         Prepared::Ready(packet) => packet.send(tracking(&context.tables.settings)),
     }
 }
@@ -283,6 +283,7 @@ fn prepare<'a, V: Version>(
 
 /// Translates an error if there is a translation, and lets it continue on its way.
 fn deliver<'p, V: Version>(
+    context: Context<'_>,
     mut packet: Packet<'p, V>,
     error: &Error,
     translation: Option<(Side, Endpoint)>,
@@ -295,7 +296,13 @@ fn deliver<'p, V: Version>(
             return packet.discard();
         }
     }
-    packet.accept()
+    if context.point != Point::PostRouting {
+        return packet.accept();
+    }
+    if !tracking(&context.tables.settings).0 {
+        packet.untrack();
+    }
+    packet.pass().unwrap_or_else(|discarded| discarded)
 }
 
 /// Writes an endpoint to one side of an error, and to the other side of the packet that it quotes.

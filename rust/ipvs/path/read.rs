@@ -3,10 +3,7 @@
 //! Reads headers from a packet's buffer.
 
 use crate::path::context::Context;
-use knet::{
-    hook::Point,
-    packet::{Packet, Verdict, Version},
-};
+use knet::packet::{Packet, Verdict, Version};
 use lvs_core::{
     filter,
     packet::{self, Headers, ParseError, IPV4_HEADER, IPV6_HEADER},
@@ -58,7 +55,7 @@ pub(crate) fn gather<'a, V: Version>(
 ) -> Result<Packet<'a, V>, Verdict<'a>> {
     let (source, destination) = address_words(&packet);
     let tables = context.tables;
-    if context.point == Point::LocalOut || !tables.filter.may_be_ours(source, destination) {
+    if !tables.filter.may_be_ours(source, destination) {
         return Err(packet.accept());
     }
     packet.gather(context.point)

@@ -55,8 +55,8 @@ pub(crate) fn to_server<'p, V: Version>(
     let tracking = tracking(&tables.settings);
     let rewritten = match forwarding {
         Forwarding::Masquerading => {
-            if tracking.0 {
-                packet.track_server(server);
+            if tracking.0 && packet.track_server(server).is_err() {
+                return packet.discard();
             }
             rewrite_side(&mut packet, headers, Side::Destination, server)
         }
@@ -89,7 +89,15 @@ fn to_local_server<'p, V: Version>(
     if context.point != Point::LocalIn {
         return packet.accept();
     }
+    context.tables.note_local_server();
     let bytes = packet.len();
+    if !tracking(&context.tables.settings).0 {
+        packet.untrack();
+    } else if target.forwarding == Forwarding::Masquerading
+        && packet.track_server(target.server).is_err()
+    {
+        return packet.discard();
+    }
     if target.forwarding == Forwarding::Masquerading
         && rewrite_in_place(&mut packet, headers, Side::Destination, target.server).is_none()
     {
@@ -100,7 +108,7 @@ fn to_local_server<'p, V: Version>(
 }
 
 /// Sends a server's reply to the connection's client, with the virtual address as its source. At
-/// FORWARD and LOCAL_OUT the reply is rewritten and continues on its way.
+/// POST_ROUTING the reply is rewritten and continues on its way.
 #[inline(always)]
 pub(crate) fn to_client<'p, V: Version>(
     context: Context<'_>,
@@ -109,7 +117,7 @@ pub(crate) fn to_client<'p, V: Version>(
     connection: &Connection,
 ) -> Verdict<'p> {
     let tables = context.tables;
-    if matches!(context.point, Point::Forward | Point::LocalOut) {
+    if context.point == Point::PostRouting {
         return reply_in_passing(context, packet, headers, connection);
     }
     let from = connection.virtual_endpoint();
@@ -148,6 +156,9 @@ fn reply_in_passing<'p, V: Version>(
 ) -> Verdict<'p> {
     let from = connection.virtual_endpoint();
     let bytes = packet.len();
+    if !tracking(&context.tables.settings).0 {
+        packet.untrack();
+    }
     if rewrite_in_place(&mut packet, headers, Side::Source, from).is_none() {
         return packet.discard();
     }

@@ -40,7 +40,7 @@ static SETTINGS: [Entry<Director, Value>; 17] = [
     Entry::new(c"amemthresh", 0..=MOST, Number(|s| &s.defence.threshold)),
     Entry::new(c"conn_max", 1..=Director::MOST_CONNECTIONS, MostConnections),
     Entry::new(c"conn_reuse_mode", 0..=3, Number(|s| &s.conn_reuse_mode)),
-    Entry::new(c"conntrack", ON_OFF, Switch(|s| &s.conntrack)),
+    Entry::new(c"conntrack", ON_OFF, Value::Coverage(|c| &mut c.conntrack)),
     Entry::new(c"drop_entry", MODES, Number(|s| &s.defence.drop_entry)),
     Entry::new(c"drop_packet", MODES, Number(|s| &s.defence.drop_packet)),
     Entry::new(

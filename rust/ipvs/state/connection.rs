@@ -292,6 +292,12 @@ impl Connection {
         Protocol::try_from(self.kind & !TEMPLATE).ok()
     }
 
+    /// What identifies its client's packets; none for a template.
+    pub fn tracked(&self) -> Option<(Protocol, Endpoint, Endpoint)> {
+        let protocol = Protocol::try_from(self.kind).ok()?;
+        Some((protocol, self.client(), self.virtual_endpoint()))
+    }
+
     /// How packets are forwarded to the server.
     #[inline]
     pub fn forwarding(&self) -> Forwarding {
@@ -499,6 +505,14 @@ pub struct First<'a> {
     pub key: &'a HashKey,
     /// The headers of the first packet.
     pub headers: &'a Headers,
+    /// Learns of the connections that make room for it.
+    pub evicted: &'a dyn Evicted,
+}
+
+/// Learns of connections that made room for new ones.
+pub trait Evicted {
+    /// This connection is no longer in the table. Softirq or process context.
+    fn evicted(&self, connection: &Connection);
 }
 
 impl Newcomer<Connection> for First<'_> {
@@ -526,6 +540,10 @@ impl Newcomer<Connection> for First<'_> {
         Some((hash, connection.alias()))
     }
 
+    fn evicted(&self, other: &Connection) {
+        self.evicted.evicted(other);
+    }
+
     fn is_same_alias(&self, alias: &Connection, other: &Connection) -> bool {
         alias.kind == other.kind
             && alias.client() == other.client()
@@ -539,6 +557,8 @@ pub struct FirstOfClient<'a> {
     pub key: &'a HashKey,
     /// The template.
     pub template: &'a Template,
+    /// As of [`First`].
+    pub evicted: &'a dyn Evicted,
 }
 
 impl Newcomer<Connection> for FirstOfClient<'_> {
@@ -553,6 +573,10 @@ impl Newcomer<Connection> for FirstOfClient<'_> {
 
     fn alias(&self, _: &Connection) -> Option<(u32, Connection)> {
         None
+    }
+
+    fn evicted(&self, other: &Connection) {
+        self.evicted.evicted(other);
     }
 
     fn is_same_alias(&self, _: &Connection, _: &Connection) -> bool {

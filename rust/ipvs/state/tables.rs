@@ -11,8 +11,8 @@ use crate::{
     },
     state::{
         connection::{
-            client_hash, reply_hash, request_hash, template_hash, Connection, First, FirstOfClient,
-            Template,
+            client_hash, reply_hash, request_hash, template_hash, Connection, Evicted, First,
+            FirstOfClient, Template,
         },
         settings::Settings,
     },
@@ -20,9 +20,11 @@ use crate::{
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use kernel::{prelude::*, sync::Arc};
 use knet::{
+    conntrack,
     memory::Payer,
+    net::Net,
     random,
-    rcu::{Boxed, Cell, Section},
+    rcu::{self, Boxed, Cell, Section},
     table::{Member, Table},
     work,
 };
@@ -61,14 +63,18 @@ pub struct Tables {
     pub(crate) nat_servers: NatServers,
     /// Destinations were deleted since their connections were last looked for.
     pub(super) orphaned: AtomicBool,
+    /// A connection's server turned out to be this host.
+    local_server: AtomicBool,
+    net: Net,
     /// Deleted destinations that have connections.
     #[pin]
     pub(crate) deleted: Deleted,
 }
 
 impl Tables {
-    /// Empty tables; `payer` is charged for the connections. Process context.
+    /// Empty tables of `net`; `payer` is charged for the connections. Process context.
     pub(crate) fn new(
+        net: Net,
         timeouts: Timeouts,
         settings: Arc<Settings>,
         namespace: u32,
@@ -94,6 +100,8 @@ impl Tables {
                 estimated: AtomicU32::new(work::seconds()),
                 nat_servers: NatServers::new(),
                 orphaned: AtomicBool::new(false),
+                local_server: AtomicBool::new(false),
+                net,
                 deleted <- Deleted::new(),
             }),
             GFP_KERNEL,
@@ -114,6 +122,51 @@ impl Tables {
                 f(server);
             }
         });
+    }
+
+    /// Records that a connection's server is this host. Any context.
+    pub(crate) fn note_local_server(&self) {
+        if !self.has_local_server() {
+            self.local_server.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a connection's server was ever found to be this host. Any context.
+    pub(crate) fn has_local_server(&self) -> bool {
+        self.local_server.load(Ordering::Relaxed)
+    }
+
+    /// Removes a connection from the table, and ends conntrack's entry. Softirq or process context.
+    pub(crate) fn end(&self, connection: Member<'_, Connection>) {
+        connection.remove();
+        self.end_tracking(&connection);
+    }
+
+    /// Ends conntrack's entry of a connection that is no longer in the table. Any context.
+    pub(crate) fn end_tracking(&self, connection: &Connection) {
+        if !self.settings.conntrack.load(Ordering::Relaxed) {
+            return;
+        }
+        if let Some((protocol, client, service)) = connection.tracked() {
+            conntrack::end(&self.net, protocol, client, service);
+        }
+    }
+
+    /// Ends conntrack's entries of all connections. Process context.
+    pub(crate) fn end_all_tracking(&self) {
+        if !self.settings.conntrack.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut from = Some(0);
+        while let Some(key) = from {
+            let found = rcu::read(|section| {
+                self.connections.first_from(section, key, |connection| {
+                    self.end_tracking(&connection);
+                })
+            });
+            from = found.and_then(|key| key.checked_add(1));
+            work::yield_now();
+        }
     }
 
     /// Has the slow timer look for connections of deleted destinations: see `expire_nodest_conn`.
@@ -212,6 +265,7 @@ impl Tables {
         First {
             key: &self.hash,
             headers,
+            evicted: self,
         }
     }
 
@@ -220,6 +274,7 @@ impl Tables {
         FirstOfClient {
             key: &self.hash,
             template,
+            evicted: self,
         }
     }
 
@@ -261,5 +316,11 @@ impl Tables {
     /// New connections that were dropped in defence. Any context.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
+    }
+}
+
+impl Evicted for Tables {
+    fn evicted(&self, connection: &Connection) {
+        self.end_tracking(connection);
     }
 }

@@ -7,7 +7,7 @@ use core::sync::atomic::Ordering;
 use knet::{
     rcu,
     table::{Body, Entry},
-    work::{self, Tick},
+    work,
 };
 use lvs_core::{defence::Mode, rate::PERIOD, state::State};
 
@@ -18,10 +18,13 @@ const PART: u32 = u32::MAX / PARTS + 1;
 /// A UDP connection that was unused for this many seconds counts as abandoned.
 const UNUSED: u32 = 60;
 
-impl Tick for Tables {
-    fn tick(&self) -> Option<u32> {
+impl Tables {
+    /// Does the work of a second. Returns the milliseconds until the next one begins. Process
+    /// context.
+    pub(crate) fn upkeep(&self) -> u32 {
         let now = work::seconds();
-        self.connections.expire(now);
+        self.connections
+            .expire(now, |connection| self.end_tracking(connection));
         let last = self.estimated.load(Ordering::Relaxed);
         if now.wrapping_sub(last) >= PERIOD {
             self.estimated.store(now, Ordering::Relaxed);
@@ -39,7 +42,7 @@ impl Tick for Tables {
             self.nat_servers.clear();
         }
         // At the beginning of the next second, so that an entry that is due waits no longer.
-        Some(work::until_next_second())
+        work::until_next_second()
     }
 }
 
@@ -57,7 +60,7 @@ fn drop_entries(tables: &Tables, now: u32) {
         let found = rcu::read(|section| {
             tables.connections.first_from(section, from, |connection| {
                 if connection.key() <= last && can_go(&connection, now) {
-                    connection.remove();
+                    tables.end(connection);
                 }
             })
         });
@@ -80,7 +83,7 @@ fn end_orphans(tables: &Tables) {
         let found = rcu::read(|section| {
             tables.connections.first_from(section, from, |connection| {
                 if !connection.destination().is_available() {
-                    connection.remove();
+                    tables.end(connection);
                 }
             })
         });

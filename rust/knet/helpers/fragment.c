@@ -18,7 +18,8 @@
  */
 int knet_gather4(struct net *net, struct sk_buff *skb, unsigned int hook)
 {
-	u32 user = hook == NF_INET_FORWARD ? IP_DEFRAG_VS_FWD : IP_DEFRAG_VS_IN;
+	bool leaves = hook == NF_INET_FORWARD || hook == NF_INET_POST_ROUTING;
+	u32 user = leaves ? IP_DEFRAG_VS_FWD : IP_DEFRAG_VS_IN;
 
 	if (ip_defrag(net, skb, user))
 		return -EINPROGRESS;

@@ -136,12 +136,25 @@ bool knet_ipsec_allows(const struct net *net, struct sk_buff *skb, int family, b
 bool knet_ipsec_reroute(struct net *net, struct sk_buff *skb, int family);
 
 /* transmit.c */
-void knet_track_server(struct sk_buff *skb, const struct knet_address *address, __be16 port);
+void knet_untrack(struct sk_buff *skb);
+bool knet_track_server(struct net *net, struct sk_buff *skb, const struct knet_address *address,
+		       __be16 port);
 bool knet_track_tunneled(struct sk_buff *skb);
 void knet_send4(struct net *net, struct sk_buff *skb, u32 mtu, bool track);
 void knet_send6(struct net *net, struct sk_buff *skb, u32 mtu, bool track);
 void knet_send4_local(struct net *net, struct sk_buff *skb, u32 mtu);
 void knet_send6_local(struct net *net, struct sk_buff *skb);
+
+struct knet_tracked {
+	struct knet_address client;
+	struct knet_address service;
+	__be16 client_port;
+	__be16 service_port;
+	int family;
+	u8 protocol;
+};
+
+void knet_end_tracking(struct net *net, const struct knet_tracked *flow);
 
 /* icmp.c */
 struct knet_report {

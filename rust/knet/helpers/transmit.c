@@ -14,43 +14,89 @@
 #include <net/ndisc.h>
 #include <net/netfilter/nf_conntrack.h>
 #include <net/netfilter/nf_conntrack_core.h>
+#include <net/netfilter/nf_conntrack_zones.h>
 #include <net/route.h>
 
 #include "helpers.h"
 
+/* The director has an entry of its own for the connection: conntrack gives this packet up. */
+void knet_untrack(struct sk_buff *skb)
+{
+#if IS_ENABLED(CONFIG_NF_CONNTRACK)
+	nf_conntrack_put(skb_nfct(skb));
+	nf_ct_set(skb, NULL, IP_CT_UNTRACKED);
+#endif
+}
+
 /*
- * The director has an entry of its own for the connection. Unless @track is set,
- * conntrack does not see the packets that it sends. A socket that early
- * demultiplexing found does not, either.
+ * Unless @track is set, conntrack does not see the packets that the director
+ * sends. A socket that early demultiplexing found does not, either.
  */
 static void knet_let_go(struct sk_buff *skb, bool track)
 {
-#if IS_ENABLED(CONFIG_NF_CONNTRACK)
-	if (likely(!track)) {
-		nf_conntrack_put(skb_nfct(skb));
-		nf_ct_set(skb, NULL, IP_CT_UNTRACKED);
-	}
-#endif
+	if (likely(!track))
+		knet_untrack(skb);
 	skb_orphan(skb);
 	skb_forward_csum(skb);
 	skb_clear_tstamp(skb);
 }
 
+#if IS_ENABLED(CONFIG_NF_CONNTRACK)
+static bool knet_is_source(const struct nf_conntrack_tuple *tuple,
+			   const struct knet_address *address, __be16 port)
+{
+	if (tuple->src.u.all != port)
+		return false;
+	if (tuple->src.l3num == NFPROTO_IPV4)
+		return tuple->src.u3.ip == knet_ipv4(address);
+	return ipv6_addr_equal(&tuple->src.u3.in6, knet_ipv6(address));
+}
+
+/*
+ * Conntrack begins anew with this packet: its entry is that of a connection that
+ * had another server. Returns false if the packet must be dropped.
+ */
+static noinline bool knet_track_anew(struct net *net, struct sk_buff *skb, struct nf_conn *ct)
+{
+	struct nf_hook_state state = {
+		.hook = NF_INET_PRE_ROUTING,
+		.pf = nf_ct_l3num(ct),
+		.net = net,
+	};
+
+	nf_ct_kill(ct);
+	nf_conntrack_put(skb_nfct(skb));
+	nf_ct_set(skb, NULL, 0);
+	return nf_conntrack_in(skb, &state) == NF_ACCEPT;
+}
+#endif
+
 /*
  * Tells conntrack that replies come from this address and port, if the packet is
- * the first one of a tracked connection. To be called before the packet is
- * changed.
+ * a client's. To be called before the packet is changed. Returns false if it must
+ * be dropped.
  */
-void knet_track_server(struct sk_buff *skb, const struct knet_address *address, __be16 port)
+bool knet_track_server(struct net *net, struct sk_buff *skb, const struct knet_address *address,
+		       __be16 port)
 {
 #if IS_ENABLED(CONFIG_NF_CONNTRACK)
 	struct nf_conntrack_tuple reply;
 	enum ip_conntrack_info info;
 	struct nf_conn *ct = nf_ct_get(skb, &info);
 
-	if (!ct || nf_ct_is_confirmed(ct) || nf_ct_is_template(ct) ||
-	    CTINFO2DIR(info) != IP_CT_DIR_ORIGINAL)
-		return;
+	if (!ct || nf_ct_is_template(ct) || CTINFO2DIR(info) != IP_CT_DIR_ORIGINAL)
+		return true;
+	if (nf_ct_is_confirmed(ct)) {
+		if (likely(!nf_ct_is_dying(ct) &&
+			   knet_is_source(nf_ct_tuple(ct, IP_CT_DIR_REPLY), address, port)))
+			return true;
+		if (!knet_track_anew(net, skb, ct))
+			return false;
+		ct = nf_ct_get(skb, &info);
+		/* Conntrack takes it for invalid, or has met an entry of another CPU. */
+		if (!ct || nf_ct_is_confirmed(ct) || CTINFO2DIR(info) != IP_CT_DIR_ORIGINAL)
+			return true;
+	}
 	reply = *nf_ct_tuple(ct, IP_CT_DIR_REPLY);
 	if (nf_ct_l3num(ct) == NFPROTO_IPV4)
 		reply.src.u3.ip = knet_ipv4(address);
@@ -58,6 +104,38 @@ void knet_track_server(struct sk_buff *skb, const struct knet_address *address, 
 		reply.src.u3.in6 = *knet_ipv6(address);
 	reply.src.u.all = port;
 	nf_conntrack_alter_reply(ct, &reply);
+#endif
+	return true;
+}
+
+/* A connection is over: so is conntrack's entry of the client's packets. */
+void knet_end_tracking(struct net *net, const struct knet_tracked *flow)
+{
+#if IS_ENABLED(CONFIG_NF_CONNTRACK)
+	struct nf_conntrack_tuple tuple = {
+		.src.l3num = flow->family,
+		.src.u.all = flow->client_port,
+		.dst.u.all = flow->service_port,
+		.dst.protonum = flow->protocol,
+		.dst.dir = IP_CT_DIR_ORIGINAL,
+	};
+	struct nf_conntrack_tuple_hash *found;
+	struct nf_conn *ct;
+
+	if (flow->family == NFPROTO_IPV4) {
+		tuple.src.u3.ip = knet_ipv4(&flow->client);
+		tuple.dst.u3.ip = knet_ipv4(&flow->service);
+	} else {
+		tuple.src.u3.in6 = *knet_ipv6(&flow->client);
+		tuple.dst.u3.in6 = *knet_ipv6(&flow->service);
+	}
+	found = nf_conntrack_find_get(net, &nf_ct_zone_dflt, &tuple);
+	if (!found)
+		return;
+	ct = nf_ct_tuplehash_to_ctrack(found);
+	if (NF_CT_DIRECTION(found) == IP_CT_DIR_ORIGINAL)
+		nf_ct_kill(ct);
+	nf_ct_put(ct);
 #endif
 }
 
