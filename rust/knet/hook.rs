@@ -13,7 +13,7 @@ use crate::{
     rcu::{self, Section},
 };
 use core::{ffi::c_void, ptr::NonNull};
-use kernel::{alloc::KVec, prelude::*, sync::Arc};
+use kernel::{alloc::KVec, prelude::*, sync::Arc, types::NotThreadSafe};
 
 /// A packet handler. It must not sleep.
 pub trait Handler: Send + Sync + 'static {
@@ -21,7 +21,8 @@ pub trait Handler: Send + Sync + 'static {
     /// bottom halves enabled.
     fn concerns<V: Version>(&self, point: Point, packet: &Packet<'_, V>) -> bool;
 
-    /// Handles a packet that concerns it. Softirq, or process context.
+    /// Handles a packet that concerns it. Softirq, or process context with bottom halves disabled:
+    /// that of a task that sends, or that gives a verdict about a packet in a queue.
     fn handle<'a, V: Version>(
         &self,
         section: &Section<'_>,
@@ -31,7 +32,8 @@ pub trait Handler: Send + Sync + 'static {
 }
 
 /// Registered hooks. Dropping the value unregisters them and waits until no packet is inside a
-/// handler (process context).
+/// handler (process context). A packet that waits in a queue (NFQUEUE) afterwards continues with
+/// the hooks that there are then, and with functions of the kernel: see `helpers/transmit.c`.
 pub struct Registration<H: Handler> {
     net: Net,
     operations: KVec<bindings::nf_hook_ops>,
@@ -157,6 +159,35 @@ unsafe extern "C" fn post_routing<H: Handler, V: Version>(
     unsafe { call::<H, V>(data, skb, state, Point::PostRouting) }
 }
 
+/// Bottom halves are disabled while this lives.
+struct BottomHalves {
+    /// They were enabled before.
+    enable: bool,
+    _task: NotThreadSafe,
+}
+
+impl BottomHalves {
+    /// In softirq, where nearly all packets come, this does nothing. Any context but hardirq.
+    #[inline(always)]
+    fn disable() -> Self {
+        Self {
+            // SAFETY: may be called in these contexts; `drop` enables them again.
+            enable: unsafe { bindings::knet_bh_disable() },
+            _task: NotThreadSafe,
+        }
+    }
+}
+
+impl Drop for BottomHalves {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if self.enable {
+            // SAFETY: disabled by `disable`, on this task.
+            unsafe { bindings::knet_bh_enable() };
+        }
+    }
+}
+
 /// # Safety
 ///
 /// `data` must be a live `H`, `skb` the live packet of the running hook of version `V`, and `state`
@@ -181,5 +212,6 @@ unsafe fn call<H: Handler, V: Version>(
     if !handler.concerns(point, &packet) {
         return packet.accept().into_raw();
     }
+    let _disabled = BottomHalves::disable();
     handler.handle(&section, point, packet).into_raw()
 }

@@ -253,6 +253,8 @@ bool knet_may_log(void);
 void knet_spin_lock_bh(spinlock_t *lock);
 bool knet_spin_trylock_bh(spinlock_t *lock);
 void knet_spin_unlock_bh(spinlock_t *lock);
+bool knet_bh_disable(void);
+void knet_bh_enable(void);
 void knet_global_lock(void);
 void knet_global_unlock(void);
 

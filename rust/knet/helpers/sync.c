@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Locks and deferred work. */
 
+#include <linux/bottom_half.h>
 #include <linux/jiffies.h>
 #include <linux/mutex.h>
+#include <linux/preempt.h>
 #include <linux/sched.h>
 #include <linux/spinlock.h>
 
@@ -21,6 +23,23 @@ bool knet_spin_trylock_bh(spinlock_t *lock)
 void knet_spin_unlock_bh(spinlock_t *lock)
 {
 	spin_unlock_bh(lock);
+}
+
+/*
+ * Disables bottom halves if they are enabled: returns true then, and
+ * knet_bh_enable() must follow.
+ */
+bool knet_bh_disable(void)
+{
+	if (likely(softirq_count()))
+		return false;
+	local_bh_disable();
+	return true;
+}
+
+void knet_bh_enable(void)
+{
+	local_bh_enable();
 }
 
 static DEFINE_MUTEX(knet_global);

@@ -153,8 +153,21 @@ bool knet_track_tunneled(struct sk_buff *skb)
 #endif
 }
 
+/*
+ * POST_ROUTING may have given the packet another route: through IPsec, if source
+ * NAT made it one of a flow with a policy. Such a packet has passed it.
+ */
+static bool knet_is_transformed(const struct sk_buff *skb)
+{
+#ifdef CONFIG_XFRM
+	return skb_dst(skb)->xfrm;
+#else
+	return false;
+#endif
+}
+
 /* Hands the packet to its neighbor. */
-static int knet_finish4(struct net *net, struct sock *sk, struct sk_buff *skb)
+static void knet_finish4(struct net *net, struct sk_buff *skb)
 {
 	struct rtable *rt = skb_rtable(skb);
 	__be32 next = rt->rt_gw_family ? rt->rt_gw4 : ip_hdr(skb)->daddr;
@@ -162,13 +175,13 @@ static int knet_finish4(struct net *net, struct sock *sk, struct sk_buff *skb)
 
 	if (IS_ERR(neighbour)) {
 		kfree_skb_reason(skb, SKB_DROP_REASON_NEIGH_CREATEFAIL);
-		return PTR_ERR(neighbour);
+		return;
 	}
 	IP_UPD_PO_STATS(net, IPSTATS_MIB_OUT, skb->len);
-	return neigh_output(neighbour, skb, false);
+	neigh_output(neighbour, skb, false);
 }
 
-static int knet_finish6(struct net *net, struct sock *sk, struct sk_buff *skb)
+static void knet_finish6(struct net *net, struct sk_buff *skb)
 {
 	struct rt6_info *rt = dst_rt6_info(skb_dst(skb));
 	const struct in6_addr *next = rt6_nexthop(rt, &ipv6_hdr(skb)->daddr);
@@ -176,16 +189,21 @@ static int knet_finish6(struct net *net, struct sock *sk, struct sk_buff *skb)
 
 	if (IS_ERR(neighbour)) {
 		kfree_skb_reason(skb, SKB_DROP_REASON_NEIGH_CREATEFAIL);
-		return PTR_ERR(neighbour);
+		return;
 	}
 	IP6_UPD_PO_STATS(net, ip6_dst_idev(&rt->dst), IPSTATS_MIB_OUT, skb->len);
-	return neigh_output(neighbour, skb, false);
+	neigh_output(neighbour, skb, false);
 }
 
 /*
  * The short form of dst_output(), for packets that need not be transformed,
  * segmented or fragmented: nearly all. They pass POST_ROUTING. Returns false, and
  * does nothing, for all others.
+ *
+ * A packet that a program holds in a queue (NFQUEUE) at POST_ROUTING may leave it
+ * after this module is unloaded. So the function that it continues with then is
+ * the kernel's ip_output(), which skips POST_ROUTING for a packet with the flag
+ * REROUTED.
  */
 static bool knet_output4_at_once(struct net *net, struct sk_buff *skb, u32 mtu)
 {
@@ -200,8 +218,13 @@ static bool knet_output4_at_once(struct net *net, struct sk_buff *skb, u32 mtu)
 		return false;
 	skb->dev = out;
 	skb->protocol = htons(ETH_P_IP);
-	NF_HOOK(NFPROTO_IPV4, NF_INET_POST_ROUTING, net, NULL, skb, in, out,
-		knet_finish4);
+	IPCB(skb)->flags |= IPSKB_REROUTED;
+	if (nf_hook(NFPROTO_IPV4, NF_INET_POST_ROUTING, net, NULL, skb, in, out, ip_output) != 1)
+		return true;
+	if (unlikely(knet_is_transformed(skb)))
+		dst_output(net, NULL, skb);
+	else
+		knet_finish4(net, skb);
 	return true;
 }
 
@@ -218,8 +241,13 @@ static bool knet_output6_at_once(struct net *net, struct sk_buff *skb, u32 mtu)
 		return false;
 	skb->dev = out;
 	skb->protocol = htons(ETH_P_IPV6);
-	NF_HOOK(NFPROTO_IPV6, NF_INET_POST_ROUTING, net, NULL, skb, in, out,
-		knet_finish6);
+	IP6CB(skb)->flags |= IP6SKB_REROUTED;
+	if (nf_hook(NFPROTO_IPV6, NF_INET_POST_ROUTING, net, NULL, skb, in, out, ip6_output) != 1)
+		return true;
+	if (unlikely(knet_is_transformed(skb)))
+		dst_output(net, NULL, skb);
+	else
+		knet_finish6(net, skb);
 	return true;
 }
 
