@@ -93,7 +93,7 @@ def cases(names):
     """Every command as (title, commands that prepare the table, command)."""
     two = [(NEW_SERVICE, svc()), (NEW_DEST, key() + dst()), (NEW_DEST, key() + dst(**SECOND))]
     four = two + [(NEW_SERVICE, svc(port=be16(81))), (NEW_SERVICE, svc(fwmark=u32(5)))]
-    six = {"af": u16(10), "addr": b"\xfd" + bytes(14) + b"\x64"}
+    six = {"af": u16(10), "addr": b"\xfd" + bytes(14) + b"\x64", "netmask": u32(128)}
     yield "add a service", two, (NEW_SERVICE, svc(port=be16(82)))
     yield "add a service of IPv6", two, (NEW_SERVICE, svc(**six))
     yield "add a mark", two, (NEW_SERVICE, svc(fwmark=u32(6)))

@@ -5,7 +5,7 @@
 # operation works, or fails with a clean error and leaves everything as it was. The kernel logs
 # nothing (run.sh looks) and nothing leaks (kmemleak looks at the end). FAILSLAB_SAMPLES (40) is the
 # number of allocations to fail in operations with hundreds of them.
-# timeout: 120
+# timeout: 400
 # kernel: debug, because the stock kernel cannot inject failures
 
 # Functions are called through check.
