@@ -72,7 +72,7 @@ enum Wanted {
 }
 
 /// How much of their length all runs have: as much as the time limit of the quick check allows.
-const LENGTH: f64 = 1.0;
+const LENGTH: f64 = 0.6;
 
 /// Servers of one core, mean service of a unit, about so many million answers.
 fn setup(scheduler: &str, servers: usize, rho: f64, sizes: Sizes, millions: f64) -> Setup {
@@ -135,7 +135,7 @@ fn cases() -> Vec<Case> {
         0.02,
     );
     for (name, servers, rho, millions) in [
-        ("M/M/2, rho 0.9", 2, 0.9, 12.0),
+        ("M/M/2, rho 0.9", 2, 0.9, 20.0),
         ("M/M/4, rho 0.9", 4, 0.9, 8.0),
         ("M/M/8, rho 0.9", 8, 0.9, 6.0),
         ("M/M/16, rho 0.9", 16, 0.9, 6.0),
@@ -165,7 +165,7 @@ fn cases() -> Vec<Case> {
         add(name, shared(sizes, 3.0), Mean(theory::mm1(0.8)), 0.02);
     }
     for (name, servers, millions) in [
-        ("rr, 2 servers (E2/M/1), rho 0.9", 2, 12.0),
+        ("rr, 2 servers (E2/M/1), rho 0.9", 2, 20.0),
         ("rr, 4 servers (E4/M/1), rho 0.9", 4, 12.0),
         ("rr, 10 servers (E10/M/1), rho 0.9", 10, 10.0),
         ("rr, 100 servers (E100/M/1), rho 0.9", 100, 10.0),
