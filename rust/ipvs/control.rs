@@ -10,6 +10,8 @@
 //! A request is parsed completely before it changes anything, so a refused request changes nothing.
 //! A refusal carries a sentence that says what is wrong (extended acknowledgment).
 
+mod configure;
+mod events;
 mod extension;
 mod refusal;
 mod show;
@@ -25,6 +27,7 @@ use crate::{
     },
     uapi::{self, command, message},
 };
+use configure::Configure;
 use kernel::{alloc::KVVec, prelude::*, sync::Arc};
 use knet::{
     errno, namespace,
@@ -134,19 +137,27 @@ fn carry_out(director: &Director, request: &Request<'_>) -> Result<(), Refusal> 
                 writer.u32(uapi::info::CONN_TAB_SIZE, size)
             })?)
         }
-        command => change(director, command, &attributes),
+        command => {
+            change(&mut &*director, command, &attributes)?;
+            events::report(request, director, command, &attributes);
+            Ok(())
+        }
     }
 }
 
 /// Carries out a command that changes the configuration.
-fn change(director: &Director, command: u8, attributes: &Attributes<'_>) -> Result<(), Refusal> {
+fn change(
+    target: &mut impl Configure,
+    command: u8,
+    attributes: &Attributes<'_>,
+) -> Result<(), Refusal> {
     match command {
         command::NEW_SERVICE => {
             let named = NamedService::new(attributes)?;
             let details = named.details()?;
             let key = named.key()?;
             let exists = || Refusal::new(EEXIST, c"the virtual service exists already");
-            if director.find_service(&key).is_ok() {
+            if target.find_service(&key).is_ok() {
                 return Err(exists());
             }
             let scheduler = details.scheduler()?;
@@ -154,7 +165,7 @@ fn change(director: &Director, command: u8, attributes: &Attributes<'_>) -> Resu
                 details.check(&key)?;
                 Ok(details.over(Default::default())?)
             };
-            director
+            target
                 .add_service(key, scheduler, settings)
                 .map_err(|refusal: Refusal| match (refusal.message, refusal.error) {
                     (Some(_), _) => refusal,
@@ -168,13 +179,13 @@ fn change(director: &Director, command: u8, attributes: &Attributes<'_>) -> Resu
             let named = NamedService::new(attributes)?;
             let details = named.details()?;
             let key = named.existing_key()?;
-            director.find_service(&key).map_err(no_service)?;
+            target.find_service(&key).map_err(no_service)?;
             let scheduler = details.scheduler()?;
             let settings = |present| {
                 details.check(&key)?;
                 Ok(details.over(present)?)
             };
-            director
+            target
                 .edit_service(&key, settings, scheduler)
                 .map_err(|refusal: Refusal| match (refusal.message, refusal.error) {
                     (Some(_), _) => refusal,
@@ -185,17 +196,17 @@ fn change(director: &Director, command: u8, attributes: &Attributes<'_>) -> Resu
         }
         command::DEL_SERVICE => {
             let key = NamedService::new(attributes)?.existing_key()?;
-            director.delete_service(&key).map_err(no_service)
+            target.delete_service(&key).map_err(no_service)
         }
         command::NEW_DEST => {
-            let (key, service) = existing_service(director, attributes)?;
+            let key = existing_key(target, attributes)?;
             let (named, details) = NamedDestination::with_settings(attributes, &key)?;
             let exists = || Refusal::new(EEXIST, c"the destination exists already");
             let endpoint = named.endpoint()?;
-            if service.find(endpoint).is_some() {
+            if target.has_destination(&key, endpoint).map_err(no_service)? {
                 return Err(exists());
             }
-            director
+            target
                 .add_destination(&key, endpoint, &details.settings()?)
                 .map_err(|error| match error {
                     EEXIST => exists(),
@@ -204,20 +215,20 @@ fn change(director: &Director, command: u8, attributes: &Attributes<'_>) -> Resu
                 })
         }
         command::SET_DEST => {
-            let (key, service) = existing_service(director, attributes)?;
+            let key = existing_key(target, attributes)?;
             let (named, details) = NamedDestination::with_settings(attributes, &key)?;
             let endpoint = named.existing_endpoint()?;
-            service
-                .find(endpoint)
-                .ok_or_else(request::Refusal::no_destination)?;
-            director
+            if !target.has_destination(&key, endpoint).map_err(no_service)? {
+                return Err(request::Refusal::no_destination().into());
+            }
+            target
                 .edit_destination(&key, endpoint, &details.settings()?)
                 .map_err(no_destination)
         }
         command::DEL_DEST => {
-            let (key, _) = existing_service(director, attributes)?;
+            let key = existing_key(target, attributes)?;
             let endpoint = NamedDestination::new(attributes, &key)?.existing_endpoint()?;
-            director
+            target
                 .delete_destination(&key, endpoint)
                 .map_err(no_destination)
         }
@@ -229,7 +240,7 @@ fn change(director: &Director, command: u8, attributes: &Attributes<'_>) -> Resu
         command::DEL_DAEMON => Err(Refusal::new(ESRCH, c"no synchronization daemon is running")),
         command::SET_CONFIG => {
             let timeouts = request::timeouts(attributes)?;
-            director
+            director_alone(target)?
                 .set_timeouts(timeouts.tcp, timeouts.tcp_fin, timeouts.udp)
                 .map_err(|error| match error {
                     EINVAL => Refusal::new(EINVAL, c"a timeout is out of range"),
@@ -239,16 +250,33 @@ fn change(director: &Director, command: u8, attributes: &Attributes<'_>) -> Resu
         command::ZERO => match attributes.find(message::SERVICE) {
             Some(_) => {
                 let key = NamedService::new(attributes)?.existing_key()?;
-                director.zero(Some(&key)).map_err(no_service)
+                director_alone(target)?.zero(Some(&key)).map_err(no_service)
             }
-            None => Ok(director.zero(None)?),
+            None => Ok(director_alone(target)?.zero(None)?),
         },
-        command::FLUSH => Ok(director.flush()?),
+        command::FLUSH => Ok(director_alone(target)?.flush()?),
         _ => Err(Refusal::new(
             errno::operation_not_supported(),
             c"no such command",
         )),
     }
+}
+
+/// The director, for a command that cannot be part of a transaction.
+fn director_alone(target: &impl Configure) -> Result<&Director, Refusal> {
+    target.director().ok_or_else(|| {
+        Refusal::new(
+            errno::operation_not_supported(),
+            c"a transaction changes services and destinations only",
+        )
+    })
+}
+
+/// The key of the service that a request is about, which exists.
+fn existing_key(target: &mut impl Configure, attributes: &Attributes<'_>) -> Result<Key, Refusal> {
+    let key = NamedService::new(attributes)?.existing_key()?;
+    target.find_service(&key).map_err(no_service)?;
+    Ok(key)
 }
 
 /// Finds the service that a request names.

@@ -4,6 +4,10 @@
 //!
 //! It knows neither the netlink families nor the files that administrators use; those know it.
 
+mod transaction;
+
+pub use transaction::Transaction;
+
 use crate::{
     path::hooks::{Coverage, Hooks},
     services::{

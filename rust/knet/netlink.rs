@@ -7,7 +7,12 @@
 //! C header: `include/net/genetlink.h`
 
 use crate::bindings;
-use core::{ffi::c_void, marker::PhantomData, ptr::NonNull, slice};
+use core::{
+    ffi::c_void,
+    marker::PhantomData,
+    ptr::{self, NonNull},
+    slice,
+};
 use kernel::{alloc::KVec, prelude::*, ThisModule};
 
 /// A command of a family.
@@ -38,6 +43,8 @@ pub trait Family: 'static {
     const VERSION: u32;
     /// Its commands.
     const COMMANDS: &'static [Command];
+    /// The name of its multicast group, which [`notify`] sends to. One family has one.
+    const GROUP: Option<&'static CStr> = None;
     /// The state of a dump between its messages.
     type Dump: Dump;
 
@@ -149,6 +156,36 @@ impl Request<'_> {
             bindings::knet_reply_send(skb.as_ptr(), header, self.0.as_ptr())
         })
     }
+}
+
+/// True if a socket in the network namespace of `request` listens to the multicast group
+/// ([`Family::GROUP`]). Process context.
+pub fn is_listened_to(request: &impl Source) -> bool {
+    // SAFETY: the namespace of a request is alive.
+    unsafe { bindings::knet_event_wanted(request.net().cast_mut()) }
+}
+
+/// Sends a message with this command number to the multicast group in the network namespace of
+/// `request`; `fill` writes its attributes. Without memory, or listeners with room for it, it is
+/// lost. Process context.
+pub fn notify(
+    request: &impl Source,
+    command: u8,
+    fill: impl FnOnce(&mut Writer<'_>) -> Result<(), Full>,
+) {
+    // SAFETY: process context.
+    let Some(skb) = NonNull::new(unsafe { bindings::knet_reply_new() }) else {
+        return;
+    };
+    // SAFETY: the message is ours.
+    let header = unsafe { bindings::knet_event_header(skb.as_ptr(), command) };
+    if header.is_null() || fill(&mut Writer(skb, PhantomData)).is_err() {
+        // SAFETY: ours, and not used again.
+        unsafe { bindings::knet_reply_free(skb.as_ptr()) };
+        return;
+    }
+    // SAFETY: the message is ours, and given away here; the namespace of a request is alive.
+    unsafe { bindings::knet_event_send(request.net().cast_mut(), skb.as_ptr(), header) };
 }
 
 /// A request for a dump.
@@ -300,7 +337,7 @@ impl<F: Family> Registration<F> {
             done: Some(dump_done::<F>),
         };
         let mut error = 0;
-        // SAFETY: name, commands and calls are copied; the functions stay loaded until `drop` has
+        // SAFETY: names, commands and calls are copied; the functions stay loaded until `drop` has
         // unregistered the family: `module` has them.
         let family = unsafe {
             bindings::knet_family_register(
@@ -311,6 +348,7 @@ impl<F: Family> Registration<F> {
                 &calls,
                 module.as_ptr(),
                 administrators == Administrators::Namespaces,
+                F::GROUP.map_or(ptr::null(), CStr::as_char_ptr),
                 &mut error,
             )
         };

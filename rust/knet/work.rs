@@ -70,7 +70,7 @@ unsafe extern "C" fn run<T: Tick>(data: *mut c_void) {
     }
 }
 
-/// Reschedules if necessary. Process context, no lock held.
+/// Reschedules if necessary. Process context, no lock held but mutexes.
 pub fn yield_now() {
     // SAFETY: process context, by this function's contract.
     unsafe { bindings::knet_cond_resched() };

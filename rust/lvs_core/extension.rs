@@ -30,11 +30,19 @@ pub mod command {
     pub const GET_CONNECTIONS: u8 = 2;
     /// Lists all services, each followed by its destinations (a dump).
     pub const GET_TABLE: u8 = 3;
-    /// Executes commands of the family "IPVS" that change something, up to the first refused one.
+    /// Executes commands of the family "IPVS" that change something, up to the first refused one;
+    /// with [`super::message::ATOMIC`] all or none.
     pub const APPLY: u8 = 4;
     /// Returns how many packets were dropped in the namespace, by reason.
     pub const GET_DROPS: u8 = 5;
+    /// Reports a change to the listeners of [`super::GROUP`]. Not a request.
+    pub const EVENT: u8 = 6;
+    /// Removes connections.
+    pub const KILL: u8 = 7;
 }
+
+/// The name of the multicast group that [`command::EVENT`] is sent to.
+pub const GROUP: &CStr = c"events";
 
 /// Attributes of a message.
 pub mod message {
@@ -51,7 +59,7 @@ pub mod message {
     pub const DEST: u16 = 5;
     /// One change, repeated for each change: attributes of [`super::change`].
     pub const CHANGE: u16 = 6;
-    /// The number of changes that were made, 32 bits.
+    /// The number of changes that were made, or of connections that were removed, 32 bits.
     pub const DONE: u16 = 7;
     /// In a request for the table: leave the statistics out. A flag without a value.
     pub const NO_STATISTICS: u16 = 8;
@@ -59,6 +67,10 @@ pub mod message {
     /// reason for which packets were dropped. Its kind is the number of the
     /// [`Reason`](crate::drop::Reason), its value the count, 64 bits.
     pub const DROPS: u16 = 9;
+    /// In an event: the number of the command of the family "IPVS" that was executed, 8 bits.
+    pub const EXECUTED: u16 = 10;
+    /// In a request for changes: make all of them or none. A flag without a value.
+    pub const ATOMIC: u16 = 11;
 }
 
 /// Attributes of a change.
@@ -113,6 +125,26 @@ pub mod feature {
     /// [`super::command::GET_DROPS`], and [`super::message::DROPS`] in the table.
     pub const DROPS: &CStr = c"drops";
 
+    /// [`super::command::EVENT`].
+    pub const EVENTS: &CStr = c"events";
+
+    /// The selection by [`super::connection::STATE`].
+    pub const STATES: &CStr = c"states";
+    /// [`super::command::KILL`].
+    pub const KILL: &CStr = c"kill";
+
+    /// [`super::message::ATOMIC`].
+    pub const ATOMIC: &CStr = c"atomic";
+
     /// All features of this version.
-    pub const ALL: &[&CStr] = &[CONNECTIONS, TABLE, APPLY, DROPS];
+    pub const ALL: &[&CStr] = &[
+        CONNECTIONS,
+        TABLE,
+        APPLY,
+        DROPS,
+        EVENTS,
+        STATES,
+        KILL,
+        ATOMIC,
+    ];
 }

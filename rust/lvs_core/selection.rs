@@ -2,7 +2,7 @@
 
 //! The selection of connections for a listing.
 
-use crate::{Address, Endpoint};
+use crate::{state::State, Address, Endpoint};
 
 /// A pattern for the end of a connection: a network, a port, both or neither.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -77,12 +77,20 @@ pub struct Selection {
     pub service: Pattern,
     /// Their real servers.
     pub server: Pattern,
+    /// Their state.
+    pub state: Option<State>,
 }
 
 impl Selection {
-    /// Whether a connection is selected.
+    /// Whether a connection with these ends in this state is selected.
     #[must_use]
-    pub fn matches(&self, ends: &Ends) -> bool {
+    pub fn matches(&self, ends: &Ends, state: State) -> bool {
+        self.state.is_none_or(|wanted| wanted == state) && self.matches_ends(ends)
+    }
+
+    /// Whether a connection with these ends is selected, in the right state.
+    #[must_use]
+    pub fn matches_ends(&self, ends: &Ends) -> bool {
         self.protocol
             .is_none_or(|protocol| protocol == ends.protocol)
             && self.client.matches(ends.client)

@@ -128,6 +128,13 @@ impl State {
         }
     }
 
+    /// Returns the state with this name in listings.
+    pub fn from_name(name: &[u8]) -> Option<Self> {
+        (0..Self::COUNT as u8)
+            .map(Self::from_u8)
+            .find(|state| state.name().as_bytes() == name)
+    }
+
     /// Whether the connection counts as active at its server: it is being opened, or data may flow.
     /// All others, UDP included, count as inactive.
     #[inline]

@@ -25,9 +25,9 @@ import sys
 
 from netlink_fuzz import Line, Wrong, child, end, name, schedulers
 from netlink_fuzz_model import read_table
-from nl import (ACK, DEL_DEST, DEL_SERVICE, DUMP, FLUSH, GET_CONFIG, GET_DEST, GET_INFO, GET_SERVICE, NEW_DEST,
-                NEW_SERVICE, REQUEST, SET_CONFIG, SET_DEST, SET_SERVICE, TIMEOUT_TCP, TIMEOUT_UDP, ZERO, Family, address,
-                attribute, be16, dst, key, svc, u16, u32)
+from nl import (ACK, APPLY, ATOMIC, DEL_DEST, DEL_SERVICE, DUMP, FLUSH, GET_CONFIG, GET_DEST, GET_INFO, GET_SERVICE,
+                NEW_DEST, NEW_SERVICE, REQUEST, SET_CONFIG, SET_DEST, SET_SERVICE, TIMEOUT_TCP, TIMEOUT_UDP, ZERO, Family, address,
+                attribute, be16, change, dst, key, svc, u16, u32)
 
 FINIT_MODULE, DELETE_MODULE = 313, 176
 NO_MEMORY = ("ENOMEM", "ENOBUFS")
@@ -110,6 +110,15 @@ def cases(names):
     tunnel = {"fwd": u32(2), "tun_type": b"\1", "tun_port": be16(6080)}
     yield "add a destination by a tunnel", two, (NEW_DEST, key() + dst(addr=address("10.3.0.11"), **tunnel))
     yield "edit a destination into a tunnel", two, (SET_DEST, key() + dst(**tunnel))
+    server = dst(addr=address("10.2.0.13"))
+    changes = (change(DEL_SERVICE, key(port=be16(81))), change(NEW_SERVICE, svc(port=be16(83))),
+               change(NEW_DEST, key(port=be16(83)) + dst()), change(DEL_DEST, key() + dst(**SECOND)),
+               change(NEW_DEST, key() + server), change(SET_DEST, key() + dst(weight=u32(7))),
+               change(NEW_SERVICE, svc(**six)),
+               change(SET_SERVICE, svc(fwmark=u32(5), sched=b"wlc\0")))
+    atomic = attribute(ATOMIC, b"")
+    yield "a transaction", four, (APPLY, atomic + b"".join(changes), ACK, b"ipvs_rs")
+    yield "a transaction for one service", two, (APPLY, atomic + changes[3] + changes[4], ACK, b"ipvs_rs")
     for scheduler in sorted(names):
         text = scheduler.decode()
         of = {"sched": scheduler + b"\0"}
@@ -148,7 +157,8 @@ def command(title, before, order, failures):
     """Runs a command with each of its allocations failing in turn. Returns their number."""
     family = Family()
     line = Line()
-    due = message(family.number, *order[:2], flags=REQUEST | (order[2] if len(order) > 2 else ACK))
+    speaks = Family(name=order[3]) if len(order) > 3 else family
+    due = message(speaks.number, *order[:2], flags=REQUEST | (order[2] if len(order) > 2 else ACK))
 
     def prepare():
         family.call(FLUSH)

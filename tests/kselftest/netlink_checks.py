@@ -21,8 +21,8 @@ import struct
 import sys
 import time
 
-from nl import (ACK, APPLY, CHANGE, CONN, CONNECTION, CONN_IDENTITY, DEL_DEST, DEL_SERVICE, DONE, DUMP, FLUSH,
-                GET_CONFIG, GET_CONNECTIONS, GET_DEST, GET_INFO, GET_MODULE, GET_SERVICE, GET_TABLE, MODULE_FEATURES,
+from nl import (ACK, APPLY, ATOMIC, CHANGE, CONN, CONNECTION, CONN_IDENTITY, DEL_DEST, DEL_SERVICE, DONE, DUMP,
+                FLUSH, GET_CONFIG, GET_CONNECTIONS, GET_DEST, GET_INFO, GET_MODULE, GET_SERVICE, GET_TABLE, MODULE_FEATURES,
                 MODULE_VERSION, NESTED, NEW_DAEMON, NEW_DEST, NEW_SERVICE, NO_STATISTICS, SERVICE, SET_CONFIG, SET_DEST,
                 SET_INFO, SET_SERVICE, TABLE_DEST, TABLE_SERVICE, TIMEOUT_TCP, TIMEOUT_UDP, ZERO, Family, Refused, address,
                 attribute, be16, change, conn, dst, key, nest, parse, svc, u16, u32, u8)
@@ -274,7 +274,9 @@ def filter_cases():
     yield "an attribute shorter than its header", \
         attribute(CONNECTION | NESTED, struct.pack("=HH", 2, 1) + bytes(8)), "EINVAL"
     yield "an unknown attribute", attribute(60, b"later"), "EOPNOTSUPP"
-    for name in ("state", "expires", 0, 13, 60, 0x3FFF):
+    for state in (b"", b"\0", b"ESTABLISH", b"established", b"UDP\0\0", b"x" * 99):
+        yield f"the state {state}", conn(state=state), "EINVAL"
+    for name in ("expires", 0, 13, 60, 0x3FFF):
         yield f"{name}", nest(CONNECTION, CONN, {name: b"\1\0\0\0"}), "EOPNOTSUPP"
     for size in (0, 2, 4):
         yield f"a protocol of {size} octets", conn(protocol=bytes(size)), "EINVAL"
@@ -319,6 +321,8 @@ def check_filters():
         for value in sorted({entry[CONN[name]] for entry in every})[:5]:
             chosen(f"{name} {value.hex()}", conn(**{name: value}),
                    lambda entry, name=name, value=value: entry[CONN[name]] == value)
+    for value in sorted({entry[CONN["state"]] for entry in every}):
+        chosen(f"the state {value.decode()}", conn(state=value), lambda entry, value=value: entry[2] == value)
     chosen("all IPv4 servers", conn(server=bytes(4), server_prefix=u8(0)), lambda entry: len(entry[8]) == 4)
     chosen("all IPv6 servers", conn(server=bytes(16), server_prefix=u8(0)), lambda entry: len(entry[8]) == 16)
     chosen("an empty nest", conn(), lambda entry: True)
@@ -366,6 +370,7 @@ def check_apply():
         say(table.table() == before, f"changes with {name} leave the table unchanged")
     got = applied(change(DEL_SERVICE, key(port=be16(81))) + server + change(FLUSH))
     say(got == (1, "EEXIST") and len(table.table()) == 1, "changes are applied up to the first refused one", got)
+    check_transactions(table, applied)
     for number in range(300):
         table.call(NEW_SERVICE, svc(port=be16(1000 + number)))
         table.call(NEW_DEST, key(port=be16(1000 + number)) + dst(port=be16(number)))
@@ -391,6 +396,59 @@ def check_apply():
     for name, data in (("an unknown selection", attribute(99, b"")), ("a selection of connections", conn())):
         say(family.error(GET_TABLE, data, flags=DUMP) == "EOPNOTSUPP" and family.sentence, f"a table with {name} is refused")
     say(applied(change(FLUSH)) == (1, "0") and table.table() == [], "a flush is applied as a change")
+
+
+def check_transactions(table, applied):
+    """Changes that are made together or not at all."""
+    table.call(FLUSH)
+    atomic = attribute(ATOMIC, b"")
+    add, server = change(NEW_SERVICE, svc()), change(NEW_DEST, key() + dst())
+    other = change(NEW_DEST, key() + dst(addr=address("10.2.0.12")))
+    say(applied(atomic) == (0, "0"), "transaction: nothing")
+    got = applied(atomic + add + server + other + change(NEW_SERVICE, svc(fwmark=u32(7))))
+    say(got == (4, "0") and len(table.table()) == 2, "transaction: four changes", got)
+    before = table.table()
+    six = {"af": u16(10), "addr": b"\xfd" + bytes(14) + b"\x64"}
+    new_six = change(NEW_SERVICE, svc(netmask=u32(128), **six))
+    gone = change(DEL_SERVICE, key())
+    for name, data, wanted in (
+            ("a service twice", change(SET_SERVICE, svc(timeout=u32(9))) + add, (1, "EEXIST")),
+            ("a server twice", change(DEL_DEST, key() + dst()) + other, (1, "EEXIST")),
+            ("a service that a change deletes", gone + server, (1, "ESRCH")),
+            ("a service that is added again, with a wrong server",
+             gone + add + change(DEL_DEST, key() + dst()), (2, "ENOENT")),
+            ("a scheduler that does not exist", gone + change(NEW_SERVICE, svc(port=be16(81), sched=b"nosuch\0")),
+             (1, "ENOENT")),
+            ("a new service and a wrong server", new_six + change(NEW_DEST, key(**six) + dst(
+                family=u16(2))), (1, "EINVAL")),
+            ("flush", change(DEL_DEST, key() + dst()) + change(FLUSH), (1, "EOPNOTSUPP")),
+            ("zero", change(ZERO), (0, "EOPNOTSUPP")),
+            ("timeouts", gone + change(SET_CONFIG, attribute(TIMEOUT_TCP, u32(777))), (1, "EOPNOTSUPP")),
+            ("half an attribute at the end", gone + attribute(CHANGE | NESTED, b"\x08\x00\x01"), (None, "EINVAL")),
+            ("half an attribute in a change", gone + change(DEL_SERVICE, b"\x08\x00\x01"), (1, "EINVAL"))):
+        for form in (atomic + data, data + atomic):
+            got = applied(form)
+            say(got == wanted, f"transaction: {name}", f"{got} instead of {wanted}")
+            say(table.table() == before, f"transaction: {name}: nothing is changed")
+    # Everything at once, against the same one by one.
+    changes = (gone, add, server, change(SET_DEST, key() + dst(weight=u32(7))), other,
+               change(NEW_SERVICE, svc(port=be16(82))), change(DEL_SERVICE, key(port=be16(82))),
+               change(SET_SERVICE, svc(sched=b"rr\0", timeout=u32(5))),
+               change(NEW_DEST, key() + dst(addr=address("10.2.0.13"))), change(DEL_DEST, key() + dst(
+                   addr=address("10.2.0.13"))), change(NEW_SERVICE, svc(port=be16(83))))
+    got = applied(b"".join(changes))
+    one_by_one = table.table()
+    say(got == (len(changes), "0"), "changes one by one", got)
+    table.call(FLUSH)
+    applied(atomic + add + server + other + change(NEW_SERVICE, svc(fwmark=u32(7))))
+    got = applied(atomic + b"".join(changes))
+    say(got == (len(changes), "0"), "the same changes in a transaction", got)
+    in_order = lambda rows: sorted(map(repr, rows))
+    say(in_order(table.table()) == in_order(one_by_one), "have the same result",
+        f"{table.table()} instead of {one_by_one}")
+    table.call(FLUSH)
+    got = applied(add + server)
+    say(got == (2, "0"), "a table for what follows", got)
 
 
 def check_walk(seconds=15.0):

@@ -25,8 +25,9 @@ SOL_NETLINK, CAP_ACK, EXT_ACK = 270, 10, 11
 SERVICE, DEST, DAEMON, TIMEOUT_TCP, TIMEOUT_TCP_FIN, TIMEOUT_UDP = range(1, 7)
 
 # The family "ipvs_rs": commands, attributes of a message, and of a connection.
-GET_MODULE, GET_CONNECTIONS, GET_TABLE, APPLY = 1, 2, 3, 4
-MODULE_VERSION, MODULE_FEATURES, CONNECTION, TABLE_SERVICE, TABLE_DEST, CHANGE, DONE, NO_STATISTICS = range(1, 9)
+GET_MODULE, GET_CONNECTIONS, GET_TABLE, APPLY, GET_DROPS, EVENT, KILL = range(1, 8)
+(MODULE_VERSION, MODULE_FEATURES, CONNECTION, TABLE_SERVICE, TABLE_DEST, CHANGE, DONE, NO_STATISTICS, DROPS,
+ EXECUTED, ATOMIC) = range(1, 12)
 CONN = {"protocol": 1, "state": 2, "expires": 3, "client": 4, "client_port": 5, "virtual": 6, "virtual_port": 7,
         "server": 8, "server_port": 9, "client_prefix": 10, "virtual_prefix": 11, "server_prefix": 12}
 # The attributes that identify a connection.

@@ -6,14 +6,14 @@
 //! unknown attribute in a request is refused: ignoring a filter would list too much.
 
 use super::{
-    answer, director_of, does, dumps,
+    answer, director_of, does, dumps, events,
     refusal::Refusal,
     show::{self, Statistics},
 };
 use crate::{
-    director::Director,
-    services::{destination::Destination, service::Service},
-    state::listing::{Row, Rows},
+    director::{Director, Transaction},
+    services::{destination::Destination, scheduler::Bound, service::Service},
+    state::listing::{self, Row, Rows},
 };
 use kernel::{alloc::KVVec, prelude::*, sync::Arc};
 use knet::{
@@ -25,8 +25,9 @@ use lvs_core::{
     drop::Reason,
     extension::{self, change, command, connection, feature, message},
     netlink::{Attribute, AttributeError, Attributes},
-    request::need,
+    request::{need, NamedService},
     selection::{Pattern, Selection},
+    state::State,
     Address,
 };
 
@@ -42,7 +43,9 @@ impl Family for Extension {
         dumps(command::GET_TABLE),
         does(command::APPLY),
         does(command::GET_DROPS),
+        does(command::KILL),
     ];
+    const GROUP: Option<&'static CStr> = Some(extension::GROUP);
     type Dump = Listing;
 
     fn act(request: &Request<'_>) -> Result {
@@ -58,10 +61,25 @@ impl Family for Extension {
             };
             return request.reply(command::GET_DROPS, |writer| drops(writer, count));
         }
+        if request.command() == command::KILL {
+            let selection = answer(request, selection(request.attributes()))?;
+            let removed = match director.tables() {
+                Some(tables) => listing::remove(&tables, &selection),
+                None => 0,
+            };
+            return request.reply(command::KILL, |writer| writer.u32(message::DONE, removed));
+        }
         let changes = answer(request, Changes::new(request.attributes()))?;
         let mut done = 0u32;
-        let end = changes.apply(&director, &mut done);
-        request.reply(command::APPLY, |writer| writer.u32(message::DONE, done))?;
+        let end = match changes.atomic {
+            true => changes.apply_all(request, &director, &mut done),
+            false => changes.apply(request, &director, &mut done),
+        };
+        let told = request.reply(command::APPLY, |writer| writer.u32(message::DONE, done));
+        if !changes.atomic {
+            // A transaction that was made is not reported as failed; its count is known anyway.
+            told?;
+        }
         answer(request, end)
     }
 
@@ -80,35 +98,90 @@ impl Family for Extension {
     }
 }
 
-/// The changes in a request, in order.
-struct Changes<'a>(Attributes<'a>);
+/// The changes of a request, in order.
+struct Changes<'a> {
+    attributes: Attributes<'a>,
+    /// The director must make all of them or none.
+    atomic: bool,
+}
 
 impl<'a> Changes<'a> {
     /// Reads the list, but not the single changes.
     fn new(bytes: &'a [u8]) -> Result<Self, Refusal> {
         let attributes = Attributes::new(bytes)?;
+        let mut atomic = false;
         for attribute in &attributes {
-            if attribute.kind != message::CHANGE {
-                return Err(Refusal::new(
-                    errno::operation_not_supported(),
-                    c"an attribute in the list of changes is not a change",
-                ));
+            match attribute.kind {
+                message::CHANGE => {
+                    attribute.nested()?;
+                }
+                message::ATOMIC => atomic = true,
+                _ => {
+                    return Err(Refusal::new(
+                        errno::operation_not_supported(),
+                        c"an attribute in the list of changes is not a change",
+                    ))
+                }
             }
-            attribute.nested()?;
         }
-        Ok(Self(attributes))
+        Ok(Self { attributes, atomic })
+    }
+
+    /// Each change: the number of the command, and its attributes.
+    fn each(&self) -> impl Iterator<Item = Result<(u8, Attributes<'a>), Refusal>> + '_ {
+        let changes = self.attributes.iter();
+        changes
+            .filter(|attribute| attribute.kind == message::CHANGE)
+            .map(|attribute| {
+                let nest = attribute.nested()?;
+                let command = need(&nest, change::COMMAND, c"no command given")?.u8()?;
+                let attributes = match nest.find(change::ATTRIBUTES) {
+                    Some(attributes) => attributes.nested()?,
+                    None => Attributes::new(&[])?,
+                };
+                Ok((command, attributes))
+            })
+    }
+
+    /// Carries all of them out, or none. Counts those before the refused one.
+    fn apply_all(
+        &self,
+        request: &Request<'_>,
+        director: &Director,
+        done: &mut u32,
+    ) -> Result<(), Refusal> {
+        // A malformed change is refused when its turn comes.
+        for (_, attributes) in self.each().flatten() {
+            load_scheduler(&attributes);
+            work::yield_now();
+        }
+        Transaction::run(director, |transaction| -> Result<(), Refusal> {
+            for change in self.each() {
+                let (command, attributes) = change?;
+                super::change(transaction, command, &attributes)?;
+                *done = done.wrapping_add(1);
+                work::yield_now();
+            }
+            Ok(())
+        })?;
+        for change in self.each() {
+            let (command, attributes) = change?;
+            events::report(request, director, command, &attributes);
+        }
+        Ok(())
     }
 
     /// Carries out the changes up to the first refused one. `done` counts them.
-    fn apply(&self, director: &Director, done: &mut u32) -> Result<(), Refusal> {
-        for attribute in &self.0 {
-            let nest = attribute.nested()?;
-            let command = need(&nest, change::COMMAND, c"no command given")?.u8()?;
-            let attributes = match nest.find(change::ATTRIBUTES) {
-                Some(attributes) => attributes.nested()?,
-                None => Attributes::new(&[])?,
-            };
-            super::change(director, command, &attributes)?;
+    fn apply(
+        &self,
+        request: &Request<'_>,
+        director: &Director,
+        done: &mut u32,
+    ) -> Result<(), Refusal> {
+        for change in self.each() {
+            let (command, attributes) = change?;
+            super::change(&mut &*director, command, &attributes)?;
+            events::report(request, director, command, &attributes);
             *done = done.wrapping_add(1);
             work::yield_now();
         }
@@ -129,6 +202,16 @@ fn drops(writer: &mut Writer<'_>, count: impl Fn(Reason) -> u64) -> Result<(), F
         }
         Ok(())
     })
+}
+
+/// Loads the module of the scheduler that a change names, which no transaction may wait for. A name
+/// without a module is refused when its turn comes.
+fn load_scheduler(attributes: &Attributes<'_>) {
+    let named = NamedService::new(attributes).ok();
+    let details = named.and_then(|service| service.details().ok());
+    if let Some(name) = details.and_then(|details| details.scheduler().ok()) {
+        let _ = Bound::new(name);
+    }
 }
 
 /// Writes the version and the features of the module.
@@ -158,13 +241,19 @@ fn selection(bytes: &[u8]) -> Result<Selection, Refusal> {
     for attribute in &nest {
         match attribute.kind {
             connection::PROTOCOL
+            | connection::STATE
             | connection::CLIENT_ADDR..=connection::SERVER_PORT
             | connection::CLIENT_PREFIX..=connection::SERVER_PREFIX => {}
             _ => return Err(unknown()),
         }
     }
     let protocol = nest.find(connection::PROTOCOL);
+    let state = nest.find(connection::STATE).map(|name| {
+        State::from_name(name.payload.strip_suffix(&[0]).unwrap_or(name.payload))
+            .ok_or_else(|| Refusal::new(EINVAL, c"there is no such state of connections"))
+    });
     Ok(Selection {
+        state: state.transpose()?,
         protocol: protocol.map(|number| number.u8()).transpose()?,
         client: pattern(
             &nest,

@@ -12,7 +12,7 @@ use crate::{
     uapi,
 };
 use knet::netlink::{Full, Writer};
-use lvs_core::Address;
+use lvs_core::{Address, Endpoint};
 
 /// The form of services and destinations in one of the families.
 pub(super) struct Form {
@@ -52,28 +52,41 @@ fn address(address: Address) -> [u8; 16] {
     field
 }
 
+/// Writes the key of a service.
+pub(super) fn key(writer: &mut Writer<'_>, key: &Key) -> Result<(), Full> {
+    use uapi::service::{ADDR, AF, FWMARK, PORT, PROTOCOL};
+
+    match *key {
+        Key::Address { protocol, endpoint } => {
+            writer.u16(AF, endpoint.address.family() as u16)?;
+            writer.u16(PROTOCOL, protocol as u16)?;
+            writer.put(ADDR, &address(endpoint.address))?;
+            writer.u16_be(PORT, endpoint.port)
+        }
+        Key::Mark { mark, family } => {
+            writer.u16(AF, family as u16)?;
+            writer.u32(FWMARK, mark)
+        }
+    }
+}
+
+/// Writes the key of a destination.
+pub(super) fn endpoint(writer: &mut Writer<'_>, endpoint: Endpoint) -> Result<(), Full> {
+    use uapi::destination::{ADDR, ADDR_FAMILY, PORT};
+
+    writer.put(ADDR, &address(endpoint.address))?;
+    writer.u16_be(PORT, endpoint.port)?;
+    writer.u16(ADDR_FAMILY, endpoint.address.family() as u16)
+}
+
 /// Writes a service as in the answer to GET_SERVICE.
 pub(super) fn service(writer: &mut Writer<'_>, form: &Form, service: &Service) -> Result<(), Full> {
-    use uapi::service::{
-        ADDR, AF, FLAGS, FWMARK, F_HASHED, NETMASK, PORT, PROTOCOL, SCHED_NAME, STATS, STATS64,
-        TIMEOUT,
-    };
+    use uapi::service::{FLAGS, F_HASHED, NETMASK, SCHED_NAME, STATS, STATS64, TIMEOUT};
 
     let settings = service.settings();
     let name = service.scheduler_name();
     writer.nest(form.service, |writer| {
-        match service.key {
-            Key::Address { protocol, endpoint } => {
-                writer.u16(AF, endpoint.address.family() as u16)?;
-                writer.u16(PROTOCOL, protocol as u16)?;
-                writer.put(ADDR, &address(endpoint.address))?;
-                writer.u16_be(PORT, endpoint.port)?;
-            }
-            Key::Mark { mark, family } => {
-                writer.u16(AF, family as u16)?;
-                writer.u32(FWMARK, mark)?;
-            }
-        }
+        key(writer, &service.key)?;
         writer.string(
             SCHED_NAME,
             name.as_ref().map_or(c"none", |name| name.as_c_str()),

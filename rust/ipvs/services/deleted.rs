@@ -74,6 +74,13 @@ impl Deleted {
         }
     }
 
+    /// The destination that was deleted from `service`, which stays here.
+    pub fn find(&self, service: Key, endpoint: Endpoint) -> Option<Arc<Destination>> {
+        let tree = self.tree.lock();
+        tree.get(&(service, endpoint))
+            .map(|kept| kept.destination.clone())
+    }
+
     /// Takes back a destination that was deleted from `service`.
     pub fn take(&self, service: Key, endpoint: Endpoint) -> Option<Arc<Destination>> {
         let kept = self.tree.lock().remove(&(service, endpoint))?;

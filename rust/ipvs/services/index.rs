@@ -80,6 +80,13 @@ fn copy(
     })
 }
 
+/// A whole index, ready to take the place of the present one.
+pub(crate) struct PreparedIndex {
+    buckets: Boxed<Arc<Buckets>>,
+    by_address: u32,
+    by_mark: u32,
+}
+
 /// Finds services. Readers take no lock; changes are made with the configuration mutex held.
 pub struct Index {
     buckets: Cell<Arc<Buckets>>,
@@ -202,6 +209,56 @@ impl Index {
         }
         self.by_address.store(0, Ordering::Relaxed);
         self.by_mark.store(0, Ordering::Relaxed);
+    }
+
+    /// Prepares the index of exactly these services. Process context.
+    pub(crate) fn prepare(&self, services: &[Arc<Service>]) -> Result<PreparedIndex> {
+        let present = self.buckets().ok_or(EINVAL)?.0.len();
+        let number = services
+            .len()
+            .max(present)
+            .checked_next_power_of_two()
+            .ok_or(EOVERFLOW)?;
+        let mut lists = KVVec::with_capacity(number, GFP_KERNEL)?;
+        for _ in 0..number {
+            lists.push(KVec::new(), GFP_KERNEL)?;
+        }
+        let mask = number.wrapping_sub(1);
+        let (mut by_address, mut by_mark) = (0u32, 0u32);
+        for service in services {
+            let hash = self.hash_of(&service.key) as usize;
+            let list = lists.get_mut(hash & mask).ok_or(EINVAL)?;
+            list.push(service.clone(), GFP_KERNEL_ACCOUNT)?;
+            let counter = match service.key {
+                Key::Address { .. } => &mut by_address,
+                Key::Mark { .. } => &mut by_mark,
+            };
+            *counter = counter.wrapping_add(1);
+        }
+        let buckets = Buckets::new(number)?;
+        for (bucket, list) in buckets.0.iter().zip(lists) {
+            if !list.is_empty() {
+                bucket.replace(Some(Boxed::new(list, GFP_KERNEL_ACCOUNT)?));
+            }
+        }
+        let buckets = Arc::new(buckets, GFP_KERNEL_ACCOUNT)?;
+        Ok(PreparedIndex {
+            buckets: Boxed::new(buckets, GFP_KERNEL_ACCOUNT)?,
+            by_address,
+            by_mark,
+        })
+    }
+
+    /// Makes `prepared` the index. Waits for RCU. Process context.
+    pub(crate) fn take(&self, prepared: PreparedIndex) {
+        let former = self.buckets();
+        self.buckets.replace(Some(prepared.buckets));
+        self.by_address
+            .store(prepared.by_address, Ordering::Relaxed);
+        self.by_mark.store(prepared.by_mark, Ordering::Relaxed);
+        // As in `grow`: the former buckets must be dropped here.
+        knet::rcu::barrier();
+        drop(former);
     }
 
     /// Doubles the number of buckets if there are more services than that. Waits for RCU.

@@ -131,13 +131,6 @@ impl Bound {
     /// Binds the scheduler called `name`, and loads the module of that name if necessary;
     /// [`ENOENT`] if there is none. Process context, configuration mutex not held.
     pub fn new(name: SchedulerName) -> Result<Self> {
-        if name.as_c_str() == UNSCHEDULED {
-            return Ok(Self {
-                name,
-                instance: Arc::new(Unscheduled, GFP_KERNEL)?,
-                _module: None,
-            });
-        }
         match Self::find(name) {
             Err(ENOENT) => {
                 module::request(c"ipvs_rs_", name.as_c_str());
@@ -147,7 +140,16 @@ impl Bound {
         }
     }
 
-    fn find(name: SchedulerName) -> Result<Self> {
+    /// Binds the scheduler called `name` if its module is loaded; [`ENOENT`] if it is not. Process
+    /// context.
+    pub(crate) fn find(name: SchedulerName) -> Result<Self> {
+        if name.as_c_str() == UNSCHEDULED {
+            return Ok(Self {
+                name,
+                instance: Arc::new(Unscheduled, GFP_KERNEL)?,
+                _module: None,
+            });
+        }
         OFFERS.with(|offers| {
             let offer = offers
                 .iter()

@@ -29,8 +29,15 @@ use lvs_core::{drop::Reason, service::SchedulerName, Endpoint};
 pub use lvs_core::service::{Key, Settings};
 
 /// True if a service with these settings has no connection entries.
-fn is_stateless(settings: &Settings, scheduler: &Bound) -> bool {
+pub(crate) fn is_stateless(settings: &Settings, scheduler: &Bound) -> bool {
     settings.flags & F_STATELESS != 0 && scheduler.instance.may_be_stateless()
+}
+
+/// New settings, scheduler and destinations of a service, ready to take effect.
+pub(crate) struct Prospect {
+    settings: Settings,
+    scheduler: Option<Bound>,
+    pool: Option<(Prepared, Change)>,
 }
 
 /// A virtual service.
@@ -148,13 +155,77 @@ impl Service {
             prepared.take_effect(&self.pool, Change::Reset);
             *self.scheduler.lock() = Some(new);
         }
-        self.flags.store(settings.flags, Ordering::Relaxed);
-        self.timeout.store(settings.timeout, Ordering::Relaxed);
-        self.netmask.store(settings.netmask, Ordering::Relaxed);
+        self.set(settings);
         Ok(())
     }
 
-    fn would_be_stateless(&self, settings: &Settings, scheduler: Option<&Bound>) -> bool {
+    /// Prepares new settings, the scheduler if there is a new one, and the list of destinations if
+    /// there is a new one, which differs from the present one by `change`. Whether all go together
+    /// is not checked. Configuration mutex held until it takes effect.
+    pub(crate) fn prepare(
+        &self,
+        settings: Settings,
+        scheduler: Option<Bound>,
+        servers: Option<KVVec<Arc<Destination>>>,
+        change: Change,
+    ) -> Result<Prospect> {
+        let pool = match (&scheduler, servers) {
+            (Some(new), servers) => {
+                let servers = match servers {
+                    Some(servers) => servers,
+                    None => self.servers()?,
+                };
+                Some((Prepared::new(servers, new, None)?, Change::Reset))
+            }
+            (None, Some(servers)) => Some((self.prepare_pool(servers)?, change)),
+            (None, None) => None,
+        };
+        Ok(Prospect {
+            settings,
+            scheduler,
+            pool,
+        })
+    }
+
+    /// Makes `prospect`, which was prepared for this service, its present. Configuration mutex
+    /// held.
+    pub(crate) fn take(&self, prospect: Prospect) {
+        let Prospect {
+            settings,
+            scheduler,
+            pool,
+        } = prospect;
+        if let Some((prepared, change)) = pool {
+            prepared.take_effect(&self.pool, change);
+        }
+        if let Some(new) = scheduler {
+            *self.scheduler.lock() = Some(new);
+        }
+        self.set(&settings);
+    }
+
+    /// Leaves a destination that is no longer in the list. Configuration mutex held.
+    pub(crate) fn leave(&self, server: &Destination) {
+        server.detach();
+        let mut retired = self.retired.get();
+        retired.add(&server.statistics.traffic().totals);
+        self.retired.set(&retired);
+        self.drops.absorb(&server.statistics.drops);
+    }
+
+    fn set(&self, settings: &Settings) {
+        self.flags.store(settings.flags, Ordering::Relaxed);
+        self.timeout.store(settings.timeout, Ordering::Relaxed);
+        self.netmask.store(settings.netmask, Ordering::Relaxed);
+    }
+
+    /// True if the service would have no connection entries with these settings, and with this
+    /// scheduler or the present one. Configuration mutex held.
+    pub(crate) fn would_be_stateless(
+        &self,
+        settings: &Settings,
+        scheduler: Option<&Bound>,
+    ) -> bool {
         match scheduler {
             Some(new) => is_stateless(settings, new),
             None => {
@@ -231,11 +302,7 @@ impl Service {
         };
         let server = servers.remove(index).map_err(|_| EINVAL)?;
         self.change(servers, Change::Removed(index))?;
-        server.detach();
-        let mut retired = self.retired.get();
-        retired.add(&server.statistics.traffic().totals);
-        self.retired.set(&retired);
-        self.drops.absorb(&server.statistics.drops);
+        self.leave(&server);
         Ok(Some(server))
     }
 
@@ -252,7 +319,7 @@ impl Service {
         let servers = self.servers()?;
         let same = |other: &Arc<Destination>| Arc::ptr_eq(other, server);
         let index = servers.iter().position(same).ok_or(ENOENT)?;
-        let prepared = self.prepare(servers)?;
+        let prepared = self.prepare_pool(servers)?;
         server.set(settings);
         prepared.take_effect(&self.pool, Change::Edited(index));
         Ok(())
@@ -274,11 +341,11 @@ impl Service {
 
     /// Replaces the list of destinations. Either all of it happens or nothing.
     fn change(&self, servers: KVVec<Arc<Destination>>, change: Change) -> Result {
-        self.prepare(servers)?.take_effect(&self.pool, change);
+        self.prepare_pool(servers)?.take_effect(&self.pool, change);
         Ok(())
     }
 
-    fn prepare(&self, servers: KVVec<Arc<Destination>>) -> Result<Prepared> {
+    fn prepare_pool(&self, servers: KVVec<Arc<Destination>>) -> Result<Prepared> {
         let bound = self.scheduler.lock();
         let former = knet::rcu::read(|section| self.pool.get(section).cloned());
         Prepared::new(servers, bound.as_ref().ok_or(ESRCH)?, former)

@@ -51,6 +51,36 @@ pub(crate) fn rows_from(tables: &Tables, from: u32, mut f: impl FnMut(&Row)) -> 
     })
 }
 
+/// Removes the connections and templates of a selection, and returns their number. One that begins
+/// meanwhile may stay. Process context.
+pub(crate) fn remove(tables: &Tables, selection: &Selection) -> u32 {
+    let (mut from, mut removed) = (0, 0u32);
+    loop {
+        let now = work::seconds();
+        let mut key = Some(from);
+        for _ in 0..BATCH {
+            let Some(at) = key else {
+                return removed;
+            };
+            let found = rcu::read(|section| {
+                tables.connections.first_from(section, at, |connection| {
+                    let row = Row::new(&connection, now);
+                    if selection.matches(&row.ends, row.state) {
+                        connection.remove();
+                        removed = removed.wrapping_add(1);
+                    }
+                })
+            });
+            key = found.and_then(|key| key.checked_add(1));
+        }
+        let Some(next) = key else {
+            return removed;
+        };
+        from = next;
+        work::yield_now();
+    }
+}
+
 /// Keys between two yields to other work.
 const BATCH: usize = 64;
 
@@ -102,7 +132,7 @@ impl Rows {
             self.listed = 0;
             let mut matching = 0usize;
             let key = rows_from(tables, from, |row| {
-                if self.selection.matches(&row.ends) {
+                if self.selection.matches(&row.ends, row.state) {
                     matching = matching.wrapping_add(1);
                     // Without room, all are searched again.
                     let _ = self.found.push_within_capacity(*row);

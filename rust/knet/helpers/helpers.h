@@ -351,8 +351,12 @@ struct knet_family_calls {
 struct genl_family *knet_family_register(const char *name, unsigned int version,
 					 const struct knet_command *commands, unsigned int n,
 					 const struct knet_family_calls *calls,
-					 struct module *owner, bool delegated, int *error);
+					 struct module *owner, bool delegated,
+					 const char *group, int *error);
 void knet_family_unregister(struct genl_family *family);
+bool knet_event_wanted(struct net *net);
+void *knet_event_header(struct sk_buff *skb, u8 command);
+void knet_event_send(struct net *net, struct sk_buff *skb, void *header);
 struct net *knet_info_net(const struct genl_info *info);
 u8 knet_info_command(const struct genl_info *info);
 const u8 *knet_nlmsg_attributes(const struct nlmsghdr *nlh, u32 *len);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Generic netlink families whose attributes are parsed in Rust. */
 
+#include <linux/rwsem.h>
 #include <linux/slab.h>
 #include <net/genetlink.h>
 #include <net/sock.h>
@@ -9,17 +10,29 @@
 
 struct knet_family {
 	struct genl_family family;
+	struct genl_multicast_group group;
+	bool delegated;
 	struct genl_ops ops[];
 };
 
 /*
+ * The family with the multicast group, of which there is at most one. Readers
+ * use the family under the lock, so it stays registered meanwhile.
+ */
+static struct knet_family *knet_events;
+static DECLARE_RWSEM(knet_events_lock);
+
+/*
  * Commands require CAP_NET_ADMIN: in the initial user namespace, or with
- * @delegated in the one that owns the network namespace. Process context.
+ * @delegated in the one that owns the network namespace. @group is the name of
+ * its multicast group, or NULL; the same privilege is needed to join it.
+ * Process context.
  */
 struct genl_family *knet_family_register(const char *name, unsigned int version,
 					 const struct knet_command *commands, unsigned int n,
 					 const struct knet_family_calls *calls,
-					 struct module *owner, bool delegated, int *error)
+					 struct module *owner, bool delegated,
+					 const char *group, int *error)
 {
 	struct knet_family *f;
 	unsigned int i;
@@ -50,11 +63,23 @@ struct genl_family *knet_family_register(const char *name, unsigned int version,
 	f->family.ops = f->ops;
 	f->family.n_ops = n;
 	f->family.resv_start_op = U8_MAX;
+	f->delegated = delegated;
+	if (group) {
+		strscpy(f->group.name, group, sizeof(f->group.name));
+		f->group.flags = GENL_MCAST_CAP_NET_ADMIN;
+		f->family.mcgrps = &f->group;
+		f->family.n_mcgrps = 1;
+	}
 
 	*error = genl_register_family(&f->family);
 	if (*error) {
 		kfree(f);
 		return NULL;
+	}
+	if (group) {
+		down_write(&knet_events_lock);
+		knet_events = f;
+		up_write(&knet_events_lock);
 	}
 	return &f->family;
 }
@@ -62,8 +87,62 @@ struct genl_family *knet_family_register(const char *name, unsigned int version,
 /* Waits until no command is running. Process context. */
 void knet_family_unregister(struct genl_family *family)
 {
+	struct knet_family *f = container_of(family, struct knet_family, family);
+
+	down_write(&knet_events_lock);
+	if (knet_events == f)
+		knet_events = NULL;
+	up_write(&knet_events_lock);
 	genl_unregister_family(family);
-	kfree(container_of(family, struct knet_family, family));
+	kfree(f);
+}
+
+/*
+ * A namespace whose owner may not give commands gets no events either: who may
+ * join the group there is decided by that owner.
+ */
+static bool knet_event_allowed(const struct knet_family *f, const struct net *net)
+{
+	return f && (f->delegated || net->user_ns == &init_user_ns);
+}
+
+/* Whether a socket of @net listens to the multicast group. Process context. */
+bool knet_event_wanted(struct net *net)
+{
+	bool wanted;
+
+	down_read(&knet_events_lock);
+	wanted = knet_event_allowed(knet_events, net) &&
+		 genl_has_listeners(&knet_events->family, net, 0);
+	up_read(&knet_events_lock);
+	return wanted;
+}
+
+/* The header of an event, or NULL. Process context. */
+void *knet_event_header(struct sk_buff *skb, u8 command)
+{
+	void *header = NULL;
+
+	down_read(&knet_events_lock);
+	if (knet_events)
+		header = genlmsg_put(skb, 0, 0, &knet_events->family, 0, command);
+	up_read(&knet_events_lock);
+	return header;
+}
+
+/*
+ * Sends an event to the listeners in @net; a listener whose buffer is full is
+ * told so by ENOBUFS. Takes @skb. Process context.
+ */
+void knet_event_send(struct net *net, struct sk_buff *skb, void *header)
+{
+	genlmsg_end(skb, header);
+	down_read(&knet_events_lock);
+	if (knet_event_allowed(knet_events, net))
+		genlmsg_multicast_netns(&knet_events->family, net, skb, 0, 0, GFP_KERNEL);
+	else
+		nlmsg_free(skb);
+	up_read(&knet_events_lock);
 }
 
 struct net *knet_info_net(const struct genl_info *info)

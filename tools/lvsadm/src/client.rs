@@ -11,4 +11,4 @@ mod kernel;
 pub mod memory;
 
 pub use director::Director;
-pub use kernel::{module, Kernel};
+pub use kernel::{module, Events, Kernel};

@@ -6,5 +6,6 @@
 
 pub mod apply;
 pub mod drain;
+pub mod monitor;
 pub mod set;
 pub mod show;

@@ -5,10 +5,12 @@
 //! Belongs here: what a connection is, and reading the listing that every module offers,
 //! /proc/net/ip_vs_conn. Never: how connections are shown, nor netlink.
 
+use std::borrow::Cow;
 use std::io::{self, BufRead};
 use std::net::{IpAddr, Ipv4Addr};
 
 use lvs_core::selection::{BadPrefix, Ends, Pattern};
+use lvs_core::state::State;
 use lvs_core::{Address, Endpoint};
 
 use crate::model::Protocol;
@@ -20,7 +22,7 @@ pub const FILE: &str = "/proc/net/ip_vs_conn";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connection {
     /// Protocol as the kernel writes it.
-    pub protocol: String,
+    pub protocol: Cow<'static, str>,
     /// The client.
     pub source: (IpAddr, u16),
     /// The service.
@@ -28,7 +30,7 @@ pub struct Connection {
     /// The real server.
     pub destination: (IpAddr, u16),
     /// State as the kernel writes it.
-    pub state: String,
+    pub state: Cow<'static, str>,
     /// Seconds until it expires.
     pub expires: u32,
     /// Persistence engine and its data.
@@ -41,20 +43,37 @@ impl Connection {
     pub fn known_protocol(&self) -> Option<Protocol> {
         PROTOCOLS
             .into_iter()
-            .find(|protocol| protocol.to_string() == self.protocol)
+            .find(|(_, name)| *name == self.protocol)
+            .map(|(protocol, _)| protocol)
     }
 }
 
-const PROTOCOLS: [Protocol; 3] = [Protocol::Tcp, Protocol::Udp, Protocol::Sctp];
+// A listing has a million of these names, which take no memory.
+const PROTOCOLS: [(Protocol, &str); 3] = [
+    (Protocol::Tcp, "TCP"),
+    (Protocol::Udp, "UDP"),
+    (Protocol::Sctp, "SCTP"),
+];
 
 /// The name of a protocol's number in /proc/net/ip_vs_conn. 0 is that of a template for all of
 /// them.
 #[must_use]
-pub fn protocol_name(number: u8) -> String {
-    match Protocol::from(u16::from(number)) {
-        Protocol::Other(0) => "IP".to_owned(),
-        Protocol::Other(other) => other.to_string(),
-        known => known.to_string(),
+pub fn protocol_name(number: u8) -> Cow<'static, str> {
+    let protocol = Protocol::from(u16::from(number));
+    let known = PROTOCOLS.into_iter().find(|(known, _)| *known == protocol);
+    match (known, number) {
+        (Some((_, name)), _) => name.into(),
+        (None, 0) => "IP".into(),
+        (None, other) => other.to_string().into(),
+    }
+}
+
+/// A state's name.
+#[must_use]
+pub fn state_name(name: &[u8]) -> Cow<'static, str> {
+    match State::from_name(name) {
+        Some(state) => state.name().into(),
+        None => String::from_utf8_lossy(name).into_owned().into(),
     }
 }
 
@@ -86,9 +105,18 @@ pub struct ConnectionFilter {
     pub service: EndpointFilter,
     /// The real server.
     pub server: EndpointFilter,
+    /// The state.
+    pub state: Option<State>,
 }
 
 impl ConnectionFilter {
+    /// Whether a connection has the wanted state.
+    #[must_use]
+    pub fn matches_state(&self, connection: &Connection) -> bool {
+        self.state
+            .is_none_or(|state| state.name() == connection.state)
+    }
+
     /// For a module that tells all connections: whether this is one that is wanted.
     #[must_use]
     pub fn matches(&self, connection: &Connection) -> bool {
@@ -112,8 +140,10 @@ impl ConnectionFilter {
             client,
             service,
             server,
+            state: None,
         }
-        .matches(&ends)
+        .matches_ends(&ends)
+            && self.matches_state(connection)
     }
 }
 
@@ -148,7 +178,9 @@ pub fn read(
         let line = line.map_err(Broken::Input)?;
         if !line.trim().is_empty() {
             let connection = connection(&line).ok_or_else(|| {
-                Broken::Line(format!("{FILE} has a line that is no connection: {line:?}"))
+                Broken::Line(format!(
+                    "{FILE} has a line that does not describe a connection: {line:?}"
+                ))
             })?;
             each(connection).map_err(Broken::Output)?;
         }
@@ -158,11 +190,11 @@ pub fn read(
 
 fn connection(line: &str) -> Option<Connection> {
     let mut words = line.split_whitespace();
-    let protocol = words.next()?.to_owned();
+    let protocol = words.next()?.to_owned().into();
     let source = (address(words.next()?)?, port(words.next()?)?);
     let service = (address(words.next()?)?, port(words.next()?)?);
     let destination = (address(words.next()?)?, port(words.next()?)?);
-    let state = words.next()?.to_owned();
+    let state = state_name(words.next()?.as_bytes());
     let expires = words.next()?.parse().ok()?;
     let engine = words
         .next()
@@ -261,6 +293,11 @@ UDP C0000201 13C4 0A010002 13C4 0A000009 13C4 UDP             118 sip call-1@exa
             ..ConnectionFilter::default()
         };
         assert_eq!(wanted(client), [false, true]);
+        let state = ConnectionFilter {
+            state: Some(State::SynRecv),
+            ..ConnectionFilter::default()
+        };
+        assert_eq!(wanted(state), [true, false]);
     }
 
     #[test]

@@ -2,11 +2,13 @@
 
 //! `doctor`: looks for mistakes in the configuration of director and host.
 //!
-//! `facts` asks the kernel and its tools, `checks` judges what they answered. The two share only
-//! the plain data in `Facts`, so that every check is tested without a host.
+//! `facts` asks the kernel and its tools, `checks` judges what they answered and makes `finding`s.
+//! They share only the plain data in `Facts`, so that every check is tested without a host.
 
 mod checks;
 mod facts;
+mod finding;
 
-pub use checks::{all, Check, Status};
+pub use checks::{all, Check};
 pub use facts::{gather, Facts, FirewallRule, Kernel, Link, Route};
+pub use finding::Status;

@@ -12,6 +12,7 @@
 //! | [`netlink`] | the wire format of the generic netlink families |
 //! | [`client`] | the [`client::Director`] trait and its netlink implementation |
 //! | [`connections`] | the kernel's connection listing in /proc |
+//! | [`tally`] | connections counted in groups |
 //! | [`advice`] | remarks about a change |
 //! | [`desired`], [`plan`] | the table that a file asks for, and the way to it |
 //! | [`merge`] | edits that keep what they do not name |
@@ -58,6 +59,7 @@ pub mod plan;
 pub mod report;
 pub mod restore;
 pub mod run;
+pub mod tally;
 pub mod top;
 
 pub use run::main;

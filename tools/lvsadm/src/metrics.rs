@@ -203,7 +203,7 @@ pub fn encode(sample: &Sample) -> Result<String, Error> {
     let limit = level::<ServerLabels>(
         registry,
         "server_upper_threshold",
-        "Upper threshold of connections; 0 is none",
+        "Upper threshold of connections; 0: no threshold",
     );
     let dropped = Family::<Why, Count>::default();
     registry.register(
@@ -300,7 +300,7 @@ pub fn status(text: &str) -> Vec<(String, u64)> {
 }
 
 /// Serves the metrics over HTTP, one scrape after the other, until the process is ended. `ready` is
-/// told the address; `sample` is called for each scrape.
+/// called with the address; `sample` is called for each scrape.
 ///
 /// # Errors
 ///
@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn services_and_servers_are_told_with_their_labels() {
+    fn services_and_servers_have_their_labels() {
         let text = encode(&sample()).unwrap();
         for line in [
             "lvs_module_info{name=\"ipvs_rs\",version=\"0.1.0\"} 1",
@@ -384,6 +384,42 @@ mod tests {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }
         assert!(text.ends_with("# EOF\n"), "{text}");
+    }
+
+    #[test]
+    fn the_dashboard_shows_metrics_that_exist() {
+        let dashboard = include_str!("../../../packaging/grafana-dashboard.json");
+        let value: serde_json::Value = serde_json::from_str(dashboard).unwrap();
+        let mut status = String::new();
+        for name in ["Conns", "Conns refused", "Conns dropped"] {
+            status += &format!("{name}:\t3\n");
+        }
+        let text = encode(&Sample {
+            status: self::status(&status),
+            ..sample()
+        })
+        .unwrap();
+        let mut seen = 0;
+        for panel in value["panels"].as_array().unwrap() {
+            for target in panel["targets"].as_array().unwrap() {
+                let expression = target["expr"].as_str().unwrap();
+                let words = expression
+                    .split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+                for name in words.filter(|word| word.starts_with("lvs_")) {
+                    seen += 1;
+                    // A family without samples has its type only.
+                    let kind = format!("# TYPE {} ", name.trim_end_matches("_total"));
+                    let known = text.lines().any(|line| {
+                        line.starts_with(&kind)
+                            || line
+                                .strip_prefix(name)
+                                .is_some_and(|rest| rest.starts_with([' ', '{']))
+                    });
+                    assert!(known, "{name} in {expression}");
+                }
+            }
+        }
+        assert!(seen >= 10, "{seen}");
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod change;
 mod daemon;
 mod destination;
 mod drops;
+mod event;
 mod module;
 pub mod scheduler;
 mod service;
@@ -24,6 +25,7 @@ pub use destination::{
     DEFAULT_WEIGHT,
 };
 pub use drops::Drops;
+pub use event::{Event, Executed};
 pub use module::{Info, Module};
 pub use service::{
     Netmask, Service, ServiceEntry, ServiceFlags, ServiceId, DEFAULT_PERSISTENCE,

@@ -24,4 +24,4 @@ pub mod stats;
 
 pub use message::{Attribute, Command, Message};
 pub use reply::{Failure, KernelError};
-pub use socket::Connection;
+pub use socket::{Connection, Listener};

@@ -150,13 +150,23 @@ pub fn between(current: &[Group], wanted: &[Wanted], prune: bool) -> Plan {
     plan
 }
 
-/// Carries a plan out. When a step is refused, the steps before it are undone.
+/// Carries a plan out in one transaction. With a director that has none, the steps before a
+/// refused one are undone.
 ///
 /// # Errors
 ///
 /// The step that was refused, and whether the others could be undone.
 pub fn carry_out(plan: &Plan, director: &mut dyn Director) -> Result<(), Error> {
     let changes: Vec<&Change> = plan.steps.iter().map(|step| &step.change).collect();
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let at_once = director
+        .change_at_once(&changes)
+        .map_err(|error| error.reworded(format!("{error}; nothing was changed")))?;
+    if at_once {
+        return Ok(());
+    }
     director.change_all(&changes).map_err(|(done, error)| {
         let undo: Vec<&Change> = plan
             .steps

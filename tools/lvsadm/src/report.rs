@@ -131,9 +131,9 @@ pub struct ServerReport {
     pub inactive: u32,
     /// Persistence templates.
     pub persistent: u32,
-    /// The upper threshold; 0 is none.
+    /// The upper threshold; 0: no threshold.
     pub upper_threshold: u32,
-    /// The lower threshold; 0 is none.
+    /// The lower threshold; 0: no threshold.
     pub lower_threshold: u32,
     /// Counts.
     pub stats: Figures,

@@ -11,12 +11,15 @@ use std::io::{self, BufWriter, LineWriter, Read, Write};
 use std::net::IpAddr;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::cli::{self, Command, DrainOptions, Listing, Subject, View};
-use crate::client::{Director, Kernel};
+use crate::client::{Director, Events, Kernel};
 use crate::commands::drain::{self, Waiting, Weights};
-use crate::commands::{apply, set, show};
+use crate::commands::{apply, monitor, set, show};
+use crate::connections::{ConnectionFilter, EndpointFilter};
 use crate::doctor::{self, Status};
 use crate::error::Error;
 use crate::format::connections::Form;
@@ -24,6 +27,7 @@ use crate::format::{self, Labels};
 use crate::host::ThisHost;
 use crate::model::{DestinationEntry, Drops, Group, ServiceEntry, ServiceId, Table};
 use crate::names::{Names, System};
+use crate::tally::Tally;
 use crate::top::{self, Row, World};
 use crate::{advice, client, completion, generate, metrics, restore};
 
@@ -54,6 +58,8 @@ const FOUND: u8 = 1;
 const TIMED_OUT: u8 = 3;
 /// What `ipvs_rs` reports about its table.
 const STATUS_FILE: &str = "/proc/net/ip_vs_status";
+/// No screen has more lines.
+const MOST_SHOWN: usize = 1000;
 /// Time between two looks at the connections of a server that is drained.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -218,8 +224,47 @@ fn execute(arguments: impl Iterator<Item = OsString>) -> Result<u8, Error> {
             let mut ready = |address| eprintln!("lvsadm: metrics at http://{address}/metrics");
             return metrics::serve(address, &mut ready, &mut measured).map(|()| 0);
         }
-        Command::Top { once, interval } => {
+        Command::Top {
+            serve: Some(address),
+            interval,
+            ..
+        } => {
+            // Whether there is a director is known before anybody asks.
+            page_sample()?;
+            let mut ready = |address| eprintln!("lvsadm: the page is at http://{address}/");
+            return top::serve(address, interval, &mut ready, &page_sample).map(|()| 0);
+        }
+        Command::Top {
+            once,
+            serve: None,
+            interval,
+        } => {
             return watched(once, interval).map(|()| 0);
+        }
+        Command::Monitor { json, interval } => return monitored(json, interval).map(|()| 0),
+        Command::Tally {
+            filter,
+            by,
+            most,
+            json,
+        } => {
+            let mut tally = Tally::new(by);
+            Kernel::open()?.connections(&filter, &mut |connection| {
+                tally.add(&connection);
+                Ok(())
+            })?;
+            let total = tally.total();
+            let groups = by.map(|_| tally.groups(most));
+            let text = if json {
+                format::connections::counts_json(total, groups.as_deref())
+            } else {
+                format::connections::counts(total, groups.as_deref())
+            };
+            text.into_bytes()
+        }
+        Command::Kill { filter, json } => {
+            let removed = Kernel::open()?.kill(&filter)?;
+            format::connections::removed(removed, json).into_bytes()
         }
         Command::Undrain { options, weight } => drain::undrain(
             &mut Kernel::open()?,
@@ -230,6 +275,68 @@ fn execute(arguments: impl Iterator<Item = OsString>) -> Result<u8, Error> {
         .into_bytes(),
     };
     write(&mut io::stdout().lock(), &text).map(|()| 0)
+}
+
+/// `monitor`: until the output is closed.
+fn monitored(json: bool, interval: Duration) -> Result<(), Error> {
+    let mut events = Events::open()?;
+    let mut director = Kernel::open()?;
+    let (sender, receiver) = mpsc::channel();
+    // It blocks while nothing happens, and ends with the process.
+    thread::spawn(move || loop {
+        let next = events.wait();
+        let failed = next.is_err();
+        if sender.send(next).is_err() || failed {
+            return;
+        }
+    });
+    let now = || humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    let print = |lines: &[monitor::Line]| {
+        let form = if json {
+            monitor::Line::json
+        } else {
+            monitor::Line::text
+        };
+        let text: String = lines.iter().map(form).collect();
+        write(&mut io::stdout().lock(), text.as_bytes())
+    };
+    let mut states = monitor::States::default();
+    let mut due = Instant::now();
+    loop {
+        match receiver.recv_timeout(due.saturating_duration_since(Instant::now())) {
+            Ok(events) => {
+                let changes = events?;
+                let lines: Vec<monitor::Line> = changes
+                    .iter()
+                    .map(|event| monitor::change(now(), event.as_ref()))
+                    .collect();
+                print(&lines)?;
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                due = Instant::now() + interval;
+                let reports = show::reports(&mut director, &ThisHost, None)?;
+                print(&states.update(&now(), &reports))?;
+            }
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+        }
+    }
+}
+
+/// Packets that the director dropped so far, if it counts them.
+fn dropped(director: &mut Kernel) -> Result<Option<u64>, Error> {
+    // Only the director with this file counts them.
+    if !Path::new(STATUS_FILE).exists() {
+        return Ok(None);
+    }
+    let drops = director.drops()?;
+    Ok(Some(drops.iter().map(|(_, count)| count).sum()))
+}
+
+/// A sample for the page of `top --serve`.
+fn page_sample() -> Result<String, Error> {
+    let mut director = Kernel::open()?;
+    let reports = show::reports(&mut director, &ThisHost, None)?;
+    Ok(format::show::page_json(&reports, dropped(&mut director)?))
 }
 
 /// `top`.
@@ -256,15 +363,10 @@ fn watched(once: bool, interval: Duration) -> Result<(), Error> {
     };
     let mut world = World {
         sample: &mut || {
-            let status = std::fs::read_to_string(STATUS_FILE).unwrap_or_default();
-            let drops: Vec<u64> = metrics::status(&status)
-                .into_iter()
-                .filter(|(name, _)| name == "Conns refused" || name == "Conns dropped")
-                .map(|(_, value)| value)
-                .collect();
+            let director = &mut *director.borrow_mut();
             Ok(top::Sample {
-                services: show::reports(&mut *director.borrow_mut(), &ThisHost, None)?,
-                drops: (!drops.is_empty()).then(|| drops.iter().sum()),
+                services: show::reports(director, &ThisHost, None)?,
+                drops: dropped(director)?,
             })
         },
         drain: &mut |row| {
@@ -283,6 +385,26 @@ fn watched(once: bool, interval: Duration) -> Result<(), Error> {
             )
             .map(|drained| drained.text)
         },
+        connections: &mut |row| {
+            let mut director = director.borrow_mut();
+            let services = director.services()?.into_iter();
+            let found = services
+                .map(|entry| entry.service.id)
+                .find(|id| id.to_string() == row.service);
+            let Some(id) = found else {
+                return Ok(top::Connections::default());
+            };
+            let filter = top_filter(&id, row);
+            let mut connections = top::Connections::default();
+            director.connections(&filter, &mut |connection| {
+                connections.total = connections.total.saturating_add(1);
+                if connections.first.len() < MOST_SHOWN {
+                    connections.first.push(connection);
+                }
+                Ok(())
+            })?;
+            Ok(connections)
+        },
         undrain: &mut |row| {
             let options = server(row)?;
             drain::undrain(&mut *director.borrow_mut(), &weights, &options, None)
@@ -293,6 +415,33 @@ fn watched(once: bool, interval: Duration) -> Result<(), Error> {
         return write(&mut io::stdout().lock(), text.as_bytes());
     }
     top::run(interval, &mut world)
+}
+
+/// Selects the connections of a service, or of one of its servers.
+fn top_filter(id: &ServiceId, row: &Row) -> ConnectionFilter {
+    let service = match id {
+        ServiceId::Address { address, port, .. } => EndpointFilter {
+            address: Some(*address),
+            prefix: None,
+            port: Some(*port).filter(|port| *port != 0),
+        },
+        // Connections do not have the mark; those of the servers are shown.
+        ServiceId::Mark { .. } => EndpointFilter::default(),
+    };
+    let server = match row.server {
+        Some((address, port)) => EndpointFilter {
+            address: Some(address),
+            prefix: None,
+            port: Some(port).filter(|port| *port != 0),
+        },
+        None => EndpointFilter::default(),
+    };
+    ConnectionFilter {
+        protocol: id.protocol(),
+        service,
+        server,
+        ..ConnectionFilter::default()
+    }
 }
 
 /// The current statistics, of the loaded director only.

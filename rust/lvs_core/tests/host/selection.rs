@@ -3,6 +3,7 @@
 //! Compares the selection of connections with a comparison bit by bit.
 
 use lvs_core::selection::{BadPrefix, Ends, Pattern, Selection};
+use lvs_core::state::State;
 use lvs_core::{extension, Address, Endpoint};
 use proptest::prelude::*;
 use std::net::IpAddr;
@@ -31,6 +32,24 @@ fn the_version_equals_that_of_the_package() {
 }
 
 #[test]
+fn a_state_is_selected_by_name() {
+    let ends = Ends {
+        protocol: 6,
+        client: end("192.0.2.1", 4000),
+        service: end("10.0.0.1", 80),
+        server: end("10.0.0.2", 8080),
+    };
+    assert_eq!(State::from_name(b"FIN_WAIT"), Some(State::FinWait));
+    assert_eq!(State::from_name(b"FIN"), None);
+    let closing = Selection {
+        state: State::from_name(b"FIN_WAIT"),
+        ..Selection::default()
+    };
+    assert!(closing.matches(&ends, State::FinWait));
+    assert!(!closing.matches(&ends, State::Established));
+}
+
+#[test]
 fn absent_fields_do_not_matter() {
     let ends = Ends {
         protocol: 6,
@@ -39,7 +58,7 @@ fn absent_fields_do_not_matter() {
         server: end("2001:db8::7", 8080),
     };
     let all = Selection::default();
-    assert!(all.matches(&ends));
+    assert!(all.matches(&ends, State::None));
     for (chosen, wanted) in [
         (
             Selection {
@@ -133,7 +152,7 @@ fn absent_fields_do_not_matter() {
             false,
         ),
     ] {
-        assert_eq!(chosen.matches(&ends), wanted, "{chosen:?}");
+        assert_eq!(chosen.matches(&ends, State::None), wanted, "{chosen:?}");
     }
     // All given fields must match.
     let both = Selection {
@@ -141,7 +160,7 @@ fn absent_fields_do_not_matter() {
         server: pattern("2001:db8::8", None, None),
         ..all
     };
-    assert!(!both.matches(&ends));
+    assert!(!both.matches(&ends, State::None));
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::connections::ConnectionFilter;
 use crate::model::{
     Change, DestinationId, Forwarding, Netmask, Protocol, ServiceId, TunnelChecksum, TunnelKind,
 };
+use crate::tally::GroupBy;
 
 /// A command with its options.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,8 +109,35 @@ pub enum Command {
     Top {
         /// Print one screen.
         once: bool,
+        /// The address of the web page to serve instead.
+        serve: Option<SocketAddr>,
         /// Time between two updates.
         interval: Duration,
+    },
+    /// Print changes as they happen.
+    Monitor {
+        /// As JSON.
+        json: bool,
+        /// Time between two looks at the states.
+        interval: Duration,
+    },
+    /// Count connections.
+    Tally {
+        /// Which connections.
+        filter: ConnectionFilter,
+        /// What they are grouped by, if they are.
+        by: Option<GroupBy>,
+        /// How many groups are printed; all without.
+        most: Option<usize>,
+        /// As JSON.
+        json: bool,
+    },
+    /// Remove connections.
+    Kill {
+        /// Which connections.
+        filter: ConnectionFilter,
+        /// As JSON.
+        json: bool,
     },
     /// Look for mistakes.
     Doctor {

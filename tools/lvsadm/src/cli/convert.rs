@@ -489,6 +489,7 @@ impl Options<'_> {
             client: self.read("client", parser)?.unwrap_or_default(),
             service,
             server: self.read("real-server", parser)?.unwrap_or_default(),
+            state: None,
         })
     }
 

@@ -103,7 +103,7 @@ fn options_only() -> Command {
 pub const JSON: &str = "\
 --json prints one object and a line feed. Addresses, ports and figures are exact numbers,
 all columns are present, and lists have the order of the text listing. Members are only
-ever added. null and absent mean that there is none.
+ever added. null, or a member that is absent, means no value.
 
 -L --json
   version                 string, the kernel's, such as \"1.2.1\"; absent with one service
@@ -149,6 +149,26 @@ connections --json, -L -c --json
     expires               number, seconds
     source, virtual, destination   objects: address, port
     engine, engine_data   null or string
+
+connections --count --json, connections --group-by WHAT --json
+  total                   number of connections
+  groups                  with --group-by, list of:
+    group                 string: what the connections have in common
+    connections           number
+
+connections --kill --json
+  removed                 number of connections
+
+monitor --json            one object in each line:
+  time                    string, UTC
+  event                   \"service_added\", \"service_edited\", \"service_deleted\",
+                          \"server_added\", \"server_edited\", \"server_deleted\",
+                          \"table_cleared\", \"counters_zeroed\", \"timeouts_set\",
+                          \"service_state\", \"server_state\", \"events_lost\" or \"other\"
+  service, server         strings; absent when the event has none
+  rule                    string as -S prints it: what was added or edited
+  from, to                strings, the states of service_state and server_state; no from: it is new
+  active, inactive        numbers of connections, of service_state and server_state
 
 show --json, describe --json
   services                list of:

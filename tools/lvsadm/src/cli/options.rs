@@ -115,12 +115,7 @@ pub(super) fn services() -> Vec<Arg> {
             "Service for packets with a firewall mark, such as 7 or 0x7",
         )
         .short('f'),
-        flag(
-            "ipv6",
-            SERVICES,
-            "The firewall mark is for IPv6 packets",
-        )
-        .short('6'),
+        flag("ipv6", SERVICES, "The firewall mark is for IPv6 packets").short('6'),
     ]
 }
 

@@ -7,20 +7,24 @@ use std::time::Duration;
 
 use clap::{value_parser, Arg, ArgAction, ArgGroup, Command as Definition};
 
+use lvs_core::state::State;
+
 use super::command::{
     Command, DrainOptions, Listing, Merge, ServiceFilter, ServiceMerge, Subject, Target, View,
 };
 use super::convert::Options;
 use super::options;
 use super::rules;
+use crate::connections::ConnectionFilter;
 use crate::error::Error;
 use crate::model::Protocol;
 use crate::parse;
+use crate::tally::GroupBy;
 
 /// Reads the options of one subcommand.
 type Reader = fn(&Options<'_>) -> Result<Command, Error>;
 
-const READERS: [(&str, Reader); 12] = [
+const READERS: [(&str, Reader); 13] = [
     ("show", show),
     ("describe", describe),
     ("diff", diff),
@@ -32,6 +36,7 @@ const READERS: [(&str, Reader); 12] = [
     ("doctor", doctor),
     ("top", top),
     ("metrics", metrics),
+    ("monitor", monitor),
     ("connections", connections),
 ];
 
@@ -164,9 +169,21 @@ pub(super) fn definitions() -> Vec<Definition> {
         command(
             "top",
             "Watch services and servers on the full screen",
-            "lvsadm top\n  lvsadm top --once",
+            "lvsadm top\n  lvsadm top --once\n  lvsadm top --serve",
         )
-        .arg(flag("once", "Print one screen and exit"))
+        .arg(flag("once", "Print one screen and exit").conflicts_with("serve"))
+        .arg(
+            Arg::new("serve")
+                .long("serve")
+                .value_name("ADDRESS:PORT")
+                .num_args(0..=1)
+                .default_missing_value("127.0.0.1:9751")
+                .value_parser(value_parser!(SocketAddr))
+                .help(
+                    "Serve a web page that shows the same and changes nothing, until the command \
+                     is ended [default: 127.0.0.1:9751]",
+                ),
+        )
         .arg(
             Arg::new("interval")
                 .long("interval")
@@ -177,11 +194,60 @@ pub(super) fn definitions() -> Vec<Definition> {
                 .help("Seconds between two updates"),
         ),
         command(
-            "connections",
-            "List connections, or those of a service, a server, a client (same as -L -c)",
-            "lvsadm connections -n -t 192.0.2.1:80\n  \
-             lvsadm connections -n --client 198.51.100.0/24 --json",
+            "monitor",
+            "Print changes of the configuration and of states as they happen",
+            "lvsadm monitor\n  lvsadm monitor --json | jq 'select(.event == \"server_state\")'",
         )
+        .arg(
+            Arg::new("interval")
+                .long("interval")
+                .short('i')
+                .value_name("SECONDS")
+                .value_parser(value_parser!(u32).range(1..=3600))
+                .default_value("1")
+                .help("Seconds between two looks at thresholds and other states"),
+        )
+        .arg(flag("json", "Print JSON, an object in each line")),
+        command(
+            "connections",
+            "List, count or remove connections, or those of a service, a server, a client",
+            "lvsadm connections -n -t 192.0.2.1:80\n  \
+             lvsadm connections -n --client 198.51.100.0/24 --json\n  \
+             lvsadm connections --state SYN_RECV --group-by prefix --top 10\n  \
+             lvsadm connections -r 10.2.0.11 --kill",
+        )
+        .arg(
+            Arg::new("state")
+                .long("state")
+                .value_name("STATE")
+                .ignore_case(true)
+                .value_parser(states())
+                .help("Only connections in this state"),
+        )
+        .arg(flag("count", "Print the number of connections"))
+        .arg(
+            Arg::new("group-by")
+                .long("group-by")
+                .value_name("WHAT")
+                .value_parser(GroupBy::NAMES.map(|(name, _)| name))
+                .help(
+                    "Count the connections of each group, the largest first; prefix: of each \
+                     client network, /24 or /64",
+                ),
+        )
+        .arg(
+            Arg::new("top")
+                .long("top")
+                .value_name("N")
+                .value_parser(value_parser!(u32).range(1..))
+                .requires("group-by")
+                .help("Only the N largest groups"),
+        )
+        .arg(flag(
+            "kill",
+            "Remove the connections from the director's table; needs at least one selection",
+        ))
+        .group(ArgGroup::new("action").args(["count", "group-by", "kill"]))
         .args(
             options::services()
                 .into_iter()
@@ -454,19 +520,64 @@ fn top(options: &Options<'_>) -> Result<Command, Error> {
     let seconds: u32 = options.matches.get_one("interval").copied().unwrap_or(1);
     Ok(Command::Top {
         once: options.given("once"),
+        serve: options.matches.get_one("serve").copied(),
         interval: Duration::from_secs(seconds.into()),
     })
 }
 
+fn monitor(options: &Options<'_>) -> Result<Command, Error> {
+    let seconds: u32 = options.matches.get_one("interval").copied().unwrap_or(1);
+    Ok(Command::Monitor {
+        json: options.given("json"),
+        interval: Duration::from_secs(seconds.into()),
+    })
+}
+
+fn states() -> Vec<&'static str> {
+    let numbers = 0..=u8::try_from(State::COUNT).unwrap_or(u8::MAX);
+    let mut names: Vec<&str> = numbers
+        .map(|number| State::from_u8(number).name())
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
 fn connections(options: &Options<'_>) -> Result<Command, Error> {
     rules::at_most_one(options.matches, rules::SERVICES)?;
+    let filter = ConnectionFilter {
+        state: options
+            .text("state")
+            .and_then(|name| State::from_name(name.to_ascii_uppercase().as_bytes())),
+        ..options.filter()?
+    };
+    let json = options.given("json");
+    if options.given("kill") {
+        if filter == ConnectionFilter::default() {
+            return Err(Error::Usage(
+                "--kill needs a selection: a service, -r SERVER, --client CLIENT or --state STATE"
+                    .to_owned(),
+            ));
+        }
+        return Ok(Command::Kill { filter, json });
+    }
+    let by = options.text("group-by").and_then(GroupBy::from_name);
+    if by.is_some() || options.given("count") {
+        let most: Option<u32> = options.matches.get_one("top").copied();
+        return Ok(Command::Tally {
+            filter,
+            by,
+            most: most.and_then(|most| usize::try_from(most).ok()),
+            json,
+        });
+    }
     Ok(Command::List(Listing {
-        subject: Subject::Connections(options.filter()?),
+        subject: Subject::Connections(filter),
         view: View {
             numeric: options.given("numeric"),
             engine_data: options.given("persistent-conn"),
             ..View::default()
         },
-        json: options.given("json"),
+        json,
     }))
 }

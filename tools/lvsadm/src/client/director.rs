@@ -10,7 +10,7 @@ use crate::model::{
     Change, Daemon, DestinationEntry, Group, Info, ServiceEntry, ServiceId, Timeouts,
 };
 
-/// Something that can be asked about virtual services and told to change them.
+/// Answers questions about virtual services, and changes them.
 pub trait Director {
     /// What the kernel says of itself.
     ///
@@ -75,6 +75,18 @@ pub trait Director {
         each: &mut dyn FnMut(Connection) -> io::Result<()>,
     ) -> Result<(), Error>;
 
+    /// Removes the connections that are selected, and returns their number.
+    ///
+    /// # Errors
+    ///
+    /// See [`Director::info`].
+    fn kill(&mut self, _filter: &ConnectionFilter) -> Result<u32, Error> {
+        Err(Error::Failed(
+            "cannot remove connections: the kernel module does not offer it (ipvs_rs does)"
+                .to_owned(),
+        ))
+    }
+
     /// Changes one thing.
     ///
     /// # Errors
@@ -89,6 +101,16 @@ pub trait Director {
     /// How many were changed before it, and see [`Director::info`].
     fn change_all(&mut self, changes: &[&Change]) -> Result<(), (usize, Error)> {
         change_one_by_one(self, changes)
+    }
+
+    /// Makes all changes or none; `Ok(false)` when the director does not offer that, and nothing
+    /// was changed.
+    ///
+    /// # Errors
+    ///
+    /// The change that was refused: see [`Director::info`].
+    fn change_at_once(&mut self, _changes: &[&Change]) -> Result<bool, Error> {
+        Ok(false)
     }
 }
 

@@ -14,13 +14,13 @@ use super::director::{self, Director};
 use crate::connections::{self, Broken, ConnectionFilter};
 use crate::error::{self, Error};
 use crate::model::{
-    Change, Daemon, DestinationEntry, Drops, Family, Group, Info, Module, Service, ServiceEntry,
-    ServiceFlags, ServiceId, Timeouts,
+    Change, Daemon, DestinationEntry, Drops, Event, Family, Group, Info, Module, Service,
+    ServiceEntry, ServiceFlags, ServiceId, Timeouts,
 };
 use crate::netlink::native::{self, Item, Request};
 use crate::netlink::request::request as change_request;
 use crate::netlink::socket::Mode;
-use crate::netlink::{convert, Attribute, Command, Connection, Failure, Message};
+use crate::netlink::{convert, Attribute, Command, Connection, Failure, Listener, Message};
 
 /// The family that every director provides.
 const FAMILY: &str = "IPVS";
@@ -47,6 +47,46 @@ pub fn module() -> Result<Option<Module>, Error> {
         version: None,
         features: Vec::new(),
     }))
+}
+
+/// Changes of the configuration, as the kernel reports them.
+pub struct Events(Listener);
+
+impl Events {
+    /// Listens to the director that is loaded.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Failed`], also when the module reports no changes.
+    pub fn open() -> Result<Self, Error> {
+        let name = lvs_core::extension::GROUP.to_str().unwrap_or_default();
+        match Listener::open(native::FAMILY, name) {
+            Ok(Some(listener)) => Ok(Self(listener)),
+            Ok(None) => Err(Error::Failed(
+                "cannot monitor: the kernel module does not report changes (ipvs_rs does)"
+                    .to_owned(),
+            )),
+            Err(failure) => Err(error::query("monitor", &failure)),
+        }
+    }
+
+    /// Waits for events. `None` stands for events that were lost.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Failed`].
+    pub fn wait(&mut self) -> Result<Vec<Option<Event>>, Error> {
+        let mut events = Vec::new();
+        let end = self.0.wait(&mut |part| {
+            events.push(Some(native::read_event(part)?));
+            Ok(())
+        });
+        match end {
+            Ok(()) => Ok(events),
+            Err(Failure::Overrun) => Ok(vec![None]),
+            Err(failure) => Err(error::query("monitor", &failure)),
+        }
+    }
 }
 
 /// The kernel's director.
@@ -310,15 +350,42 @@ impl Director for Kernel {
             Failure::Output(error) => Error::Output(error),
             other => error::query("list the connections", &other),
         };
+        let selects_states = self.extension(feature::STATES).map_err(failed)?.is_some();
+        let asked = ConnectionFilter {
+            state: filter.state.filter(|_| selects_states),
+            ..*filter
+        };
         match self.extension(feature::CONNECTIONS).map_err(failed)? {
             Some(connection) => connection
-                .stream(&Request::connections(filter), Mode::Dump, &mut |part| {
-                    each(native::read_connection(part)?).map_err(Failure::Output)
+                .stream(&Request::connections(&asked), Mode::Dump, &mut |part| {
+                    let connection = native::read_connection(part)?;
+                    if !filter.matches_state(&connection) {
+                        return Ok(());
+                    }
+                    each(connection).map_err(Failure::Output)
                 })
                 .map_err(failed),
             // Any other module has the file.
             None => listed_in_file(filter, each),
         }
+    }
+
+    fn kill(&mut self, filter: &ConnectionFilter) -> Result<u32, Error> {
+        let failed = |failure: Failure| error::query("remove connections", &failure);
+        let Some(connection) = self.extension(feature::KILL).map_err(failed)? else {
+            return Err(Error::Failed(
+                "cannot remove connections: the kernel module does not offer it (ipvs_rs does)"
+                    .to_owned(),
+            ));
+        };
+        let mut removed = 0;
+        connection
+            .stream(&Request::kill(filter), Mode::One, &mut |part| {
+                removed = native::read_done(part)?;
+                Ok(())
+            })
+            .map_err(failed)?;
+        Ok(removed)
     }
 
     fn change(&mut self, change: &Change) -> Result<(), Error> {
@@ -329,6 +396,39 @@ impl Director for Kernel {
             Ok(_) => Ok(()),
             Err(failure) => Err(error::change(change, &failure)),
         }
+    }
+
+    fn change_at_once(&mut self, changes: &[&Change]) -> Result<bool, Error> {
+        let failed = |failure: Failure| error::query("change the table", &failure);
+        // What a transaction cannot contain.
+        let alone = |change: &&Change| {
+            !matches!(
+                change,
+                Change::AddService(_)
+                    | Change::EditService(_)
+                    | Change::DeleteService(_)
+                    | Change::AddDestination(..)
+                    | Change::EditDestination(..)
+                    | Change::DeleteDestination(..)
+            )
+        };
+        if changes.iter().any(alone) {
+            return Ok(false);
+        }
+        let Some(connection) = self.extension(feature::ATOMIC).map_err(failed)? else {
+            return Ok(false);
+        };
+        let mut done = None;
+        let request = Request::apply_all(changes.iter().map(|change| change_request(change)));
+        let end = connection.stream(&request, Mode::One, &mut |part| {
+            done = usize::try_from(native::read_done(part)?).ok();
+            Ok(())
+        });
+        end.map(|()| true)
+            .map_err(|failure| match done.and_then(|done| changes.get(done)) {
+                Some(change) => error::change(change, &failure),
+                None => failed(failure),
+            })
     }
 
     fn change_all(&mut self, changes: &[&Change]) -> Result<(), (usize, Error)> {

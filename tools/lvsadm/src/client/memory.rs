@@ -194,6 +194,13 @@ impl Director for Memory {
             .map_err(Error::Output)
     }
 
+    fn kill(&mut self, filter: &ConnectionFilter) -> Result<u32, Error> {
+        let before = self.connections.len();
+        self.connections
+            .retain(|connection| !filter.matches(connection));
+        Ok(u32::try_from(before - self.connections.len()).unwrap_or(u32::MAX))
+    }
+
     fn change(&mut self, change: &Change) -> Result<(), Error> {
         self.apply(change)
             .map_err(|failure| error::change(change, &failure))

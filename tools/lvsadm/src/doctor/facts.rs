@@ -5,16 +5,23 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Seek, SeekFrom};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::host::Host;
-use crate::model::Group;
+use crate::model::{DestinationEntry, DestinationId, Forwarding, Group, Protocol, ServiceId};
 use crate::report::{self, ServiceReport};
+
+/// How long a server that is probed has to answer.
+const PROBE: Duration = Duration::from_secs(1);
+/// Servers that are probed at most.
+const MOST_PROBES: usize = 64;
 
 /// The host and its director.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +42,11 @@ pub struct Facts {
     pub failed_neighbors: Vec<IpAddr>,
     /// Rules of nftables that drop packets of invalid connections.
     pub firewall: Vec<FirewallRule>,
+    /// Chains of nftables with rules that packets of known connections do not pass when they take
+    /// the short cut.
+    pub skipped_chains: Vec<FirewallRule>,
+    /// NAT servers that never answered a client, but accept a connection of this host.
+    pub answering: Vec<DestinationId>,
     /// Services with their servers.
     pub services: Vec<ServiceReport>,
     /// The same as the director lists them.
@@ -72,9 +84,11 @@ pub struct Route {
     pub device: String,
     /// The next hop is a router.
     pub gateway: bool,
+    /// The longest packet that passes, if that is known.
+    pub mtu: Option<u32>,
 }
 
-/// A rule that drops packets of the connection state "invalid".
+/// A rule that drops packets of the connection state "invalid", or a chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FirewallRule {
     /// Table and chain.
@@ -103,6 +117,7 @@ pub fn gather(module: Option<String>, table: Vec<Group>, host: &dyn Host) -> Fac
         .collect();
     virtual_addresses.sort_unstable();
     virtual_addresses.dedup();
+    let ruleset = json(Command::new("nft").args(["-j", "list", "ruleset"]));
     Facts {
         module,
         kernels: kernels(Path::new("/lib/modules")),
@@ -114,9 +129,9 @@ pub fn gather(module: Option<String>, table: Vec<Group>, host: &dyn Host) -> Fac
             .filter_map(|address| Some((*address, route(address)?)))
             .collect(),
         failed_neighbors: failed_neighbors(),
-        firewall: json(Command::new("nft").args(["-j", "list", "ruleset"]))
-            .map(|ruleset| firewall(&ruleset))
-            .unwrap_or_default(),
+        firewall: ruleset.as_ref().map(firewall).unwrap_or_default(),
+        skipped_chains: ruleset.as_ref().map(skipped_chains).unwrap_or_default(),
+        answering: answering(&table),
         services,
         table,
         remote_addresses: virtual_addresses
@@ -256,6 +271,13 @@ struct JsonRoute {
     dev: Option<String>,
     gateway: Option<String>,
     via: Option<Value>,
+    #[serde(default)]
+    metrics: Vec<JsonMetrics>,
+}
+
+#[derive(Deserialize)]
+struct JsonMetrics {
+    mtu: Option<u32>,
 }
 
 fn route(address: &IpAddr) -> Option<Route> {
@@ -265,6 +287,7 @@ fn route(address: &IpAddr) -> Option<Route> {
     Some(Route {
         device: route.dev?,
         gateway: route.gateway.is_some() || route.via.is_some(),
+        mtu: route.metrics.iter().find_map(|metrics| metrics.mtu),
     })
 }
 
@@ -275,6 +298,97 @@ fn failed_neighbors() -> Vec<IpAddr> {
         .unwrap_or_default()
         .iter()
         .filter_map(|entry| entry["dst"].as_str()?.parse().ok())
+        .collect()
+}
+
+/// Clients' packets that say something: with fewer, the first answer may be on its way.
+const SOME: u64 = 3;
+
+/// Whether clients' packets go to the server by NAT and no reply ever came back. Such servers are
+/// probed: see [`Facts::answering`].
+pub(super) fn is_silent(service: &ServiceId, entry: &DestinationEntry) -> bool {
+    let stats = &entry.stats;
+    service.protocol() == Some(Protocol::Tcp)
+        && entry.destination.forwarding == Forwarding::Masquerade
+        && stats.packets_in >= SOME
+        && stats.packets_out == 0
+}
+
+/// Those of the silent NAT servers that accept a connection of this host. All are asked at once.
+fn answering(table: &[Group]) -> Vec<DestinationId> {
+    let mut silent: Vec<DestinationId> = table
+        .iter()
+        .flat_map(|group| {
+            let service = &group.service.service.id;
+            group
+                .destinations
+                .iter()
+                .filter(move |entry| is_silent(service, entry))
+                .map(|entry| entry.destination.id)
+        })
+        .take(MOST_PROBES)
+        .collect();
+    silent.sort_unstable_by_key(|server| (server.address, server.port));
+    silent.dedup();
+    thread::scope(|scope| {
+        let probes: Vec<_> = silent
+            .iter()
+            .map(|server| {
+                scope.spawn(move || {
+                    let address = SocketAddr::new(server.address, server.port);
+                    TcpStream::connect_timeout(&address, PROBE)
+                        .ok()
+                        .map(|_| *server)
+                })
+            })
+            .collect();
+        probes
+            .into_iter()
+            .filter_map(|probe| probe.join().ok().flatten())
+            .collect()
+    })
+}
+
+/// The priority at which the director takes packets in PREROUTING.
+const DIRECTOR: i64 = -102;
+
+/// The chains that have rules and that packets on the short cut do not pass.
+fn skipped_chains(ruleset: &Value) -> Vec<FirewallRule> {
+    let objects = ruleset["nftables"].as_array().cloned().unwrap_or_default();
+    let text =
+        |object: &Value, member: &str| object[member].as_str().unwrap_or_default().to_owned();
+    let name = |object: &Value, chain: &str| {
+        [
+            text(object, "family"),
+            text(object, "table"),
+            text(object, chain),
+        ]
+        .join(" ")
+    };
+    let used: Vec<String> = objects
+        .iter()
+        .filter_map(|object| object.get("rule"))
+        .map(|rule| name(rule, "chain"))
+        .collect();
+    objects
+        .iter()
+        .filter_map(|object| object.get("chain"))
+        .filter_map(|chain| {
+            let rule = FirewallRule {
+                chain: name(chain, "name"),
+                hook: text(chain, "hook"),
+                priority: chain["prio"].as_i64()?,
+            };
+            let family = text(chain, "family");
+            let skipped = match rule.hook.as_str() {
+                "forward" | "input" => true,
+                // Destination NAT sees only the first packet of a connection anyway.
+                "prerouting" => rule.priority > DIRECTOR && text(chain, "type") != "nat",
+                _ => false,
+            };
+            let of_ip = ["ip", "ip6", "inet"].contains(&family.as_str());
+            (skipped && of_ip && used.contains(&rule.chain)).then_some(rule)
+        })
         .collect()
 }
 
@@ -340,6 +454,33 @@ mod tests {
             }]
         );
         assert!(firewall(&Value::Null).is_empty());
+    }
+
+    #[test]
+    fn chains_with_rules_behind_the_director_are_found() {
+        let chain = |name: &str, hook: &str, priority: i64, kind: &str| {
+            serde_json::json!({"chain": {"family": "inet", "table": "t", "name": name,
+                "hook": hook, "prio": priority, "type": kind, "policy": "accept"}})
+        };
+        let rule = |chain: &str| {
+            serde_json::json!({"rule": {"family": "inet", "table": "t", "chain": chain,
+                "expr": [{"accept": null}]}})
+        };
+        let ruleset = serde_json::json!({"nftables": [
+            chain("forward", "forward", 0, "filter"),
+            chain("empty", "forward", 0, "filter"),
+            chain("early", "prerouting", -150, "filter"),
+            chain("late", "prerouting", 0, "filter"),
+            chain("dnat", "prerouting", -100, "nat"),
+            chain("out", "output", 0, "filter"),
+            rule("forward"), rule("early"), rule("late"), rule("dnat"), rule("out"),
+        ]});
+        let names: Vec<String> = skipped_chains(&ruleset)
+            .into_iter()
+            .map(|rule| rule.chain)
+            .collect();
+        assert_eq!(names, ["inet t forward", "inet t late"]);
+        assert!(skipped_chains(&Value::Null).is_empty());
     }
 
     #[test]

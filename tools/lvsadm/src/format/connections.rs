@@ -6,7 +6,10 @@ use std::io::{self, Write};
 
 use super::json;
 use super::labels::Labels;
+use serde::Serialize;
+
 use crate::connections::Connection;
+use crate::tally::Group;
 
 /// What a listing looks like.
 pub enum Form<'a> {
@@ -132,6 +135,56 @@ fn row(
     }
 }
 
+#[derive(Serialize)]
+struct Groups {
+    total: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    groups: Option<Vec<GroupCount>>,
+}
+
+#[derive(Serialize)]
+struct GroupCount {
+    group: String,
+    connections: u64,
+}
+
+/// A count, and those of groups if there are any, as JSON.
+#[must_use]
+pub fn counts_json(total: u64, groups: Option<&[(Group, u64)]>) -> String {
+    let groups = groups.map(|groups| {
+        let counts = groups.iter().map(|(group, connections)| GroupCount {
+            group: group.to_string(),
+            connections: *connections,
+        });
+        counts.collect()
+    });
+    json::text(&Groups { total, groups })
+}
+
+/// A count, or those of groups, for people.
+#[must_use]
+pub fn counts(total: u64, groups: Option<&[(Group, u64)]>) -> String {
+    let Some(groups) = groups else {
+        return format!("{total}\n");
+    };
+    let lines = groups
+        .iter()
+        .map(|(group, count)| format!("{count:>11}  {group}\n"));
+    let mut text: String = lines.collect();
+    text += &format!("{total:>11}  total\n");
+    text
+}
+
+/// The number of removed connections.
+#[must_use]
+pub fn removed(number: u32, as_json: bool) -> String {
+    if as_json {
+        json::text(&serde_json::json!({ "removed": number }))
+    } else {
+        format!("removed: {number}\n")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,6 +232,30 @@ mod tests {
              UDP 01:58  UDP         192.0.2.1:5060     10.1.0.2:5060      10.0.0.9:5060    \
              sip                call-1\n"
         );
+    }
+
+    #[test]
+    fn counts_of_groups_are_aligned() {
+        let groups = [
+            (Group::State("UDP".into()), 12_345),
+            (Group::State("CLOSE".into()), 1),
+        ];
+        assert_eq!(
+            counts(12_346, Some(&groups)),
+            "      12345  UDP\n          1  CLOSE\n      12346  total\n"
+        );
+        assert_eq!(counts(7, None), "7\n");
+        let value: serde_json::Value =
+            serde_json::from_str(&counts_json(12_346, Some(&groups))).unwrap();
+        assert_eq!(
+            value,
+            serde_json::json!({"total": 12_346, "groups": [
+                {"group": "UDP", "connections": 12_345},
+                {"group": "CLOSE", "connections": 1},
+            ]})
+        );
+        assert_eq!(removed(2, false), "removed: 2\n");
+        assert!(removed(2, true).contains("\"removed\": 2"));
     }
 
     #[test]

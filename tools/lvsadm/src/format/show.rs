@@ -22,6 +22,18 @@ pub fn json(services: &[ServiceReport]) -> String {
     json::text(&Listing { services })
 }
 
+#[derive(Serialize)]
+struct Page<'a> {
+    services: &'a [ServiceReport],
+    drops: Option<u64>,
+}
+
+/// The reports as JSON in one line, for the page of `top --serve`.
+#[must_use]
+pub fn page_json(services: &[ServiceReport], drops: Option<u64>) -> String {
+    serde_json::to_string(&Page { services, drops }).unwrap_or_default()
+}
+
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const FAIR: Style = AnsiColor::Yellow.on_default();
 const HEAD: Style = Style::new().bold();

@@ -112,14 +112,26 @@ fn versions_name_the_module_and_its_features() {
         (
             Some(module(
                 Some("9.8.7"),
-                &["connections", "table", "apply", "drops", "later"],
+                &[
+                    "connections",
+                    "table",
+                    "apply",
+                    "drops",
+                    "events",
+                    "states",
+                    "kill",
+                    "atomic",
+                    "later",
+                ],
             )),
-            "module ipvs_rs 9.8.7\nfeatures: connections, table, apply, drops, later\n",
+            "module ipvs_rs 9.8.7\nfeatures: connections, table, apply, drops, events, states, \
+             kill, atomic, later\n",
         ),
         (
             Some(module(Some("0.0.1"), &["connections"])),
             "module ipvs_rs 0.0.1\nfeatures: connections\n\
-             features that this module is too old for: table, apply, drops\n",
+             features that this module is too old for: table, apply, drops, events, states, kill, \
+             atomic\n",
         ),
         (Some(module(None, &[])), "module ip_vs, the C director\n"),
     ] {
@@ -133,7 +145,9 @@ fn versions_name_the_module_and_its_features() {
             "lvsadm": env!("CARGO_PKG_VERSION"),
             "module": {
                 "name": "ipvs_rs", "version": "1.0.0", "features": ["later"],
-                "missing": ["connections", "table", "apply", "drops"],
+                "missing": [
+                    "connections", "table", "apply", "drops", "events", "states", "kill", "atomic",
+                ],
             },
         })
     );

@@ -231,27 +231,8 @@ pub fn read_service(message: &Message) -> Result<ServiceEntry, Failure> {
 /// The same from its attributes.
 pub(super) fn service_entry(attributes: &[ServiceAttribute]) -> Result<ServiceEntry, Failure> {
     use ServiceAttribute as A;
-    let family = family(*required(
-        find!(attributes, A::Family),
-        "a service's family",
-    )?)?;
-    let id = match find!(attributes, A::Mark) {
-        Some(mark) => ServiceId::Mark {
-            mark: *mark,
-            family,
-        },
-        None => ServiceId::Address {
-            protocol: Protocol::from(*required(
-                find!(attributes, A::Protocol),
-                "a service's protocol",
-            )?),
-            address: address(
-                family,
-                required(find!(attributes, A::Address), "a service's address")?,
-            )?,
-            port: *required(find!(attributes, A::Port), "a service's port")?,
-        },
-    };
+    let id = read_service_id(attributes)?;
+    let family = id.family();
     let flags = attributes.iter().find_map(|attribute| match attribute {
         A::Flags { flags, .. } => Some(*flags),
         _ => None,
@@ -276,6 +257,52 @@ pub(super) fn service_entry(attributes: &[ServiceAttribute]) -> Result<ServiceEn
     })
 }
 
+/// Reads what identifies a service from its attributes.
+pub(super) fn read_service_id(attributes: &[ServiceAttribute]) -> Result<ServiceId, Failure> {
+    use ServiceAttribute as A;
+    let family = family(*required(
+        find!(attributes, A::Family),
+        "a service's family",
+    )?)?;
+    Ok(match find!(attributes, A::Mark) {
+        Some(mark) => ServiceId::Mark {
+            mark: *mark,
+            family,
+        },
+        None => ServiceId::Address {
+            protocol: Protocol::from(*required(
+                find!(attributes, A::Protocol),
+                "a service's protocol",
+            )?),
+            address: address(
+                family,
+                required(find!(attributes, A::Address), "a service's address")?,
+            )?,
+            port: *required(find!(attributes, A::Port), "a service's port")?,
+        },
+    })
+}
+
+/// Reads what identifies a destination from its attributes; `default` is the service's family.
+pub(super) fn read_destination_id(
+    default: Family,
+    attributes: &[DestinationAttribute],
+) -> Result<DestinationId, Failure> {
+    use DestinationAttribute as A;
+    // Kernels before mixed families did not say it.
+    let family = match find!(attributes, A::Family) {
+        Some(number) => family(*number)?,
+        None => default,
+    };
+    Ok(DestinationId {
+        address: address(
+            family,
+            required(find!(attributes, A::Address), "a destination's address")?,
+        )?,
+        port: *required(find!(attributes, A::Port), "a destination's port")?,
+    })
+}
+
 /// Reads a destination of a service of family `default` from an answer.
 ///
 /// # Errors
@@ -296,21 +323,10 @@ pub(super) fn destination_entry(
     attributes: &[DestinationAttribute],
 ) -> Result<DestinationEntry, Failure> {
     use DestinationAttribute as A;
-    // Kernels before mixed families did not say it.
-    let family = match find!(attributes, A::Family) {
-        Some(number) => family(*number)?,
-        None => default,
-    };
     let count = |value: Option<&u32>| value.copied().unwrap_or(0);
     Ok(DestinationEntry {
         destination: Destination {
-            id: DestinationId {
-                address: address(
-                    family,
-                    required(find!(attributes, A::Address), "a destination's address")?,
-                )?,
-                port: *required(find!(attributes, A::Port), "a destination's port")?,
-            },
+            id: read_destination_id(default, attributes)?,
             forwarding: Forwarding::from(*required(
                 find!(attributes, A::Forwarding),
                 "a destination's forwarding method",

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use lvs_core::drop::Reason;
 use lvs_core::extension::{change, command, connection, message};
+use lvs_core::uapi::command as common;
 use netlink_packet_core::{
     parse_u16_be, parse_u32, DefaultNla, Emitable, NlasIterator, NLA_F_NESTED,
 };
@@ -19,8 +20,10 @@ use super::message::Message;
 use super::reply::Failure;
 use super::service::ServiceAttribute;
 use super::socket::GENERIC_HEADER;
-use crate::connections::{protocol_name, Connection, ConnectionFilter, EndpointFilter};
-use crate::model::{DestinationEntry, Drops, Family, Module, ServiceEntry};
+use crate::connections::{protocol_name, state_name, Connection, ConnectionFilter, EndpointFilter};
+use crate::model::{
+    DestinationEntry, Drops, Event, Executed, Family, Module, ServiceEntry, ServiceId,
+};
 
 /// The family's name.
 pub const FAMILY: &str = "ipvs_rs";
@@ -66,59 +69,91 @@ impl Request {
 
     /// Asks for changes, in order, up to the first that is refused.
     pub fn apply(changes: impl Iterator<Item = Message>) -> Self {
-        let attributes = changes.map(|message| {
-            let nest = vec![
-                DefaultNla::new(change::COMMAND, vec![message.command.into()]),
-                nest(change::ATTRIBUTES, message.attributes.as_slice()),
-            ];
-            self::nest(message::CHANGE, nest.as_slice())
-        });
         Self {
             command: command::APPLY,
-            attributes: attributes.collect(),
+            attributes: self::changes(changes),
+        }
+    }
+
+    /// Asks for all changes or none.
+    pub fn apply_all(changes: impl Iterator<Item = Message>) -> Self {
+        let mut attributes = vec![DefaultNla::new(message::ATOMIC, Vec::new())];
+        attributes.extend(self::changes(changes));
+        Self {
+            command: command::APPLY,
+            attributes,
         }
     }
 
     /// Asks for connections.
     #[must_use]
     pub fn connections(filter: &ConnectionFilter) -> Self {
-        let mut wanted = Vec::new();
-        if let Some(protocol) = filter.protocol {
-            // A number that no protocol has chooses none, as it should.
-            let number = u8::try_from(u16::from(protocol)).unwrap_or(u8::MAX);
-            wanted.push(DefaultNla::new(connection::PROTOCOL, vec![number]));
-        }
-        for (end, addr, prefix, port) in [
-            (
-                &filter.client,
-                connection::CLIENT_ADDR,
-                connection::CLIENT_PREFIX,
-                connection::CLIENT_PORT,
-            ),
-            (
-                &filter.service,
-                connection::VIRTUAL_ADDR,
-                connection::VIRTUAL_PREFIX,
-                connection::VIRTUAL_PORT,
-            ),
-            (
-                &filter.server,
-                connection::SERVER_ADDR,
-                connection::SERVER_PREFIX,
-                connection::SERVER_PORT,
-            ),
-        ] {
-            wanted.extend(attributes(end, addr, prefix, port));
-        }
-        let mut attributes = Vec::new();
-        if !wanted.is_empty() {
-            attributes.push(nest(message::CONNECTION, wanted.as_slice()));
-        }
         Self {
             command: command::GET_CONNECTIONS,
-            attributes,
+            attributes: selection(filter),
         }
     }
+
+    /// Asks for the removal of connections.
+    #[must_use]
+    pub fn kill(filter: &ConnectionFilter) -> Self {
+        Self {
+            command: command::KILL,
+            attributes: selection(filter),
+        }
+    }
+}
+
+/// An attribute for each change.
+fn changes(changes: impl Iterator<Item = Message>) -> Vec<DefaultNla> {
+    let attributes = changes.map(|message| {
+        let change = vec![
+            DefaultNla::new(change::COMMAND, vec![message.command.into()]),
+            nest(change::ATTRIBUTES, message.attributes.as_slice()),
+        ];
+        nest(message::CHANGE, change.as_slice())
+    });
+    attributes.collect()
+}
+
+/// The attributes that select connections.
+fn selection(filter: &ConnectionFilter) -> Vec<DefaultNla> {
+    let mut wanted = Vec::new();
+    if let Some(protocol) = filter.protocol {
+        // A number that no protocol has chooses none, as it should.
+        let number = u8::try_from(u16::from(protocol)).unwrap_or(u8::MAX);
+        wanted.push(DefaultNla::new(connection::PROTOCOL, vec![number]));
+    }
+    for (end, addr, prefix, port) in [
+        (
+            &filter.client,
+            connection::CLIENT_ADDR,
+            connection::CLIENT_PREFIX,
+            connection::CLIENT_PORT,
+        ),
+        (
+            &filter.service,
+            connection::VIRTUAL_ADDR,
+            connection::VIRTUAL_PREFIX,
+            connection::VIRTUAL_PORT,
+        ),
+        (
+            &filter.server,
+            connection::SERVER_ADDR,
+            connection::SERVER_PREFIX,
+            connection::SERVER_PORT,
+        ),
+    ] {
+        wanted.extend(attributes(end, addr, prefix, port));
+    }
+    if let Some(state) = filter.state {
+        wanted.push(DefaultNla::new(connection::STATE, state.name().into()));
+    }
+    let mut attributes = Vec::new();
+    if !wanted.is_empty() {
+        attributes.push(nest(message::CONNECTION, wanted.as_slice()));
+    }
+    attributes
 }
 
 /// What an item of [`Request::table`]'s answer is about.
@@ -126,7 +161,7 @@ impl Request {
 pub enum Item {
     /// A service.
     Service(ServiceEntry),
-    /// A destination of the service told last.
+    /// A destination of the service before it.
     Destination(DestinationEntry),
 }
 
@@ -225,7 +260,7 @@ pub fn read_done(part: &[u8]) -> Result<u32, Failure> {
     required(None, "the number of changes")
 }
 
-/// Reads an item of the table from an answer. `family` is that of the service told last.
+/// Reads an item of the table from an answer. `family` is that of the last service.
 ///
 /// # Errors
 ///
@@ -285,6 +320,63 @@ pub fn read_drops(part: &[u8]) -> Result<Drops, Failure> {
     Ok(Drops::default())
 }
 
+/// Reads an event.
+///
+/// # Errors
+///
+/// [`Failure::Malformed`].
+pub fn read_event(part: &[u8]) -> Result<Event, Failure> {
+    let mut executed = None;
+    let (mut service, mut service_now, mut server, mut server_now) = (None, None, None, None);
+    for attribute in answer(part) {
+        let attribute = attribute?;
+        let value = attribute.value();
+        match attribute.kind() {
+            message::EXECUTED => {
+                let [number] = attribute::octets(value, "an event's command")?;
+                executed = Some(read_executed(number));
+            }
+            message::SERVICE => {
+                let attributes = ServiceAttribute::read_all(value)?;
+                service = Some(convert::read_service_id(&attributes)?);
+                // Without settings it is gone.
+                let entry = convert::service_entry(&attributes).ok();
+                service_now = entry.map(|entry| entry.service);
+            }
+            message::DEST => {
+                let attributes = DestinationAttribute::read_all(value)?;
+                let family = service.as_ref().map_or(Family::Inet, ServiceId::family);
+                server = Some(convert::read_destination_id(family, &attributes)?);
+                let entry = convert::destination_entry(family, &attributes).ok();
+                server_now = entry.map(|entry| entry.destination);
+            }
+            _ => (),
+        }
+    }
+    Ok(Event {
+        executed: required(executed, "an event's command")?,
+        service,
+        service_now,
+        server,
+        server_now,
+    })
+}
+
+fn read_executed(number: u8) -> Executed {
+    match number {
+        common::NEW_SERVICE => Executed::AddService,
+        common::SET_SERVICE => Executed::EditService,
+        common::DEL_SERVICE => Executed::DeleteService,
+        common::NEW_DEST => Executed::AddServer,
+        common::SET_DEST => Executed::EditServer,
+        common::DEL_DEST => Executed::DeleteServer,
+        common::FLUSH => Executed::Clear,
+        common::ZERO => Executed::Zero,
+        common::SET_CONFIG => Executed::SetTimeouts,
+        other => Executed::Other(other),
+    }
+}
+
 /// Reads a connection from an answer.
 ///
 /// # Errors
@@ -309,7 +401,9 @@ pub fn read_connection(part: &[u8]) -> Result<Connection, Failure> {
                 let [number] = attribute::octets(value, "a connection's protocol")?;
                 protocol = Some(number);
             }
-            connection::STATE => state = Some(attribute::text(value)),
+            connection::STATE => {
+                state = Some(state_name(value.strip_suffix(&[0]).unwrap_or(value)));
+            }
             connection::EXPIRES => expires = Some(parse_u32(value)?),
             connection::CLIENT_ADDR => addresses[0] = Some(address(value)?),
             connection::VIRTUAL_ADDR => addresses[1] = Some(address(value)?),
@@ -373,6 +467,7 @@ mod tests {
                 ..EndpointFilter::default()
             },
             server: EndpointFilter::default(),
+            state: None,
         };
         assert_eq!(
             emitted(&filter),
@@ -410,16 +505,16 @@ mod tests {
         assert_eq!(
             read_connection(&part).unwrap(),
             Connection {
-                protocol: "TCP".to_owned(),
+                protocol: "TCP".into(),
                 source: ([192, 0, 2, 1].into(), 4096),
                 service: ([10, 0, 0, 1].into(), 80),
                 destination: ("2001:db8::7".parse().unwrap(), 81),
-                state: "NONE".to_owned(),
+                state: "NONE".into(),
                 expires: 7,
                 engine: None,
             }
         );
-        // Without any one of its attributes it is none.
+        // It must have all of its attributes.
         for cut in [8, 16, 24, 32, 40, 48, 56, 76, 84] {
             let mut part = vec![2, 1, 0, 0];
             let short = &nest[cut..];
@@ -442,6 +537,36 @@ mod tests {
         assert_eq!(drops, [(Reason::NoRoute, 0x1ff)]);
         assert_eq!(read_drops(&part[..4]).unwrap(), Drops::default());
         assert!(read_drops(&part[..18]).is_err());
+    }
+
+    #[test]
+    fn events_of_what_is_there_and_of_what_is_gone() {
+        let service = [
+            24, 0, 4, 0x80, // service: its key only
+            6, 0, 1, 0, 2, 0, 0, 0, // family
+            8, 0, 5, 0, 7, 0, 0, 0, // mark
+            4, 0, 99, 0, // newer
+        ];
+        let mut part = vec![6, 1, 0, 0, 5, 0, 10, 0, 7, 0, 0, 0];
+        part.extend(service);
+        part.extend([
+            32, 0, 5, 0x80, // destination: its key only
+            8, 0, 1, 0, 10, 0, 0, 2, // address
+            6, 0, 2, 0, 0, 80, 0, 0, // port
+            6, 0, 11, 0, 2, 0, 0, 0, // family
+            4, 0, 99, 0, // newer
+        ]);
+        let event = read_event(&part).unwrap();
+        assert_eq!(event.executed, Executed::DeleteServer);
+        assert_eq!(event.service.unwrap().to_string(), "firewall mark 7 (IPv4)");
+        assert_eq!(event.service_now, None);
+        assert_eq!(event.server.unwrap().to_string(), "10.0.0.2:80");
+        assert_eq!(event.server_now, None);
+        let flushed = read_event(&[6, 1, 0, 0, 5, 0, 10, 0, 17, 0, 0, 0]).unwrap();
+        assert_eq!(flushed.executed, Executed::Clear);
+        assert_eq!(flushed.service, None);
+        assert!(read_event(&part[..4]).is_err());
+        assert!(read_event(&part[..16]).is_err());
     }
 
     #[test]

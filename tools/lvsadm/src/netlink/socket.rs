@@ -5,18 +5,22 @@
 use std::io;
 
 use netlink_packet_core::{
-    parse_u16, Emitable, NetlinkHeader, NetlinkMessage, NetlinkPayload, NlasIterator,
+    parse_u16, parse_u32, Emitable, NetlinkHeader, NetlinkMessage, NetlinkPayload, NlasIterator,
     ParseableParametrized, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST,
 };
 use netlink_packet_generic::ctrl::{GenlCtrl, GenlCtrlCmd};
 use netlink_packet_generic::{GenlFamily, GenlHeader, GenlMessage};
 use netlink_sys::{protocols::NETLINK_GENERIC, Socket, SocketAddr};
 
+use rustix::net::sockopt::set_socket_send_buffer_size_force;
+
 use super::message::Message;
 use super::reply::{Collector, Failure, Progress, Sink};
 
 /// How often a listing that was cut short is asked for again.
 const ATTEMPTS: usize = 5;
+/// A socket sends messages of this size anyway.
+const ROOM: usize = 64 * 1024;
 /// No answer comes in larger datagrams: the kernel stops at 32 KiB.
 const DATAGRAM: usize = 128 * 1024;
 /// Length of the generic netlink header.
@@ -34,6 +38,12 @@ pub enum Mode {
     /// A listing of any length.
     Dump,
 }
+
+/// Attribute of the family's multicast groups.
+const CONTROL_GROUPS: u16 = 7;
+/// Attributes of a multicast group.
+const GROUP_NAME: u16 = 1;
+const GROUP_ID: u16 = 2;
 
 /// A socket that knows the family's number.
 pub struct Connection {
@@ -63,14 +73,14 @@ impl Connection {
             family: 0,
         };
         let found = connection.among_all(name)?;
-        Ok(found.map(|family| {
-            connection.family = family;
-            connection
+        Ok(found.and_then(|family| {
+            connection.family = family.number?;
+            Some(connection)
         }))
     }
 
     /// Looks through all families, which loads nothing.
-    fn among_all(&mut self, wanted: &str) -> Result<Option<u16>, Failure> {
+    fn among_all(&mut self, wanted: &str) -> Result<Option<KnownFamily>, Failure> {
         let families = persist(|| {
             let request = GenlMessage::from_payload(GenlCtrl {
                 cmd: GenlCtrlCmd::GetFamily,
@@ -79,9 +89,9 @@ impl Connection {
             self.parts(request, Mode::Dump)
         })?;
         for part in families {
-            let (name, number) = family(&part)?;
-            if name.as_deref() == Some(wanted) {
-                return Ok(number);
+            let family = family(&part)?;
+            if family.name.as_deref() == Some(wanted) {
+                return Ok(Some(family));
             }
         }
         Ok(None)
@@ -149,21 +159,17 @@ impl Connection {
         message.finalize();
         let mut bytes = vec![0; message.buffer_len()];
         message.serialize(&mut bytes);
+        if bytes.len() > ROOM {
+            // A transaction is one message. Without the privilege, which changes need as well, the
+            // kernel refuses the message as too long.
+            set_socket_send_buffer_size_force(&self.socket, bytes.len()).ok();
+        }
         self.socket.send(&bytes, 0)?;
 
         let mut collector = Collector::new(self.sequence);
         let mut buffer = Vec::with_capacity(DATAGRAM);
         loop {
-            buffer.clear();
-            match self.socket.recv(&mut buffer, 0) {
-                Ok(0) => return Err(Failure::Malformed("the answer ends early".to_owned())),
-                Ok(_) => (),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {
-                    return Err(Failure::Overrun);
-                }
-                Err(error) => return Err(error.into()),
-            }
+            receive(&self.socket, &mut buffer)?;
             if collector.feed(&buffer, sink)? == Progress::Complete {
                 return Ok(());
             }
@@ -171,19 +177,107 @@ impl Connection {
     }
 }
 
-/// Name and number of the family that an answer of the controller is about. The other attributes do
-/// not matter here, and grow with every kernel.
-fn family(part: &[u8]) -> Result<(Option<String>, Option<u16>), Failure> {
-    let (mut name, mut number) = (None, None);
+/// Receives one datagram.
+fn receive(socket: &Socket, buffer: &mut Vec<u8>) -> Result<(), Failure> {
+    loop {
+        buffer.clear();
+        match socket.recv(buffer, 0) {
+            Ok(0) => return Err(Failure::Malformed("the answer ends early".to_owned())),
+            Ok(_) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
+            Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {
+                return Err(Failure::Overrun);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// A socket that listens to a multicast group.
+pub struct Listener {
+    socket: Socket,
+    buffer: Vec<u8>,
+}
+
+impl Listener {
+    /// Joins the multicast group of a family. `Ok(None)` when the kernel does not have it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::open`]; and [`Failure::Socket`] without the privilege.
+    pub fn open(family: &str, group: &str) -> Result<Option<Self>, Failure> {
+        let Some(mut connection) = Connection::open(family)? else {
+            return Ok(None);
+        };
+        let found = connection.among_all(family)?;
+        let groups = found.map(|family| family.groups).unwrap_or_default();
+        let Some((_, id)) = groups.into_iter().find(|(name, _)| name == group) else {
+            return Ok(None);
+        };
+        let mut socket = Socket::new(NETLINK_GENERIC)?;
+        socket.bind_auto()?;
+        socket.add_membership(id)?;
+        Ok(Some(Self {
+            socket,
+            buffer: Vec::with_capacity(DATAGRAM),
+        }))
+    }
+
+    /// Waits for messages and gives each to `sink`, from its generic netlink header on.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Overrun`] when messages were lost; a later call goes on.
+    pub fn wait(&mut self, sink: &mut Sink<'_>) -> Result<(), Failure> {
+        receive(&self.socket, &mut self.buffer)?;
+        // Events have no sequence number.
+        Collector::new(0).feed(&self.buffer, sink).map(|_| ())
+    }
+}
+
+/// A family, as the controller describes it.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct KnownFamily {
+    name: Option<String>,
+    number: Option<u16>,
+    /// Names and numbers of its multicast groups.
+    groups: Vec<(String, u32)>,
+}
+
+/// The family that an answer of the controller is about. The other attributes do not matter here,
+/// and grow with every kernel.
+fn family(part: &[u8]) -> Result<KnownFamily, Failure> {
+    let mut family = KnownFamily::default();
     for attribute in NlasIterator::new(part.get(GENERIC_HEADER..).unwrap_or_default()) {
         let attribute = attribute?;
         match attribute.kind() {
-            CONTROL_FAMILY_ID => number = Some(parse_u16(attribute.value())?),
-            CONTROL_FAMILY_NAME => name = Some(super::attribute::text(attribute.value())),
+            CONTROL_FAMILY_ID => family.number = Some(parse_u16(attribute.value())?),
+            CONTROL_FAMILY_NAME => {
+                family.name = Some(super::attribute::text(attribute.value()));
+            }
+            CONTROL_GROUPS => {
+                for group in NlasIterator::new(attribute.value()) {
+                    family.groups.extend(self::group(group?.value())?);
+                }
+            }
             _ => (),
         }
     }
-    Ok((name, number))
+    Ok(family)
+}
+
+/// Name and number of a multicast group.
+fn group(nest: &[u8]) -> Result<Option<(String, u32)>, Failure> {
+    let (mut name, mut id) = (None, None);
+    for attribute in NlasIterator::new(nest) {
+        let attribute = attribute?;
+        match attribute.kind() {
+            GROUP_NAME => name = Some(super::attribute::text(attribute.value())),
+            GROUP_ID => id = Some(parse_u32(attribute.value())?),
+            _ => (),
+        }
+    }
+    Ok(name.zip(id))
 }
 
 /// Tries again what was cut short, a few times.
@@ -249,11 +343,24 @@ mod tests {
             .step_by(2)
             .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
             .collect();
-        assert_eq!(
-            family(&part).unwrap(),
-            (Some("IPVS".to_owned()), Some(0x24))
-        );
+        let known = family(&part).unwrap();
+        assert_eq!(known.name.as_deref(), Some("IPVS"));
+        assert_eq!(known.number, Some(0x24));
+        assert_eq!(known.groups, []);
         assert!(family(&[1, 2, 0, 0, 9, 0, 1, 0]).is_err());
+    }
+
+    #[test]
+    fn a_family_with_a_multicast_group() {
+        let part = [
+            1, 2, 0, 0, // header
+            6, 0, 1, 0, 9, 0, 0, 0, // the family's number
+            32, 0, 7, 0x80, 28, 0, 1, 0x80, // groups, the first
+            8, 0, 2, 0, 5, 0, 0, 0, // its number
+            11, 0, 1, 0, b'e', b'v', b'e', b'n', b't', b's', 0, 0, // its name
+            4, 0, 99, 0, // newer
+        ];
+        assert_eq!(family(&part).unwrap().groups, [("events".to_owned(), 5)]);
     }
 
     #[test]

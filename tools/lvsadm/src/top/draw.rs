@@ -2,6 +2,8 @@
 
 //! The screen.
 
+use std::net::IpAddr;
+
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
@@ -10,6 +12,7 @@ use ratatui::Frame;
 
 use super::state::{Mode, State};
 use crate::format::show::short;
+use crate::model::endpoint;
 use crate::report::{Figures, ServerReport, ServerState, ServiceReport, ServiceState};
 
 /// Columns of a bar.
@@ -27,7 +30,10 @@ pub fn screen(frame: &mut Frame<'_>, state: &State) {
     let services = state.services();
     frame.render_widget(summary(state, &services), head);
     sparkline(frame, state, sparks);
-    rows(frame, state, &services, table);
+    match &state.followed {
+        Some(row) => connections(frame, state, row, table),
+        None => rows(frame, state, &services, table),
+    }
     frame.render_widget(footer(state), foot);
 }
 
@@ -212,13 +218,62 @@ fn rows(frame: &mut Frame<'_>, state: &State, services: &[ServiceReport], area: 
     frame.render_stateful_widget(table, area, &mut chosen);
 }
 
+/// The connections of a service or a server, as many as there is room for.
+fn connections(frame: &mut Frame<'_>, state: &State, row: &super::state::Row, area: Rect) {
+    let server = row.server.map_or_else(String::new, |(address, port)| {
+        format!(" -> {}", endpoint(&address, port))
+    });
+    let [title, table] = Layout::vertical([Constraint::Length(1), Constraint::Min(1)]).areas(area);
+    let words = format!(
+        "{}{server}: {} connections",
+        row.service, state.connections.total
+    );
+    frame.render_widget(
+        Paragraph::new(words).style(Style::new().add_modifier(Modifier::BOLD)),
+        title,
+    );
+    let end = |(address, port): &(IpAddr, u16)| endpoint(address, *port);
+    let lines: Vec<[String; 4]> = state
+        .connections
+        .first
+        .iter()
+        .take(usize::from(table.height))
+        .map(|connection| {
+            [
+                end(&connection.source),
+                end(&connection.destination),
+                connection.state.to_string(),
+                format!("{:>7}", connection.expires),
+            ]
+        })
+        .collect();
+    let width = |column: usize| {
+        let cells = lines.iter().filter_map(|line| line.get(column));
+        let longest = cells.map(String::len).max().unwrap_or(0);
+        Constraint::Length(u16::try_from(longest.max(16)).unwrap_or(u16::MAX))
+    };
+    let widths = [
+        width(0),
+        width(1),
+        Constraint::Length(11),
+        Constraint::Length(7),
+    ];
+    let rows: Vec<Row<'_>> = lines.iter().cloned().map(Row::new).collect();
+    let head = Row::new(["CLIENT", "SERVER", "STATE", "EXPIRES"])
+        .style(Style::new().add_modifier(Modifier::REVERSED));
+    frame.render_widget(Table::new(rows, widths).header(head), table);
+}
+
 fn footer(state: &State) -> Line<'static> {
+    if state.followed.is_some() {
+        return Line::from("q quit  c back");
+    }
     match &state.mode {
         Mode::Filter => Line::from(format!("filter: {}_", state.filter)),
         Mode::Confirm(row) => {
             let server = row
                 .server
-                .map(|(address, port)| crate::model::endpoint(&address, port))
+                .map(|(address, port)| endpoint(&address, port))
                 .unwrap_or_default();
             Line::from(Span::styled(
                 format!("drain {server} of {}? y/n", row.service),
@@ -233,8 +288,8 @@ fn footer(state: &State) -> Line<'static> {
                 format!(": {}", state.filter)
             };
             Line::from(format!(
-                "q quit  s sort ({})  / filter{filter}  enter open  d drain  u undrain  | share of \
-                 the weight",
+                "q quit  s sort ({})  / filter{filter}  enter open  c connections  d drain  \
+                 u undrain  | share of the weight",
                 state.sort.name()
             ))
         }
@@ -244,8 +299,9 @@ fn footer(state: &State) -> Line<'static> {
 #[cfg(test)]
 mod tests {
     use super::super::state::tests::sample;
-    use super::super::state::Key;
+    use super::super::state::{Connections, Key};
     use super::*;
+    use crate::connections::Connection;
     use crate::top::terminal::painted;
 
     fn lines(state: &State, width: u16, height: u16) -> Vec<String> {
@@ -270,6 +326,37 @@ mod tests {
         let wanted = include_str!("../../tests/fixtures/top.txt");
         assert_eq!(table.join("\n"), wanted.trim_end());
         assert!(lines[13].starts_with("q quit  s sort (name)  / filter  enter open"));
+    }
+
+    #[test]
+    fn the_connections_of_a_server_are_shown() {
+        let mut state = State::default();
+        state.update(sample());
+        state.press(Key::Down);
+        state.press(Key::Character('c'));
+        state.follow(Connections {
+            first: vec![Connection {
+                protocol: "TCP".into(),
+                source: ([198, 51, 100, 7].into(), 40_000),
+                service: ([192, 0, 2, 1].into(), 80),
+                destination: ([10, 2, 0, 1].into(), 80),
+                state: "ESTABLISHED".into(),
+                expires: 899,
+                engine: None,
+            }],
+            total: 3,
+        });
+        let lines = lines(&state, 80, 10);
+        assert_eq!(lines[3], "TCP 192.0.2.1:80 -> 10.2.0.1:80: 3 connections");
+        assert_eq!(
+            lines[4],
+            "CLIENT             SERVER           STATE       EXPIRES"
+        );
+        assert_eq!(
+            lines[5],
+            "198.51.100.7:40000 10.2.0.1:80      ESTABLISHED     899"
+        );
+        assert_eq!(lines[9], "q quit  c back");
     }
 
     #[test]

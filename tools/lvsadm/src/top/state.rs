@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
+use crate::connections::Connection;
 use crate::report::{ServerReport, ServiceReport};
 
 /// Samples that are remembered: five minutes at one a second.
@@ -15,7 +16,7 @@ const HISTORY: usize = 300;
 pub struct Sample {
     /// The services.
     pub services: Vec<ServiceReport>,
-    /// New connections that the director refused or dropped so far, if it tells.
+    /// Packets that the director dropped so far, if it counts them.
     pub drops: Option<u64>,
 }
 
@@ -83,6 +84,8 @@ pub enum Request {
     Drain(Row),
     /// Give the server in this service its weight again.
     Undrain(Row),
+    /// Take a new look, at the connections too.
+    Look,
 }
 
 /// A line of the table.
@@ -112,7 +115,7 @@ pub struct State {
     sample: Sample,
     /// New connections per second of all services, the newest last.
     pub(super) rates: VecDeque<u64>,
-    /// Refused or dropped connections since the last look.
+    /// Packets that were dropped since the last look.
     pub(super) new_drops: u64,
     /// The order.
     pub(super) sort: Sort,
@@ -126,6 +129,19 @@ pub struct State {
     pub(super) opened: Option<String>,
     /// The outcome of the last command.
     pub(super) message: String,
+    /// The service or server whose connections are shown.
+    pub(super) followed: Option<Row>,
+    /// Its connections.
+    pub(super) connections: Connections,
+}
+
+/// Connections of a service or a server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Connections {
+    /// The first of them.
+    pub first: Vec<Connection>,
+    /// How many there are.
+    pub total: u64,
 }
 
 impl State {
@@ -148,12 +164,29 @@ impl State {
         self.keep_chosen();
     }
 
+    /// Takes a new look in between two samples.
+    pub fn refresh(&mut self, sample: Sample) {
+        self.sample = sample;
+        self.keep_chosen();
+    }
+
+    /// The service or server whose connections are shown.
+    #[must_use]
+    pub fn followed(&self) -> Option<&Row> {
+        self.followed.as_ref()
+    }
+
+    /// Shows these connections.
+    pub fn follow(&mut self, connections: Connections) {
+        self.connections = connections;
+    }
+
     /// Shows the outcome of a command.
     pub fn tell(&mut self, message: String) {
         self.message = message;
     }
 
-    /// Refused or dropped connections so far.
+    /// Packets that were dropped so far.
     pub(super) fn drops(&self) -> Option<u64> {
         self.sample.drops
     }
@@ -247,6 +280,15 @@ impl State {
         let row = self.rows().get(self.chosen).cloned();
         match (key, row) {
             (Key::Character('q'), _) => return Request::Quit,
+            (Key::Character('c') | Key::Escape, _) if self.followed.is_some() => {
+                self.followed = None;
+                self.connections = Connections::default();
+            }
+            (_, _) if self.followed.is_some() => (),
+            (Key::Character('c'), Some(row)) => {
+                self.followed = Some(row);
+                return Request::Look;
+            }
             (Key::Character('s'), _) => self.sort = self.sort.next(),
             (Key::Character('/'), _) => self.mode = Mode::Filter,
             (Key::Up | Key::Character('k'), _) => self.chosen = self.chosen.saturating_sub(1),
@@ -383,6 +425,23 @@ pub(super) mod tests {
         press(&mut state, "\x1b");
         assert_eq!(names(&state).len(), 2);
         assert_eq!(press(&mut state, "q"), Request::Quit);
+    }
+
+    #[test]
+    fn connections_are_followed_until_the_key_is_pressed_again() {
+        let mut state = state();
+        assert_eq!(press(&mut state, "jc"), Request::Look);
+        let row = state.followed().cloned().unwrap();
+        assert_eq!(row.service, "TCP 192.0.2.1:80");
+        assert_eq!(row.server, Some(([10, 2, 0, 1].into(), 80)));
+        // Other keys do nothing here.
+        assert_eq!(press(&mut state, "du"), Request::Draw);
+        assert_eq!(state.mode, Mode::Browse);
+        assert_eq!(press(&mut state, "c"), Request::Draw);
+        assert_eq!(state.followed(), None);
+        assert_eq!(press(&mut state, "c\x1b"), Request::Draw);
+        assert_eq!(state.followed(), None);
+        assert_eq!(press(&mut state, "cq"), Request::Quit);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers
 use ratatui::Terminal;
 
 use super::draw::screen;
-use super::state::{Key, Request, Row, Sample, State};
+use super::state::{Connections, Key, Request, Row, Sample, State};
 use crate::error::Error;
 
 /// The size of the screen that `--once` prints when there is no terminal.
@@ -22,6 +22,8 @@ pub struct World<'a> {
     pub sample: &'a mut dyn FnMut() -> Result<Sample, Error>,
     /// Drains a server.
     pub drain: &'a mut dyn FnMut(&Row) -> Result<String, Error>,
+    /// Looks at the first connections of a service or a server, as many as a screen may hold.
+    pub connections: &'a mut dyn FnMut(&Row) -> Result<Connections, Error>,
     /// Gives a server its weight again.
     pub undrain: &'a mut dyn FnMut(&Row) -> Result<String, Error>,
 }
@@ -92,16 +94,31 @@ fn watch(
             let outcome = match state.press(key) {
                 Request::Draw => continue,
                 Request::Quit => return Ok(()),
+                Request::Look => Ok(String::new()),
                 Request::Drain(row) => (world.drain)(&row),
                 Request::Undrain(row) => (world.undrain)(&row),
             };
-            state.update((world.sample)()?);
+            look(state, world)?;
             state.tell(outcome.unwrap_or_else(|error| error.to_string()));
         } else {
             due = Instant::now() + interval;
             state.update((world.sample)()?);
+            look_at_connections(state, world)?;
         }
     }
+}
+
+/// Takes a new look that is no sample of rates: those come once in each interval.
+fn look(state: &mut State, world: &mut World<'_>) -> Result<(), Error> {
+    state.refresh((world.sample)()?);
+    look_at_connections(state, world)
+}
+
+fn look_at_connections(state: &mut State, world: &mut World<'_>) -> Result<(), Error> {
+    if let Some(row) = state.followed().cloned() {
+        state.follow((world.connections)(&row)?);
+    }
+    Ok(())
 }
 
 fn key(event: &Event) -> Option<Key> {
