@@ -312,6 +312,12 @@ impl<'a, V: Version> Packet<'a, V> {
         }
     }
 
+    /// Discards the packet and sends its sender an ICMP error: host unreachable. Softirq.
+    pub fn report_unreachable(mut self) -> Verdict<'a> {
+        self.report(Report::host_unreachable(V::FAMILY));
+        self.discard()
+    }
+
     /// Lets the packet, which was rewritten, continue to a socket of this host. A socket that was
     /// found by the former addresses does not get it.
     pub fn deliver(self) -> Verdict<'a> {
@@ -391,11 +397,10 @@ impl<'a, V: Version> Packet<'a, V> {
 
     /// Sets the packet's route, and makes its first `writable` bytes writable. Softirq.
     ///
-    /// The packet is discarded if there is no route, if an IPsec policy blocks it, if it is
-    /// shorter, or if there is no memory.
-    /// It is discarded and its sender gets an ICMP error if [`transmit::check`] says so; therefore
-    /// the headers must still be those that the sender sent. If the route leads to this host, the
-    /// packet comes back unchanged.
+    /// The packet is discarded if an IPsec policy blocks it, if it is shorter, or if there is no
+    /// memory. It is discarded, and its sender may get an ICMP error, if there is no route, or if
+    /// [`transmit::check`] says so; therefore the headers must still be those that the sender sent.
+    /// If the route leads to this host, the packet comes back unchanged.
     #[inline(always)]
     pub fn prepare(
         mut self,
@@ -435,13 +440,14 @@ impl<'a, V: Version> Packet<'a, V> {
             if result != bindings::knet_prepared_KNET_UNCHECKED {
                 break result;
             }
-            let expired = V::handling(self.header()).hop_limit <= 1;
+            let handling = V::handling(self.header());
             self = match self.check(hop.mtu, overhead, ignore_df) {
                 Some(packet) => packet,
                 None => {
-                    let unsent = match expired {
-                        true => Unsent::HopLimit,
-                        false => Unsent::TooLarge,
+                    let unsent = match (handling.from_loopback, handling.hop_limit) {
+                        (true, _) => Unsent::NoRoute,
+                        (false, 0..=1) => Unsent::HopLimit,
+                        (false, _) => Unsent::TooLarge,
                     };
                     return Err(NotRouted::Over(Verdict::new(bindings::NF_DROP), unsent));
                 }
@@ -453,7 +459,7 @@ impl<'a, V: Version> Packet<'a, V> {
             bindings::knet_prepared_KNET_PREPARED_PARTIAL => true,
             bindings::knet_prepared_KNET_LOCAL => return Err(NotRouted::Local(self)),
             bindings::knet_prepared_KNET_NO_ROUTE => {
-                return Err(NotRouted::Over(self.discard(), Unsent::NoRoute));
+                return Err(NotRouted::Over(self.report_unreachable(), Unsent::NoRoute));
             }
             bindings::knet_prepared_KNET_FORBIDDEN => {
                 return Err(NotRouted::Over(self.discard(), Unsent::Forbidden));
@@ -471,8 +477,8 @@ impl<'a, V: Version> Packet<'a, V> {
         })
     }
 
-    /// Checks a packet that may be too large for the route's MTU. Returns `None` if it does not
-    /// pass: its sender got an ICMP error, and the caller must drop it.
+    /// Checks a packet that may be too large for the route's MTU, or must not be sent. Returns `None`
+    /// if it does not pass: its sender got the ICMP error that is due, and the caller must drop it.
     // It takes and returns words in registers: all packets would pay for structs in memory.
     #[cold]
     #[inline(never)]
@@ -493,6 +499,7 @@ impl<'a, V: Version> Packet<'a, V> {
         let segments_fit = |mtu| unsafe { bindings::knet_segments_fit(skb, mtu) };
         match transmit::check(candidate, limits, segments_fit) {
             Check::Pass => Some(self),
+            Check::Discard => None,
             Check::Report(report) => {
                 self.report(report);
                 None
@@ -524,7 +531,7 @@ pub enum NotRouted<'a, V: Version> {
 /// Why a packet cannot be sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Unsent {
-    /// There is no route.
+    /// There is no route, or only one off this host for a packet with a loopback source.
     NoRoute,
     /// There is no memory, or the packet is too short.
     NotWritable,
@@ -624,15 +631,11 @@ impl<'a, V: Version> RoutedPacket<'a, V> {
             return self.discard();
         }
         let packet = &self.packet;
-        let largest_fragment = match V::FAMILY {
-            Family::V4 => 0,
-            Family::V6 => packet.largest_fragment(),
-        };
         let outer = Outer {
             handling: V::handling(packet.header()).outer(
                 V::FAMILY,
                 packet.len(),
-                largest_fragment,
+                packet.largest_fragment(),
                 self.ignore_df,
             ),
             protocol: tunnel.protocol(V::FAMILY),

@@ -15,6 +15,10 @@ pub const IPV6_MIN_MTU: u32 = 1280;
 
 /// Bit of IPv4's third halfword: do not fragment.
 const DONT_FRAGMENT: u8 = 0x40;
+/// The first octet of IPv4's loopback addresses (RFC 1122 section 3.2.1.3).
+const LOOPBACK_NETWORK: u8 = 127;
+/// IPv6's loopback address (RFC 4291 section 2.5.3).
+const LOOPBACK_ADDRESS: [u8; 16] = 1u128.to_be_bytes();
 
 /// The fields of an IP header that routers act on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,28 +29,33 @@ pub struct Handling {
     pub hop_limit: u8,
     /// Routers must not fragment the packet. Always set for IPv6.
     pub dont_fragment: bool,
+    /// The source is a loopback address: the packet must not leave the host.
+    pub from_loopback: bool,
 }
 
 impl Handling {
     /// Reads an IPv4 header.
     #[inline(always)]
     pub const fn of_v4(header: &[u8; IPV4_HEADER]) -> Self {
-        let [_, tos, _, _, _, _, flags, _, ttl, ..] = *header;
+        let [_, tos, _, _, _, _, flags, _, ttl, _, _, _, source, ..] = *header;
         Self {
             traffic_class: tos,
             hop_limit: ttl,
             dont_fragment: flags & DONT_FRAGMENT != 0,
+            from_loopback: source == LOOPBACK_NETWORK,
         }
     }
 
     /// Reads an IPv6 header.
     #[inline(always)]
-    pub const fn of_v6(header: &[u8; IPV6_HEADER]) -> Self {
+    pub fn of_v6(header: &[u8; IPV6_HEADER]) -> Self {
         let [first, second, _, _, _, _, _, hop_limit, ..] = *header;
+        let source = header.get(8..24);
         Self {
             traffic_class: (first << 4) | (second >> 4),
             hop_limit,
             dont_fragment: true,
+            from_loopback: source == Some(&LOOPBACK_ADDRESS),
         }
     }
 
@@ -54,8 +63,8 @@ impl Handling {
     ///
     /// DSCP, ECN (RFC 6040, normal mode) and hop limit are copied. A router inside the tunnel may
     /// fragment the outer packet if the inner one may be fragmented. That is so for IPv4 without
-    /// DF; for IPv6 up to [`IPV6_MIN_MTU`] (RFC 4213 section 3.2), and if the sender has
-    /// fragmented it; and for IPv4 with DF if `ignore_df`, which the administrator chose.
+    /// DF; for IPv6 up to [`IPV6_MIN_MTU`] (RFC 4213 section 3.2); for both if the packet arrived
+    /// in fragments; and for IPv4 with DF if `ignore_df`, which the administrator chose.
     ///
     /// `len` is the inner packet's length; `largest_fragment` is the length of the largest
     /// fragment that it was reassembled from, 0 if it arrived whole.
@@ -69,7 +78,7 @@ impl Handling {
     ) -> Self {
         Self {
             dont_fragment: match inner {
-                Family::V4 => self.dont_fragment && !ignore_df,
+                Family::V4 => self.dont_fragment && !ignore_df && largest_fragment == 0,
                 Family::V6 => len > IPV6_MIN_MTU && largest_fragment == 0,
             },
             ..self
@@ -80,6 +89,12 @@ impl Handling {
     #[inline(always)]
     const fn is_expired(self) -> bool {
         self.hop_limit <= 1
+    }
+
+    /// Whether a packet of this host may leave it.
+    #[inline(always)]
+    const fn may_leave(self) -> bool {
+        !self.from_loopback
     }
 }
 
@@ -122,10 +137,10 @@ impl Limits {
 }
 
 /// The smallest MTU with which [`check`] certainly lets a packet pass, so that only other packets
-/// need be checked: `u32::MAX` if its time to live is used up.
+/// need be checked: `u32::MAX` if its time to live is used up, or if it must not leave the host.
 #[inline(always)]
 pub const fn sufficient_mtu(handling: Handling, len: u32, overhead: u16) -> u32 {
-    if handling.is_expired() {
+    if handling.is_expired() || !handling.may_leave() {
         u32::MAX
     } else {
         len.saturating_add(overhead as u32)
@@ -137,6 +152,8 @@ pub const fn sufficient_mtu(handling: Handling, len: u32, overhead: u16) -> u32 
 pub enum Check {
     /// The packet may be sent.
     Pass,
+    /// The packet may not be sent, and its sender gets no report.
+    Discard,
     /// The packet may not be sent. Its sender gets this report.
     Report(Report),
 }
@@ -150,6 +167,9 @@ pub fn check(packet: Candidate, limits: Limits, segments_fit: impl FnOnce(u32) -
         handling,
         largest_fragment,
     } = packet;
+    if !handling.may_leave() {
+        return Check::Discard;
+    }
     if handling.is_expired() {
         return Check::Report(Report::time_exceeded(family));
     }

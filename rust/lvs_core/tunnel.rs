@@ -187,6 +187,7 @@ impl Outer {
             traffic_class,
             hop_limit,
             dont_fragment,
+            ..
         } = self.handling;
         let (flags, identification) = if dont_fragment {
             (0x40, 0)

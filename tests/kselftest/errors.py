@@ -83,6 +83,16 @@ class Errors(Orders):
         mine = endpoint(*sock.getsockname()[:2])
         return f"{word} from {packet.source} {told(packet, True).replace(mine, 'me')}"
 
+    def do_watch(self):
+        """watch: forgets the packets that the client has received."""
+        self.client.drain()
+        return "watching"
+
+    def do_seen(self):
+        """seen: the first ICMP error that the client has received since `watch`."""
+        packet = self.error(self.client, lambda packet: True)
+        return f"from {packet.source} {told(packet)}" if packet else "nothing"
+
     def do_open(self, tag, protocol, address, port):
         """open TAG PROTOCOL ADDRESS PORT: opens a lasting flow; UDP is answered once."""
         sock = self.flow(address, port, socket.SOCK_DGRAM if protocol == "udp" else socket.SOCK_STREAM)

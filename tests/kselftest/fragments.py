@@ -59,22 +59,86 @@ class Fragments(Orders):
         sock.connect((address, int(port)))
         return sock
 
-    def cut(self, source, destination, ports, payload, size):
+    def cut(self, source, destination, ports, payload, size, flags=0):
         """The fragments of a datagram."""
         datagram = wire.udp(source, destination, ports, payload)
-        return wire.fragments(source, destination, 17, datagram, next(self.numbers), int(size))
+        return wire.fragments(source, destination, 17, datagram, next(self.numbers), int(size), flags)
 
     def do_send(self, address, port, octets, size, *orders):
         """send ADDRESS PORT OCTETS SIZE ORDER…: datagrams in fragments of that size; their
-        servers."""
+        servers.
+
+        The order "df" is "forward", with fragments that have DF.
+        """
         words = []
         for order in orders:
             sock = self.flow(address, port)
             (mine, my_port), payload = sock.getsockname()[:2], os.urandom(int(octets))
-            for piece in arranged(self.cut(mine, address, (my_port, int(port)), payload, size), order):
+            flags, order = (wire.DONT_FRAGMENT, "forward") if order == "df" else (0, order)
+            for piece in arranged(self.cut(mine, address, (my_port, int(port)), payload, size, flags), order):
                 self.taps["client"].send(piece, self.router)
             words.append(outcome(self.echoed, sock, payload))
         return " ".join(words)
+
+    def sizes(self, tap, source, number):
+        """The octets of each fragment of the datagram that comes to a tap."""
+        words, octets = [], 0
+        for packet in tap.packets(self.patience):
+            if packet.source != source or packet.protocol != 17:
+                continue
+            words.append(str(len(packet.data)))
+            octets += len(packet.data)
+            if octets >= number:
+                break
+        return "+".join(words)
+
+    def do_sizes(self, address, port, device, octets, size, *flags):
+        """sizes ADDRESS PORT DEVICE OCTETS SIZE [df]: two datagrams of a flow, in fragments of that
+        size; the fragments in which each arrives at A's device."""
+        sock, tap = self.flow(address, port), wire.Tap("A", device)
+        mine, my_port = sock.getsockname()[:2]
+        words = []
+        for _ in range(2):
+            payload = os.urandom(int(octets))
+            flag = wire.DONT_FRAGMENT if flags else 0
+            for piece in self.cut(mine, address, (my_port, int(port)), payload, size, flag):
+                self.taps["client"].send(piece, self.router)
+            words.append(self.sizes(tap, mine, 8 + int(octets)))
+        tap.sock.close()
+        return " ".join(words)
+
+    def do_answer_sizes(self, address, port, server, octets, size, *flags):
+        """answer_sizes ADDRESS PORT SERVER OCTETS SIZE [df]: an answer by NAT, which A sends in
+        fragments of that size; the fragments in which it arrives at the client."""
+        sock = self.flow(address, port)
+        sock.send(b"")
+        sock.recv(1 << 16)
+        tap, gateway = wire.Tap("A", "eth1"), wire.Tap("director", "eth1")
+        mine, my_port = sock.getsockname()[:2]
+        self.taps["client"].drain()
+        payload = os.urandom(int(octets))
+        flag = wire.DONT_FRAGMENT if flags else 0
+        for piece in self.cut(server, mine, (int(port), my_port), payload, size, flag):
+            tap.send(piece, gateway.address)
+        words = self.sizes(self.taps["client"], address, 8 + int(octets))
+        tap.sock.close()
+        gateway.sock.close()
+        return words
+
+    def do_identified(self, address, port, size, count, bursts):
+        """identified ADDRESS PORT SIZE COUNT BURSTS: super-packets of COUNT datagrams, through a
+        tunnel over IPv4; the outer packets that arrive at A, and their identifications."""
+        tap = wire.Tap("A", "eth0")
+        for _ in range(int(bursts)):
+            self.do_segments(address, port, size, count)
+        numbers = []
+        for packet in tap.packets(0.3):
+            if packet.protocol == 4 and not packet.fragment & wire.DONT_FRAGMENT:
+                numbers.append(packet.number)
+            if len(numbers) == int(count) * int(bursts):
+                break
+        tap.sock.close()
+        return f"{len(numbers)} {len(set(numbers))}"
 
     @staticmethod
     def echoed(sock, payload):

@@ -74,12 +74,38 @@ as_they_come() {
 	check_eq "$what: large bodies arrive" "$(client body "$vip" 80 1 65537 500001)" 'A A A'
 }
 
+# sizes WHAT ADDRESS SERVER DEVICE [df]: fragments leave no larger than they arrived.
+sizes() {
+	local what=$1 vip=$2 real=$3 device=$4 df=${5-}
+	local pieces=400+400+400
+	check_eq "$what: requests leave in fragments no larger than they came" \
+		"$(ask pieces sizes "$vip" 8000 "$device" 1192 400 "$df")" "$pieces $pieces"
+	[ "$device" = eth1 ] || return
+	check_eq "$what: answers leave in fragments no larger than they came" \
+		"$(ask pieces answer_sizes "$vip" 8000 "$real" 1192 400 "$df")" "$pieces"
+}
+
 for row in "${rows[@]}"; do
 	read -r method title vip server device <<<"$row"
 	by_hand "IPv4, $title" "$vip" "$server" "$device"
 	by_hand "IPv6, $title" "$(six "$vip")" "$(six "$server")" "$device"
+	check_eq "IPv4, $title: requests in fragments with DF arrive" \
+		"$(ask pieces send "$vip" 8000 1192 400 df) $(ask pieces send "$vip" 8000 4500 1200 df)" 'A A'
+	# A tunnel carries the whole datagram.
+	[ "$method" != i ] || continue
+	sizes "IPv4, $title" "$vip" "$server" "$device"
+	sizes "IPv4 with DF, $title" "$vip" "$server" "$device" df
+	sizes "IPv6, $title" "$(six "$vip")" "$(six "$server")" "$device"
 done
 check_eq 'no packet has a wrong checksum' "$(wrong)" "$none"
+
+# Routers may fragment the segments of super-packets.
+sysctls director net.ipv4.vs.pmtu_disc=0
+must on director ethtool -K eth0 tx off tso off gso off tx-udp-segmentation off
+check_eq 'TUN: outer packets of segmented bursts have identifications of their own' \
+	"$(ask pieces identified 10.1.0.101 8000 1000 20 3)" '60 60'
+must on director ethtool -K eth0 tx on tso on gso on tx-udp-segmentation on
+sysctls director net.ipv4.vs.pmtu_disc=1
 
 # Packets with DF may be lost until the client knows the MTU of the tunnel.
 client patience 0.5 >/dev/null

@@ -98,11 +98,11 @@ def ip(source, destination, protocol, data, number=0, fragment=0, hops=64):
     return struct.pack("!IHBB", 6 << 28, len(data), protocol, hops) + pack(source) + pack(destination) + data
 
 
-def fragments(source, destination, protocol, data, number, size):
-    """The fragments of a packet, each with that much data."""
+def fragments(source, destination, protocol, data, number, size, flags=0):
+    """The fragments of a packet, each with that much data and these flags of IPv4."""
     return [
         ip(source, destination, protocol, data[at : at + size], number,
-           at // 8 | (MORE_FRAGMENTS if at + size < len(data) else 0))
+           at // 8 | (MORE_FRAGMENTS if at + size < len(data) else 0) | flags)
         for at in range(0, len(data), size)
     ]
 

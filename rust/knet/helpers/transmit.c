@@ -213,7 +213,7 @@ static bool knet_output4_at_once(struct net *net, struct sk_buff *skb, u32 mtu)
 
 	if (dst->output != ip_output || dst->lwtstate ||
 	    rt->rt_type != RTN_UNICAST || rt->rt_gw_family == AF_INET6 ||
-	    skb->len > mtu || skb_is_gso(skb) ||
+	    IPCB(skb)->frag_max_size || skb->len > mtu || skb_is_gso(skb) ||
 	    skb_headroom(skb) < LL_RESERVED_SPACE(out))
 		return false;
 	skb->dev = out;
@@ -255,8 +255,12 @@ static bool knet_output6_at_once(struct net *net, struct sk_buff *skb, u32 mtu)
 void knet_send4(struct net *net, struct sk_buff *skb, u32 mtu, bool track)
 {
 	knet_let_go(skb, track);
-	if (!knet_output4_at_once(net, skb, mtu))
-		dst_output(net, NULL, skb);
+	if (knet_output4_at_once(net, skb, mtu))
+		return;
+	/* What arrived in fragments leaves in such, also with DF. */
+	if (IPCB(skb)->frag_max_size)
+		skb->ignore_df = 1;
+	dst_output(net, NULL, skb);
 }
 
 void knet_send6(struct net *net, struct sk_buff *skb, u32 mtu, bool track)

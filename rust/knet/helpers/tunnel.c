@@ -24,18 +24,32 @@
 
 static DEFINE_PER_CPU(u32, knet_identification);
 
+/* The number of packets that segmentation makes of this one. */
+static u32 knet_segments(const struct sk_buff *skb)
+{
+	const struct skb_shared_info *shared = skb_shinfo(skb);
+
+	if (likely(!shared->gso_size))
+		return 1;
+	/* A virtual device leaves the count to the device that segments. */
+	return shared->gso_segs ?: DIV_ROUND_UP(skb->len, shared->gso_size);
+}
+
 /*
  * Identifies a packet that routers may fragment (RFC 6864). Each CPU has a range
  * of its own; with ip_select_ident(), all of them would write to one cache line.
- * Segmentation offload counts up from here for the segments of a large packet.
+ * Segmentation offload counts up from here for the segments of a large packet,
+ * which stay within the range.
  */
 static u16 knet_identify(const struct sk_buff *skb)
 {
-	unsigned int order = 16 - order_base_2(nr_cpu_ids);
-	u32 end = this_cpu_add_return(knet_identification,
-				      skb_shinfo(skb)->gso_segs ?: 1);
+	u32 range = BIT(16 - order_base_2(nr_cpu_ids)), segments = knet_segments(skb);
+	u32 first = this_cpu_read(knet_identification);
 
-	return smp_processor_id() << order | (end & (BIT(order) - 1));
+	if (unlikely(first + segments > range))
+		first = 0;
+	this_cpu_write(knet_identification, first + segments);
+	return smp_processor_id() * range + first;
 }
 
 static bool knet_leaves_checksum(const struct knet_tunnel *tunnel, const struct sk_buff *skb)
@@ -130,7 +144,11 @@ static __always_inline int knet_begin(struct sk_buff *skb, unsigned int overhead
 	err = skb_cow_head(skb, LL_RESERVED_SPACE(dst_dev_rcu(dst)) + dst->header_len + overhead);
 	if (err)
 		return err;
-	return iptunnel_handle_offloads(skb, offloads);
+	err = iptunnel_handle_offloads(skb, offloads);
+	/* Segments of a sender that never changes its identification: the outer ones do change. */
+	if (!err && unlikely(skb_shinfo(skb)->gso_type & SKB_GSO_TCP_FIXEDID))
+		skb_shinfo(skb)->gso_type ^= SKB_GSO_TCP_FIXEDID | SKB_GSO_TCP_FIXEDID_INNER;
+	return err;
 }
 
 static __always_inline void knet_set_inner(struct sk_buff *skb)

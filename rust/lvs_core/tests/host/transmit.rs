@@ -24,6 +24,7 @@ fn packet(family: Family, len: u32) -> Candidate {
             traffic_class: 0,
             hop_limit: 64,
             dont_fragment: true,
+            from_loopback: false,
         },
         largest_fragment: 0,
     }
@@ -255,6 +256,7 @@ fn handling_is_read_from_an_ipv4_header() {
                 traffic_class: 0xb9,
                 hop_limit: 7,
                 dont_fragment,
+                from_loopback: false,
             }
         );
     }
@@ -272,6 +274,7 @@ fn handling_is_read_from_an_ipv6_header() {
             traffic_class: 0xb9,
             hop_limit: 9,
             dont_fragment: true,
+            from_loopback: false,
         }
     );
 }
@@ -284,6 +287,7 @@ fn the_outer_header_inherits_traffic_class_and_hop_limit() {
             traffic_class,
             hop_limit: 33,
             dont_fragment: true,
+            from_loopback: false,
         };
         for family in [Family::V4, Family::V6] {
             let outer = inner.outer(family, 100, 0, false);
@@ -299,10 +303,53 @@ fn the_outer_header_inherits_df_unless_it_is_ignored() {
             traffic_class: 0,
             hop_limit: 64,
             dont_fragment,
+            from_loopback: false,
         };
         let outer = |ignore_df| inner.outer(Family::V4, 1000, 0, ignore_df).dont_fragment;
         assert_eq!(outer(false), dont_fragment);
         assert!(!outer(true));
+    }
+}
+
+#[test]
+fn tunnels_may_fragment_ipv4_that_was_fragmented() {
+    let inner = packet(Family::V4, 4000).handling;
+    assert!(!inner.outer(Family::V4, 4000, 1400, false).dont_fragment);
+}
+
+#[test]
+fn packets_from_a_loopback_address_are_discarded_without_a_report() {
+    for family in [Family::V4, Family::V6] {
+        let mut candidate = with_ttl(family, 1);
+        candidate.handling.from_loopback = true;
+        candidate.len = 9000;
+        assert_eq!(check(candidate, ROUTE, single), Check::Discard);
+        assert_eq!(sufficient_mtu(candidate.handling, 100, 0), u32::MAX);
+    }
+}
+
+#[test]
+fn loopback_sources_are_read_from_headers() {
+    for (source, from_loopback) in [
+        ([127, 0, 0, 1], true),
+        ([127, 255, 255, 255], true),
+        ([126, 0, 0, 1], false),
+        ([10, 127, 0, 1], false),
+    ] {
+        let mut header = ipv4(0, 0, 64);
+        header[12..16].copy_from_slice(&source);
+        assert_eq!(Handling::of_v4(&header).from_loopback, from_loopback);
+    }
+    for (source, from_loopback) in [
+        (1u128, true),
+        (0, false),
+        (2, false),
+        (1 << 127 | 1, false),
+        (0xffff_7f00_0001, false),
+    ] {
+        let mut header = [0; 40];
+        header[8..24].copy_from_slice(&source.to_be_bytes());
+        assert_eq!(Handling::of_v6(&header).from_loopback, from_loopback);
     }
 }
 
@@ -312,6 +359,7 @@ fn tunnels_may_fragment_ipv6_that_is_small_or_was_fragmented() {
         traffic_class: 0,
         hop_limit: 64,
         dont_fragment: true,
+        from_loopback: false,
     };
     let outer = |len, largest| inner.outer(Family::V6, len, largest, false).dont_fragment;
     assert!(!outer(1280, 0));
@@ -327,6 +375,7 @@ fn outer(source: Address, destination: Address, dont_fragment: bool) -> Outer {
             traffic_class: 0xb9,
             hop_limit: 63,
             dont_fragment,
+            from_loopback: false,
         },
         protocol: 4,
         source,
@@ -393,14 +442,15 @@ proptest! {
         dont_fragment: bool,
         overhead in 0u16..100,
         largest_fragment: u16,
+        from_loopback: bool,
     ) {
-        let handling = Handling { traffic_class: 0, hop_limit, dont_fragment };
+        let handling = Handling { traffic_class: 0, hop_limit, dont_fragment, from_loopback };
         let mtu = sufficient_mtu(handling, len, overhead);
         let family = if v6 { Family::V6 } else { Family::V4 };
         let candidate = Candidate { family, len, handling, largest_fragment };
         let limits = Limits { mtu, overhead, ignore_df: false };
-        // No route has an MTU of u32::MAX, so a packet with an expired TTL is always checked.
-        prop_assert_eq!(mtu == u32::MAX, hop_limit <= 1);
+        // No route has an MTU of u32::MAX, so a packet that must not be sent is always checked.
+        prop_assert_eq!(mtu == u32::MAX, hop_limit <= 1 || from_loopback);
         if mtu != u32::MAX {
             prop_assert_eq!(check(candidate, limits, single), Check::Pass);
         }
