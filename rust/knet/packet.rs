@@ -348,6 +348,19 @@ impl<'a, V: Version> Packet<'a, V> {
         }
     }
 
+    /// Whether the checksum of the ICMP message is right that begins at this offset. This packet
+    /// is at hook `point`. Softirq.
+    pub fn has_valid_icmp_checksum(&mut self, point: Point, header: u16) -> bool {
+        let (skb, hook) = (self.skb.as_ptr(), point.number());
+        // SAFETY: live, owned and of this version by the type invariant.
+        unsafe {
+            match V::FAMILY {
+                Family::V4 => bindings::knet_icmp_checksum4(skb, hook, header.into()),
+                Family::V6 => bindings::knet_icmp_checksum6(skb, hook, header.into()),
+            }
+        }
+    }
+
     /// Stores a path MTU. This packet is an ICMP error; `at` this offset it quotes a packet of
     /// `protocol` and the same IP version that this host sent; its path has that MTU. Softirq.
     pub fn learn_mtu(&mut self, at: usize, protocol: u8, mtu: u32) {

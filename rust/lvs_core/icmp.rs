@@ -9,6 +9,7 @@
 use crate::checksum::{self, Difference};
 use crate::packet::{ipv4, ipv6, ParseError, IPV4_HEADER, IPV6_HEADER};
 use crate::rewrite::{field, rewrite_address, Side};
+use crate::transmit::IPV6_MIN_MTU;
 use crate::{Address, Endpoint, Family};
 
 /// Octets of an ICMP header before the quote.
@@ -21,6 +22,14 @@ const LEAST_EXTENDED: usize = 128;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
 const SCTP: u8 = 132;
+
+/// The least MTU that a link may have: RFC 791 section 3.2, RFC 8200 section 5.
+const fn least_mtu(family: Family) -> u32 {
+    match family {
+        Family::V4 => 68,
+        Family::V6 => IPV6_MIN_MTU,
+    }
+}
 
 /// The kind of an ICMP message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,6 +60,29 @@ pub struct Error {
     pub header: u16,
     /// The packet that caused the error.
     pub quote: Quote,
+}
+
+/// What an error says about the size of packets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Size {
+    /// Nothing: it is another error.
+    Unmentioned,
+    /// The quoted packet was too large; a link on its path has this MTU.
+    Mtu(u32),
+    /// Nothing to act on: no MTU, or less than any link has. Routers older than RFC 1191 report 0.
+    /// RFC 8201 section 4 demands that less than 1280 is ignored.
+    Absurd,
+}
+
+impl Error {
+    /// What it says about the size of packets.
+    pub fn size(&self) -> Size {
+        match self.mtu {
+            None => Size::Unmentioned,
+            Some(mtu) if mtu < least_mtu(self.family) => Size::Absurd,
+            Some(mtu) => Size::Mtu(mtu),
+        }
+    }
 }
 
 /// The beginning of a packet, quoted in an ICMP error. All offsets are from the start of the outer

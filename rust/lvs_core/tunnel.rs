@@ -143,6 +143,16 @@ impl Tunnel {
         }
     }
 
+    /// Whether the tunnel sends packets with this protocol in the outer IP header, and with these
+    /// UDP ports behind it, for an inner packet of this family.
+    pub fn sends(self, protocol: u8, ports: Option<(u16, u16)>, inner: Family) -> bool {
+        let to_its_port = match self {
+            Self::Gue { port, .. } => ports.is_some_and(|(_, destination)| destination == port),
+            Self::Ipip | Self::Gre { .. } => true,
+        };
+        protocol == self.protocol(inner) && to_its_port
+    }
+
     /// Octets that the tunnel puts before a packet when it goes over this family.
     pub const fn overhead(self, outer: Family) -> u16 {
         let ip: u16 = match outer {

@@ -163,6 +163,42 @@ class Errors(Orders):
             return "nothing"
         return told(packet, protocol == "udp").replace(endpoint(mine, my_port), "client")
 
+    def do_forged(self, tag, director, server, mtu, *lies):
+        """forged TAG DIRECTOR SERVER MTU [LIE…]: the router reports to the director that a packet in
+        a tunnel was too large.
+
+        It quotes a packet of the flow in the tunnel from DIRECTOR to SERVER, except for the lies:
+        another client's `port`, `protocol`, `end` or `source` of the tunnel, `checksum`, a `short`
+        quote.
+        """
+        sock, _ = self.held[tag]
+        (mine, my_port), (virtual, port) = sock.getsockname()[:2], sock.getpeername()[:2]
+        if "port" in lies:
+            my_port ^= 1
+        inner = self.transport("udp", mine, virtual, (my_port, port), b"y" * 40)
+        is_v4 = family(server) == socket.AF_INET
+        protocol = 47 if "protocol" in lies else 4 if is_v4 else 41
+        if "protocol" in lies:
+            inner = struct.pack("!HH", 0, wire.ETH[family(server)]) + inner
+        neighbor = server[:-1] + "2"
+        source = neighbor if "source" in lies else director
+        quoted = wire.ip(source, neighbor if "end" in lies else server, protocol, inner)
+        if "short" in lies:
+            quoted = quoted[: (20 if is_v4 else 40) + 8]
+        reporter = "10.1.0.254" if is_v4 else "fd00:0:0:1::254"
+        kind, code = (3, 4) if is_v4 else (2, 0)
+        message = wire.icmp(reporter, director, kind, code, int(mtu), quoted)
+        if "checksum" in lies:
+            message = message[:-1] + bytes([message[-1] ^ 1])
+        tap, gateway = wire.Tap("router", "front"), wire.Tap("director", "eth0")
+        tap.send(wire.ip(reporter, director, wire.ICMP[family(server)], message), gateway.address)
+        # By now the director has seen it.
+        protocol = wire.ICMP[family(server)]
+        gateway.find(lambda packet: packet.protocol == protocol and packet.source == reporter)
+        tap.sock.close()
+        gateway.sock.close()
+        return "sent"
+
     def do_learns(self, address, port, size, mtu):
         """learns ADDRESS PORT SIZE MTU: sends datagrams with DF until the client knows the path
         MTU.

@@ -239,6 +239,34 @@ before() {
 }
 in_both before
 
+# --- forged errors --------------------------------------------------------------------------------
+
+# The router reports an MTU of the tunnel to A.
+forged() {
+	local mtu=1000 own lies absurd=67
+	[ "$family" = 4 ] || ours || return
+	[ "$family" = 4 ] || mtu=1300 absurd=1279
+	own=10.1.0.1
+	[ "$family" = 4 ] || own=$(six "$own")
+	check_eq "IPv$family, TUN: a flow is served" \
+		"$(ask errors open "forged$family" udp "$tun_vip" 8000)" A
+	for lies in port protocol end source checksum short; do
+		ask errors forged "forged$family" "$own" "$tun" "$mtu" "$lies" >/dev/null
+		check_eq "IPv$family: the director learns no MTU from an error with a wrong $lies" \
+			"$(learned director "$tun")" ''
+		forget
+	done
+	ask errors forged "forged$family" "$own" "$tun" "$absurd" >/dev/null
+	check_eq "IPv$family: the director learns no MTU below what the family demands" \
+		"$(learned director "$tun")" ''
+	forget
+	ask errors forged "forged$family" "$own" "$tun" "$mtu" >/dev/null
+	check_eq "IPv$family: the director learns the MTU from an error about a known connection" \
+		"$(learned director "$tun")" "$mtu"
+	forget
+}
+in_both forged
+
 # --- redirects ------------------------------------------------------------------------------------
 
 # A client on the front network: its packets to a virtual address leave through the device on which

@@ -25,7 +25,7 @@ use knet::{
 };
 use lvs_core::{
     filter,
-    icmp::{self, Error, Message, Quote},
+    icmp::{self, Error, Message, Quote, Size},
     packet::{Headers, ParseError, TcpFlags},
     rewrite::{self, Side},
     transmit::Report,
@@ -195,7 +195,10 @@ fn to_client<'p, V: Version>(
 }
 
 /// Handles an error about a tunnel's packet that this host sent: the client whose packet was inside
-/// gets the error instead.
+/// gets the error instead, and this host learns the MTU of the path.
+///
+/// Anybody can forge such an error. It must be whole, and what it quotes must be what this host
+/// sends: a packet of a known connection in the tunnel to its server.
 fn about_tunnel<'p, V: Version>(
     context: Context<'_>,
     mut packet: Packet<'p, V>,
@@ -217,10 +220,6 @@ fn about_tunnel<'p, V: Version>(
     {
         return packet.accept();
     }
-    // The director answers the next packet that is too large itself, whatever this error quotes.
-    if let Some(mtu) = error.mtu.filter(|&mtu| mtu != 0) {
-        packet.learn_mtu(usize::from(quote.at), quote.protocol, mtu);
-    }
     let inner = loop {
         match icmp::quote(family, packet.head(), at) {
             Ok(inner) => break inner,
@@ -234,15 +233,27 @@ fn about_tunnel<'p, V: Version>(
     let Some(target) = target(context, packet.mark(), &headers) else {
         return packet.accept();
     };
-    if target.forwarding != Forwarding::Tunneling || target.server.address != quote.destination {
+    let tunnel = target.destination.tunnel();
+    if target.forwarding != Forwarding::Tunneling
+        || target.server.address != quote.destination
+        || error.destination != quote.source
+        || !tunnel.sends(quote.protocol, quote.ports, family)
+        || !packet.has_valid_icmp_checksum(context.point, error.header)
+    {
         return packet.accept();
     }
-    // Routers older than RFC 1191 do not report an MTU.
     let outer = at.saturating_sub(usize::from(quote.at)) as u32;
-    let report = match error.mtu.map(|mtu| mtu.saturating_sub(outer)) {
-        Some(0) => return packet.accept(),
-        Some(mtu) => Report::too_big(family, mtu),
-        None => Report::host_unreachable(family),
+    let report = match error.size() {
+        Size::Absurd => return packet.accept(),
+        Size::Unmentioned => Report::host_unreachable(family),
+        Size::Mtu(mtu) => {
+            // The director answers the next packet that is too large itself.
+            packet.learn_mtu(usize::from(quote.at), quote.protocol, mtu);
+            match mtu.saturating_sub(outer) {
+                0 => return packet.accept(),
+                mtu => Report::too_big(family, mtu),
+            }
+        }
     };
     packet.relay_report(at, family, report)
 }

@@ -165,6 +165,8 @@ struct knet_report {
 
 void knet_report4(struct net *net, struct sk_buff *skb, const struct knet_report *report);
 void knet_report6(struct sk_buff *skb, const struct knet_report *report);
+bool knet_icmp_checksum4(struct sk_buff *skb, unsigned int hook, unsigned int header);
+bool knet_icmp_checksum6(struct sk_buff *skb, unsigned int hook, unsigned int header);
 void knet_learn_mtu4(struct net *net, struct sk_buff *skb, unsigned int at, u8 protocol, u32 mtu);
 void knet_learn_mtu6(struct net *net, struct sk_buff *skb, unsigned int at, u32 mtu);
 void knet_relay_report4(struct net *net, struct sk_buff *skb, unsigned int at,

@@ -6,6 +6,9 @@
  */
 
 #include <linux/icmpv6.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter_ipv4.h>
+#include <linux/netfilter_ipv6.h>
 #include <net/icmp.h>
 #include <net/ip.h>
 #include <net/ip6_route.h>
@@ -39,6 +42,17 @@ void knet_report4(struct net *net, struct sk_buff *skb, const struct knet_report
 void knet_report6(struct sk_buff *skb, const struct knet_report *report)
 {
 	icmpv6_send(skb, report->type, report->code, report->info);
+}
+
+/* Whether the checksum of the ICMP message @header bytes from the start is right, at that hook. */
+bool knet_icmp_checksum4(struct sk_buff *skb, unsigned int hook, unsigned int header)
+{
+	return !nf_ip_checksum(skb, hook, header, IPPROTO_ICMP);
+}
+
+bool knet_icmp_checksum6(struct sk_buff *skb, unsigned int hook, unsigned int header)
+{
+	return !nf_ip6_checksum(skb, hook, header, IPPROTO_ICMPV6);
 }
 
 /*

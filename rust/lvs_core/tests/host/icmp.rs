@@ -4,7 +4,7 @@
 //! packets octet by octet.
 
 use crate::wire::{naive_sum, octets, to, wire_and_end, End, Wire};
-use lvs_core::icmp::{parse, quote, rewrite, writable, Error, Message, Quote};
+use lvs_core::icmp::{parse, quote, rewrite, writable, Error, Message, Quote, Size};
 use lvs_core::packet::ParseError;
 use lvs_core::rewrite::Side;
 use lvs_core::{Address, Endpoint, Family};
@@ -120,6 +120,25 @@ fn the_fields_of_an_error_are_read() {
                 },
             }
         );
+    }
+}
+
+#[test]
+fn an_mtu_counts_if_a_link_may_have_it() {
+    let too_large = [(Wire::new(true), 3, 4, 68u32), (Wire::v6(true), 2, 0, 1280)];
+    for (wire, kind, code, least) in too_large {
+        let size = |code, mtu: u32| {
+            let mut report = Report::about(&wire, 20);
+            (report.kind, report.code, report.word) = (kind, code, mtu.to_be_bytes());
+            error(wire.family(), &report.build()).size()
+        };
+        assert_eq!(size(code, least), Size::Mtu(least));
+        for absurd in [0, 1, least - 1] {
+            assert_eq!(size(code, absurd), Size::Absurd);
+        }
+        if wire.family() == Family::V4 {
+            assert_eq!(size(3, 1000), Size::Unmentioned);
+        }
     }
 }
 

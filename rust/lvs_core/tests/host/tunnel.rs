@@ -57,6 +57,23 @@ fn other_numbers_are_refused() {
 }
 
 #[test]
+fn a_tunnel_sends_its_protocol_to_its_port() {
+    let ports = Some((40_000, GUE));
+    for ((kind, _), tunnel) in known() {
+        for inner in [Family::V4, Family::V6] {
+            let protocol = tunnel.protocol(inner);
+            for other in 0..=u8::MAX {
+                let sends = other == protocol;
+                assert_eq!(tunnel.sends(other, ports, inner), sends, "{kind} {other}");
+            }
+            // Only GUE has ports.
+            assert_eq!(tunnel.sends(protocol, None, inner), kind != 1);
+            assert_eq!(tunnel.sends(protocol, Some((GUE, 1)), inner), kind != 1);
+        }
+    }
+}
+
+#[test]
 fn each_tunnel_adds_the_octets_of_its_headers() {
     let added = [0, 8 + 4, 8 + 4, 8 + 4 + 8, 4, 8];
     for ((_, tunnel), added) in known().into_iter().zip(added) {
