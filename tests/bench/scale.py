@@ -125,8 +125,8 @@ class Scale(Bench):
             for row, value in (("request", self.from_port(count, crowd)), ("reply", self.to_port(count, crowd))):
                 self.judge(f"crowded-{row}-{crowd}", value, base.setdefault(row, value), CROWD_LIMIT)
             # The C director expires connections in timers, which are not counted. The other work of
-            # the workers hides the expiry of ten.
-            if crowd >= 1000 and self.mode == "ipvs_rs":
+            # the workers hides the expiry of few.
+            if crowd >= 10_000 and self.mode == "ipvs_rs":
                 expired = self.expiry(lambda crowd=crowd: self.from_port(crowd, crowd), crowd)
                 self.judge(f"crowded-expiry-{crowd}", expired, base.setdefault("expiry", expired), CROWD_LIMIT)
         if self.mode == "ipvs_rs":
