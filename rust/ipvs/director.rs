@@ -167,6 +167,19 @@ impl Config {
         Ok(())
     }
 
+    /// True if this host does not have the virtual addresses of a service, or does not know them.
+    fn is_foreign(&self, key: &Key) -> bool {
+        let net = self.net.as_ref();
+        key.address()
+            .is_none_or(|address| net.is_some_and(|net| !net.is_local(address)))
+    }
+
+    /// The last service is gone. Hooks that are not needed any more cost little, so it does not
+    /// matter if there is no memory to register the others again.
+    fn cover_less(&mut self) {
+        let _ = self.cover(|coverage| coverage.foreign = false);
+    }
+
     /// Takes `service` out of use. Either all of it happens or nothing.
     fn delete(&mut self, service: &Arc<Service>) -> Result {
         let servers = service.servers()?;
@@ -187,6 +200,9 @@ impl Config {
         let same = |other: &Arc<Service>| Arc::ptr_eq(other, service);
         if let Some(index) = self.services.iter().rposition(same) {
             let _ = self.services.remove(index);
+        }
+        if self.services.is_empty() {
+            self.cover_less();
         }
         Ok(())
     }
@@ -261,6 +277,9 @@ impl Director {
         }
         config.services.reserve(1, GFP_KERNEL)?;
         let tables = config.work(self, key.family())?.tables.clone();
+        if config.is_foreign(&key) {
+            config.cover(|coverage| coverage.foreign = true)?;
+        }
         let counted = Counted::new(tables.filter.clone(), key.address(), None);
         let service = Service::new(key, settings, scheduler, counted)?;
         tables.services.insert(&service)?;
@@ -333,6 +352,7 @@ impl Director {
         }
         tables.destinations_deleted();
         config.services.clear();
+        config.cover_less();
         Ok(())
     }
 

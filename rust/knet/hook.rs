@@ -59,6 +59,7 @@ impl<H: Handler> Registration<H> {
                         Point::PreRouting => pre_routing::<H, V>,
                         Point::LocalIn => local_in::<H, V>,
                         Point::Forward => forward::<H, V>,
+                        Point::LocalOut => local_out::<H, V>,
                         Point::PostRouting => post_routing::<H, V>,
                     }),
                     priv_: (&raw const *handler).cast::<c_void>().cast_mut(),
@@ -144,6 +145,23 @@ unsafe extern "C" fn forward<H: Handler, V: Version>(
 ) -> u32 {
     // SAFETY: by this function's contract.
     unsafe { call::<H, V>(data, skb, state, Point::Forward) }
+}
+
+/// # Safety
+///
+/// As netfilter calls hooks of version `V`: a live packet, `state` of the hook, and `data` as it
+/// was registered.
+unsafe extern "C" fn local_out<H: Handler, V: Version>(
+    data: *mut c_void,
+    skb: *mut bindings::sk_buff,
+    state: *const bindings::nf_hook_state,
+) -> u32 {
+    // SAFETY: by this function's contract.
+    if unsafe { (*state).sk.is_null() } {
+        return bindings::NF_ACCEPT;
+    }
+    // SAFETY: by this function's contract.
+    unsafe { call::<H, V>(data, skb, state, Point::LocalOut) }
 }
 
 /// # Safety

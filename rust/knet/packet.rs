@@ -245,6 +245,12 @@ impl<'a, V: Version> Packet<'a, V> {
         }
     }
 
+    /// True if the packet has a route to another host.
+    pub fn leaves_host(&self) -> bool {
+        // SAFETY: live and owned by the type invariant.
+        unsafe { bindings::knet_skb_leaves_host(self.skb.as_ptr()) }
+    }
+
     /// Whether the packet was received from an IP tunnel that ends in this namespace.
     pub fn is_from_tunnel(&self) -> bool {
         // SAFETY: live and owned by the type invariant; the device of a packet in a hook is alive.
@@ -326,6 +332,57 @@ impl<'a, V: Version> Packet<'a, V> {
         self.accept()
     }
 
+    /// Lets the packet, which this host forwards or sends, continue by another route to the same
+    /// destination; by its own, if the other leads to this host. [`Err`]: the packet was discarded;
+    /// without a route, its sender got an ICMP error. Softirq.
+    pub fn redirect(
+        self,
+        _section: &Section<'_>,
+        route: &Route<'_>,
+    ) -> Result<Verdict<'a>, (Verdict<'a>, Unsent)> {
+        if route.family() != V::FAMILY {
+            return Err((self.discard(), Unsent::NoRoute));
+        }
+        let request = route.request(V::FAMILY, 0, 0);
+        let (net, skb) = (self.net.as_ptr(), self.skb.as_ptr());
+        // SAFETY: live, owned and of this version by the type invariant; the route is of the same
+        // family, and its pointers are valid; the section is evidence of the RCU read lock.
+        let result = unsafe {
+            match V::FAMILY {
+                Family::V4 => bindings::knet_redirect4(net, skb, &request),
+                Family::V6 => bindings::knet_redirect6(net, skb, &request),
+            }
+        };
+        match result {
+            bindings::knet_prepared_KNET_PREPARED | bindings::knet_prepared_KNET_LOCAL => {
+                Ok(self.accept())
+            }
+            bindings::knet_prepared_KNET_NO_ROUTE => {
+                Err((self.report_unreachable(), Unsent::NoRoute))
+            }
+            _ => Err((self.discard(), Unsent::NotWritable)),
+        }
+    }
+
+    /// Lets the packet, which this host sends and whose destination was rewritten, continue by the
+    /// route that it has now. Discards it if there is none.
+    pub fn route_again(self) -> Verdict<'a> {
+        let (net, skb) = (self.net.as_ptr(), self.skb.as_ptr());
+        // SAFETY: live, owned and of this version by the type invariant; a packet that this host
+        // sends has a route.
+        let found = unsafe {
+            match V::FAMILY {
+                Family::V4 => bindings::knet_route_again4(net, skb),
+                Family::V6 => bindings::knet_route_again6(net, skb),
+            }
+        };
+        if found {
+            self.accept()
+        } else {
+            self.discard()
+        }
+    }
+
     /// Reassembles the packet of which this is a fragment, at hook `point`. Returns the whole
     /// packet, or this one if it cannot be reassembled; a verdict while fragments are missing.
     /// Softirq.
@@ -396,8 +453,8 @@ impl<'a, V: Version> Packet<'a, V> {
         self.discard()
     }
 
-    /// The length of the largest fragment that the packet was reassembled from, 0 if it arrived
-    /// whole.
+    /// The length of the largest fragment that the packet was reassembled from, or that this host
+    /// will make of it; 0 if it stays whole.
     #[inline]
     fn largest_fragment(&self) -> u16 {
         let offset = match V::FAMILY {
@@ -405,7 +462,18 @@ impl<'a, V: Version> Packet<'a, V> {
             Family::V6 => bindings::knet_skb_layout_KNET_SKB_LARGEST_FRAGMENT6,
         };
         // SAFETY: C tells the offset; in the hooks of IP, the control block is that of IP.
-        unsafe { self.field(offset) }
+        let largest = unsafe { self.field(offset) };
+        // This host fragments its own datagrams behind the hook, as small as need be. Those of IPv4
+        // have no DF.
+        if V::FAMILY == Family::V6 && largest == 0 && self.is_fragmented_here() {
+            return 1;
+        }
+        largest
+    }
+
+    fn is_fragmented_here(&self) -> bool {
+        // SAFETY: live and owned by the type invariant.
+        unsafe { bindings::knet_skb_fragmented_here(self.skb.as_ptr()) }
     }
 
     /// Sets the packet's route, and makes its first `writable` bytes writable. Softirq.
@@ -490,8 +558,9 @@ impl<'a, V: Version> Packet<'a, V> {
         })
     }
 
-    /// Checks a packet that may be too large for the route's MTU, or must not be sent. Returns `None`
-    /// if it does not pass: its sender got the ICMP error that is due, and the caller must drop it.
+    /// Checks a packet that may be too large for the route's MTU, or must not be sent. Returns
+    /// `None` if it does not pass: its sender got the ICMP error that is due, and the caller must
+    /// drop it.
     // It takes and returns words in registers: all packets would pay for structs in memory.
     #[cold]
     #[inline(never)]

@@ -13,6 +13,8 @@ pub enum Point {
     LocalIn,
     /// Routed on to another host.
     Forward,
+    /// Sent by a socket of this host. The outer packets of tunnels have no socket.
+    LocalOut,
     /// Routed, on its way out of this host, which forwards it or has sent it.
     PostRouting,
 }
@@ -23,6 +25,7 @@ impl Point {
             Self::PreRouting => bindings::nf_inet_hooks_NF_INET_PRE_ROUTING,
             Self::LocalIn => bindings::nf_inet_hooks_NF_INET_LOCAL_IN,
             Self::Forward => bindings::nf_inet_hooks_NF_INET_FORWARD,
+            Self::LocalOut => bindings::nf_inet_hooks_NF_INET_LOCAL_OUT,
             Self::PostRouting => bindings::nf_inet_hooks_NF_INET_POST_ROUTING,
         }
     }

@@ -78,6 +78,7 @@ impl<T> RouteCache<T> {
             preferred: None,
             tunnel: None,
             port: 0,
+            mark: 0,
             direct: false,
             ignore_df: false,
             _borrows: PhantomData,
@@ -156,6 +157,8 @@ pub struct Route<'a> {
     preferred: Option<NonNull<bindings::knet_address>>,
     tunnel: Option<Tunnel>,
     port: u16,
+    /// The mark that routing rules see.
+    mark: u32,
     direct: bool,
     ignore_df: bool,
     _borrows: PhantomData<&'a RouteCache>,
@@ -179,6 +182,14 @@ impl Route<'_> {
             direct: true,
             ..self
         }
+    }
+
+    /// The same for a packet with this mark. If there are routing rules beside those that every
+    /// host has, a packet with a mark other than 0 gets a route of its own, which is not cached.
+    #[must_use]
+    #[inline(always)]
+    pub fn by_mark(self, mark: u32) -> Self {
+        Self { mark, ..self }
     }
 
     #[inline(always)]
@@ -217,6 +228,7 @@ impl Route<'_> {
             saddr: self
                 .source
                 .map_or(bindings::knet_address { words: [0; 2] }, raw),
+            mark: self.mark,
             sufficient_mtu,
             writable,
             port: port.to_be(),

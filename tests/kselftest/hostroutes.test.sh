@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # The host's routing holds for balanced packets: a server without a route, packets with a loopback
-# source. With the short cut and without it, for both families.
-# timeout: 150
+# source, rules on the virtual source and on marks, clients on the director. With the short cut and
+# without it, for both families.
+# timeout: 200
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -13,11 +14,11 @@ must module_load "$IPVS_MODULE"
 topology_up
 client_up client
 takes_orders errors client errors.py 10.0.0.1 fd00::1
-servers_up A B C
+servers_up A B C director
 for host in client router director A; do
 	sysctls $host net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0 net.ipv4.icmp_msgs_per_sec=100000
 done
-# Quoted checksums are to be whole.
+# Quoted checksums must be complete.
 must on client ethtool -K eth0 tx off
 
 ours() { [ "$IPVS_MODULE" != ip_vs ]; }
@@ -29,7 +30,7 @@ in_family() { if [ "$1" = 4 ]; then echo "$2"; else six "$2"; fi; }
 at_port() { if [ "$1" = 4 ]; then echo "$2"; else echo "[$(six "$2")]"; fi; }
 director() { must ip -n director "$@"; }
 
-# --- a server without a route ---------------------------------------------------------------------
+# --- a server without a route --------------------------------------------------------------------
 
 # The route to the server becomes "unreachable" before a connection, and during one.
 client patience 2 >/dev/null
@@ -63,7 +64,7 @@ for mode in $modes; do
 	done
 done
 
-# --- packets with a loopback source ---------------------------------------------------------------
+# --- packets with a loopback source --------------------------------------------------------------
 
 # A client on the director uses a loopback address as its source.
 client_up loopback director 127.0.0.1
@@ -83,8 +84,186 @@ for row in 'm 10.1.0.103' 'i 10.1.0.102' 'g 10.1.0.101'; do
 	service -u "$vip:80" rr -- A:"$method":1
 	check_eq "-$method: a loopback source gets no answer from a server elsewhere" \
 		"$(ask loopback get udp "$vip" 80)" timeout
+	must lvs -D -u "$vip:80"
 done
 check_eq 'packets with a loopback source never leave' \
 	"$(on director nft list table inet watch | sed -n 's/.*counter packets \([0-9]*\).*/\1/p' | xargs)" '0 0 0'
 must on director nft delete table inet watch
+
+# --- rules on the virtual source -----------------------------------------------------------------
+
+# A second way to the clients, by the back network: replies of one virtual address take it.
+must ip -n router address add 10.2.0.254/24 dev back
+must ip -n router address add fd00:0:0:2::254/64 dev back
+sysctls router net.ipv4.conf.back.rp_filter=0
+for family in 4 6; do
+	director -$family route add default via "$(in_family $family 10.2.0.254)" table 200
+	director -$family rule add from "$(in_family $family 10.1.0.101)" lookup 200
+done
+# The router counts packets to the client by network, A those from the client.
+must on router nft -f - <<-'END'
+	table inet ways {
+		chain early {
+			type filter hook prerouting priority raw
+			ip daddr 10.0.0.1 goto networks
+			ip6 daddr fd00::1 goto networks
+		}
+		chain networks {
+			meta l4proto != { tcp, udp } return
+			iifname front counter comment "front"
+			iifname back counter comment "back"
+		}
+	}
+END
+must on A nft -f - <<-'END'
+	table inet ways {
+		chain early {
+			type filter hook prerouting priority raw
+			udp dport 80 iifname eth0 counter comment "front"
+			udp dport 80 iifname eth1 counter comment "back"
+		}
+	}
+END
+# by HOST: the networks that packets took since the last call.
+by() {
+	on "$1" nft reset rules | sed -n 's/.*counter packets [1-9].* comment "\(.*\)"/\1/p' | xargs
+}
+# served WHAT ADDRESS SERVER: that server serves clients of the address.
+served() {
+	check_eq "$1: clients of $2 are served" \
+		"$(client get udp "$2" 80 2) $(client get tcp "$2" 80) $(client body "$2" 80 20001)" "$3 $3 $3 $3"
+}
+client patience 10 >/dev/null
+for mode in $modes; do
+	short_cut "$mode"
+	for family in 4 6; do
+		for row in '10.1.0.100 front' '10.1.0.101 back'; do
+			read -r vip way <<<"$row"
+			for server in A director; do
+				at=$(at_port $family "$vip") address=$(in_family $family "$vip")
+				for option in -t -u; do
+					if [ $server = A ]; then
+						service $option "$at:80" rr -- A:m:1
+					else
+						service $option "$at:80" rr --
+						must lvs -a $option "$at:80" -r "$(at_port $family 10.1.0.1):8000" -m
+					fi
+				done
+				what="short_cut=$mode, IPv$family, server $server"
+				by router >/dev/null
+				served "$what" "$address" $server
+				check_eq "$what: replies from $address leave by the $way network" "$(by router)" "$way"
+				for option in -t -u; do must lvs -D $option "$at:80"; done
+			done
+		done
+		at=$(at_port $family 10.1.0.101) address=$(in_family $family 10.1.0.101)
+		for option in -t -u; do service $option "$at:80" rr -- A:m:1; done
+		sysctls director net.ipv4.vs.snat_reroute=0
+		by router >/dev/null
+		served "short_cut=$mode, IPv$family, snat_reroute=0" "$address" A
+		# The short cut has one route.
+		way=back
+		[ "$mode" = 1 ] || way=front
+		check_eq "short_cut=$mode, IPv$family, snat_reroute=0: replies leave by the $way network" \
+			"$(by router)" "$way"
+		sysctls director net.ipv4.vs.snat_reroute=1
+		for option in -t -u; do must lvs -D $option "$at:80"; done
+	done
+done
+
+# --- rules on marks ------------------------------------------------------------------------------
+
+for family in 4 6; do
+	director -$family rule add fwmark 5 lookup 200
+	director -$family rule add fwmark 6 lookup 201
+	director -$family route add "$(in_family $family 10.2.0.11)" via "$(in_family $family 10.1.0.11)" table 201
+done
+must on director nft -f - <<-'END'
+	table inet marks {
+		chain early {
+			type filter hook prerouting priority mangle
+			udp sport 80 ip saddr 10.2.0.11 meta mark set 5
+			udp sport 80 ip6 saddr fd00:0:0:2::11 meta mark set 5
+			udp dport 80 ip daddr 10.1.0.100 meta mark set 6
+			udp dport 80 ip6 daddr fd00:0:0:1::100 meta mark set 6
+		}
+	}
+END
+for mode in $modes; do
+	short_cut "$mode"
+	for family in 4 6; do
+		at=$(at_port $family 10.1.0.100) address=$(in_family $family 10.1.0.100)
+		service -u "$at:80" rr -- A:m:1
+		for row in '1 back back' '0 back front' '2 front front' '3 front back'; do
+			read -r marks there back <<<"$row"
+			# The C director does as the default does.
+			ours || [ "$marks" = 1 ] || continue
+			! ours || sysctls director net.ipv4.vs.route_marks="$marks"
+			what="short_cut=$mode, IPv$family, route_marks=$marks"
+			by router >/dev/null
+			by A >/dev/null
+			check_eq "$what: a client is served" "$(client get udp "$address" 80 2)" 'A A'
+			check_eq "$what: requests take the $there network, replies the $back network" \
+				"$(by A) $(by router)" "$there $back"
+		done
+		! ours || sysctls director net.ipv4.vs.route_marks=1
+		must lvs -D -u "$at:80"
+	done
+done
+must on director nft delete table inet marks
+
+# --- clients on the director ---------------------------------------------------------------------
+
+# To a virtual address that is not local, and to one that is marked on its way out.
+client_up inside director 10.1.0.1
+must ip -n A address add 10.5.0.1/32 dev lo
+must ip -n A address add fd00:0:0:5::1/128 dev lo preferred_lft 0
+for mode in $modes; do
+	short_cut "$mode"
+	for family in 4 6; do
+		what="short_cut=$mode, IPv$family, a client on the director"
+		at=$(at_port $family 10.5.0.1) vip=$(in_family $family 10.5.0.1) mark=9
+		marked=$(in_family $family 10.6.0.1)
+		[ $family = 4 ] || mark='9 -6'
+		for option in -t -u; do service $option "$at:80" rr -- A:m:1 B:m:1; done
+		check_eq "$what: reaches a virtual address that is not local" \
+			"$(ask inside get udp "$vip" 80 2) $(ask inside get tcp "$vip" 80 2)" 'A B A B'
+		check_eq "$what: exchanges large bodies and datagrams" \
+			"$(ask inside body "$vip" 80 200001) $(ask inside datagrams "$vip" 80 1472 8000 20001)" 'A A=3'
+		for option in -t -u; do must lvs -D $option "$at:80"; done
+		for method in i g; do
+			for option in -t -u; do service $option "$at:80" rr -- A:$method:1; done
+			check_eq "$what: reaches a server by -$method" \
+				"$(ask inside get udp "$vip" 80 2) $(ask inside get tcp "$vip" 80 2)" 'A A A A'
+			check_eq "$what: exchanges bodies and datagrams by -$method" \
+				"$(ask inside body "$vip" 80 200001) $(ask inside datagrams "$vip" 80 1400)" 'A A=1'
+			for option in -t -u; do must lvs -D $option "$at:80"; done
+		done
+		for option in -t -u; do
+			service $option "$at:80" rr --
+			must lvs -a $option "$at:80" -r "$(at_port $family 10.1.0.1):8000" -m
+		done
+		check_eq "$what: reaches a server on the director" \
+			"$(ask inside get udp "$vip" 80 2) $(ask inside get tcp "$vip" 80 2)" 'director director director director'
+		for option in -t -u; do must lvs -D $option "$at:80"; done
+		for option in -t -u; do service $option "$at:80" rr --; done
+		check_eq "$what: is refused without a server" "$(ask inside get tcp "$vip" 80)" refused
+		for option in -t -u; do must lvs -D $option "$at:80"; done
+		must on director nft -f - <<-'END'
+			table inet marks {
+				chain output {
+					type route hook output priority mangle
+					ip daddr 10.6.0.1 meta mark set 9
+					ip6 daddr fd00:0:0:6::1 meta mark set 9
+				}
+			}
+		END
+		service -f "$mark" rr -- A:m:1
+		check_eq "$what: is balanced by a mark of OUTPUT" \
+			"$(ask inside get udp "$marked" 80 2) $(ask inside get tcp "$marked" 80 2)" 'A A A A'
+		must on director nft delete table inet marks
+		# shellcheck disable=SC2086
+		must lvs -D -f $mark
+	done
+done
 finish

@@ -157,6 +157,33 @@ from_client() {
 }
 in_both from_client
 
+# Errors about a service on a mark have no mark, and without it, the virtual address is not local.
+must on director nft -f - <<-'END'
+	table inet marks {
+		chain early {
+			type filter hook prerouting priority mangle
+			meta l4proto udp ip daddr 10.4.0.1 meta mark set 1
+			meta l4proto udp ip6 daddr fd00:0:0:4::1 meta mark set 1
+		}
+	}
+END
+by_mark() {
+	local words kind code rest address=10.4.0.1 mark=1 errors='3/3/0 3/4/1400'
+	[ "$family" = 4 ] || { address=$(six "$address") mark='1 -6' errors='1/4/0 2/0/1400'; }
+	service -f "$mark" rr -- A:m:1
+	check_eq "IPv$family, a mark: a flow is served" \
+		"$(ask errors open "mark$family" udp "$address" 8000)" A
+	for words in $errors; do
+		IFS=/ read -r kind code rest <<<"$words"
+		check_eq "IPv$family, a mark: A receives $words from the client" \
+			"$(ask errors from_client "mark$family" "$nat" eth1 "$kind" "$code" "$rest" 8)" \
+			"$words $open$nat$close:8000>client"
+	done
+	# shellcheck disable=SC2086
+	must lvs -D -f $mark
+}
+in_both by_mark
+
 # --- hops -----------------------------------------------------------------------------------------
 
 director route add 10.2.0.11 via 10.2.0.253

@@ -43,6 +43,7 @@ tries='read -r was <"$0"; printf %s "$was"
 	done
 	echo "$was" >"$0"'
 while read -r name default good bad; do
+	[ -n "$name" ] || continue
 	wanted="$default ${good//,/ }"
 	# The C director accepts any number for most settings.
 	if ours; then
@@ -53,7 +54,7 @@ while read -r name default good bad; do
 	fi
 	check_eq "$name has the documented default and range" \
 		"$(on director bash -c "$tries" "$settings/$name" ${good//,/ } ${bad//,/ })" "$wanted"
-done <<-'END'
+done <<-END
 	am_droprate 10 0,1,2147483647 -1,2147483648
 	amemthresh 1024 0,1,2147483647 -1,2147483648
 	conn_reuse_mode 1 0,1,2,3 -1,4
@@ -65,10 +66,12 @@ done <<-'END'
 	ignore_tunneled 0 0,1 -1,2
 	nat_icmp_send 0 0,1 -1,2
 	pmtu_disc 1 0,1 -1,2
+	$(ours && echo 'route_marks 1 0,1,2,3 -1,4')
 	run_estimation 1 0,1 -1,2
 	schedule_icmp 0 0,1 -1,2
 	secure_tcp 0 0,1,3 -1,4
 	sloppy_tcp 0 0,1 -1,2
+	snat_reroute 1 0,1 -1,2
 END
 
 # --- servers that are deleted ---------------------------------------------------------------------

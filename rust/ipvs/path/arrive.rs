@@ -48,6 +48,7 @@ pub(crate) fn handle<'p, V: Version>(
         Point::PreRouting => pre_routing(tables, section, packet),
         Point::LocalIn => local_in(tables, section, packet),
         Point::Forward => forward(tables, section, packet),
+        Point::LocalOut => local_out(tables, section, packet),
         Point::PostRouting => post_routing(tables, section, packet),
     }
 }
@@ -55,20 +56,25 @@ pub(crate) fn handle<'p, V: Version>(
 /// False for a packet of a bystander, which no connection can have at this hook. Any context.
 #[inline(always)]
 pub(crate) fn concerns<V: Version>(tables: &Tables, point: Point, packet: &Packet<'_, V>) -> bool {
-    point == Point::LocalIn || may_be_ours(tables, packet)
+    point == Point::LocalIn || may_be_ours(tables, point, packet)
 }
 
-/// False for a packet of a bystander, which no connection can have. An ICMP error may come from
-/// anywhere.
+/// False for a packet of a bystander, which no connection can have at this hook. An ICMP error may
+/// come from anywhere.
 #[inline(always)]
-fn may_be_ours<V: Version>(tables: &Tables, packet: &Packet<'_, V>) -> bool {
+fn may_be_ours<V: Version>(tables: &Tables, point: Point, packet: &Packet<'_, V>) -> bool {
     let (source, destination) = read::address_words(packet);
     // The fixed IPv4 header shows the protocol; in IPv6 extension headers may come first.
     let headers = match V::FAMILY {
         Family::V4 => packet.header().as_ref(),
         Family::V6 => packet.head(),
     };
-    tables.filter.may_be_ours(source, destination) || packet::is_icmp(V::FAMILY, headers)
+    let concerned = match point {
+        // Requests are for this host.
+        Point::Forward | Point::PostRouting => tables.filter.may_be_reply(source),
+        _ => tables.filter.may_be_ours(source, destination),
+    };
+    concerned || packet::is_icmp(V::FAMILY, headers)
 }
 
 // A function for each hook, so that the compiler knows the hook in all steps.
@@ -98,6 +104,15 @@ fn forward<'p, V: Version>(
     packet: Packet<'p, V>,
 ) -> Verdict<'p> {
     process(context(tables, section, Point::Forward), packet)
+}
+
+#[inline(never)]
+fn local_out<'p, V: Version>(
+    tables: &Tables,
+    section: &Section<'_>,
+    packet: Packet<'p, V>,
+) -> Verdict<'p> {
+    process(context(tables, section, Point::LocalOut), packet)
 }
 
 #[inline(never)]
@@ -137,6 +152,7 @@ fn act<'p, V: Version>(
         Point::PreRouting => decide::pre_routing(context, &packet, headers),
         Point::LocalIn => decide::local_in(context, &packet, headers),
         Point::Forward => decide::forward(context, headers),
+        Point::LocalOut => decide::local_out(context, &packet, headers),
         Point::PostRouting => decide::post_routing(context, headers),
     };
     match decision {
@@ -150,6 +166,7 @@ fn act<'p, V: Version>(
             dropped.count(context, Reason::Policy);
             packet.discard()
         }
+        Decision::Redirect(connection) => transmit::redirect(context, packet, headers, &connection),
         Decision::Request(connection) => {
             note(
                 context,
@@ -300,8 +317,8 @@ fn handle_unusual<'p, V: Version>(
 ) -> Verdict<'p> {
     match unusual {
         Unusual::Unreadable => packet.accept(),
-        // An error that is forwarded is handled at POST_ROUTING, or was before.
-        Unusual::Other if context.point == Point::Forward => packet.accept(),
+        // What a program on this host sends is no error of a router, and whole.
+        _ if context.point == Point::LocalOut => packet.accept(),
         Unusual::Other => icmp::handle(context, packet),
         Unusual::Fragment => match read::gather(context, packet) {
             Ok(packet) => handle_gathered(context, packet),
@@ -314,7 +331,7 @@ fn handle_unusual<'p, V: Version>(
 fn handle_gathered<'p, V: Version>(context: Context<'_>, mut packet: Packet<'p, V>) -> Verdict<'p> {
     match read::headers(&mut packet) {
         Ok(headers) => act(context, packet, &headers),
-        Err(Unusual::Other) if context.point != Point::Forward => icmp::handle(context, packet),
+        Err(Unusual::Other) => icmp::handle(context, packet),
         Err(_) => packet.accept(),
     }
 }

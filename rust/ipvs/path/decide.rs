@@ -33,6 +33,9 @@ pub(crate) enum Decision<'a> {
     Request(Member<'a, Connection>),
     /// It is a server's reply, for the client of this connection.
     Reply(Member<'a, Connection>),
+    /// It is a server's reply, and gets the route to the client of this connection. It is rewritten
+    /// later.
+    Redirect(Member<'a, Connection>),
     /// No connection has it; if it is for a service, it may begin one.
     Begin {
         /// The hash of its source.
@@ -99,6 +102,15 @@ pub(crate) fn local_in<'a, V: Version>(
     if !tables.filter.may_be_request(destination) {
         return Decision::Accept;
     }
+    request(context, headers)
+}
+
+/// Decides about a packet that may be a client's.
+#[inline(always)]
+fn request<'a>(context: Context<'a>, headers: &Headers) -> Decision<'a> {
+    let Context {
+        tables, section, ..
+    } = context;
     let hash = tables.hash(headers, headers.source);
     if let Some(connection) = tables.find_request(section, headers, hash) {
         match usability(&tables.settings, &connection, headers) {
@@ -111,8 +123,43 @@ pub(crate) fn local_in<'a, V: Version>(
     Decision::Begin { hash }
 }
 
-/// Decides about a packet that this host forwards: only a real server's packet of no connection is
-/// handled here, so that its sender is told before the packet leaves.
+/// Decides about a packet that a program on this host sends. It may be the reply of a real server.
+/// Or it goes to another host, and its destination is a virtual address that is not this host's, or
+/// it has a mark. A packet to an address of this host comes to LOCAL_IN.
+#[inline(always)]
+pub(crate) fn local_out<'a, V: Version>(
+    context: Context<'a>,
+    packet: &Packet<'_, V>,
+    headers: &Headers,
+) -> Decision<'a> {
+    let Context {
+        tables, section, ..
+    } = context;
+    let (source, destination) = read::address_words(packet);
+    if tables.filter.may_be_reply(source) {
+        let hash = tables.hash(headers, headers.destination);
+        if let Some(connection) = tables.find_reply(section, headers, hash) {
+            return Decision::Redirect(connection);
+        }
+    }
+    if !tables.filter.may_be_request(destination) || !packet.leaves_host() {
+        return Decision::Accept;
+    }
+    // What a server on this host answers, without NAT, is no request.
+    let answered = Headers {
+        source: headers.destination,
+        destination: headers.source,
+        ..*headers
+    };
+    let hash = tables.hash(&answered, answered.source);
+    match tables.find_request(section, &answered, hash) {
+        Some(_) => Decision::Accept,
+        None => request(context, headers),
+    }
+}
+
+/// Decides about a packet that this host forwards: a reply gets its route, and the sender of a real
+/// server's packet of no connection is told before the packet leaves.
 #[inline(always)]
 pub(crate) fn forward<'a>(context: Context<'a>, headers: &Headers) -> Decision<'a> {
     let Context {
@@ -120,8 +167,9 @@ pub(crate) fn forward<'a>(context: Context<'a>, headers: &Headers) -> Decision<'
     } = context;
     let hash = tables.hash(headers, headers.destination);
     match tables.find_reply(section, headers, hash) {
+        Some(connection) => Decision::Redirect(connection),
         None if is_unexpected(context, headers) => Decision::Reject,
-        Some(_) | None => Decision::Accept,
+        None => Decision::Accept,
     }
 }
 

@@ -26,6 +26,8 @@ const PRE_ROUTING_TRACKED_PRIORITY: i32 = -99;
 const LOCAL_IN_PRIORITY: i32 = 98;
 /// After filter (0), before source NAT (100).
 const FORWARD_PRIORITY: i32 = 98;
+/// After filter (0), before source NAT (100).
+const LOCAL_OUT_PRIORITY: i32 = 98;
 /// After conntrack and filter, before source NAT (100).
 const POST_ROUTING_PRIORITY: i32 = 98;
 
@@ -39,6 +41,10 @@ pub(crate) struct Coverage {
     pub(crate) conntrack: bool,
     /// A real server is this host.
     pub(crate) local_server: bool,
+    /// A service has a virtual address that is not this host's, or a firewall mark, whose virtual
+    /// addresses nobody knows. Its clients may be programs on this host, and errors about its
+    /// replies are forwarded.
+    pub(crate) foreign: bool,
     /// Real servers' packets of no connection, which are rejected.
     pub(crate) unexpected_replies: bool,
     /// Packets that came out of a tunnel are left alone.
@@ -51,6 +57,7 @@ impl Default for Coverage {
             short_cut: true,
             conntrack: false,
             local_server: false,
+            foreign: false,
             unexpected_replies: false,
             ignore_tunneled: false,
         }
@@ -69,11 +76,14 @@ impl Coverage {
             };
             points.push((Point::PreRouting, priority), GFP_KERNEL)?;
         }
+        if !self.short_cut || self.unexpected_replies || self.foreign {
+            points.push((Point::Forward, FORWARD_PRIORITY), GFP_KERNEL)?;
+        }
+        if self.local_server || self.foreign {
+            points.push((Point::LocalOut, LOCAL_OUT_PRIORITY), GFP_KERNEL)?;
+        }
         if !self.short_cut || self.local_server {
             points.push((Point::PostRouting, POST_ROUTING_PRIORITY), GFP_KERNEL)?;
-        }
-        if self.unexpected_replies {
-            points.push((Point::Forward, FORWARD_PRIORITY), GFP_KERNEL)?;
         }
         Ok(points)
     }

@@ -11,7 +11,7 @@ use crate::{
         context::Context,
         read::{self, pull},
         target::Target,
-        transmit::tracking,
+        transmit::{reply_route, tracking},
     },
     services::destination::Forwarding,
     state::connection::Connection,
@@ -86,14 +86,20 @@ fn read<'a, V: Version>(
 
 fn decide<'a>(context: Context<'a>, mark: u32, error: &Error) -> Decision<'a> {
     let is_local = context.point == Point::LocalIn;
+    // Errors have no mark, without which the virtual addresses of a mark are not this host's.
+    let is_forwarded = context.point == Point::Forward;
     if let Some(headers) = answer_to(&error.quote) {
         if error.destination == headers.destination.address {
-            if is_local {
+            if is_local || is_forwarded {
                 let target = target(context, mark, &headers)
                     .or_else(|| presumed_target(context, mark, &headers));
                 if let Some(target) = target {
                     return Decision::ToServer(target);
                 }
+            }
+            // POST_ROUTING has errors from servers, as it has replies.
+            if is_forwarded {
+                return Decision::Accept;
             }
             let hash = context.tables.hash(&headers, headers.destination);
             let connection = context.tables.find_reply(context.section, &headers, hash);
@@ -155,7 +161,7 @@ fn to_server<'p, V: Version>(
         Forwarding::Masquerading => Some((Side::Destination, server)),
         Forwarding::Local | Forwarding::Tunneling | Forwarding::DirectRouting => None,
     };
-    let Some(route) = target.route(settings) else {
+    let Some(route) = target.route(settings, packet.mark()) else {
         return packet.accept();
     };
     match prepare(context, packet, error, &route, translation) {
@@ -179,13 +185,8 @@ fn to_client<'p, V: Version>(
     if context.point == Point::PostRouting {
         return deliver(context, packet, error, translation);
     }
-    match prepare(
-        context,
-        packet,
-        error,
-        &connection.reply_route(),
-        translation,
-    ) {
+    let route = reply_route(&context.tables.settings, connection, packet.mark());
+    match prepare(context, packet, error, &route, translation) {
         Prepared::Over(verdict) => verdict,
         // As with replies: not before routing.
         Prepared::Local(packet) if context.point == Point::PreRouting => packet.accept(),

@@ -4,7 +4,10 @@
 
 use crate::{
     services::destination::{Destination, Forwarding},
-    state::{connection::Connection, settings::Settings},
+    state::{
+        connection::Connection,
+        settings::{Settings, MARKED_REQUESTS},
+    },
 };
 use core::sync::atomic::Ordering;
 use knet::route::Route;
@@ -39,11 +42,12 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// The route to the server, by the forwarding method. `None`: this host is the server.
+    /// The route to the server, by the forwarding method, for a packet with this mark. `None`: this
+    /// host is the server.
     #[inline(always)]
-    pub(crate) fn route(&self, settings: &Settings) -> Option<Route<'a>> {
+    pub(crate) fn route(&self, settings: &Settings, mark: u32) -> Option<Route<'a>> {
         let server = self.server.address;
-        Some(match self.forwarding {
+        let route = match self.forwarding {
             Forwarding::Masquerading => self.destination.route(self.server),
             Forwarding::Local => return None,
             Forwarding::Tunneling => {
@@ -51,6 +55,7 @@ impl<'a> Target<'a> {
                 self.destination.tunnel_route(server, ignore_df)
             }
             Forwarding::DirectRouting => self.destination.direct_route(server),
-        })
+        };
+        Some(route.by_mark(settings.routing_mark(MARKED_REQUESTS, mark)))
     }
 }

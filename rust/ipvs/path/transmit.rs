@@ -5,12 +5,16 @@
 use crate::{
     path::{context::Context, drop::Dropped, refusal, target::Target},
     services::destination::Forwarding,
-    state::{connection::Connection, settings::Settings},
+    state::{
+        connection::Connection,
+        settings::{Settings, MARKED_REPLIES},
+    },
 };
 use core::sync::atomic::Ordering;
 use knet::{
     hook::Point,
     packet::{NotRouted, Packet, RoutedPacket, Tracking, Verdict, Version},
+    route::Route,
 };
 use lvs_core::{
     drop::Reason,
@@ -38,7 +42,7 @@ pub(crate) fn to_server<'p, V: Version>(
         forwarding,
         server,
     } = target;
-    let Some(route) = target.route(&tables.settings) else {
+    let Some(route) = target.route(&tables.settings, packet.mark()) else {
         return to_local_server(context, packet, headers, target);
     };
     let writable = rewritten_bytes(headers);
@@ -76,7 +80,8 @@ pub(crate) fn to_server<'p, V: Version>(
     }
 }
 
-/// Lets a client's packet continue to its server on this host.
+/// Lets a client's packet continue to its server on this host. At LOCAL_OUT, the client is on this
+/// host as well, and the packet was on its way to another host.
 #[cold]
 #[inline(never)]
 fn to_local_server<'p, V: Version>(
@@ -85,26 +90,36 @@ fn to_local_server<'p, V: Version>(
     headers: &Headers,
     target: Target<'_>,
 ) -> Verdict<'p> {
-    // Routing has to see the original destination: the packet was for this host in any case.
-    if context.point != Point::LocalIn {
-        return packet.accept();
+    let rewrites = target.forwarding == Forwarding::Masquerading;
+    match context.point {
+        Point::LocalIn => {}
+        // The virtual address is not this host's, so it has no server here without NAT.
+        Point::LocalOut if rewrites => {}
+        Point::LocalOut => {
+            let dropped = Dropped::to_server(target.destination, target.server, headers);
+            dropped.count(context, Reason::NoRoute);
+            return packet.report_unreachable();
+        }
+        // Routing has to see the original destination: the packet was for this host in any case.
+        Point::PreRouting | Point::Forward | Point::PostRouting => return packet.accept(),
     }
     context.tables.note_local_server();
     let bytes = packet.len();
     if !tracking(&context.tables.settings).0 {
         packet.untrack();
-    } else if target.forwarding == Forwarding::Masquerading
-        && packet.track_server(target.server).is_err()
-    {
+    } else if rewrites && packet.track_server(target.server).is_err() {
         return packet.discard();
     }
-    if target.forwarding == Forwarding::Masquerading
+    if rewrites
         && rewrite_in_place(&mut packet, headers, Side::Destination, target.server).is_none()
     {
         return packet.discard();
     }
     target.destination.statistics.live.packet_in(bytes);
-    packet.deliver()
+    match context.point {
+        Point::LocalOut => packet.route_again(),
+        _ => packet.deliver(),
+    }
 }
 
 /// Sends a server's reply to the connection's client, with the virtual address as its source. At
@@ -121,7 +136,7 @@ pub(crate) fn to_client<'p, V: Version>(
         return reply_in_passing(context, packet, headers, connection);
     }
     let from = connection.virtual_endpoint();
-    let route = connection.reply_route();
+    let route = reply_route(&tables.settings, connection, packet.mark());
     let writable = rewritten_bytes(headers);
     let bytes = packet.len();
     let mut packet = match packet.prepare(context.section, &route, writable) {
@@ -144,6 +159,38 @@ pub(crate) fn to_client<'p, V: Version>(
     }
     connection.destination().statistics.live.packet_out(bytes);
     packet.send(tracking(&tables.settings))
+}
+
+/// The route to the connection's client, for a packet with this mark.
+#[inline(always)]
+pub(crate) fn reply_route<'a>(
+    settings: &Settings,
+    connection: &'a Connection,
+    mark: u32,
+) -> Route<'a> {
+    let mark = settings.routing_mark(MARKED_REPLIES, mark);
+    connection.reply_route().by_mark(mark)
+}
+
+/// Gives a server's reply that this host forwards or sends the route that replies of its connection
+/// have. It had one by the server's address.
+pub(crate) fn redirect<'p, V: Version>(
+    context: Context<'_>,
+    packet: Packet<'p, V>,
+    headers: &Headers,
+    connection: &Connection,
+) -> Verdict<'p> {
+    let settings = &context.tables.settings;
+    if !settings.snat_reroute.load(Ordering::Relaxed) {
+        return packet.accept();
+    }
+    let route = reply_route(settings, connection, packet.mark());
+    packet
+        .redirect(context.section, &route)
+        .unwrap_or_else(|(discarded, unsent)| {
+            Dropped::to_client(connection, headers).count(context, refusal::unsent(unsent));
+            discarded
+        })
 }
 
 /// Rewrites the source of a reply, which continues on its way over this host. If the host forwards

@@ -35,7 +35,7 @@ const ON_OFF: RangeInclusive<u32> = 0..=1;
 /// The numbers of [`lvs_core::defence::Mode`].
 const MODES: RangeInclusive<u32> = 0..=3;
 
-static SETTINGS: [Entry<Director, Value>; 17] = [
+static SETTINGS: [Entry<Director, Value>; 19] = [
     Entry::new(c"am_droprate", 0..=MOST, Number(|s| &s.defence.drop_rate)),
     Entry::new(c"amemthresh", 0..=MOST, Number(|s| &s.defence.threshold)),
     Entry::new(c"conn_max", 1..=Director::MOST_CONNECTIONS, MostConnections),
@@ -64,11 +64,13 @@ static SETTINGS: [Entry<Director, Value>; 17] = [
         Value::Coverage(|c| &mut c.unexpected_replies),
     ),
     Entry::new(c"pmtu_disc", ON_OFF, Switch(|s| &s.pmtu_disc)),
+    Entry::new(c"route_marks", 0..=3, Number(|s| &s.route_marks)),
     Entry::new(c"run_estimation", ON_OFF, Switch(|s| &s.run_estimation)),
     Entry::new(c"schedule_icmp", ON_OFF, Switch(|s| &s.schedule_icmp)),
     Entry::new(c"secure_tcp", MODES, Number(|s| &s.defence.secure_tcp)),
     Entry::new(c"short_cut", ON_OFF, Value::Coverage(|c| &mut c.short_cut)),
     Entry::new(c"sloppy_tcp", ON_OFF, Switch(|s| &s.sloppy_tcp)),
+    Entry::new(c"snat_reroute", ON_OFF, Switch(|s| &s.snat_reroute)),
 ];
 
 impl sysctl::Value<Director> for Value {

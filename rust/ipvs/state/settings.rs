@@ -4,7 +4,7 @@
 //! administrators; their files are in [`proc`](crate::proc).
 
 use crate::state::defence::Defence;
-use core::sync::atomic::{AtomicBool, AtomicU32};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// The settings that packets look at. Any context.
 pub struct Settings {
@@ -24,6 +24,10 @@ pub struct Settings {
     pub schedule_icmp: AtomicBool,
     /// TCP connections are balanced even if the director has not seen their beginning.
     pub sloppy_tcp: AtomicBool,
+    /// Replies that take no short cut are routed again by the virtual address as their source.
+    pub snat_reroute: AtomicBool,
+    /// Whose marks select routes: [`MARKED_REPLIES`], [`MARKED_REQUESTS`].
+    pub route_marks: AtomicU32,
     /// Which connections end when the client uses its port again: [`REUSE_CLOSED`],
     /// [`REUSE_CLOSING`].
     pub conn_reuse_mode: AtomicU32,
@@ -42,11 +46,29 @@ impl Default for Settings {
             run_estimation: AtomicBool::new(true),
             schedule_icmp: AtomicBool::new(false),
             sloppy_tcp: AtomicBool::new(false),
+            snat_reroute: AtomicBool::new(true),
+            route_marks: AtomicU32::new(MARKED_REPLIES),
             conn_reuse_mode: AtomicU32::new(REUSE_CLOSED),
             defence: Defence::default(),
         }
     }
 }
+
+impl Settings {
+    /// The mark of a packet that goes to a client or to a server, as far as it selects a route.
+    #[inline(always)]
+    pub(crate) fn routing_mark(&self, whose: u32, mark: u32) -> u32 {
+        match self.route_marks.load(Ordering::Relaxed) & whose {
+            0 => 0,
+            _ => mark,
+        }
+    }
+}
+
+/// In [`Settings::route_marks`]: packets to clients.
+pub(crate) const MARKED_REPLIES: u32 = 1;
+/// In [`Settings::route_marks`]: packets to servers.
+pub(crate) const MARKED_REQUESTS: u32 = 2;
 
 /// In [`Settings::conn_reuse_mode`]: connections that are closed.
 pub(crate) const REUSE_CLOSED: u32 = 1;

@@ -46,6 +46,8 @@ enum knet_skb_layout {
 int knet_skb_pull(struct sk_buff *skb, unsigned int len);
 int knet_skb_writable(struct sk_buff *skb, unsigned int len);
 void knet_skb_orphan(struct sk_buff *skb);
+bool knet_skb_leaves_host(const struct sk_buff *skb);
+bool knet_skb_fragmented_here(const struct sk_buff *skb);
 bool knet_skb_from_tunnel(const struct sk_buff *skb);
 bool knet_skb_checksum_partial(const struct sk_buff *skb);
 
@@ -97,6 +99,11 @@ struct knet_route {
 	/* Next destination, and the source that routing rules see (0: any). */
 	struct knet_address daddr;
 	struct knet_address saddr;
+	/*
+	 * The mark that routing rules see. A packet with a mark does not use the
+	 * cache if there are rules that may look at it.
+	 */
+	u32 mark;
 	/* The route is used without further checks if its MTU is at least this. */
 	u32 sufficient_mtu;
 	/* This many bytes of the packet will be written to. */
@@ -127,6 +134,12 @@ enum knet_prepared knet_prepare4in6(struct net *net, struct sk_buff *skb,
 				    const struct knet_route *route, struct knet_hop *hop);
 enum knet_prepared knet_prepare6in4(struct net *net, struct sk_buff *skb,
 				    const struct knet_route *route, struct knet_hop *hop);
+enum knet_prepared knet_redirect4(struct net *net, struct sk_buff *skb,
+				  const struct knet_route *route);
+enum knet_prepared knet_redirect6(struct net *net, struct sk_buff *skb,
+				  const struct knet_route *route);
+bool knet_route_again4(struct net *net, struct sk_buff *skb);
+bool knet_route_again6(struct net *net, struct sk_buff *skb);
 bool knet_segments_fit(const struct sk_buff *skb, unsigned int mtu);
 bool knet_ipv6_enabled(void);
 bool knet_address_is_local(struct net *net, const struct knet_address *address);

@@ -41,6 +41,9 @@ void knet_report4(struct net *net, struct sk_buff *skb, const struct knet_report
 
 void knet_report6(struct sk_buff *skb, const struct knet_report *report)
 {
+	/* A packet of this host has no device yet, but a route. */
+	if (!skb->dev && skb_dst(skb))
+		skb->dev = dst_dev_net_rcu(skb_dst(skb))->loopback_dev;
 	icmpv6_send(skb, report->type, report->code, report->info);
 }
 

@@ -24,11 +24,14 @@
 
 #include <linux/ip.h>
 #include <linux/ipv6.h>
+#include <linux/netfilter_ipv4.h>
+#include <linux/netfilter_ipv6.h>
 #include <net/addrconf.h>
 #include <net/dst.h>
 #include <net/gso.h>
 #include <net/ip.h>
 #include <net/ip6_fib.h>
+#include <net/ip_fib.h>
 #include <net/ip6_route.h>
 #include <net/ipv6.h>
 #include <net/route.h>
@@ -76,6 +79,7 @@ static struct dst_entry *knet_lookup4(struct net *net, const struct knet_route *
 	struct flowi4 fl4 = {
 		.daddr = knet_ipv4(&route->daddr),
 		.saddr = knet_ipv4(&route->saddr),
+		.flowi4_mark = route->mark,
 		.flowi4_flags = FLOWI_FLAG_ANYSRC |
 				(route->direct ? FLOWI_FLAG_KNOWN_NH : 0),
 	};
@@ -93,6 +97,7 @@ static struct dst_entry *knet_lookup6(struct net *net, const struct knet_route *
 	struct flowi6 fl6 = {
 		.daddr = *knet_ipv6(&route->daddr),
 		.saddr = *knet_ipv6(&route->saddr),
+		.flowi6_mark = route->mark,
 		.flowi6_flags = route->direct ? FLOWI_FLAG_KNOWN_NH : 0,
 	};
 	struct dst_entry *dst = ip6_route_output(net, NULL, &fl6);
@@ -132,6 +137,19 @@ static void knet_read_address(struct knet_address *to, const struct knet_address
 	to->words[1] = READ_ONCE(from->words[1]);
 }
 
+static noinline struct dst_entry *knet_lookup(struct net *net, const struct knet_route *route,
+					      struct knet_address *source, int family)
+{
+	return family == AF_INET ? knet_lookup4(net, route, source) :
+				   knet_lookup6(net, route, source);
+}
+
+/* False if no rule can give packets with different marks different routes. */
+static bool knet_marks_matter(const struct net *net, int family)
+{
+	return family == AF_INET ? fib4_has_custom_rules(net) : fib6_has_custom_rules(net);
+}
+
 /*
  * Looks the route up and fills the cache. One CPU at a time fills a cache, so
  * that route, cookie and source in it belong together. Another CPU at the same
@@ -145,8 +163,7 @@ static noinline struct dst_entry *knet_refresh(struct net *net,
 	struct knet_route_cache *cache = route->cache;
 	struct dst_entry *dst, *old;
 
-	dst = family == AF_INET ? knet_lookup4(net, route, source) :
-				  knet_lookup6(net, route, source);
+	dst = knet_lookup(net, route, source, family);
 	old = unrcu_pointer(xchg(&cache->dst, RCU_INITIALIZER(KNET_FILLING)));
 	if (old == KNET_FILLING) {
 		*own = dst;
@@ -211,19 +228,45 @@ static __always_inline struct dst_entry *knet_cached(const struct knet_route *ro
 	return knet_check(dst, READ_ONCE(cache->cookie), family);
 }
 
+/*
+ * The route of a packet, NULL if there is none. *@own is the route if the caller
+ * has a reference, else NULL.
+ */
+static __always_inline struct dst_entry *knet_find(struct net *net, const struct knet_route *route,
+						   struct knet_address *source, int family,
+						   struct dst_entry **own)
+{
+	struct dst_entry *dst;
+
+	*own = NULL;
+	if (unlikely(route->mark) && knet_marks_matter(net, family)) {
+		*own = knet_lookup(net, route, source, family);
+		return *own;
+	}
+	dst = knet_cached(route, source, family);
+	return likely(dst) ? dst : knet_refresh(net, route, source, family, own);
+}
+
+static __always_inline void knet_set_route(struct sk_buff *skb, struct dst_entry *dst,
+					   struct dst_entry *own)
+{
+	skb_dst_drop(skb);
+	if (unlikely(own))
+		skb_dst_set(skb, own);
+	else
+		skb_dst_set_noref(skb, dst);
+}
+
 /* The body of the other knet_prepare…(); both families are compile-time constants. */
 static __always_inline enum knet_prepared
 knet_prepare(struct net *net, struct sk_buff *skb, const struct knet_route *route,
 	     struct knet_hop *hop, int family, int outer_family)
 {
-	struct dst_entry *dst = knet_cached(route, &hop->source, outer_family), *own = NULL;
+	struct dst_entry *own, *dst = knet_find(net, route, &hop->source, outer_family, &own);
 	enum knet_prepared failure;
 
-	if (unlikely(!dst)) {
-		dst = knet_refresh(net, route, &hop->source, outer_family, &own);
-		if (!dst)
-			return KNET_NO_ROUTE;
-	}
+	if (unlikely(!dst))
+		return KNET_NO_ROUTE;
 	if (unlikely(knet_is_local(dst, outer_family))) {
 		failure = KNET_LOCAL;
 		goto fail;
@@ -252,11 +295,7 @@ knet_prepare(struct net *net, struct sk_buff *skb, const struct knet_route *rout
 		IPCB(skb)->opt.is_changed = 0;
 		ip_send_check(ip_hdr(skb));
 	}
-	skb_dst_drop(skb);
-	if (unlikely(own))
-		skb_dst_set(skb, own);
-	else
-		skb_dst_set_noref(skb, dst);
+	knet_set_route(skb, dst, own);
 	return skb->ip_summed == CHECKSUM_PARTIAL ? KNET_PREPARED_PARTIAL :
 						    KNET_PREPARED;
 
@@ -295,10 +334,55 @@ enum knet_prepared knet_prepare6in4(struct net *net, struct sk_buff *skb,
 	return knet_prepare(net, skb, route, hop, AF_INET6, AF_INET);
 }
 
+static __always_inline enum knet_prepared knet_redirect(struct net *net, struct sk_buff *skb,
+							const struct knet_route *route, int family)
+{
+	struct knet_address source;
+	struct dst_entry *own, *dst = knet_find(net, route, &source, family, &own);
+
+	if (!dst)
+		return KNET_NO_ROUTE;
+	if (knet_is_local(dst, family)) {
+		if (own)
+			dst_release(own);
+		return KNET_LOCAL;
+	}
+	knet_set_route(skb, dst, own);
+	return skb_cow_head(skb, LL_RESERVED_SPACE(dst_dev_rcu(dst))) ? KNET_NOT_WRITABLE :
+									KNET_PREPARED;
+}
+
+/*
+ * Gives a packet that this host forwards or sends another route, to the same
+ * destination, before it has left the hook.
+ */
+enum knet_prepared knet_redirect4(struct net *net, struct sk_buff *skb,
+				  const struct knet_route *route)
+{
+	return knet_redirect(net, skb, route, AF_INET);
+}
+
+enum knet_prepared knet_redirect6(struct net *net, struct sk_buff *skb,
+				  const struct knet_route *route)
+{
+	return knet_redirect(net, skb, route, AF_INET6);
+}
+
 /* Whether segmentation makes packets of at most @mtu bytes of this one. */
 bool knet_segments_fit(const struct sk_buff *skb, unsigned int mtu)
 {
 	return skb_is_gso(skb) && skb_gso_validate_network_len(skb, mtu);
+}
+
+/* A packet of this host with a new destination gets the route there. False: there is none. */
+bool knet_route_again4(struct net *net, struct sk_buff *skb)
+{
+	return !ip_route_me_harder(net, skb->sk, skb, RTN_UNSPEC);
+}
+
+bool knet_route_again6(struct net *net, struct sk_buff *skb)
+{
+	return !ip6_route_me_harder(net, skb->sk, skb);
 }
 
 /* False if IPv6 was disabled at boot: then none of its functions may be called. */

@@ -4,6 +4,7 @@
 #include <linux/if_arp.h>
 #include <linux/netdevice.h>
 #include <linux/skbuff.h>
+#include <net/dst.h>
 
 #include "helpers.h"
 
@@ -33,6 +34,20 @@ int knet_skb_writable(struct sk_buff *skb, unsigned int len)
 void knet_skb_orphan(struct sk_buff *skb)
 {
 	skb_orphan(skb);
+}
+
+/* Whether the packet has a route to another host. */
+bool knet_skb_leaves_host(const struct sk_buff *skb)
+{
+	const struct dst_entry *dst = skb_dst(skb);
+
+	return dst && !(dst_dev_rcu(dst)->flags & IFF_LOOPBACK);
+}
+
+/* Whether a program on this host has sent the packet and lets the host fragment it. */
+bool knet_skb_fragmented_here(const struct sk_buff *skb)
+{
+	return !skb->dev && skb->ignore_df;
 }
 
 /* Whether the packet was received from an IP tunnel that ends in this namespace. */

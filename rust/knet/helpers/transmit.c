@@ -36,9 +36,12 @@ static void knet_let_go(struct sk_buff *skb, bool track)
 {
 	if (likely(!track))
 		knet_untrack(skb);
-	skb_orphan(skb);
+	/* A packet of a program on this host has no device yet, and stays with its socket. */
+	if (likely(skb->dev)) {
+		skb_orphan(skb);
+		skb_clear_tstamp(skb);
+	}
 	skb_forward_csum(skb);
-	skb_clear_tstamp(skb);
 }
 
 #if IS_ENABLED(CONFIG_NF_CONNTRACK)

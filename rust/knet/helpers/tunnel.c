@@ -140,7 +140,9 @@ static __always_inline int knet_begin(struct sk_buff *skb, unsigned int overhead
 	const struct dst_entry *dst = skb_dst(skb);
 	int err;
 
-	skb_orphan(skb);
+	/* A packet of a program on this host has no device yet, and stays with its socket. */
+	if (likely(skb->dev))
+		skb_orphan(skb);
 	err = skb_cow_head(skb, LL_RESERVED_SPACE(dst_dev_rcu(dst)) + dst->header_len + overhead);
 	if (err)
 		return err;
