@@ -51,6 +51,7 @@ pub mod selection;
 pub mod service;
 pub mod split_order;
 pub mod state;
+pub mod sync;
 pub mod timeout;
 pub mod transmit;
 pub mod tunnel;

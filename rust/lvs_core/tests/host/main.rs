@@ -38,6 +38,7 @@ mod schedule_ranked;
 mod selection;
 mod split_order;
 mod state;
+mod sync;
 mod transmit;
 mod tunnel;
 mod wheel;
