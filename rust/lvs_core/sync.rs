@@ -567,8 +567,8 @@ pub struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    /// Begins a datagram. The buffer's length is that of the largest datagram; `None` if there is no
-    /// room for the header.
+    /// Begins a datagram. The buffer has the length of the largest datagram. `None`: it has no room
+    /// for the header.
     pub fn new(buffer: &'a mut [u8], version: Version, syncid: u8) -> Option<Self> {
         let len = match version {
             Version::V0 => HEADER_V0,

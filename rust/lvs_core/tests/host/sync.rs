@@ -533,3 +533,69 @@ proptest! {
         }
     }
 }
+
+/// Datagrams of the C director of Linux 7.2, captured on its interface: TCP and UDP connections of
+/// both families, by direct routing to itself, with templates of a port and of a firewall mark.
+fn captured(file: &str) -> Vec<Vec<u8>> {
+    let octets = |line: &str| {
+        let digits: Vec<_> = line
+            .chars()
+            .map(|c| c.to_digit(16).unwrap() as u8)
+            .collect();
+        digits
+            .chunks(2)
+            .map(|pair| (pair[0] << 4) | pair[1])
+            .collect()
+    };
+    file.lines().map(octets).collect()
+}
+
+#[test]
+fn datagrams_of_the_c_director_are_read_and_written_alike() {
+    for (file, version, expected) in [
+        (include_str!("../data/sync-v1.hex"), Version::V1, 5),
+        (include_str!("../data/sync-v0.hex"), Version::V0, 4),
+    ] {
+        let datagrams = captured(file);
+        assert_eq!(datagrams.len(), expected);
+        let mut kinds = [0; 4];
+        for octets in &datagrams {
+            let records = Datagram::new(octets).unwrap();
+            assert_eq!((records.version, records.syncid), (version, 5));
+            let records: Vec<_> = records.map(Result::unwrap).collect();
+            for record in &records {
+                let is_template = record.flags.contains(Flags::TEMPLATE);
+                kinds[match (record.protocol, is_template) {
+                    (Some(Protocol::Tcp), false) => 0,
+                    (Some(Protocol::Udp), false) => 1,
+                    (Some(Protocol::Udp), true) => 2,
+                    (None, true) => 3,
+                    _ => panic!("{record:?}"),
+                }] += 1;
+                assert_eq!(record.flags.forwarding(), Some(Forwarding::DirectRouting));
+            }
+            assert_eq!(&write(&records, version), octets);
+        }
+        assert!(kinds.iter().all(|count| *count > 0), "{kinds:?}");
+    }
+}
+
+#[test]
+fn an_established_connection_of_the_c_director_has_its_state_and_timeout() {
+    let datagrams = captured(include_str!("../data/sync-v1.hex"));
+    let record = Datagram::new(&datagrams[1]).unwrap().next().unwrap();
+    let end = |port| Endpoint::new(Address::from_v4([10, 9, 0, 1]), port);
+    let expected = Record {
+        flags: Flags::new(Forwarding::DirectRouting),
+        protocol: Some(Protocol::Tcp),
+        state: 1,
+        mark: 0,
+        timeout: 900,
+        client: end(40011),
+        service: end(80),
+        server: end(80),
+        sequences: None,
+        engine: None,
+    };
+    assert_eq!(record, Ok(expected));
+}
