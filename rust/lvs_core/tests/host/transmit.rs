@@ -344,7 +344,7 @@ fn loopback_sources_are_read_from_headers() {
         (1u128, true),
         (0, false),
         (2, false),
-        (1 << 127 | 1, false),
+        ((1 << 127) | 1, false),
         (0xffff_7f00_0001, false),
     ] {
         let mut header = [0; 40];
