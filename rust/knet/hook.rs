@@ -230,6 +230,17 @@ unsafe fn call<H: Handler, V: Version>(
     if !handler.concerns(point, &packet) {
         return packet.accept().into_raw();
     }
+    handle(handler, &section, point, packet).into_raw()
+}
+
+// Not inline: packets of bystanders would save registers for it.
+#[inline(never)]
+fn handle<'a, H: Handler, V: Version>(
+    handler: &H,
+    section: &Section<'_>,
+    point: Point,
+    packet: Packet<'a, V>,
+) -> Verdict<'a> {
     let _disabled = BottomHalves::disable();
-    handler.handle(&section, point, packet).into_raw()
+    handler.handle(section, point, packet)
 }
