@@ -14,7 +14,7 @@ modprobe nfnetlink_queue 2>/dev/null
 topology_up
 client_up client
 servers_up A B C
-takes_orders queue director queue.py director 7
+takes_orders queue director nfqueue.py director 7
 
 rows=('m NAT 10.1.0.100' 'i TUN 10.1.0.101' 'g DR 10.1.0.102')
 services() {
