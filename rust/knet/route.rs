@@ -77,6 +77,7 @@ impl<T> RouteCache<T> {
             source,
             preferred: None,
             tunnel: None,
+            overhead: 0,
             port: 0,
             mark: 0,
             direct: false,
@@ -132,6 +133,7 @@ impl SourcedRouteCache {
     pub fn tunnel(&self, tunnel: Tunnel, end: Address, ignore_df: bool) -> Route<'_> {
         Route {
             tunnel: Some(tunnel),
+            overhead: tunnel.overhead(end.family()),
             ignore_df,
             ..self.route(end, None)
         }
@@ -156,6 +158,8 @@ pub struct Route<'a> {
     source: Option<Address>,
     preferred: Option<NonNull<bindings::knet_address>>,
     tunnel: Option<Tunnel>,
+    /// The bytes that the tunnel adds, 0 if there is none.
+    overhead: u16,
     port: u16,
     /// The mark that routing rules see.
     mark: u32,
@@ -200,8 +204,7 @@ impl Route<'_> {
     /// The bytes that the tunnel adds, 0 if there is none.
     #[inline(always)]
     pub(crate) fn overhead(&self) -> u16 {
-        self.tunnel
-            .map_or(0, |tunnel| tunnel.overhead(self.family()))
+        self.overhead
     }
 
     #[inline(always)]

@@ -154,6 +154,7 @@ impl Tunnel {
     }
 
     /// Octets that the tunnel puts before a packet when it goes over this family.
+    #[inline]
     pub const fn overhead(self, outer: Family) -> u16 {
         let ip: u16 = match outer {
             Family::V4 => 20,
