@@ -130,7 +130,8 @@ for mode in 1 0; do
 		if [ $mode -eq 1 ]; then
 			known="early $way" reply='early postrouting'
 		else
-			known=$new reply='early prerouting forward postrouting'
+			# The answer is rewritten behind this chain, at priority 98.
+			known=$new reply='early prerouting forward postrouting-unchanged'
 		fi
 		# Only NAT answers pass the director.
 		[ "$method" = m ] || reply=
