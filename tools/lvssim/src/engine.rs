@@ -90,7 +90,7 @@ impl<E: Copy> Queue<E> {
     fn key(&mut self, time: Time, slot: u32) -> Key {
         self.sequence += 1;
         let time = Key::from(time.min(LATEST)) << (SEQUENCE_BITS + SLOT_BITS);
-        time | Key::from(self.sequence) << SLOT_BITS | Key::from(slot)
+        time | (Key::from(self.sequence) << SLOT_BITS) | Key::from(slot)
     }
 
     /// Lets `event` happen at `time`.
