@@ -51,7 +51,7 @@ client patience 0.7 >/dev/null
 for mode in $modes; do
 	short_cut "$mode"
 	for family in 4 6; do
-		vip=$(in_family $family 10.1.0.100) server=$(in_family $family 10.2.0.11) me=$(in_family $family 10.0.0.1)
+		vip=$(in_family $family 10.1.0.100) real=$(in_family $family 10.2.0.11) me=$(in_family $family 10.0.0.1)
 		what="short_cut=$mode, IPv$family"
 		tag=block$mode$family
 		client hold "$tag" udp "$vip" 8000 >/dev/null
@@ -60,16 +60,16 @@ for mode in $modes; do
 		check_eq "$what: an output policy from the virtual address stops NAT replies" "$(client again "$tag")" timeout
 		policy director delete src "$vip" dst "$me" dir out
 		check_eq "$what: replies pass when the output policy is gone" "$(client again "$tag")" A
-		policy director add src "$server" dst "$me" dir fwd action block
+		policy director add src "$real" dst "$me" dir fwd action block
 		check_eq "$what: a forward policy stops NAT replies" "$(client again "$tag")" timeout
-		policy director delete src "$server" dst "$me" dir fwd
+		policy director delete src "$real" dst "$me" dir fwd
 		check_eq "$what: the connection works again at the end" "$(client again "$tag")" A
 		# The C director applies no policy to requests.
 		if ours; then
-			policy director add src "$me" dst "$server" dir out action block
+			policy director add src "$me" dst "$real" dir out action block
 			check_eq "$what: an output policy to the server stops requests" "$(client again "$tag")" timeout
 			check_eq "$what: an output policy to the server stops new connections" "$(client get udp "$vip" 8000)" timeout
-			policy director delete src "$me" dst "$server" dir out
+			policy director delete src "$me" dst "$real" dir out
 			policy director add src "$me" dst "$vip" dir in action block
 			check_eq "$what: an input policy stops requests" "$(client again "$tag")" timeout
 			check_eq "$what: an input policy stops new connections" "$(client get udp "$vip" 8000)" timeout
@@ -94,11 +94,11 @@ key=0x000102030405060708090a0b0c0d0e0f
 
 # esp_pair MODE DIRECTOR SERVER: the security associations of both ends.
 esp_pair() {
-	local mode=$1 director=$2 server=$3 host
+	local mode=$1 director=$2 real=$3 host
 	for host in director A; do
-		must on $host ip xfrm state add src "$director" dst "$server" proto esp spi 0x100 reqid 1 mode "$mode" \
+		must on $host ip xfrm state add src "$director" dst "$real" proto esp spi 0x100 reqid 1 mode "$mode" \
 			auth 'hmac(sha256)' $key enc 'cbc(aes)' $key
-		must on $host ip xfrm state add src "$server" dst "$director" proto esp spi 0x200 reqid 1 mode "$mode" \
+		must on $host ip xfrm state add src "$real" dst "$director" proto esp spi 0x200 reqid 1 mode "$mode" \
 			auth 'hmac(sha256)' $key enc 'cbc(aes)' $key
 	done
 }
@@ -123,23 +123,23 @@ for mode in $modes; do
 		me=$(in_family $family 10.0.0.1)
 		prefix=$([ $family = 4 ] && echo 32 || echo 128)
 		for row in "${rows[@]}"; do
-			read -r method title vip server director <<<"$row"
+			read -r method title vip real director <<<"$row"
 			[ "$method" != g ] || continue
-			vip=$(in_family $family "$vip") server=$(in_family $family "$server") director=$(in_family $family "$director")
+			vip=$(in_family $family "$vip") real=$(in_family $family "$real") director=$(in_family $family "$director")
 			what="short_cut=$mode, IPv$family, $title"
 			if [ "$method" = m ]; then
 				# A tunnel of IPsec between director and server carries the packets.
-				esp_pair tunnel "$director" "$server"
+				esp_pair tunnel "$director" "$real"
 				template=(tmpl proto esp reqid 1 mode tunnel)
-				policy director add src "$me/$prefix" dst "$server/$prefix" dir out "${template[@]:0:1}" src "$director" dst "$server" "${template[@]:1}"
-				policy director add src "$server/$prefix" dst "$me/$prefix" dir fwd "${template[@]:0:1}" src "$server" dst "$director" "${template[@]:1}"
-				policy A add src "$me/$prefix" dst "$server/$prefix" dir in "${template[@]:0:1}" src "$director" dst "$server" "${template[@]:1}"
-				policy A add src "$server/$prefix" dst "$me/$prefix" dir out "${template[@]:0:1}" src "$server" dst "$director" "${template[@]:1}"
+				policy director add src "$me/$prefix" dst "$real/$prefix" dir out "${template[@]:0:1}" src "$director" dst "$real" "${template[@]:1}"
+				policy director add src "$real/$prefix" dst "$me/$prefix" dir fwd "${template[@]:0:1}" src "$real" dst "$director" "${template[@]:1}"
+				policy A add src "$me/$prefix" dst "$real/$prefix" dir in "${template[@]:0:1}" src "$director" dst "$real" "${template[@]:1}"
+				policy A add src "$real/$prefix" dst "$me/$prefix" dir out "${template[@]:0:1}" src "$real" dst "$director" "${template[@]:1}"
 			else
 				# The tunnel's own packets are protected.
-				esp_pair transport "$director" "$server"
-				policy director add src "$director/$prefix" dst "$server/$prefix" dir out tmpl proto esp reqid 1 mode transport
-				policy A add src "$director/$prefix" dst "$server/$prefix" dir in tmpl proto esp reqid 1 mode transport
+				esp_pair transport "$director" "$real"
+				policy director add src "$director/$prefix" dst "$real/$prefix" dir out tmpl proto esp reqid 1 mode transport
+				policy A add src "$director/$prefix" dst "$real/$prefix" dir in tmpl proto esp reqid 1 mode transport
 			fi
 			watch
 			check_eq "$what: ESP carries UDP" "$(client get udp "$vip" 8000 2)" 'A A'

@@ -62,10 +62,10 @@ for mode in $modes; do
 		[ $family = 4 ] || vip=$(six $vip) director='\[fd00:0:0:2::1\]:[0-9]+'
 		what="short_cut=$mode, IPv$family, masquerade"
 		seen="[AB]-saw-$director"
-		check_match "$what: TCP works, and servers see the director's address" "$(client get tcp $vip 80 2)" "$seen $seen"
-		check_match "$what: UDP works, and servers see the director's address" "$(client get udp $vip 80 2)" "$seen $seen"
+		check_match "$what: TCP works, and servers see the director's address" "$(client get tcp "$vip" 80 2)" "$seen $seen"
+		check_match "$what: UDP works, and servers see the director's address" "$(client get udp "$vip" 80 2)" "$seen $seen"
 		on director conntrack -F >/dev/null 2>&1
-		check_match "$what: a connection is tracked" "$(client get tcp $vip 8000) $(tracked $family $vip)" "$seen 1"
+		check_match "$what: a connection is tracked" "$(client get tcp "$vip" 8000) $(tracked $family "$vip")" "$seen 1"
 	done
 done
 
@@ -76,8 +76,8 @@ if ours; then
 		vip=10.1.0.100
 		[ $family = 4 ] || vip=$(six $vip)
 		on director conntrack -F >/dev/null 2>&1
-		client get udp $vip 8000 >/dev/null
-		check_soon "IPv$family: conntrack forgets a connection that timed out" 0 tracked $family $vip
+		client get udp "$vip" 8000 >/dev/null
+		check_soon "IPv$family: conntrack forgets a connection that timed out" 0 tracked $family "$vip"
 	done
 	must lvs --set 0 120 300
 fi
@@ -91,10 +91,10 @@ for family in 4 6; do
 	must lvs -a -u "$at:53" -r "$first:80" -m -w 1
 	director='10\.2\.0\.1:[0-9]+'
 	[ $family = 4 ] || director='\[fd00:0:0:2::1\]:[0-9]+'
-	check_match "IPv$family: the first server answers a client's port" "$(client turns $vip 53 1)" "A-saw-$director"
+	check_match "IPv$family: the first server answers a client's port" "$(client turns "$vip" 53 1)" "A-saw-$director"
 	must lvs -d -u "$at:53" -r "$first:80"
 	must lvs -a -u "$at:53" -r "$second:80" -m -w 1
-	check_match "IPv$family: the second server answers after the first was removed" "$(client turns $vip 53 2)" \
+	check_match "IPv$family: the second server answers after the first was removed" "$(client turns "$vip" 53 2)" \
 		"B-saw-$director B-saw-$director"
 	must lvs -D -u "$at:53"
 done
@@ -114,7 +114,7 @@ for mode in $modes; do
 		[ $family = 4 ] || { vip=$(six $vip) at="[$(six $at)]" own="[$(six $own)]"; }
 		what="short_cut=$mode, IPv$family, conntrack=0"
 		check_eq "$what: a masquerade rule leaves replies alone" \
-			"$(client get tcp $vip 8000 2) $(client get udp $vip 8000 2)" 'A A A A'
+			"$(client get tcp "$vip" 8000 2) $(client get udp "$vip" 8000 2)" 'A A A A'
 		local_vip=${at#[} local_vip=${local_vip%]}
 		for option in -t -u; do
 			must lvs -A $option "$at:80" -s rr

@@ -5,6 +5,8 @@
 # unloaded. Balancing continues behind every chain, and no packet runs into unloaded code.
 # timeout: 150
 
+# Functions are called through check, with expressions for eval.
+# shellcheck disable=SC2016,SC2317
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"
 
