@@ -4,7 +4,7 @@
 //!
 //! | module | subject |
 //! |---|---|
-//! | [`bench`] | the speed of the models |
+//! | [`mod@bench`] | the speed of the models |
 //! | [`engine`] | time and the event queue |
 //! | [`random`] | streams of random numbers, distributions, arrival processes |
 //! | [`policy`] | the adapter to `lvs_core::scheduler`; baselines |
