@@ -54,7 +54,7 @@ must adm -e -t 10.1.0.100:80 -r 10.2.0.11 -m -w 0
 check_soon 'monitor: the server drains' DRAINING events 'select(.event == "server_state" and .to == "DRAINING") | .to'
 must adm -d -t 10.1.0.100:80 -r 10.2.0.11
 must adm -D -t 10.1.0.100:80
-check_soon 'monitor: what is deleted is named' 'server_deleted TCP 10.1.0.100:80 10.2.0.11:80 service_deleted TCP 10.1.0.100:80 null' \
+check_soon 'monitor names the deleted server and service' 'server_deleted TCP 10.1.0.100:80 10.2.0.11:80 service_deleted TCP 10.1.0.100:80 null' \
 	events 'select(.event | endswith("_deleted")) | .event, .service, .server'
 must adm -C
 must adm --set 900 120 300

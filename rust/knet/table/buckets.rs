@@ -49,7 +49,7 @@ impl Buckets {
         Ok(buckets)
     }
 
-    /// Who is charged for them, and for the entries. Any context.
+    /// Returns the payer for the buckets and the entries. Any context.
     #[inline]
     pub(super) fn payer(&self) -> &Payer {
         &self.payer
