@@ -77,5 +77,6 @@ check_eq 'the client port can open all connections again' "$(ask_ports 10.1.0.10
 
 # The service is deleted while its connections exist.
 flush
-check 'the module can be unloaded with all connections open' rmmod "${IPVS_MODULE}_rr" "$IPVS_MODULE"
+unload_all "$IPVS_MODULE"
+check_fails 'the module can be unloaded with all connections open' '' loaded "$IPVS_MODULE"
 finish
