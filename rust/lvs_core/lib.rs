@@ -45,6 +45,7 @@ pub mod netlink;
 pub mod packet;
 pub mod rate;
 pub mod request;
+pub mod reuse;
 pub mod rewrite;
 pub mod scheduler;
 pub mod selection;

@@ -4,11 +4,8 @@
 
 use crate::{
     path::{context::Context, read},
-    services::{destination::Forwarding, scheduler::Server},
-    state::{
-        connection::Connection,
-        settings::{Settings, REUSE_CLOSED, REUSE_CLOSING},
-    },
+    services::scheduler::Server,
+    state::{connection::Connection, settings::Settings},
 };
 use core::sync::atomic::Ordering;
 use knet::{
@@ -17,7 +14,7 @@ use knet::{
 };
 use lvs_core::{
     packet::{Headers, TcpFlags},
-    state::State,
+    reuse::Usability,
     Protocol,
 };
 
@@ -200,59 +197,32 @@ fn is_unexpected(context: Context<'_>, headers: &Headers) -> bool {
             .contains(context.section, headers.protocol, headers.source)
 }
 
-/// Whether a known connection can take a packet of its client.
-enum Usability {
-    /// It takes the packet.
-    Usable,
-    /// Its server was deleted, and may be gone. The connection waits for its timeout, or for the
-    /// server to be added again.
-    Unavailable,
-    /// Its service was deleted: the host answers, as for a connection that it does not know.
-    Abandoned,
-    /// It ends here: the packet belongs to no connection, and may begin one.
-    Over,
-}
-
+/// Returns the use of a known connection for a packet of its client.
 #[inline(always)]
 fn usability(settings: &Settings, connection: &Connection, headers: &Headers) -> Usability {
     if headers.tcp_flags.opens_connection()
         && connection.protocol() == Some(Protocol::Tcp)
-        && is_reusable(settings, connection)
+        && allows_new(settings, connection)
     {
         return Usability::Over;
     }
     if connection.destination().is_available() {
         return Usability::Usable;
     }
-    orphaned(settings, connection)
+    without_destination(settings, connection)
 }
 
 #[cold]
-fn orphaned(settings: &Settings, connection: &Connection) -> Usability {
-    if settings.expire_nodest_conn.load(Ordering::Relaxed) {
-        Usability::Over
-    } else if connection.destination().service_is_deleted() {
-        Usability::Abandoned
-    } else {
-        Usability::Unavailable
-    }
+fn without_destination(settings: &Settings, connection: &Connection) -> Usability {
+    let is_deleted = connection.destination().service_is_deleted();
+    settings.reuse().without_destination(is_deleted)
 }
 
-/// True if a client that uses its port again gets a new connection: the former one is over as far
-/// as the director sees (RFC 9293 section 3.6.1), or its server is quiesced and clients shall leave
-/// it.
 #[cold]
-fn is_reusable(settings: &Settings, connection: &Connection) -> bool {
-    let expires = settings.expire_nodest_conn.load(Ordering::Relaxed);
-    if expires && connection.destination().weight() == 0 {
-        return true;
-    }
-    let mode = settings.conn_reuse_mode.load(Ordering::Relaxed);
-    match connection.state() {
-        State::TimeWait | State::Close => mode & (REUSE_CLOSED | REUSE_CLOSING) != 0,
-        State::FinWait => {
-            mode & REUSE_CLOSING != 0 && connection.forwarding() != Forwarding::Masquerading
-        }
-        _ => false,
-    }
+fn allows_new(settings: &Settings, connection: &Connection) -> bool {
+    settings.reuse().allows_new(
+        connection.state(),
+        connection.forwarding(),
+        connection.destination().weight(),
+    )
 }

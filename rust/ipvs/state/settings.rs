@@ -5,6 +5,7 @@
 
 use crate::state::defence::Defence;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use lvs_core::reuse;
 
 /// The settings that packets look at. Any context.
 pub struct Settings {
@@ -28,8 +29,8 @@ pub struct Settings {
     pub snat_reroute: AtomicBool,
     /// Whose marks select routes: [`MARKED_REPLIES`], [`MARKED_REQUESTS`].
     pub route_marks: AtomicU32,
-    /// Which connections end when the client uses its port again: [`REUSE_CLOSED`],
-    /// [`REUSE_CLOSING`].
+    /// Which connections end when the client uses its port again: [`reuse::CLOSED`],
+    /// [`reuse::CLOSING`].
     pub conn_reuse_mode: AtomicU32,
     /// Defence against floods.
     pub defence: Defence,
@@ -48,7 +49,7 @@ impl Default for Settings {
             sloppy_tcp: AtomicBool::new(false),
             snat_reroute: AtomicBool::new(true),
             route_marks: AtomicU32::new(MARKED_REPLIES),
-            conn_reuse_mode: AtomicU32::new(REUSE_CLOSED),
+            conn_reuse_mode: AtomicU32::new(reuse::CLOSED),
             defence: Defence::default(),
         }
     }
@@ -63,15 +64,17 @@ impl Settings {
             _ => mark,
         }
     }
+
+    /// Returns the settings for known connections. Any context.
+    pub(crate) fn reuse(&self) -> reuse::Settings {
+        reuse::Settings {
+            mode: self.conn_reuse_mode.load(Ordering::Relaxed),
+            expires_without_server: self.expire_nodest_conn.load(Ordering::Relaxed),
+        }
+    }
 }
 
 /// In [`Settings::route_marks`]: packets to clients.
 pub(crate) const MARKED_REPLIES: u32 = 1;
 /// In [`Settings::route_marks`]: packets to servers.
 pub(crate) const MARKED_REQUESTS: u32 = 2;
-
-/// In [`Settings::conn_reuse_mode`]: connections that are closed.
-pub(crate) const REUSE_CLOSED: u32 = 1;
-/// In [`Settings::conn_reuse_mode`]: also connections whose client has closed its end, if the
-/// director does not see the server's end.
-pub(crate) const REUSE_CLOSING: u32 = 2;

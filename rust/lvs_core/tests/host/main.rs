@@ -25,6 +25,7 @@ mod netlink;
 mod packet;
 mod packet_v6;
 mod request;
+mod reuse;
 mod rewrite;
 mod schedule;
 mod schedule_chance;
