@@ -167,6 +167,23 @@ must on director nft delete table ip early
 must adm -a -t 10.1.0.100:80 -r 10.3.0.11 -g
 check_match 'doctor finds a DR server behind a router' "$(adm doctor | grep '^FAIL')" 'FAIL  direct-routing .*10.3.0.11:80.*'
 must adm -d -t 10.1.0.100:80 -r 10.3.0.11
+# A's replies to clients take another way: they are lost.
+flush
+service -t 10.1.0.100:80 rr -- A:m:1
+service -u 10.1.0.100:80 rr -- A:m:1
+must on A nft 'table ip lost { chain out { type filter hook output priority 0; ip daddr 10.0.0.0/24 drop; }; }'
+must client patience 1
+lost=$(client get udp 10.1.0.100 80 4; client get tcp 10.1.0.100 80 4)
+must on A nft delete table ip lost
+must client patience 10
+note "clients of A got: $lost"
+for protocol in TCP UDP; do
+	check_match "doctor finds a $protocol server whose replies take another way" \
+		"$(adm doctor | grep "^FAIL  nat-replies .*$protocol")" ".* 10.2.0.11:.* answers this host, but none of its replies .*"
+done
+flush
+service -t 10.1.0.100:80 rr -- A:m:1 B:m:1
+must client get tcp 10.1.0.100 80 4
 check_eq 'metrics prints the connections of a service' \
 	"$(adm metrics | awk '/^lvs_service_connections_total/ { print $NF }')" 4
 check_eq 'metrics ends with an EOF line' "$(adm metrics | tail -n 1)" '# EOF'

@@ -8,8 +8,8 @@
 
 #include "helpers.h"
 
-/* Writes one end of a flow as a socket address, for %pISpc. */
-static void knet_trace_end(void *to, const struct knet_end *end)
+/* Writes one end of a flow as a socket address, for %pISpc. Unused in a kernel without tracing. */
+static void __maybe_unused knet_trace_end(void *to, const struct knet_end *end)
 {
 	const struct in6_addr *address = knet_ipv6(&end->address);
 

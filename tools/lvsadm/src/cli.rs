@@ -19,6 +19,7 @@ pub use command::{
     Subject, Target, View,
 };
 pub use parser::{parse, Parser};
+pub use subcommands::SCHEMAS;
 
 #[cfg(test)]
 mod tests;

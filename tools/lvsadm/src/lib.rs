@@ -23,6 +23,7 @@
 //! | [`commands`] | the subcommands for people |
 //! | [`format`](mod@format) | listings: text, rules, JSON |
 //! | [`error`] | errors as sentences; exit codes |
+//! | [`schema`] | JSON schemas of what subcommands print |
 //! | [`run`] | carries a command out |
 //! | [`completion`], [`generate`] | shell completion and the manual page |
 //!
@@ -59,6 +60,7 @@ pub mod plan;
 pub mod report;
 pub mod restore;
 pub mod run;
+pub mod schema;
 pub mod tally;
 pub mod top;
 

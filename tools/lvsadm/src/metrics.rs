@@ -14,7 +14,6 @@ use prometheus_client::encoding::{text, EncodeLabelSet};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::error::Error;
@@ -175,8 +174,11 @@ fn service_labels(id: &ServiceId) -> ServiceLabels {
 pub fn encode(sample: &Sample) -> Result<String, Error> {
     let mut registry = Registry::with_prefix("lvs");
     if let Some((name, version)) = &sample.module {
-        let labels = vec![("name", name.clone()), ("version", version.clone())];
-        registry.register("module", "The kernel module", Info::new(labels));
+        // Not OpenMetrics' type "info": node_exporter's textfile collector refuses a file with it.
+        let modules = Family::<[(&str, String); 2], Level>::default();
+        let labels = [("name", name.clone()), ("version", version.clone())];
+        modules.get_or_create(&labels).set(1);
+        registry.register("module_info", "The kernel module", modules);
     }
     for (name, value) in &sample.status {
         let gauge = Gauge::<i64, std::sync::atomic::AtomicI64>::default();

@@ -10,6 +10,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
+use ipnet::{IpNet, Ipv4Net};
+
 use crate::connections::EndpointFilter;
 use crate::model::scheduler;
 use crate::model::{Family, Netmask, Protocol, ServiceFlags, TunnelKind};
@@ -116,10 +118,7 @@ pub fn end(
             "{address:?} before the / is not an address; a network is ADDRESS/BITS, without a port"
         )
     })?;
-    let most = match address {
-        IpAddr::V4(_) => 32,
-        IpAddr::V6(_) => 128,
-    };
+    let most = IpNet::from(address).max_prefix_len();
     let bits =
         number(bits, 0..=most).map_err(|why| format!("the prefix length is wrong: {why}"))?;
     Ok(EndpointFilter {
@@ -235,9 +234,10 @@ pub fn mark(text: &str) -> Result<u32, String> {
 pub fn netmask(text: &str, family: Family) -> Result<Netmask, String> {
     match family {
         Family::Inet => {
-            if let Ok(bits) = number(text, 1..=32_u32) {
-                let mask = u32::MAX << 32_u32.saturating_sub(bits);
-                return Ok(Netmask::Inet(mask.into()));
+            let bits = number(text, 1..=32_u8).ok();
+            let network = bits.and_then(|bits| Ipv4Net::new(Ipv4Addr::UNSPECIFIED, bits).ok());
+            if let Some(network) = network {
+                return Ok(Netmask::Inet(network.netmask()));
             }
             text.parse().map(Netmask::Inet).map_err(|_| {
                 "an IPv4 service needs a mask such as 255.255.255.0, or a prefix length from 1 to \

@@ -6,6 +6,7 @@
 
 use std::net::IpAddr;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::host::Host;
@@ -15,7 +16,7 @@ use crate::model::{
 };
 
 /// The state of a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ServerState {
     /// It gets new connections.
@@ -45,7 +46,7 @@ impl ServerState {
 }
 
 /// The state of a service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ServiceState {
     /// Every server gets new connections.
@@ -72,7 +73,7 @@ impl ServiceState {
 }
 
 /// Counts, or rates per second.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Figures {
     /// Connections.
     pub connections: u64,
@@ -107,7 +108,7 @@ fn rates(stats: &Stats) -> Figures {
 }
 
 /// A server of a service.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct ServerReport {
     /// Address and port, as `-r` takes them.
     pub server: String,
@@ -144,7 +145,7 @@ pub struct ServerReport {
 }
 
 /// A service with its servers.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct ServiceReport {
     /// Protocol and address, or mark.
     pub service: String,

@@ -29,7 +29,7 @@ use crate::model::{DestinationEntry, Drops, Group, ServiceEntry, ServiceId, Tabl
 use crate::names::{Names, System};
 use crate::tally::Tally;
 use crate::top::{self, Row, World};
-use crate::{advice, client, completion, generate, metrics, restore};
+use crate::{advice, client, completion, generate, metrics, restore, schema};
 
 /// The whole command: arguments in, exit code out.
 #[must_use]
@@ -65,13 +65,16 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 fn execute(arguments: impl Iterator<Item = OsString>) -> Result<u8, Error> {
     let arguments: Vec<OsString> = arguments.collect();
-    if completion::answer(&arguments).map_err(|error| Error::Clap(Box::new(error)))? {
+    if completion::answer(&arguments, existing).map_err(|error| Error::Clap(Box::new(error)))? {
         return Ok(0);
     }
     let names = System::default();
     let command = cli::parse(arguments, &names)?;
     let text = match command {
-        Command::Completions(shell) => completion::script(shell).map_err(Error::Output)?,
+        Command::Completions(shell) => {
+            let text = completion::script(shell).map_err(Error::Output)?;
+            text.into_bytes()
+        }
         Command::Schedulers { json } => {
             let text = if json {
                 format::schedulers::json(&loaded)
@@ -80,6 +83,7 @@ fn execute(arguments: impl Iterator<Item = OsString>) -> Result<u8, Error> {
             };
             text.into_bytes()
         }
+        Command::Schema(name) => schema::of(name).into_bytes(),
         Command::Manual => generate::manual().map_err(Error::Output)?,
         Command::Version { json } => {
             let module = client::module();
@@ -275,6 +279,14 @@ fn execute(arguments: impl Iterator<Item = OsString>) -> Result<u8, Error> {
         .into_bytes(),
     };
     write(&mut io::stdout().lock(), &text).map(|()| 0)
+}
+
+/// The table for completion. It loads no module.
+fn existing() -> Vec<Group> {
+    let director = Kernel::present().ok().flatten();
+    director
+        .and_then(|mut director| director.table(false).ok())
+        .unwrap_or_default()
 }
 
 /// `monitor`: until the output is closed.

@@ -9,6 +9,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
 
+use ipnet::IpNet;
+
 use crate::connections::Connection;
 use crate::model::endpoint;
 
@@ -44,7 +46,7 @@ pub enum Group {
     /// The state.
     State(Cow<'static, str>),
     /// The client's network.
-    Prefix(IpAddr, u8),
+    Prefix(IpNet),
 }
 
 impl fmt::Display for Group {
@@ -56,7 +58,7 @@ impl fmt::Display for Group {
                 write!(f, "{protocol} {}", endpoint(address, *port))
             }
             Self::State(state) => f.write_str(state),
-            Self::Prefix(address, bits) => write!(f, "{address}/{bits}"),
+            Self::Prefix(network) => write!(f, "{network}"),
         }
     }
 }
@@ -94,17 +96,15 @@ impl GroupBy {
     }
 }
 
+/// The network of a client that counts as one site.
 fn prefix(client: IpAddr) -> Group {
-    match client {
-        IpAddr::V4(client) => {
-            let network = client.to_bits() & (u32::MAX << (32 - PREFIX_V4));
-            Group::Prefix(std::net::Ipv4Addr::from_bits(network).into(), PREFIX_V4)
-        }
-        IpAddr::V6(client) => {
-            let network = client.to_bits() & (u128::MAX << (128 - PREFIX_V6));
-            Group::Prefix(std::net::Ipv6Addr::from_bits(network).into(), PREFIX_V6)
-        }
-    }
+    let bits = match client {
+        IpAddr::V4(_) => PREFIX_V4,
+        IpAddr::V6(_) => PREFIX_V6,
+    };
+    // The lengths are valid; otherwise the client would be a group of its own.
+    let network = IpNet::new(client, bits).unwrap_or_else(|_| client.into());
+    Group::Prefix(network.trunc())
 }
 
 /// Counts connections.

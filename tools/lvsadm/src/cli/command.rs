@@ -95,6 +95,8 @@ pub enum Command {
         /// The weight, if not the former one.
         weight: Option<u32>,
     },
+    /// Print the schema of a JSON answer.
+    Schema(&'static str),
     /// List the schedulers.
     Schedulers {
         /// As JSON.

@@ -24,7 +24,7 @@ use crate::tally::GroupBy;
 /// Reads the options of one subcommand.
 type Reader = fn(&Options<'_>) -> Result<Command, Error>;
 
-const READERS: [(&str, Reader); 13] = [
+const READERS: [(&str, Reader); 14] = [
     ("show", show),
     ("describe", describe),
     ("diff", diff),
@@ -38,6 +38,27 @@ const READERS: [(&str, Reader); 13] = [
     ("metrics", metrics),
     ("monitor", monitor),
     ("connections", connections),
+    ("schema", schema),
+];
+
+/// The JSON answers that have a schema.
+pub const SCHEMAS: [&str; 16] = [
+    "list",
+    "timeouts",
+    "daemons",
+    "connections",
+    "counts",
+    "kill",
+    "monitor",
+    "show",
+    "describe",
+    "diff",
+    "apply",
+    "drain",
+    "undrain",
+    "doctor",
+    "schedulers",
+    "version",
 ];
 
 /// The definitions of the subcommands.
@@ -269,6 +290,21 @@ pub(super) fn definitions() -> Vec<Definition> {
             ];
             kept.contains(&arg.get_id().as_str())
         })),
+        command(
+            "schema",
+            "Print the JSON schema of what a command prints with --json",
+            "lvsadm schema show\n  lvsadm schema list",
+        )
+        .arg(
+            Arg::new("answer")
+                .value_name("ANSWER")
+                .required(true)
+                .value_parser(SCHEMAS)
+                .help(
+                    "A subcommand; list, timeouts, daemons: of -L; counts, kill: of connections \
+                     --count, --group-by and --kill; version: of --version",
+                ),
+        ),
     ]
 }
 
@@ -502,6 +538,14 @@ fn schedulers(options: &Options<'_>) -> Result<Command, Error> {
     Ok(Command::Schedulers {
         json: options.given("json"),
     })
+}
+
+fn schema(options: &Options<'_>) -> Result<Command, Error> {
+    let name = options.text("answer");
+    let known = SCHEMAS.into_iter().find(|known| Some(*known) == name);
+    known
+        .map(Command::Schema)
+        .ok_or_else(|| Error::Usage("schema needs the name of an answer".to_owned()))
 }
 
 fn doctor(options: &Options<'_>) -> Result<Command, Error> {

@@ -2,6 +2,7 @@
 
 //! `diff` and `apply`.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::client::Director;
@@ -24,22 +25,36 @@ pub struct Request<'a> {
     pub json: bool,
 }
 
-#[derive(Serialize)]
-struct Listing<'a> {
+/// What `diff --json` and `apply --json` print.
+#[derive(Serialize, JsonSchema)]
+#[schemars(title = "diff")]
+pub(crate) struct Listing<'a> {
+    /// There is no difference.
     same: bool,
+    /// The changes have been made.
     applied: bool,
+    /// Services and servers that the table lacks.
     added: usize,
+    /// Services and servers that differ.
     edited: usize,
+    /// Services and servers that the file lacks.
     deleted: usize,
+    /// Services that the file lacks and that stay.
     left_alone: usize,
+    /// The changes, in their order.
     changes: Vec<Change<'a>>,
 }
 
-#[derive(Serialize)]
+/// A difference.
+#[derive(Serialize, JsonSchema)]
 struct Change<'a> {
+    /// "add", "edit" or "delete".
     action: &'static str,
+    /// The service.
     service: String,
+    /// The rule now, as `-S` prints it.
     before: Option<&'a str>,
+    /// The rule then.
     after: Option<&'a str>,
 }
 

@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::set::editable;
@@ -145,21 +146,34 @@ fn members(director: &mut dyn Director, options: &DrainOptions) -> Result<Vec<Me
     Ok(members)
 }
 
-#[derive(Serialize)]
-struct Listing {
+/// What `drain --json` and `undrain --json` print.
+#[derive(Serialize, JsonSchema)]
+#[schemars(title = "drain")]
+pub(crate) struct Listing {
+    /// The server in each of its services.
     servers: Vec<Entry>,
+    /// Connections are left at the end of the time.
     timed_out: bool,
 }
 
-#[derive(Serialize)]
+/// A server of a service.
+#[derive(Serialize, JsonSchema)]
 struct Entry {
+    /// The service.
     service: String,
+    /// Address and port.
     server: String,
+    /// The weight before, if it is known.
     former_weight: Option<u32>,
+    /// The weight now.
     weight: u32,
+    /// Active connections.
     active: u32,
+    /// Inactive connections.
     inactive: u32,
+    /// Persistence templates.
     persistent: u32,
+    /// The server was deleted.
     deleted: bool,
 }
 

@@ -4,18 +4,21 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::format::save;
 use crate::model::{Event, Executed};
 use crate::report::{ServerState, ServiceReport, ServiceState};
 
-/// A line.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+/// A line of `monitor --json`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(title = "monitor")]
 pub struct Line {
     /// When, in UTC, as RFC 3339 writes it.
     pub time: String,
-    /// What happened: see [`Executed::name`]; or `server_state`, `service_state`, `events_lost`.
+    /// What happened: `service_added`, ..., `server_state`, `service_state`, `events_lost`. Later
+    /// versions may have more.
     pub event: &'static str,
     /// The service.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -7,13 +7,14 @@ mod module;
 mod network;
 mod services;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::facts::Facts;
 use super::finding::{Finding, Status};
 
 /// A check and its outcome.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Check {
     /// The check's name, which never changes.
     pub check: &'static str,

@@ -5,23 +5,17 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Seek, SeekFrom};
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread;
-use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::probe::{self, Answer, Target};
 use crate::host::Host;
-use crate::model::{DestinationEntry, DestinationId, Forwarding, Group, Protocol, ServiceId};
+use crate::model::{DestinationEntry, Forwarding, Group, Protocol, ServiceId};
 use crate::report::{self, ServiceReport};
-
-/// How long a server that is probed has to answer.
-const PROBE: Duration = Duration::from_secs(1);
-/// Servers that are probed at most.
-const MOST_PROBES: usize = 64;
 
 /// The host and its director.
 #[derive(Clone, Debug, Default)]
@@ -45,8 +39,8 @@ pub struct Facts {
     /// Chains of nftables with rules that packets of known connections do not pass when they take
     /// the short cut.
     pub skipped_chains: Vec<FirewallRule>,
-    /// NAT servers that never answered a client, but accept a connection of this host.
-    pub answering: Vec<DestinationId>,
+    /// The answers of NAT servers that never answered a client. See [`Target`].
+    pub probed: Vec<(Target, Answer)>,
     /// Services with their servers.
     pub services: Vec<ServiceReport>,
     /// The same as the director lists them.
@@ -131,7 +125,7 @@ pub fn gather(module: Option<String>, table: Vec<Group>, host: &dyn Host) -> Fac
         failed_neighbors: failed_neighbors(),
         firewall: ruleset.as_ref().map(firewall).unwrap_or_default(),
         skipped_chains: ruleset.as_ref().map(skipped_chains).unwrap_or_default(),
-        answering: answering(&table),
+        probed: probe::all(silent(&table)),
         services,
         table,
         remote_addresses: virtual_addresses
@@ -305,48 +299,28 @@ fn failed_neighbors() -> Vec<IpAddr> {
 const SOME: u64 = 3;
 
 /// Whether clients' packets go to the server by NAT and no reply ever came back. Such servers are
-/// probed: see [`Facts::answering`].
+/// probed: see [`Facts::probed`].
 pub(super) fn is_silent(service: &ServiceId, entry: &DestinationEntry) -> bool {
     let stats = &entry.stats;
-    service.protocol() == Some(Protocol::Tcp)
+    matches!(service.protocol(), Some(Protocol::Tcp | Protocol::Udp))
         && entry.destination.forwarding == Forwarding::Masquerade
         && stats.packets_in >= SOME
         && stats.packets_out == 0
 }
 
-/// Those of the silent NAT servers that accept a connection of this host. All are asked at once.
-fn answering(table: &[Group]) -> Vec<DestinationId> {
-    let mut silent: Vec<DestinationId> = table
+/// The silent NAT servers. A server on all ports has none that could be probed.
+fn silent(table: &[Group]) -> Vec<Target> {
+    table
         .iter()
         .flat_map(|group| {
             let service = &group.service.service.id;
             group
                 .destinations
                 .iter()
-                .filter(move |entry| is_silent(service, entry))
-                .map(|entry| entry.destination.id)
+                .filter(|entry| is_silent(service, entry))
+                .filter_map(|entry| Target::new(service, entry.destination.id))
         })
-        .take(MOST_PROBES)
-        .collect();
-    silent.sort_unstable_by_key(|server| (server.address, server.port));
-    silent.dedup();
-    thread::scope(|scope| {
-        let probes: Vec<_> = silent
-            .iter()
-            .map(|server| {
-                scope.spawn(move || {
-                    let address = SocketAddr::new(server.address, server.port);
-                    TcpStream::connect_timeout(&address, PROBE)
-                        .ok()
-                        .map(|_| *server)
-                })
-            })
-            .collect();
-        probes
-            .into_iter()
-            .filter_map(|probe| probe.join().ok().flatten())
-            .collect()
-    })
+        .collect()
 }
 
 /// The priority at which the director takes packets in PREROUTING.

@@ -2,13 +2,14 @@
 
 //! What checks find.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::facts::Facts;
 use crate::model::{DestinationEntry, Forwarding, ServiceId};
 
 /// The outcome of a check.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Status {
     /// Nothing is wrong.

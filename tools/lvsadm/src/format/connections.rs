@@ -6,6 +6,7 @@ use std::io::{self, Write};
 
 use super::json;
 use super::labels::Labels;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::connections::Connection;
@@ -135,17 +136,44 @@ fn row(
     }
 }
 
-#[derive(Serialize)]
-struct Groups {
+/// What `connections --count --json` and `--group-by WHAT --json` print.
+#[derive(Serialize, JsonSchema)]
+#[schemars(title = "counts")]
+pub(crate) struct Groups {
+    /// The number of connections.
     total: u64,
+    /// The groups, the largest first; with `--group-by`.
     #[serde(skip_serializing_if = "Option::is_none")]
     groups: Option<Vec<GroupCount>>,
 }
 
-#[derive(Serialize)]
+/// A group of connections.
+#[derive(Serialize, JsonSchema)]
 struct GroupCount {
+    /// What the connections have in common.
     group: String,
+    /// Their number.
     connections: u64,
+}
+
+/// What `connections --kill --json` prints.
+#[derive(Serialize, JsonSchema)]
+#[schemars(title = "kill")]
+pub(crate) struct Removed {
+    /// The number of removed connections.
+    removed: u32,
+}
+
+/// What `connections --json` prints, a connection in each line.
+#[derive(JsonSchema)]
+#[schemars(title = "connections")]
+#[expect(
+    dead_code,
+    reason = "a listing is written in pieces; this has its schema"
+)]
+pub(crate) struct AllConnections {
+    /// The connections.
+    connections: Vec<json::Connection<'static>>,
 }
 
 /// A count, and those of groups if there are any, as JSON.
@@ -179,7 +207,7 @@ pub fn counts(total: u64, groups: Option<&[(Group, u64)]>) -> String {
 #[must_use]
 pub fn removed(number: u32, as_json: bool) -> String {
     if as_json {
-        json::text(&serde_json::json!({ "removed": number }))
+        json::text(&Removed { removed: number })
     } else {
         format!("removed: {number}\n")
     }

@@ -3,13 +3,17 @@
 //! The outcomes of `doctor`.
 
 use anstyle::AnsiColor;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::json;
 use crate::doctor::{Check, Status};
 
-#[derive(Serialize)]
-struct Listing<'a> {
+/// What `doctor --json` prints.
+#[derive(Serialize, JsonSchema)]
+#[schemars(title = "doctor")]
+pub(crate) struct Listing<'a> {
+    /// The checks that apply.
     checks: &'a [Check],
 }
 

@@ -6,6 +6,7 @@
 use std::io::{self, Write};
 use std::net::IpAddr;
 
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 use crate::connections;
@@ -14,12 +15,18 @@ use crate::model::{
     ServiceFlags, ServiceId, Table, TunnelChecksum, TunnelKind,
 };
 
-#[derive(Serialize)]
-struct Listing<'a> {
+/// What `-L --json` prints. `apply` and `diff` read it.
+#[derive(Serialize, JsonSchema)]
+#[schemars(title = "list")]
+pub(crate) struct Listing<'a> {
+    /// The kernel's version of IPVS; absent with one service.
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<String>,
+    /// Buckets of the connection table; absent with one service.
     #[serde(skip_serializing_if = "Option::is_none")]
     connection_table_size: Option<u32>,
+    /// The services, in the order of the text listing.
+    #[schemars(with = "Vec<Service>")]
     services: Services<'a>,
 }
 
@@ -37,134 +44,217 @@ impl Serialize for Services<'_> {
     }
 }
 
-#[derive(Serialize)]
+/// A virtual service.
+#[derive(Serialize, JsonSchema)]
 struct Service {
+    /// "inet" or "inet6".
     family: &'static str,
+    /// "tcp", "udp", "sctp" or a number; absent with a firewall mark.
     #[serde(skip_serializing_if = "Option::is_none")]
     protocol: Option<String>,
+    /// The virtual address; absent with a firewall mark.
     #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<IpAddr>,
+    /// The virtual port; absent with a firewall mark.
     #[serde(skip_serializing_if = "Option::is_none")]
     port: Option<u16>,
+    /// The firewall mark, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     fwmark: Option<u32>,
+    /// The scheduler.
     scheduler: String,
+    /// The flags, as `--sched-flags` takes them.
     scheduler_flags: Vec<&'static str>,
+    /// One-packet scheduling.
     one_packet: bool,
+    /// Persistence, if it has it.
     persistence: Option<Persistence>,
+    /// Counts.
     stats: Figures,
+    /// Rates per second.
     rate: Figures,
+    /// Dropped packets by reason.
     drops: Drops,
+    /// The real servers.
     destinations: Vec<Destination>,
 }
 
-#[derive(Serialize)]
+/// All connections of a client go to the same server.
+#[derive(Serialize, JsonSchema)]
 struct Persistence {
+    /// Seconds.
     timeout: u32,
+    /// The clients that count as one.
     netmask: Mask,
+    /// The persistence engine.
     engine: Option<String>,
 }
 
-#[derive(Serialize)]
+/// The clients that count as one: a mask (IPv4) or a prefix length (IPv6).
+#[derive(Serialize, JsonSchema)]
 #[serde(untagged)]
 enum Mask {
     Inet(String),
     Inet6(u32),
 }
 
-#[derive(Serialize)]
+/// Counts, or rates per second.
+#[derive(Serialize, JsonSchema)]
 struct Figures {
+    /// Connections.
     connections: u64,
+    /// Packets from clients.
     packets_in: u64,
+    /// Packets to clients.
     packets_out: u64,
+    /// Bytes from clients.
     bytes_in: u64,
+    /// Bytes to clients.
     bytes_out: u64,
 }
 
-#[derive(Serialize)]
+/// A real server of a service.
+#[derive(Serialize, JsonSchema)]
 struct Destination {
+    /// "inet" or "inet6".
     family: &'static str,
+    /// The address.
     address: IpAddr,
+    /// The port.
     port: u16,
+    /// "masquerade", "tunnel", "route", "local" or a number.
     forwarding: String,
+    /// The tunnel, with this forwarding.
     tunnel: Option<Tunnel>,
+    /// The weight.
     weight: u32,
+    /// The upper threshold; 0: no threshold.
     upper_threshold: u32,
+    /// The lower threshold; 0: no threshold.
     lower_threshold: u32,
+    /// Active connections.
     active_connections: u32,
+    /// Inactive connections.
     inactive_connections: u32,
+    /// Persistence templates.
     persistent_connections: u32,
+    /// Counts.
     stats: Figures,
+    /// Rates per second.
     rate: Figures,
+    /// Dropped packets by reason.
     drops: Drops,
 }
 
-#[derive(Serialize)]
+/// The tunnel to a server.
+#[derive(Serialize, JsonSchema)]
 struct Tunnel {
+    /// "ipip", "gue", "gre" or a number.
     #[serde(rename = "type")]
     kind: String,
+    /// The UDP port; 0 without one.
     port: u16,
+    /// "none", "full", "remote" or a number.
     checksum: String,
 }
 
-#[derive(Serialize)]
-struct TimeoutListing {
+/// What `-L --timeout --json` prints.
+#[derive(Serialize, JsonSchema)]
+#[schemars(title = "timeouts")]
+pub(crate) struct TimeoutListing {
+    /// The timeouts.
     timeouts: Timeouts,
 }
 
-#[derive(Serialize)]
+/// Seconds without packets after which connections end.
+#[derive(Serialize, JsonSchema)]
 struct Timeouts {
+    /// TCP.
     tcp: u32,
+    /// TCP after a FIN.
     tcp_fin: u32,
+    /// UDP.
     udp: u32,
 }
 
-#[derive(Serialize)]
-struct DaemonListing {
+/// What `-L --daemon --json` prints.
+#[derive(Serialize, JsonSchema)]
+#[schemars(title = "daemons")]
+pub(crate) struct DaemonListing {
+    /// The daemons that run.
     daemons: Vec<Daemon>,
 }
 
-#[derive(Serialize)]
+/// A synchronization daemon that runs.
+#[derive(Serialize, JsonSchema)]
 struct Daemon {
+    /// "master" or "backup".
     role: &'static str,
+    /// The network interface.
     interface: String,
+    /// The identification.
     sync_id: u32,
+    /// The longest message in bytes.
     max_length: u16,
+    /// The multicast group.
     group: Option<IpAddr>,
+    /// The UDP port.
     port: u16,
+    /// The time to live of messages.
     ttl: u8,
 }
 
-#[derive(Serialize)]
-struct Connection<'a> {
+/// A connection.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Connection<'a> {
+    /// The protocol, as the kernel writes it.
     protocol: &'a str,
+    /// The state, as the kernel writes it.
     state: &'a str,
+    /// Seconds until it expires.
     expires: u32,
+    /// The client.
     source: Endpoint,
+    /// The virtual service.
     #[serde(rename = "virtual")]
     service: Endpoint,
+    /// The real server.
     destination: Endpoint,
+    /// The persistence engine.
     engine: Option<&'a str>,
+    /// The data of the persistence engine.
     engine_data: Option<&'a str>,
 }
 
-#[derive(Serialize)]
+/// An address and a port.
+#[derive(Serialize, JsonSchema)]
 struct Endpoint {
+    /// The address.
     address: IpAddr,
+    /// The port.
     port: u16,
 }
 
-#[derive(Serialize)]
-struct Versions<'a> {
+/// What `--version --json` prints.
+#[derive(Serialize, JsonSchema)]
+#[schemars(title = "version")]
+pub(crate) struct Versions<'a> {
+    /// The version of this command.
     lvsadm: &'static str,
+    /// The module, if the kernel has one.
     module: Option<Module<'a>>,
 }
 
-#[derive(Serialize)]
+/// The loaded kernel module.
+#[derive(Serialize, JsonSchema)]
 struct Module<'a> {
+    /// Its name.
     name: &'a str,
+    /// Its version; null for a module that does not report it.
     version: Option<&'a str>,
+    /// What it offers beyond the C director.
     features: Vec<&'a str>,
+    /// What this command would use and it lacks.
     missing: Vec<&'a str>,
 }
 

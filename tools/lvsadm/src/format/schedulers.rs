@@ -2,22 +2,32 @@
 
 //! The schedulers as a table and as JSON.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::json;
 use crate::model::scheduler::SCHEDULERS;
 
-#[derive(Serialize)]
-struct Listing {
+/// What `schedulers --json` prints.
+#[derive(Serialize, JsonSchema)]
+#[schemars(title = "schedulers")]
+pub(crate) struct Listing {
+    /// The schedulers that this command knows.
     schedulers: Vec<Entry>,
 }
 
-#[derive(Serialize)]
+/// A scheduler.
+#[derive(Serialize, JsonSchema)]
 struct Entry {
+    /// Its name.
     name: &'static str,
+    /// The kernel has its module now.
     loaded: bool,
+    /// Its flags, as `--sched-flags` takes them.
     flags: Vec<&'static str>,
+    /// The server that it chooses.
     chooses: &'static str,
+    /// When to choose it.
     when: &'static str,
 }
 

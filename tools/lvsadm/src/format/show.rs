@@ -5,14 +5,18 @@
 use anstyle::{AnsiColor, Style};
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Row, Table};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::json;
 use crate::model::{scheduler, Drops};
 use crate::report::{Figures, ServerReport, ServerState, ServiceReport, ServiceState};
 
-#[derive(Serialize)]
-struct Listing<'a> {
+/// What `show --json` and `describe --json` print.
+#[derive(Serialize, JsonSchema)]
+#[schemars(title = "show")]
+pub(crate) struct Listing<'a> {
+    /// The services, in the order of the table.
     services: &'a [ServiceReport],
 }
 

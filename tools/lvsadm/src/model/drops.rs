@@ -2,13 +2,17 @@
 
 //! Packets that the director dropped, by reason.
 
+use std::collections::BTreeMap;
+
 use lvs_core::drop::Reason;
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 /// Dropped packets by reason. Where there are none it takes no room: there may be a hundred
 /// thousand of them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Drops(Option<Box<[u64; Reason::COUNT]>>);
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
+#[schemars(transparent)]
+pub struct Drops(#[schemars(with = "BTreeMap<String, u64>")] Option<Box<[u64; Reason::COUNT]>>);
 
 impl Drops {
     /// Adds to the count of a reason.

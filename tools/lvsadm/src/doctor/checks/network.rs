@@ -6,7 +6,8 @@ use std::net::IpAddr;
 
 use crate::doctor::facts::{is_silent, Facts};
 use crate::doctor::finding::{fail, servers_by, warn, with_services, Finding};
-use crate::model::{Forwarding, TunnelKind};
+use crate::doctor::probe::{Answer, Target};
+use crate::model::{Forwarding, Protocol, TunnelKind};
 use crate::report::ServerState;
 
 pub(super) fn virtual_addresses(facts: &Facts) -> Option<Vec<Finding>> {
@@ -120,23 +121,36 @@ pub(super) fn nat_replies(facts: &Facts) -> Option<Vec<Finding>> {
             continue;
         }
         let server = entry.destination.id;
-        let packets = entry.stats.packets_in;
-        findings.push(if facts.answering.contains(&server) {
-            fail(
+        let got = format!(
+            "{server} of {service} got {} packets",
+            entry.stats.packets_in
+        );
+        let start = format!("start the server at {server}, or lvsadm drain -r {server}");
+        let target = Target::new(service, server);
+        let probed = facts.probed.iter();
+        let mut answers = probed.filter(|(known, _)| Some(*known) == target);
+        let answer = answers.next().map(|(_, answer)| *answer);
+        findings.push(match answer {
+            Some(Answer::Yes) => fail(
                 format!(
-                    "{server} of {service} got {packets} packets and answers this host, but none \
-                     of its replies to clients passes here"
+                    "{got} and answers this host, but none of its replies to clients passes here"
                 ),
                 format!(
                     "on {}: ip route replace default via ADDRESS-OF-THIS-HOST",
                     server.address
                 ),
-            )
-        } else {
-            fail(
-                format!("{server} of {service} got {packets} packets and answers none"),
-                format!("start the server at {server}, or lvsadm drain -r {server}"),
-            )
+            ),
+            Some(Answer::Refused) => fail(format!("{got} and refuses them"), start),
+            // A protocol may have no answers, and a server may not answer a stranger.
+            Some(Answer::None) if service.protocol() == Some(Protocol::Udp) => warn(
+                format!("{got} and answers none; a probe of this host has no answer either"),
+                format!("nothing if clients expect no answers (syslog); otherwise {start}"),
+            ),
+            Some(Answer::None) => fail(format!("{got} and answers none"), start),
+            None => warn(
+                format!("{got}, and none of its replies to clients passes here"),
+                format!("from here, ask the server at {}; {start}", server.address),
+            ),
         });
     }
     (servers > 0).then_some(findings)

@@ -5,9 +5,12 @@
 use std::collections::BTreeMap;
 
 use super::super::facts::{FirewallRule, Kernel, Link, Route};
+use super::super::probe::{Answer, Target};
 use super::*;
 use crate::host::FixedHost;
-use crate::model::{DestinationId, Forwarding, Group, Protocol, ServiceId, Stats};
+use crate::model::{
+    DestinationEntry, DestinationId, Forwarding, Group, Protocol, ServiceId, Stats,
+};
 use crate::report;
 use crate::report::tests::{group, server};
 
@@ -246,35 +249,82 @@ fn chains_that_the_short_cut_skips_are_found() {
     assert_eq!(findings(&facts), []);
 }
 
+/// A NAT server with packets of clients, and so many replies.
+fn replying(packets_out: u64) -> DestinationEntry {
+    let mut server = server(1, 1, 0);
+    server.stats = Stats {
+        packets_in: 9,
+        packets_out,
+        ..Stats::default()
+    }
+    .into();
+    server
+}
+
+/// The same facts, with one server that answered a probe so.
+fn probed(mut facts: Facts, answer: Answer) -> Facts {
+    let service = &facts.table[0].service.service.id;
+    let server = facts.table[0].destinations[0].destination.id;
+    facts.probed = vec![(Target::new(service, server).unwrap(), answer)];
+    facts
+}
+
 #[test]
 fn nat_servers_whose_replies_do_not_pass_are_found() {
-    let mut silent = server(1, 1, 0);
-    silent.stats = Stats {
-        packets_in: 9,
-        ..Stats::default()
-    }
-    .into();
-    let mut facts = sound(vec![group(vec![silent.clone()])]);
-    one(
-        &facts,
-        "nat-replies",
+    let facts = sound(vec![group(vec![replying(0)])]);
+    let check = |facts: &Facts, status, words| one(facts, "nat-replies", status, words);
+    check(
+        &probed(facts.clone(), Answer::Yes),
         Status::Fail,
-        "10.2.0.1:80 of TCP 192.0.2.1:80 got 9 packets and answers none",
+        "10.2.0.1:80 of TCP 192.0.2.1:80 got 9 packets and answers this host, but none of its \
+         replies to clients passes here",
     );
-    facts.answering = vec![silent.destination.id];
-    one(
-        &facts,
-        "nat-replies",
+    check(
+        &probed(facts.clone(), Answer::Refused),
         Status::Fail,
-        "answers this host, but none of its replies to clients passes here",
+        "got 9 packets and refuses them",
     );
-    silent.stats = Stats {
-        packets_in: 9,
-        packets_out: 1,
-        ..Stats::default()
-    }
-    .into();
-    assert_eq!(findings(&sound(vec![group(vec![silent])])), []);
+    check(
+        &probed(facts.clone(), Answer::None),
+        Status::Fail,
+        "got 9 packets and answers none",
+    );
+    check(
+        &facts,
+        Status::Warn,
+        "got 9 packets, and none of its replies to clients passes here",
+    );
+    assert_eq!(findings(&sound(vec![group(vec![replying(1)])])), []);
+}
+
+#[test]
+fn udp_servers_whose_replies_do_not_pass_are_found() {
+    let mut udp = group(vec![replying(0)]);
+    udp.service.service.id = ServiceId::Address {
+        protocol: Protocol::Udp,
+        address: [192, 0, 2, 1].into(),
+        port: 80,
+    };
+    let facts = sound(vec![udp]);
+    let check = |answer, status, words| {
+        one(&probed(facts.clone(), answer), "nat-replies", status, words);
+    };
+    check(
+        Answer::Yes,
+        Status::Fail,
+        "10.2.0.1:80 of UDP 192.0.2.1:80 got 9 packets and answers this host, but",
+    );
+    check(
+        Answer::Refused,
+        Status::Fail,
+        "got 9 packets and refuses them",
+    );
+    // Syslog has no answers.
+    check(
+        Answer::None,
+        Status::Warn,
+        "answers none; a probe of this host has no answer either",
+    );
 }
 
 #[test]
