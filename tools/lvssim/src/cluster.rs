@@ -10,20 +10,21 @@ mod outcome;
 mod requests;
 mod server;
 mod setup;
+mod times;
 
 use std::collections::HashMap;
 
-use hdrhistogram::Histogram;
 pub use outcome::{Outcome, Period, ServerOutcome, BATCHES};
 pub use setup::{Discipline, End, Fault, Kind, Patience, ServerSetup, Session, Setup, View};
 
-use crate::engine::{from_seconds, Queue, Time, SECOND};
+use crate::engine::{from_seconds, Queue, Time};
 use crate::policy::{self, one, Balancer, Clock, SimServer};
-use crate::random::{Process, Purpose, Stream};
+use crate::random::{Arrivals, Process, Purpose, Stream};
 use server::Server;
+use times::Times;
 
 /// What happens.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 enum Event {
     /// The director has scheduled an attempt, which arrives at its server.
     Forward { attempt: u32, generation: u32 },
@@ -44,6 +45,7 @@ enum Event {
     /// A closed connection is forgotten.
     Forget { director: u32, server: u32 },
     /// All servers report their loads.
+    #[default]
     Report,
     /// A change of a server's connections gets to the directors.
     See { server: u32, step: Step },
@@ -148,21 +150,60 @@ struct Sim<'a> {
     connections: Vec<u64>,
     attempts: Vec<Attempt>,
     free: Vec<u32>,
+    /// The port of the last request, see [`requests`].
+    port: u16,
     persistent: HashMap<u32, (u32, Time)>,
     users: HashMap<u32, User>,
     /// No director forwards before this time.
     outage: Time,
     next_arrival: Time,
+    /// Arrivals that are drawn already, after the next one.
+    later: Drawn,
     arrivals: Process,
     arrival_stream: Stream,
     size_stream: Stream,
+    /// Work of requests, drawn already.
+    works: Drawn,
     client_stream: Stream,
     report_stream: Stream,
+    times: Times,
     outcome: Outcome,
     in_system: u64,
     area_since: Time,
     measuring: bool,
     batch: Batch,
+}
+
+/// Numbers that are drawn many at a time, which is quicker, and used one after the other.
+struct Drawn {
+    numbers: [Time; 64],
+    next: usize,
+}
+
+impl Drawn {
+    /// None.
+    fn new() -> Self {
+        Self {
+            numbers: [0; 64],
+            next: 64,
+        }
+    }
+
+    /// The next number; `None` if more must be drawn.
+    #[inline(always)]
+    fn take(&mut self) -> Option<Time> {
+        let number = self.numbers.get(self.next)?;
+        self.next += 1;
+        Some(*number)
+    }
+
+    /// Draws so many, with a function that gives seconds.
+    fn draw(&mut self, count: usize, mut seconds: impl FnMut() -> f64) {
+        self.next = self.numbers.len() - count;
+        for number in &mut self.numbers[self.next..] {
+            *number = from_seconds(seconds());
+        }
+    }
 }
 
 /// The batch of answers that a run is in: one of [`BATCHES`] equal parts of its length, which is
@@ -255,17 +296,21 @@ impl<'a> Sim<'a> {
             connections: vec![0; setup.servers.len()],
             attempts: Vec::with_capacity(1024),
             free: Vec::new(),
+            port: 0,
             persistent: HashMap::new(),
             users: HashMap::new(),
             outage: 0,
             next_arrival: 0,
+            later: Drawn::new(),
             arrivals,
             arrival_stream,
             size_stream: stream(Purpose::Sizes),
+            works: Drawn::new(),
             client_stream: stream(Purpose::Clients),
             report_stream: stream(Purpose::Reports),
+            times: Times::new(),
             outcome: Outcome {
-                times: histogram(),
+                times: Times::new().histogram(),
                 sum: 0.0,
                 batches: [(0.0, 0); BATCHES],
                 arrived: 0,
@@ -308,12 +353,62 @@ impl<'a> Sim<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn draw_arrival(&mut self) {
-        self.next_arrival = from_seconds(self.arrivals.advance(&mut self.arrival_stream));
+        self.next_arrival = match self.later.take() {
+            Some(time) => time,
+            None => self.draw_arrivals(),
+        };
     }
 
-    fn run(mut self) -> Outcome {
+    #[inline(never)]
+    fn draw_arrivals(&mut self) -> Time {
+        // A trace tells the client of one request at a time.
+        let count = match self.setup.arrivals {
+            Arrivals::Trace(_) => 1,
+            _ => self.later.numbers.len(),
+        };
+        let (arrivals, stream) = (&mut self.arrivals, &mut self.arrival_stream);
+        self.later.draw(count, || arrivals.advance(stream));
+        self.later.take().unwrap_or(Time::MAX)
+    }
+
+    /// The work of the next request.
+    #[inline(always)]
+    fn draw_work(&mut self) -> Time {
+        match self.works.take() {
+            Some(work) => work,
+            None => self.draw_works(),
+        }
+    }
+
+    #[inline(never)]
+    fn draw_works(&mut self) -> Time {
+        let (sizes, stream) = (&self.setup.sizes, &mut self.size_stream);
+        let count = self.works.numbers.len();
+        self.works.draw(count, || sizes.sample(stream));
+        self.works.take().unwrap_or(0)
+    }
+
+    /// Whether the setup has none of the features that most studies do without. Then the code of
+    /// these features is left out.
+    fn is_plain(&self) -> bool {
+        let setup = self.setup;
+        let one_director = setup.directors == 1 && setup.cost == 0 && setup.persistence == 0;
+        let exact = setup.view == View::Exact && setup.linger == 0 && !self.measures_delays;
+        let patient = setup.patience.timeout.is_none() && setup.session.is_none();
+        let simple = setup.objects <= 1 && setup.faults.is_empty() && setup.series.is_none();
+        one_director && exact && patient && simple
+    }
+
+    fn run(self) -> Outcome {
+        match self.is_plain() {
+            true => self.run_as::<true>(),
+            false => self.run_as::<false>(),
+        }
+    }
+
+    fn run_as<const PLAIN: bool>(mut self) -> Outcome {
         let (end, answers) = match self.setup.end {
             End::At(time) => (time, u64::MAX),
             End::Answered(count) => (Time::MAX, count),
@@ -322,8 +417,8 @@ impl<'a> Sim<'a> {
             match self.queue.pop_before(self.next_arrival.min(end)) {
                 Some((time, event)) => {
                     self.advance(time);
-                    self.happen(event);
-                    if self.outcome.times.len() >= answers {
+                    self.happen::<PLAIN>(event);
+                    if self.times.len() >= answers {
                         break;
                     }
                 }
@@ -333,7 +428,7 @@ impl<'a> Sim<'a> {
                 }
                 None => {
                     self.advance(self.next_arrival);
-                    self.arrive();
+                    self.arrive::<PLAIN>();
                     self.draw_arrival();
                 }
             }
@@ -363,6 +458,7 @@ impl<'a> Sim<'a> {
 
     fn finish(mut self) -> Outcome {
         self.account();
+        self.outcome.times = self.times.histogram();
         self.outcome.span = self.now.saturating_sub(self.setup.warmup);
         self.outcome.held = self.in_system;
         for (server, outcome) in self.servers.iter_mut().zip(&mut self.outcome.servers) {
@@ -384,6 +480,7 @@ impl<'a> Sim<'a> {
         }
     }
 
+    #[inline(never)]
     fn period(&mut self) -> Option<&mut Period> {
         let length = self.setup.series?;
         let index = (self.now / length) as usize;
@@ -398,8 +495,8 @@ impl<'a> Sim<'a> {
         series.get_mut(index)
     }
 
-    #[inline]
-    fn happen(&mut self, event: Event) {
+    #[inline(always)]
+    fn happen<const PLAIN: bool>(&mut self, event: Event) {
         match event {
             Event::Done {
                 attempt,
@@ -419,7 +516,7 @@ impl<'a> Sim<'a> {
                     };
                     self.queue.at(done, event);
                 }
-                self.answer(attempt);
+                self.answer::<PLAIN>(attempt);
             }
             Event::Shared { server, epoch } => {
                 let number = server;
@@ -439,7 +536,7 @@ impl<'a> Sim<'a> {
                     );
                 }
                 if let Some(attempt) = finished {
-                    self.answer(attempt);
+                    self.answer::<PLAIN>(attempt);
                 }
             }
             Event::Forward {
@@ -448,7 +545,7 @@ impl<'a> Sim<'a> {
             } => {
                 let one = &self.attempts[attempt as usize];
                 if one.generation == generation && one.state == State::Served {
-                    self.forward(attempt);
+                    self.forward_late(attempt);
                 }
             }
             Event::Repeat {
@@ -464,13 +561,13 @@ impl<'a> Sim<'a> {
                 attempt,
                 generation,
             } => self.time_out(attempt, generation),
-            Event::Next { client } => self.want(client, None),
+            Event::Next { client } => self.want_next(client),
             Event::Forget { director, server } => {
                 let step = match self.setup.linger_active {
                     true => Step::Close,
                     false => Step::Forget,
                 };
-                self.count(director as usize, server as usize, step);
+                self.count::<false>(director as usize, server as usize, step);
             }
             Event::Report => self.report(),
             Event::See { server, step } => {
@@ -483,6 +580,7 @@ impl<'a> Sim<'a> {
     }
 
     /// A client gives a connection up and tries another one.
+    #[inline(never)]
     fn time_out(&mut self, number: u32, generation: u32) {
         let attempt = self.attempts[number as usize];
         if attempt.generation != generation || attempt.state == State::Free {
@@ -493,13 +591,13 @@ impl<'a> Sim<'a> {
         let (director, index) = (usize::from(attempt.director), attempt.server as usize);
         match attempt.state {
             State::Dead => {
-                self.count(director, index, Step::Close);
+                self.count::<false>(director, index, Step::Close);
                 self.remove(number);
             }
             State::Unanswered => self.remove(number),
             State::Served if !attempt.accepted => {
                 // Only its SYNs are on the way.
-                self.count(director, index, Step::Close);
+                self.count::<false>(director, index, Step::Close);
                 self.remove(number);
             }
             State::Served | State::Free => {}
@@ -519,7 +617,7 @@ impl<'a> Sim<'a> {
             port: attempt.port.wrapping_add(1),
             ..attempt
         });
-        self.connect(next);
+        self.connect::<false>(next);
     }
 
     fn report(&mut self) {
@@ -536,16 +634,6 @@ impl<'a> Sim<'a> {
         }
         self.queue.at(self.now + period, Event::Report);
     }
-}
-
-/// Room for times from a microsecond to a day, to a thousandth.
-fn histogram() -> Histogram<u64> {
-    let mut times = match Histogram::new_with_bounds(1000, 86_400 * SECOND, 3) {
-        Ok(times) => times,
-        Err(error) => unreachable!("these bounds are valid: {error:?}"),
-    };
-    times.auto(true);
-    times
 }
 
 #[cfg(test)]

@@ -17,8 +17,12 @@ pub const SECOND: Time = 1_000_000_000;
 #[inline]
 #[must_use]
 pub fn from_seconds(seconds: f64) -> Time {
-    // Not `round`, which is a call on plain x86-64; the cast saturates.
-    (seconds * SECOND as f64 + 0.5) as Time
+    // Not `round`, which is a call on plain x86-64. A cast to a signed number takes half of the
+    // instructions, and saturates.
+    match (seconds * SECOND as f64 + 0.5) as i64 {
+        i64::MAX => Time::MAX,
+        time => time.max(0) as Time,
+    }
 }
 
 /// Nanoseconds as seconds.
@@ -38,9 +42,15 @@ pub const LATEST: Time = (1 << TIME_BITS) - 1;
 /// Children of a node of the heap: a node's children share a cache line.
 const CHILDREN: usize = 4;
 
-/// Keys that become a heap, and keys of a heap that become a plain list.
-const MANY: usize = 24;
-const FEW: usize = 8;
+/// Places in the table, and bits of a place's number.
+const PLACES: usize = 64;
+const PLACE_BITS: u32 = 6;
+
+/// The most events in a table whose places are all taken.
+const MANY: usize = 40;
+
+/// Keys of a heap that go back to the table.
+const FEW: usize = 16;
 
 /// A time, a number and a slot in one word, so that one comparison puts events in order.
 type Key = u128;
@@ -50,16 +60,48 @@ const fn time_of(key: Key) -> Time {
     (key >> (SEQUENCE_BITS + SLOT_BITS)) as Time
 }
 
+#[inline]
+const fn sequence_of(key: Key) -> u64 {
+    (key >> SLOT_BITS) as u64 & ((1 << SEQUENCE_BITS) - 1)
+}
+
+/// A few events, in the order of their entry.
+///
+/// A heap has branches that no processor predicts. To look at a few times without a branch is
+/// quicker. The place of an event that has happened stays free until the end is reached; then the
+/// others move up.
+struct Table<E> {
+    /// For each place, the time of its event above the number of the place; [`FREE`] without one.
+    /// So the least word is that of the first event: of those of one time, the earliest entry.
+    times: [u64; PLACES],
+    /// The numbers of the entries.
+    sequences: [u64; PLACES],
+    events: [E; PLACES],
+    /// Places in use, with those that are free between them.
+    end: usize,
+    /// Where the events move up: the fewer there are, the earlier.
+    limit: usize,
+    /// Events.
+    count: usize,
+    /// The least of the times; 0 if it is not known.
+    first: u64,
+}
+
+/// The word of a free place. No event is that late.
+const FREE: u64 = u64::MAX;
+
 /// Events that will happen.
 ///
-/// Keys move, events do not. A few keys are not sorted: to look at them all is quicker than a heap,
-/// whose branches no processor predicts. More keys are a heap. There the place of the event that
-/// happened last stays free until the next one is put in or asked for, since an event mostly leads
-/// to another one: then one walk through the heap does both.
+/// A few are in a table. More are a heap, in which keys move and events do not. The place of the
+/// event that happened last stays free until the next one is put in or asked for, since an event
+/// mostly leads to another one: then one walk through the heap does both.
 pub struct Queue<E> {
-    keys: Vec<Key>,
-    /// The keys are a heap.
+    table: Table<E>,
+    /// The events are in the heap, not in the table.
     heap: bool,
+    keys: Vec<Key>,
+    /// The event that will be in the heap.
+    spare: E,
     /// The first key has been taken and not been replaced yet.
     hole: bool,
     events: Vec<E>,
@@ -70,56 +112,114 @@ pub struct Queue<E> {
     sequence: u64,
 }
 
-impl<E> Default for Queue<E> {
+impl<E: Copy + Default> Default for Queue<E> {
     fn default() -> Self {
         Self {
-            keys: Vec::with_capacity(1024),
+            table: Table {
+                times: [FREE; PLACES],
+                sequences: [0; PLACES],
+                events: [E::default(); PLACES],
+                end: 0,
+                limit: PLACES,
+                count: 0,
+                first: 0,
+            },
             heap: false,
+            keys: Vec::new(),
+            spare: E::default(),
             hole: false,
-            events: Vec::with_capacity(1024),
-            free: Vec::with_capacity(1024),
+            events: Vec::new(),
+            free: Vec::new(),
             line: VecDeque::new(),
             sequence: 0,
         }
     }
 }
 
-impl<E: Copy> Queue<E> {
-    /// The key of the next entry.
-    #[inline]
-    fn key(&mut self, time: Time, slot: u32) -> Key {
-        self.sequence += 1;
-        let time = Key::from(time.min(LATEST)) << (SEQUENCE_BITS + SLOT_BITS);
-        time | (Key::from(self.sequence) << SLOT_BITS) | Key::from(slot)
+/// The least key that an event of this time can have.
+#[inline]
+fn key_of(time: Time, sequence: u64) -> Key {
+    let time = Key::from(time) << (SEQUENCE_BITS + SLOT_BITS);
+    time | (Key::from(sequence) << SLOT_BITS)
+}
+
+impl<E: Copy> Table<E> {
+    /// Puts an event in; `false` if there is no place.
+    #[inline(always)]
+    fn put(&mut self, time: Time, sequence: u64, event: E) -> bool {
+        if self.end == self.limit && !self.close_up() {
+            return false;
+        }
+        let place = self.end % PLACES;
+        self.end = place + 1;
+        self.count += 1;
+        let word = (time << PLACE_BITS) | place as u64;
+        self.times[place] = word;
+        self.sequences[place] = sequence;
+        self.events[place] = event;
+        self.first = self.first.min(word);
+        true
     }
 
-    /// Lets `event` happen at `time`.
-    #[inline]
-    pub fn at(&mut self, time: Time, event: E) {
-        let slot = match self.free.pop() {
-            Some(slot) => {
-                self.events[slot as usize] = event;
-                slot
-            }
-            None => {
-                self.events.push(event);
-                self.events.len() as u32 - 1
-            }
-        };
-        let key = self.key(time, slot);
-        if self.hole {
-            self.hole = false;
-            self.sink(0, key);
-            return;
+    /// Moves the events to the first places; `false` if there are too many for that to help.
+    #[inline(never)]
+    fn close_up(&mut self) -> bool {
+        if self.count > MANY {
+            return false;
         }
-        self.keys.push(key);
-        if self.heap {
-            self.rise(key);
-        } else if self.keys.len() > MANY {
-            self.heap = true;
-            for place in (0..=self.keys.len() / CHILDREN).rev() {
-                self.sink(place, self.keys[place]);
+        let mut end = 0;
+        for place in 0..self.end {
+            // Without a branch: what a free place writes is written over.
+            let word = self.times[place];
+            self.times[end] = (word & !(PLACES as u64 - 1)) | end as u64;
+            self.sequences[end] = self.sequences[place];
+            self.events[end] = self.events[place];
+            end += usize::from(word != FREE);
+        }
+        self.times[end..].fill(FREE);
+        (self.end, self.first) = (end, 0);
+        self.limit = (2 * end + 12).min(PLACES);
+        true
+    }
+
+    /// The word of the first event; [`FREE`] if there is none.
+    #[inline(always)]
+    fn first(&mut self) -> u64 {
+        if self.first == 0 {
+            // Four at a time, since each minimum waits for the one before.
+            let mut least = [FREE; 4];
+            for words in self.times[..self.end.next_multiple_of(4)].chunks_exact(4) {
+                for (least, word) in least.iter_mut().zip(words) {
+                    *least = (*least).min(*word);
+                }
             }
+            let [a, b, c, d] = least;
+            self.first = a.min(b).min(c.min(d));
+        }
+        self.first
+    }
+
+    /// Frees the place of a word.
+    #[inline(always)]
+    fn take(&mut self, word: u64) -> E {
+        let place = word as usize % PLACES;
+        self.count -= 1;
+        self.times[place] = FREE;
+        self.first = 0;
+        self.events[place]
+    }
+}
+
+impl<E: Copy> Queue<E> {
+    /// Lets `event` happen at `time`.
+    #[inline(always)]
+    pub fn at(&mut self, time: Time, event: E) {
+        self.sequence += 1;
+        let time = time.min(LATEST);
+        if self.heap || !self.table.put(time, self.sequence, event) {
+            // Not an argument: it would be put together in memory for the table, too.
+            self.spare = event;
+            self.put_in_heap(time);
         }
     }
 
@@ -127,7 +227,8 @@ impl<E: Copy> Queue<E> {
     /// by this function: quicker than [`Self::at`], for events that have all the same delay.
     #[inline]
     pub fn in_order(&mut self, time: Time, event: E) {
-        let key = self.key(time, 0);
+        self.sequence += 1;
+        let key = key_of(time.min(LATEST), self.sequence);
         debug_assert!(self.line.back().is_none_or(|(last, _)| *last < key));
         self.line.push_back((key, event));
     }
@@ -139,17 +240,47 @@ impl<E: Copy> Queue<E> {
     }
 
     /// The next event, and when it happens, if that is before `limit`.
-    #[inline]
+    #[inline(always)]
     pub fn pop_before(&mut self, limit: Time) -> Option<(Time, E)> {
-        let (place, least) = self.least();
-        if let Some((key, event)) = self.line.front() {
+        if self.heap {
+            self.fill();
+        }
+        if self.heap {
+            return self.pop_heap(limit);
+        }
+        let word = self.table.first();
+        let time = word >> PLACE_BITS;
+        if let Some((key, _)) = self.line.front() {
+            let sequence = self.table.sequences[word as usize % PLACES];
+            if *key < key_of(time, sequence) {
+                return self.pop_line(limit);
+            }
+        }
+        // Also if there is none.
+        if time >= limit || word == FREE {
+            return None;
+        }
+        Some((time, self.table.take(word)))
+    }
+
+    /// Takes the first event of the line, if it is before `limit`.
+    #[inline]
+    fn pop_line(&mut self, limit: Time) -> Option<(Time, E)> {
+        let (key, event) = self.line.front()?;
+        let next = (time_of(*key), *event);
+        if next.0 >= limit {
+            return None;
+        }
+        self.line.pop_front();
+        Some(next)
+    }
+
+    #[inline]
+    fn pop_heap(&mut self, limit: Time) -> Option<(Time, E)> {
+        let least = self.keys.first().copied().unwrap_or(Key::MAX);
+        if let Some((key, _)) = self.line.front() {
             if *key < least {
-                let next = (time_of(*key), *event);
-                if next.0 >= limit {
-                    return None;
-                }
-                self.line.pop_front();
-                return Some(next);
+                return self.pop_line(limit);
             }
         }
         // Also if there is none.
@@ -158,31 +289,8 @@ impl<E: Copy> Queue<E> {
         }
         let slot = least as u32 & ((1 << SLOT_BITS) - 1);
         self.free.push(slot);
-        if self.heap {
-            self.hole = true;
-        } else {
-            self.keys.swap_remove(place);
-        }
+        self.hole = true;
         Some((time_of(least), self.events[slot as usize]))
-    }
-
-    /// The least key and its place; the greatest number if there is none.
-    #[inline]
-    fn least(&mut self) -> (usize, Key) {
-        if self.heap {
-            self.fill();
-        }
-        if self.heap {
-            return (0, self.keys.first().copied().unwrap_or(Key::MAX));
-        }
-        let mut least = (0, Key::MAX);
-        for (place, key) in self.keys.iter().enumerate() {
-            // With masks, since the compiler makes a branch of a condition.
-            let mask = Key::from(*key < least.1).wrapping_neg();
-            least.0 ^= (least.0 ^ place) & mask as usize;
-            least.1 ^= (least.1 ^ *key) & mask;
-        }
-        least
     }
 
     /// Events put in so far.
@@ -191,15 +299,84 @@ impl<E: Copy> Queue<E> {
         self.sequence
     }
 
+    /// A new key of the heap.
+    #[inline]
+    fn key(&mut self, time: Time, sequence: u64, event: E) -> Key {
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.events[slot as usize] = event;
+                slot
+            }
+            None => {
+                self.events.push(event);
+                self.events.len() as u32 - 1
+            }
+        };
+        key_of(time, sequence) | Key::from(slot)
+    }
+
+    #[inline(never)]
+    fn put_in_heap(&mut self, time: Time) {
+        let key = self.key(time, self.sequence, self.spare);
+        if self.hole {
+            self.hole = false;
+            self.sink(0, key);
+            return;
+        }
+        self.keys.push(key);
+        if self.heap {
+            self.rise(key);
+        } else {
+            self.move_to_heap();
+        }
+    }
+
+    /// The table is full: its events become a heap, with the key that is there.
+    fn move_to_heap(&mut self) {
+        for place in 0..PLACES {
+            let word = self.table.times[place];
+            if word != FREE {
+                let (sequence, event) = (self.table.sequences[place], self.table.events[place]);
+                let key = self.key(word >> PLACE_BITS, sequence, event);
+                self.keys.push(key);
+            }
+        }
+        self.table.times = [FREE; PLACES];
+        (self.table.end, self.table.limit) = (0, PLACES);
+        (self.table.count, self.table.first) = (0, 0);
+        self.heap = true;
+        for place in (0..=self.keys.len() / CHILDREN).rev() {
+            self.sink(place, self.keys[place]);
+        }
+    }
+
+    /// Few events are left: they go back to the table.
+    fn move_to_table(&mut self) {
+        self.heap = false;
+        self.keys.sort_unstable_by_key(|key| sequence_of(*key));
+        for key in &self.keys {
+            let slot = *key as u32 & ((1 << SLOT_BITS) - 1);
+            let event = self.events[slot as usize];
+            self.table.put(time_of(*key), sequence_of(*key), event);
+        }
+        self.keys.clear();
+        self.events.clear();
+        self.free.clear();
+    }
+
     /// Closes the hole with the last key.
     #[inline]
     fn fill(&mut self) {
         if self.hole {
             self.hole = false;
             if let Some(last) = self.keys.pop() {
-                self.sink(0, last);
+                if !self.keys.is_empty() {
+                    self.sink(0, last);
+                }
             }
-            self.heap = self.keys.len() > FEW;
+            if self.keys.len() <= FEW {
+                self.move_to_table();
+            }
         }
     }
 

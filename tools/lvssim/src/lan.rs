@@ -205,6 +205,12 @@ enum Event {
     },
 }
 
+impl Default for Event {
+    fn default() -> Self {
+        Self::Tick { client: 0 }
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Packet {
     client: u32,

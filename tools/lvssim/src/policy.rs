@@ -237,7 +237,8 @@ impl<A: Algorithm> Director<A> {
     }
 
     /// The view of a server's connections has changed.
-    #[inline(always)]
+    // A function of its own: it is a third of the work for a request, and the callers stay small.
+    #[inline(never)]
     fn seen(&mut self, index: usize) {
         if let Some(server) = self.servers.get_mut(index) {
             server.judge_load();
@@ -284,12 +285,13 @@ impl<A: Algorithm> Balancer for Director<A> {
         &self.servers
     }
 
+    #[inline(never)]
     fn select(&self, flow: &Flow) -> Option<usize> {
         self.algorithm.select(&self.list(), flow)
     }
 
     fn take(&mut self, flow: &Flow) -> Option<usize> {
-        let index = self.algorithm.select(&self.list(), flow)?;
+        let index = self.select(flow)?;
         self.add_connections(index, one(true));
         Some(index)
     }
@@ -590,6 +592,33 @@ mod tests {
         director.add_connections(1, one(true).wrapping_neg());
         chosen.push(director.select(&someone(9)).unwrap());
         assert_eq!(chosen, [0, 1, 2, 0, 1, 1]);
+    }
+
+    #[test]
+    fn one_thread_finds_the_server_with_the_fewest_connections_for_its_weight() {
+        let equal = [2; 10];
+        let mixed = [1, 2, 4, 0, 2, 2, 1, 3, 0, 5];
+        for weights in [equal, mixed] {
+            let mut director = director::<lvs::WeightedLeastConnection>(&weights);
+            let mut noise = 1_u32;
+            for step in 0..5000 {
+                noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                let index = (noise >> 8) as usize % weights.len();
+                let connections = (u64::from(noise >> 30) << 32) | u64::from((noise >> 28) & 3);
+                director.set_connections(index, connections);
+                let rank = |index: usize| {
+                    let server = &director.servers[index];
+                    // 60 is a multiple of all weights.
+                    let for_weight = |count: u32| count * 60 / server.weight;
+                    [for_weight(server.active()), for_weight(server.inactive())]
+                };
+                let takes = |index: &usize| weights[*index] > 0;
+                let wanted = (0..weights.len())
+                    .filter(takes)
+                    .min_by_key(|one| rank(*one));
+                assert_eq!(director.select(&someone(0)), wanted, "{weights:?} {step}");
+            }
+        }
     }
 
     #[test]

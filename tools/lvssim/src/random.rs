@@ -134,8 +134,17 @@ impl Sizes {
     }
 
     /// A random number of this distribution.
-    #[inline]
+    #[inline(always)]
     pub fn sample(&self, stream: &mut Stream) -> f64 {
+        match self {
+            // Inlined, since most studies have it.
+            Self::Exponential(mean) => mean * stream.exponential(),
+            other => other.sample_any(stream),
+        }
+    }
+
+    #[inline(never)]
+    fn sample_any(&self, stream: &mut Stream) -> f64 {
         match self {
             Self::Constant(value) => *value,
             Self::Exponential(mean) => mean * stream.exponential(),
@@ -278,8 +287,18 @@ impl Process {
     }
 
     /// The second of the next arrival.
-    #[inline]
+    #[inline(always)]
     pub fn advance(&mut self, stream: &mut Stream) -> f64 {
+        // Inlined, since most studies have them.
+        if let Arrivals::Poisson = self.arrivals {
+            self.now += stream.exponential() / self.rate;
+            return self.now;
+        }
+        self.advance_any(stream)
+    }
+
+    #[inline(never)]
+    fn advance_any(&mut self, stream: &mut Stream) -> f64 {
         match (&self.arrivals, &mut self.state) {
             (Arrivals::Poisson, _) => self.now += stream.exponential() / self.rate,
             (Arrivals::Deterministic, _) => self.now += 1.0 / self.rate,

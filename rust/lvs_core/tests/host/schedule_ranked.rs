@@ -320,7 +320,6 @@ fn looks_grow_with_the_logarithm() {
     assert_eq!([4, 64, 1024].map(looks), [1 + 2 * 2, 1 + 2 * 6, 1 + 2 * 10]);
 }
 
-/// Threads that raise and lower ranks: when they are done, each node names the better of its two.
 #[test]
 fn one_thread_plays_the_same_games() {
     for contestants in [1, 2, 3, 7, 10, 100] {
@@ -353,6 +352,7 @@ fn one_thread_plays_the_same_games() {
     }
 }
 
+/// Threads that raise and lower ranks: when they are done, each node names the better of its two.
 #[test]
 fn ranks_that_many_change_at_once() {
     for contestants in [1, 2, 3, 7, 100] {

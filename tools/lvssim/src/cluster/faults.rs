@@ -103,7 +103,7 @@ impl Sim<'_> {
         let attempt = self.attempts[number as usize];
         if attempt.abandoned || self.setup.patience.timeout.is_none() {
             let (director, index) = (usize::from(attempt.director), attempt.server as usize);
-            self.count(director, index, Step::Close);
+            self.count::<false>(director, index, Step::Close);
             self.outcome.broken += u64::from(self.measuring && !attempt.abandoned);
             self.lose(number);
         } else {
@@ -160,7 +160,7 @@ impl Sim<'_> {
             let flow = policy::flow(client, port, attempt.object, now, self.setup.options);
             let director = usize::from(attempt.director);
             let choice = self.directors[director].select(&flow);
-            self.count(director, attempt.server as usize, Step::Open);
+            self.count::<false>(director, attempt.server as usize, Step::Open);
             if choice != Some(attempt.server as usize) {
                 self.sever(number);
             }

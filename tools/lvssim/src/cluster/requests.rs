@@ -7,43 +7,73 @@ use super::{Attempt, End, Event, Sim, State, Step, User, View};
 use crate::engine::{from_seconds, Time, SECOND};
 use crate::policy;
 
+/// Ports that requests come from, one after the other, from 1024 on.
+const PORTS: u16 = 60_000;
+
 impl Sim<'_> {
     /// A new request, or a new session.
-    pub(super) fn arrive(&mut self) {
-        if let Some(visit) = self.arrivals.visit() {
-            let (client, size) = (visit.client, visit.size);
-            self.want(client, size);
-            return;
-        }
+    #[inline(always)]
+    pub(super) fn arrive<const PLAIN: bool>(&mut self) {
+        let (client, size) = match self.arrivals.visit() {
+            Some(visit) => (visit.client, visit.size),
+            None => self.newcomer(),
+        };
+        self.want::<PLAIN>(client, size);
+    }
+
+    /// The client of a new request or session.
+    #[inline(always)]
+    fn newcomer(&mut self) -> (u32, Option<f64>) {
         let number = self.outcome.arrived as u32;
         let client = self.setup.clients.sample(number, &mut self.client_stream);
         if self.setup.session.is_some() {
             let user = User { server: None };
             self.users.insert(client, user);
         }
-        self.want(client, None);
+        (client, None)
+    }
+
+    /// The user of a session wants something.
+    #[inline(never)]
+    pub(super) fn want_next(&mut self, client: u32) {
+        self.want::<false>(client, None);
+    }
+
+    /// A director has worked on a connection and forwards it.
+    #[inline(never)]
+    pub(super) fn forward_late(&mut self, number: u32) {
+        self.forward::<false>(number);
     }
 
     /// A user wants something, of a random size if none is given.
-    pub(super) fn want(&mut self, client: u32, size: Option<f64>) {
+    #[inline(always)]
+    pub(super) fn want<const PLAIN: bool>(&mut self, client: u32, size: Option<f64>) {
         self.account();
         self.in_system += 1;
         self.outcome.arrived += 1;
         self.outcome.begun += u64::from(self.measuring);
-        let size = size.unwrap_or_else(|| self.setup.sizes.sample(&mut self.size_stream));
-        let work = from_seconds(size).max(1);
+        // Without a division: it is done for each request.
+        self.port = match self.port + 1 {
+            PORTS => 0,
+            next => next,
+        };
+        let work = match size {
+            Some(size) => from_seconds(size),
+            None => self.draw_work(),
+        };
         let object = match self.setup.objects {
+            _ if PLAIN => 0,
             0 | 1 => 0,
             count => self.client_stream.below(u64::from(count)) as u16,
         };
         let attempt = self.add(Attempt {
             born: self.now,
-            work,
+            work: work.max(1),
             client,
             server: 0,
             generation: 0,
             director: 0,
-            port: 1024 + (self.outcome.arrived % 60_000) as u16,
+            port: 1024 + self.port,
             object,
             number: 1,
             syns: 1,
@@ -52,10 +82,10 @@ impl Sim<'_> {
             abandoned: false,
             severed: false,
         });
-        self.connect(attempt);
+        self.connect::<PLAIN>(attempt);
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn add(&mut self, mut attempt: Attempt) -> u32 {
         if let Some(place) = self.free.pop() {
             attempt.generation = self.attempts[place as usize].generation.wrapping_add(1);
@@ -67,16 +97,16 @@ impl Sim<'_> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn remove(&mut self, attempt: u32) {
         self.attempts[attempt as usize].state = State::Free;
         self.free.push(attempt);
     }
 
     /// Sends an attempt's first SYN to a director.
-    #[inline]
-    pub(super) fn connect(&mut self, number: u32) {
-        if let Some(timeout) = self.setup.patience.timeout {
+    #[inline(always)]
+    pub(super) fn connect<const PLAIN: bool>(&mut self, number: u32) {
+        if let Some(timeout) = self.setup.patience.timeout.filter(|_| !PLAIN) {
             let generation = self.attempts[number as usize].generation;
             let event = Event::Timeout {
                 attempt: number,
@@ -84,21 +114,22 @@ impl Sim<'_> {
             };
             self.queue.at(self.now + timeout, event);
         }
-        self.schedule(number);
+        self.schedule::<PLAIN>(number);
     }
 
     /// Lets a director choose a server, and forwards the attempt.
-    #[inline]
-    pub(super) fn schedule(&mut self, number: u32) {
-        if self.now < self.outage {
+    #[inline(always)]
+    pub(super) fn schedule<const PLAIN: bool>(&mut self, number: u32) {
+        if !PLAIN && self.now < self.outage {
             self.unanswered(number);
             return;
         }
         let director = match self.setup.directors {
+            _ if PLAIN => 0,
             1 => 0,
             count => self.report_stream.below(u64::from(count)) as usize,
         };
-        let Some(index) = self.choose(number, director) else {
+        let Some(index) = self.choose::<PLAIN>(number, director) else {
             self.outcome.refused += u64::from(self.measuring);
             self.lose(number);
             return;
@@ -108,16 +139,16 @@ impl Sim<'_> {
         attempt.director = director as u16;
         attempt.state = State::Served;
         self.outcome.servers[index].assigned += 1;
-        if self.setup.series.is_some() {
+        if !PLAIN && self.setup.series.is_some() {
             if let Some(period) = self.period() {
                 period.assigned[index] += 1;
             }
         }
-        if self.measures_delays {
+        if !PLAIN && self.measures_delays {
             self.directors[director].asked(index);
         }
-        if self.setup.cost == 0 {
-            self.forward(number);
+        if PLAIN || self.setup.cost == 0 {
+            self.forward::<PLAIN>(number);
         } else {
             let free = self.director_free[director].max(self.now) + self.setup.cost;
             self.director_free[director] = free;
@@ -131,17 +162,21 @@ impl Sim<'_> {
     }
 
     /// The server that a director chooses for an attempt, whose connection it counts.
-    #[inline]
-    pub(super) fn choose(&mut self, number: u32, director: usize) -> Option<usize> {
+    #[inline(always)]
+    pub(super) fn choose<const PLAIN: bool>(
+        &mut self,
+        number: u32,
+        director: usize,
+    ) -> Option<usize> {
         let attempt = self.attempts[number as usize];
-        if self.setup.persistence > 0 {
+        if !PLAIN && self.setup.persistence > 0 {
             if let Some(index) = self.remembered(attempt.client, director) {
-                self.count(director, index, Step::Open);
+                self.count::<PLAIN>(director, index, Step::Open);
                 return Some(index);
             }
         }
         self.outcome.scheduled += 1;
-        if self.measures_delays {
+        if !PLAIN && self.measures_delays {
             self.clock.set(self.now / 1000);
             if self.knows_work {
                 for (index, server) in self.servers.iter().enumerate() {
@@ -158,19 +193,16 @@ impl Sim<'_> {
             (self.now / SECOND) as u32,
             self.setup.options,
         );
-        let index = match self.setup.view {
-            View::Exact => {
-                let index = self.directors[director].take(&flow)?;
-                self.connections[index] += Step::Open.difference();
-                index
-            }
-            View::Snapshot { .. } | View::Delayed { .. } => {
-                let index = self.directors[director].select(&flow)?;
-                self.count(director, index, Step::Open);
-                index
-            }
+        let index = if PLAIN || self.setup.view == View::Exact {
+            let index = self.directors[director].take(&flow)?;
+            self.connections[index] += Step::Open.difference();
+            index
+        } else {
+            let index = self.directors[director].select(&flow)?;
+            self.count::<PLAIN>(director, index, Step::Open);
+            index
         };
-        if self.setup.persistence > 0 {
+        if !PLAIN && self.setup.persistence > 0 {
             let until = self.now + self.setup.persistence;
             self.persistent
                 .insert(attempt.client, (index as u32, until));
@@ -189,11 +221,12 @@ impl Sim<'_> {
     }
 
     /// Changes the true count of a server's connections, and what the directors know of it.
-    #[inline]
-    pub(super) fn count(&mut self, director: usize, index: usize, step: Step) {
+    #[inline(always)]
+    pub(super) fn count<const PLAIN: bool>(&mut self, director: usize, index: usize, step: Step) {
         let difference = step.difference();
         self.connections[index] = self.connections[index].wrapping_add(difference);
         match self.setup.view {
+            _ if PLAIN => self.directors[director].add_connections(index, difference),
             View::Exact => self.directors[director].add_connections(index, difference),
             View::Snapshot { own, .. } => {
                 if own && step == Step::Open {
@@ -208,8 +241,8 @@ impl Sim<'_> {
     }
 
     /// An attempt arrives at its server.
-    #[inline]
-    pub(super) fn forward(&mut self, number: u32) {
+    #[inline(always)]
+    pub(super) fn forward<const PLAIN: bool>(&mut self, number: u32) {
         let attempt = self.attempts[number as usize];
         let index = attempt.server as usize;
         let server = &mut self.servers[index];
@@ -237,7 +270,7 @@ impl Sim<'_> {
             }
         }
         self.attempts[number as usize].accepted = true;
-        if self.measures_delays && !self.knows_work {
+        if !PLAIN && self.measures_delays && !self.knows_work {
             let answer = (self.setup.handshake as f64 * self.servers[index].slowness) as u64;
             self.clock.set((self.now + answer) / 1000);
             let after = u32::try_from(answer / 1000).unwrap_or(u32::MAX);
@@ -246,6 +279,7 @@ impl Sim<'_> {
     }
 
     /// A SYN got no answer.
+    #[inline(never)]
     pub(super) fn unanswered(&mut self, number: u32) {
         let attempt = &mut self.attempts[number as usize];
         if attempt.state == State::Free {
@@ -256,7 +290,7 @@ impl Sim<'_> {
             let scheduled = attempt.state == State::Served;
             let (director, server) = (usize::from(attempt.director), attempt.server as usize);
             if scheduled {
-                self.count(director, server, Step::Close);
+                self.count::<false>(director, server, Step::Close);
             }
             self.outcome.dropped += u64::from(self.measuring);
             self.lose(number);
@@ -272,6 +306,7 @@ impl Sim<'_> {
     }
 
     /// A SYN is sent again: to the same server, unless the director has taken that out.
+    #[inline(never)]
     pub(super) fn repeat(&mut self, number: u32) {
         self.outcome.repeats += u64::from(self.measuring);
         let attempt = self.attempts[number as usize];
@@ -279,13 +314,13 @@ impl Sim<'_> {
             let (director, index) = (usize::from(attempt.director), attempt.server as usize);
             let quiesced = self.directors[director].servers().get(index);
             if quiesced.is_some_and(|server| lvs_core::scheduler::Server::weight(server) > 0) {
-                self.forward(number);
+                self.forward::<false>(number);
                 return;
             }
-            self.count(director, index, Step::Close);
+            self.count::<false>(director, index, Step::Close);
             self.attempts[number as usize].state = State::Unanswered;
         }
-        self.schedule(number);
+        self.schedule::<false>(number);
     }
 
     /// A request is lost, or at least this connection for it.
@@ -298,17 +333,17 @@ impl Sim<'_> {
     }
 
     /// A server has finished an attempt.
-    #[inline]
-    pub(super) fn answer(&mut self, number: u32) {
+    #[inline(always)]
+    pub(super) fn answer<const PLAIN: bool>(&mut self, number: u32) {
         let attempt = self.attempts[number as usize];
         let (director, index) = (usize::from(attempt.director), attempt.server as usize);
-        if attempt.severed && !attempt.abandoned {
+        if !PLAIN && attempt.severed && !attempt.abandoned {
             self.attempts[number as usize].state = State::Dead;
             return;
         }
-        self.close(director, index);
+        self.close::<PLAIN>(director, index);
         self.remove(number);
-        if attempt.abandoned {
+        if !PLAIN && attempt.abandoned {
             self.outcome.wasted += u64::from(self.measuring);
             return;
         }
@@ -320,26 +355,26 @@ impl Sim<'_> {
             self.outcome.servers[index].answered += 1;
             self.record(time);
         }
-        if self.setup.series.is_some() {
+        if !PLAIN && self.setup.series.is_some() {
             let time = crate::engine::seconds(self.now - attempt.born) as f32;
             if let Some(period) = self.period() {
                 period.times.push(time);
             }
         }
-        if self.setup.session.is_some() {
+        if !PLAIN && self.setup.session.is_some() {
             self.go_on(attempt.client, attempt.server);
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn record(&mut self, time: Time) {
         let progress = match self.setup.end {
-            End::Answered(_) => self.outcome.times.len(),
+            End::Answered(_) => self.times.len(),
             End::At(_) => self.now - self.setup.warmup,
         };
         let batch = self.batch.at(progress);
+        self.times.record(time);
         let outcome = &mut self.outcome;
-        outcome.times.saturating_record(time);
         outcome.sum += time as f64;
         let batch = &mut outcome.batches[batch];
         batch.0 += time as f64;
@@ -347,14 +382,14 @@ impl Sim<'_> {
     }
 
     /// A connection is closed: it is forgotten, or lingers.
-    #[inline]
-    pub(super) fn close(&mut self, director: usize, index: usize) {
-        if self.setup.linger == 0 {
-            self.count(director, index, Step::Close);
+    #[inline(always)]
+    pub(super) fn close<const PLAIN: bool>(&mut self, director: usize, index: usize) {
+        if PLAIN || self.setup.linger == 0 {
+            self.count::<PLAIN>(director, index, Step::Close);
             return;
         }
         if !self.setup.linger_active {
-            self.count(director, index, Step::Settle);
+            self.count::<PLAIN>(director, index, Step::Settle);
         }
         let event = Event::Forget {
             director: director as u32,

@@ -80,7 +80,7 @@ impl Server {
     }
 
     /// Adds the time since the last change of the load.
-    #[inline]
+    #[inline(always)]
     pub(super) fn account(&mut self, now: Time) {
         let since = now.saturating_sub(self.since);
         let load = self.load() as u64;
@@ -94,11 +94,15 @@ impl Server {
     /// Nanoseconds that so much work takes on one core.
     #[inline]
     fn duration(&self, work: u64) -> Time {
+        // The usual case, without a division.
+        if self.slowness == self.setup.speed {
+            return work;
+        }
         (work as f64 * self.slowness / self.setup.speed) as Time
     }
 
     /// A request arrives.
-    #[inline]
+    #[inline(always)]
     pub(super) fn admit(&mut self, now: Time, attempt: u32, work: u64) -> Admission {
         if self.health == Health::Down || self.load() >= self.setup.room {
             return Admission::NoRoom;
@@ -138,7 +142,7 @@ impl Server {
     }
 
     /// A core has finished a request; gives the next one that is served, and its end.
-    #[inline]
+    #[inline(always)]
     pub(super) fn finish(&mut self, now: Time, attempt: u32) -> Option<(u32, Time)> {
         self.account(now);
         if let Some(place) = self.serving.iter().position(|(one, _)| *one == attempt) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 use super::*;
+use crate::engine::SECOND;
 use crate::random::{Arrivals, Clients, Sizes};
 
 fn servers(count: usize) -> Vec<ServerSetup> {
