@@ -30,6 +30,11 @@ pub struct Cli {
 pub enum Command {
     /// Run a scenario, or every point of its sweep
     Run(RunArgs),
+    /// Compare points of a scenario's sweep with each other
+    ///
+    /// Prints the differences from one value of a key, such as one scheduler. All points have the
+    /// same arrivals and sizes, so a difference is seen with fewer runs than in two values.
+    Compare(CompareArgs),
     /// Compare the model with queueing theory; fails if one of them does not hold
     Validate {
         /// Compare the model of the 2003 report's LAN with ns-2 and the report instead (minutes)
@@ -132,6 +137,39 @@ pub struct RunArgs {
     pub metrics: Vec<String>,
 }
 
+/// What `compare` takes.
+#[derive(Args, Debug)]
+pub struct CompareArgs {
+    /// The scenario, a TOML file with a sweep
+    pub file: PathBuf,
+    /// Compare the values of this key of the sweep
+    #[arg(long, value_name = "KEY", default_value = "service.scheduler")]
+    pub key: String,
+    /// Compare with this value (default: the first one)
+    #[arg(long, value_name = "VALUE")]
+    pub base: Option<String>,
+    /// Compare these quantities, separated by commas: see QUANTITIES in the manual page
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        default_value = "mean,p99"
+    )]
+    pub metrics: Vec<String>,
+    /// Use the seed N instead of the scenario's
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Run each point N times
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub replications: Option<u32>,
+    /// Use N threads (default: one for each core)
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<usize>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// The definition of all options.
 #[must_use]
 pub fn command() -> clap::Command {
@@ -191,6 +229,7 @@ const EXIT_STATUS: &str = "\
 lvssim validate
 lvssim run web.toml
 lvssim run web.toml --replications 40 --metrics mean,p99,lost
+lvssim compare web.toml --base wlc --metrics p99
 lvssim run web.toml --json | jq '.points[].values'
 .fi
 ";

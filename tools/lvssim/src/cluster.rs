@@ -14,7 +14,7 @@ mod times;
 
 use std::collections::HashMap;
 
-pub use outcome::{Outcome, Period, ServerOutcome, BATCHES};
+pub use outcome::{Marks, Outcome, Period, ServerOutcome, BATCHES};
 pub use setup::{Discipline, End, Fault, Kind, Patience, ServerSetup, Session, Setup, View};
 
 use crate::engine::{from_seconds, Queue, Time};
@@ -331,6 +331,7 @@ impl<'a> Sim<'a> {
                 begun: 0,
                 scheduled: 0,
                 series: Vec::new(),
+                marks: setup.marks(),
             },
             in_system: 0,
             area_since: 0,

@@ -5,11 +5,12 @@
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::cluster;
+use crate::cluster::{self, End, Setup};
+use crate::engine::Time;
 use crate::metric::METRICS;
 use crate::plot::{Figure, Series};
-use crate::scenario::{Duration, Scenario};
-use crate::statistics::Estimate;
+use crate::scenario::{Duration, Scenario, Stop};
+use crate::statistics::{mser5, Estimate};
 
 /// The version of the JSON that [`Results`] become.
 pub const SCHEMA: u32 = 1;
@@ -64,35 +65,119 @@ pub struct Results {
     pub points: Vec<PointResult>,
 }
 
-/// How many runs a scenario takes.
+/// How many runs a scenario takes, without those that its stop rule adds.
 #[must_use]
 pub fn runs(scenario: &Scenario) -> u64 {
     scenario.points.len() as u64 * u64::from(scenario.replications)
 }
 
+/// All quantities of a run.
+type Run = Vec<f64>;
+
+/// Pilot runs that find a warm-up, and the periods of each.
+const PILOTS: u32 = 3;
+const PERIODS: u64 = 1000;
+
+/// The warm-up of a setup: MSER-5 over the mean times of short periods, averaged over all pilot
+/// runs. These have random numbers of their own.
+fn warmup(setup: &Setup) -> Time {
+    let End::At(end) = setup.end else {
+        return setup.warmup;
+    };
+    let period = (end / PERIODS).max(1);
+    let pilot = Setup {
+        warmup: 0,
+        series: Some(period),
+        ..setup.clone()
+    };
+    let mut sums = vec![(0.0, 0_u64); PERIODS as usize];
+    for number in 0..PILOTS {
+        let outcome = cluster::run(&pilot, u32::MAX - number);
+        for (sum, period) in sums.iter_mut().zip(&outcome.series) {
+            sum.0 += period.times.iter().copied().map(f64::from).sum::<f64>();
+            sum.1 += period.times.len() as u64;
+        }
+    }
+    let filled = sums.iter().enumerate().filter(|(_, sum)| sum.1 > 0);
+    let (places, means): (Vec<u64>, Vec<f64>) = filled
+        .map(|(place, (sum, count))| (place as u64, sum / *count as f64))
+        .unzip();
+    places
+        .get(mser5(&means))
+        .map_or(setup.warmup, |place| place * period)
+}
+
+/// Runs all replications of all points: as many as the scenario says, and then more of those points
+/// whose interval is not narrow enough. Replications of all points have the same random numbers.
+fn observe(scenario: &Scenario, progress: impl Fn() + Sync) -> Vec<Vec<Run>> {
+    let setups: Vec<Setup> = scenario
+        .points
+        .par_iter()
+        .with_max_len(1)
+        .map(|point| match scenario.finds_warmup {
+            true => Setup {
+                warmup: warmup(&point.setup),
+                ..point.setup.clone()
+            },
+            false => point.setup.clone(),
+        })
+        .collect();
+    let mut all: Vec<Vec<Run>> = vec![Vec::new(); setups.len()];
+    let mut open: Vec<usize> = (0..setups.len()).collect();
+    while !open.is_empty() {
+        let pairs: Vec<(usize, u32)> = open
+            .iter()
+            .flat_map(|point| {
+                let begin = all[*point].len() as u32;
+                (begin..begin + scenario.replications).map(move |number| (*point, number))
+            })
+            .collect();
+        let runs: Vec<Run> = pairs
+            .par_iter()
+            .with_max_len(1)
+            .map(|(point, number)| {
+                let outcome = cluster::run(&setups[*point], *number);
+                progress();
+                METRICS
+                    .iter()
+                    .map(|metric| (metric.get)(&outcome))
+                    .collect()
+            })
+            .collect();
+        for ((point, _), run) in pairs.into_iter().zip(runs) {
+            all[point].push(run);
+        }
+        open.retain(|point| {
+            scenario
+                .stop
+                .as_ref()
+                .is_some_and(|stop| stop.asks_for_more(&all[*point]))
+        });
+    }
+    all
+}
+
+impl Stop {
+    /// Whether the interval of these runs is not narrow enough yet.
+    fn asks_for_more(&self, runs: &[Run]) -> bool {
+        let Some(place) = METRICS.iter().position(|metric| metric.name == self.of) else {
+            return false;
+        };
+        let estimate = Estimate::of(runs.iter().map(|run| run[place]));
+        let narrow = runs.len() > 1 && estimate.half_width <= self.ci * estimate.mean.abs();
+        !narrow && runs.len() < self.most as usize
+    }
+}
+
 /// Runs a scenario on all cores; `progress` is told of each run that is done. Replications of all
 /// points have the same random numbers.
 pub fn run(scenario: &Scenario, progress: impl Fn() + Sync) -> Results {
-    let pairs: Vec<(usize, u32)> = (0..scenario.points.len())
-        .flat_map(|point| (0..scenario.replications).map(move |number| (point, number)))
-        .collect();
-    let values: Vec<Vec<f64>> = pairs
-        .par_iter()
-        .with_max_len(1)
-        .map(|(point, number)| {
-            let outcome = cluster::run(&scenario.points[*point].setup, *number);
-            progress();
-            METRICS
-                .iter()
-                .map(|metric| (metric.get)(&outcome))
-                .collect()
-        })
-        .collect();
-    let replications = scenario.replications as usize;
+    let all = observe(scenario, progress);
+    let replications = all.iter().map(Vec::len).max().unwrap_or(0) as u32;
     let points = scenario
         .points
         .iter()
-        .zip(values.chunks(replications))
+        .zip(all)
         .map(|(point, runs)| PointResult {
             parameters: point.parameters.clone(),
             values: METRICS
@@ -109,7 +194,7 @@ pub fn run(scenario: &Scenario, progress: impl Fn() + Sync) -> Results {
     Results {
         schema: SCHEMA,
         title: scenario.title.clone(),
-        replications: scenario.replications,
+        replications,
         points,
     }
 }
@@ -204,6 +289,113 @@ fn legend(key: Option<&str>, value: String) -> String {
         Some(word) if bare => format!("{word} {value}"),
         _ => value,
     }
+}
+
+/// The difference between two points of a sweep, in one quantity.
+#[derive(Clone, Debug, Serialize)]
+pub struct Difference {
+    /// The values of the other keys.
+    pub parameters: Vec<(String, String)>,
+    /// The value of the key that is compared.
+    pub value: String,
+    /// See [`crate::metric::Metric::name`].
+    pub metric: &'static str,
+    /// See [`crate::metric::Metric::unit`].
+    pub unit: &'static str,
+    /// The mean of the point that it is compared with.
+    pub base: f64,
+    /// From the differences of pairs of runs with the same random numbers.
+    #[serde(flatten)]
+    pub estimate: Estimate,
+}
+
+impl Difference {
+    /// What the interval says.
+    #[must_use]
+    pub fn verdict(&self) -> &'static str {
+        match self.estimate {
+            estimate if estimate.low() > 0.0 => "more",
+            estimate if estimate.high() < 0.0 => "less",
+            _ => "no difference shown",
+        }
+    }
+}
+
+/// Compares the values of a key of the sweep with one of them, in these quantities. Both have the
+/// same arrivals and sizes in each replication, so the differences have narrower intervals than the
+/// values.
+///
+/// # Errors
+///
+/// A sentence, when the sweep does not have the key, or the key does not have the value.
+pub fn compare(
+    scenario: &Scenario,
+    key: &str,
+    base: Option<&str>,
+    metrics: &[String],
+    progress: impl Fn() + Sync,
+) -> Result<Vec<Difference>, String> {
+    let mut values: Vec<&str> = Vec::new();
+    let mut keys: Vec<&str> = Vec::new();
+    for (name, value) in scenario.points.iter().flat_map(|point| &point.parameters) {
+        if !keys.contains(&name.as_str()) {
+            keys.push(name);
+        }
+        if name == key && !values.contains(&value.as_str()) {
+            values.push(value);
+        }
+    }
+    if values.is_empty() {
+        return Err(match keys.as_slice() {
+            [] => "the scenario has no [sweep]; its keys are what is compared".to_owned(),
+            keys => format!(
+                "the sweep has no key `{key}`; its keys are {}",
+                keys.join(", ")
+            ),
+        });
+    }
+    let base = base.unwrap_or(values[0]);
+    if !values.contains(&base) {
+        let values = values.join(", ");
+        return Err(format!(
+            "`{key}` has no value `{base}` in the sweep; it has {values}"
+        ));
+    }
+    let split = |place: usize| {
+        let (own, others): (Vec<_>, Vec<_>) = scenario.points[place]
+            .parameters
+            .iter()
+            .cloned()
+            .partition(|(name, _)| name == key);
+        let own = own.into_iter().map(|(_, value)| value).next();
+        (own.unwrap_or_default(), others)
+    };
+    let all = observe(scenario, progress);
+    let mut differences = Vec::new();
+    for (place, runs) in all.iter().enumerate() {
+        let (value, parameters) = split(place);
+        let partner =
+            (0..all.len()).find(|other| split(*other) == (base.to_owned(), parameters.clone()));
+        let Some(partner) = partner.filter(|partner| *partner != place) else {
+            continue;
+        };
+        for (place, metric) in METRICS.iter().enumerate() {
+            if !metrics.iter().any(|name| name == metric.name) {
+                continue;
+            }
+            let of = |run: &Run| run[place];
+            let pairs = runs.iter().zip(&all[partner]);
+            differences.push(Difference {
+                parameters: parameters.clone(),
+                value: value.clone(),
+                metric: metric.name,
+                unit: metric.unit,
+                base: Estimate::of(all[partner].iter().map(of)).mean,
+                estimate: Estimate::of(pairs.map(|(run, base)| of(run) - of(base))),
+            });
+        }
+    }
+    Ok(differences)
 }
 
 /// A number with as many digits as its interval allows.
@@ -341,6 +533,76 @@ mod tests {
         assert_eq!(mean.count, 4);
         assert!(mean.half_width > 0.0 && mean.mean > 10.0, "{mean:?}");
         assert!(one.points[1].get("mean").unwrap().mean < mean.mean);
+    }
+
+    #[test]
+    fn differences_of_pairs_have_narrower_intervals_than_values() {
+        let metrics = ["mean".to_owned()];
+        let key = "service.scheduler";
+        let differences = compare(&scenario(), key, None, &metrics, || {}).unwrap();
+        let [one] = differences.as_slice() else {
+            panic!("{differences:?}");
+        };
+        assert_eq!((one.value.as_str(), one.verdict()), ("lc", "less"));
+        let results = run(&scenario(), || {});
+        let rr = results.points[0].get("mean").unwrap();
+        assert!((one.base - rr.mean).abs() < 1e-9);
+        assert!(one.estimate.half_width < rr.half_width, "{one:?} {rr:?}");
+        for (key, base, wanted) in [
+            (
+                "load",
+                None,
+                "the sweep has no key `load`; its keys are service.scheduler",
+            ),
+            (
+                key,
+                Some("wlc"),
+                "has no value `wlc` in the sweep; it has rr, lc",
+            ),
+        ] {
+            let error = compare(&scenario(), key, base, &metrics, || {}).unwrap_err();
+            assert!(error.contains(wanted), "{error}");
+        }
+    }
+
+    #[test]
+    fn replications_are_added_until_the_interval_is_narrow() {
+        let mut scenario = scenario();
+        let stop = |ci, most| {
+            Some(Stop {
+                of: "mean".to_owned(),
+                ci,
+                most,
+            })
+        };
+        scenario.stop = stop(0.03, 1000);
+        let results = run(&scenario, || {});
+        for point in &results.points {
+            let mean = point.get("mean").unwrap();
+            assert!(
+                mean.half_width <= 0.03 * mean.mean && mean.count > 4,
+                "{mean:?}"
+            );
+        }
+        scenario.stop = stop(1e-9, 8);
+        assert_eq!(run(&scenario, || {}).replications, 8);
+    }
+
+    #[test]
+    fn pilot_runs_find_the_warm_up() {
+        let busy = |load| {
+            let text = format!(
+                "[run]\nuntil = \"100 s\"\nwarmup = \"mser-5\"\n[service]\nscheduler = \"rr\"\n\
+                 [[servers]]\ncount = 10\n[workload]\nload = {load}\n\
+                 size = {{ exponential = {{ mean = \"100 ms\" }} }}\n"
+            );
+            let scenario = Scenario::parse("test.toml", &text).unwrap();
+            assert!(scenario.finds_warmup);
+            warmup(&scenario.points[0].setup) as f64 / 1e9
+        };
+        // The queues of a busy service take longer to fill.
+        let [calm, busy] = [0.3, 0.97].map(busy);
+        assert!(calm < 20.0 && busy > 5.0, "{calm} {busy}");
     }
 
     #[test]

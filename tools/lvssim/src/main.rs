@@ -3,11 +3,12 @@
 //! The command: reads its arguments, runs what they say and writes to the terminal.
 
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use lvssim::cli::{self, Cli, Command, FigureArgs, RunArgs};
+use lvssim::cli::{self, Cli, Command, CompareArgs, FigureArgs, RunArgs};
 use lvssim::experiment::{self, aligned, rounded};
 use lvssim::lan::{comparison, figures as ns2};
 use lvssim::metric::METRICS;
@@ -30,9 +31,10 @@ fn main() -> ExitCode {
 fn execute(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Run(arguments) => run(&arguments),
+        Command::Compare(arguments) => differences(&arguments),
         Command::Validate {
             ns2: true, jobs, ..
-        } => compare(jobs),
+        } => compare_with_ns2(jobs),
         Command::Validate { json, jobs, .. } => check(json, jobs),
         Command::Bench { rounds, json } => measure(rounds, json),
         Command::Report { out, seeds, jobs } => {
@@ -98,26 +100,90 @@ fn bar(length: u64, what: &str) -> ProgressBar {
     bar
 }
 
-fn run(arguments: &RunArgs) -> Result<ExitCode, Failure> {
-    for name in &arguments.metrics {
-        if !METRICS.iter().any(|metric| metric.name == name) {
-            let names: Vec<_> = METRICS.iter().map(|metric| metric.name).collect();
-            return Err(format!(
-                "error: there is no quantity `{name}`; the quantities are {}",
-                names.join(", ")
-            )
-            .into());
+/// Checks the names of quantities.
+fn check_metrics(names: &[String]) -> Result<(), Failure> {
+    let known = || METRICS.iter().map(|metric| metric.name);
+    match names
+        .iter()
+        .find(|name| !known().any(|known| known == *name))
+    {
+        Some(name) => {
+            let known = known().collect::<Vec<_>>().join(", ");
+            let message =
+                format!("error: there is no quantity `{name}`; the quantities are {known}");
+            Err(message.into())
         }
+        None => Ok(()),
     }
-    let mut scenario = Scenario::read(&arguments.file)?;
-    if let Some(count) = arguments.replications {
+}
+
+/// Reads a scenario; options on the command line come before what it says.
+fn scenario(
+    path: &Path,
+    replications: Option<u32>,
+    seed: Option<u64>,
+) -> Result<Scenario, Failure> {
+    let mut scenario = Scenario::read(path)?;
+    if let Some(count) = replications {
         scenario.replications = count;
     }
-    if let Some(seed) = arguments.seed {
+    if let Some(seed) = seed {
         for point in &mut scenario.points {
             point.setup.seed = seed;
         }
     }
+    Ok(scenario)
+}
+
+fn differences(arguments: &CompareArgs) -> Result<ExitCode, Failure> {
+    check_metrics(&arguments.metrics)?;
+    let scenario = scenario(&arguments.file, arguments.replications, arguments.seed)?;
+    threads(arguments.jobs)?;
+    let bar = bar(experiment::runs(&scenario), "runs");
+    let base = arguments.base.as_deref();
+    let (key, metrics) = (&arguments.key, &arguments.metrics);
+    let differences = experiment::compare(&scenario, key, base, metrics, || bar.inc(1))
+        .map_err(|message| format!("error: {}: {message}", arguments.file.display()))?;
+    bar.finish_and_clear();
+    if arguments.json {
+        let mut text = serde_json::to_vec_pretty(&differences)?;
+        text.push(b'\n');
+        return write(&text);
+    }
+    let mut rows = Vec::new();
+    for one in &differences {
+        let others = one.parameters.iter().map(|(_, value)| value.clone());
+        let keys = one.parameters.iter().map(|(key, _)| key.clone());
+        if rows.is_empty() {
+            let columns = ["quantity", "base", "difference", "\u{b1}95 %", ""];
+            let first = std::iter::once(key.clone());
+            rows.push(
+                first
+                    .chain(keys)
+                    .chain(columns.map(str::to_owned))
+                    .collect(),
+            );
+        }
+        let quantity = match one.unit {
+            "" => one.metric.to_owned(),
+            unit => format!("{} ({unit})", one.metric),
+        };
+        let numbers = [
+            quantity,
+            rounded(one.base),
+            rounded(one.estimate.mean),
+            rounded(one.estimate.half_width),
+            one.verdict().to_owned(),
+        ];
+        let first = std::iter::once(one.value.clone());
+        rows.push(first.chain(others).chain(numbers).collect());
+    }
+    write(aligned(&rows).as_bytes())
+}
+
+fn run(arguments: &RunArgs) -> Result<ExitCode, Failure> {
+    check_metrics(&arguments.metrics)?;
+    let scenario = scenario(&arguments.file, arguments.replications, arguments.seed)?;
     threads(arguments.jobs)?;
     let bar = bar(experiment::runs(&scenario), "runs");
     let results = experiment::run(&scenario, || bar.inc(1));
@@ -183,7 +249,7 @@ fn figures(arguments: &FigureArgs) -> Result<ExitCode, Failure> {
 /// How many seeds the model of the LAN is compared with ns-2 with.
 const SEEDS: u64 = 7;
 
-fn compare(jobs: Option<usize>) -> Result<ExitCode, Failure> {
+fn compare_with_ns2(jobs: Option<usize>) -> Result<ExitCode, Failure> {
     threads(jobs)?;
     let bar = bar(comparison::count(SEEDS), "runs");
     let mut runs = ns2::Runs::default();

@@ -49,6 +49,8 @@ metrics! {
     "queue" "" "mean requests in the system" |o| o.little().0;
     "longest" "" "the most requests at one server at once"
         |o| o.servers.iter().map(|server| server.most).max().unwrap_or(0) as f64;
+    "recovery" "s" "time after a fault until p99 is back within a tenth (needs run.series)"
+        Outcome::recovery;
 }
 
 fn utilization(outcome: &Outcome) -> f64 {

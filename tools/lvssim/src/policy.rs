@@ -427,6 +427,30 @@ impl Algorithm for LeastWorkLeft {
     }
 }
 
+/// Baseline: the hash of the ONE-IP paper (section 3.2). A client's address, hashed, modulo the
+/// number of servers; if that server takes no connections, modulo the number of the others.
+pub struct Modulo;
+
+impl Algorithm for Modulo {
+    fn new(_seed: u64) -> Self {
+        Self
+    }
+
+    fn changed<S: Server>(&self, _list: &List<'_, S>, _former: &[AtomicU64], _change: Change) {}
+
+    fn select<S: Server>(&self, list: &List<'_, S>, flow: &Flow) -> Option<usize> {
+        let address = u32::from_be_bytes(flow.client.address.v4()?);
+        let hash = draw(&AtomicU64::new(address.into())) as usize;
+        let takes = |index: &usize| capacity(&list.servers[*index]).is_some();
+        let first = hash.checked_rem(list.servers.len())?;
+        if takes(&first) {
+            return Some(first);
+        }
+        let others: Vec<usize> = (0..list.servers.len()).filter(takes).collect();
+        others.get(hash.checked_rem(others.len())?).copied()
+    }
+}
+
 /// Baseline: round-robin DNS. Each resolver is given the next server and hands it to all its
 /// clients for [`RoundRobinDns::TTL`]. The last eight bits of a client's address are its resolver.
 pub struct RoundRobinDns(Mutex<DnsState>);
@@ -517,6 +541,7 @@ schedulers! {
     "jiq" JoinIdleQueue, "an idle server, or one at random";
     "lwl" LeastWorkLeft, "the least work left, which nobody can know";
     "rrdns" RoundRobinDns, "round-robin DNS with caching resolvers";
+    "modulo" Modulo, "hash of the client's address modulo the number of servers";
     }
 }
 
@@ -637,7 +662,7 @@ mod tests {
 
     #[test]
     fn baselines_skip_servers_that_take_no_connections() {
-        for name in ["random", "jiq", "lwl", "rrdns"] {
+        for name in ["random", "jiq", "lwl", "rrdns", "modulo"] {
             let mut director = super::director(name, 1).unwrap();
             let clock = Clock::default();
             for (number, weight) in [0, 1, 0].into_iter().enumerate() {

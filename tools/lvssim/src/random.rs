@@ -205,12 +205,14 @@ pub enum Arrivals {
         /// The least time on or off, in seconds.
         least: f64,
     },
-    /// A sine: 1 + depth sin(2 pi t / period).
+    /// A sine: 1 + depth sin(2 pi t / period), times a factor for each period in turn.
     Diurnal {
         /// Seconds.
         period: f64,
         /// Below 1.
         depth: f64,
+        /// The factors, such as seven for the days of a week; their mean is 1.
+        days: Vec<f64>,
     },
     /// Rate 1, but `factor` from the second `at` on for `hold` seconds.
     Flash {
@@ -336,8 +338,10 @@ impl Process {
             }
             (Arrivals::Diurnal { .. } | Arrivals::Flash { .. }, _) => {
                 // Thinning: candidates at the greatest rate, of which a share is taken.
-                let greatest = match self.arrivals {
-                    Arrivals::Diurnal { depth, .. } => 1.0 + depth,
+                let greatest = match &self.arrivals {
+                    Arrivals::Diurnal { depth, days, .. } => {
+                        (1.0 + depth) * days.iter().copied().fold(0.0, f64::max)
+                    }
                     Arrivals::Flash { factor, .. } => factor.max(1.0),
                     _ => 1.0,
                 };
@@ -372,8 +376,14 @@ impl Process {
     /// How many times the mean rate it is now.
     fn factor(&self) -> f64 {
         match self.arrivals {
-            Arrivals::Diurnal { period, depth } => {
-                1.0 + depth * (std::f64::consts::TAU * self.now / period).sin()
+            Arrivals::Diurnal {
+                period,
+                depth,
+                ref days,
+            } => {
+                let periods = self.now / period;
+                let day = days.get(periods as usize % days.len().max(1));
+                (1.0 + depth * (std::f64::consts::TAU * periods).sin()) * day.unwrap_or(&1.0)
             }
             Arrivals::Flash { at, hold, factor } if (at..at + hold).contains(&self.now) => factor,
             _ => 1.0,
@@ -468,6 +478,7 @@ mod tests {
             Arrivals::Diurnal {
                 period: 10.0,
                 depth: 0.8,
+                days: vec![1.0],
             },
             Arrivals::Renewal(Sizes::hyper(1.0, 9.0)),
         ];
@@ -504,6 +515,28 @@ mod tests {
         assert!((900..1100).contains(&in_tens(0.0)), "{}", in_tens(0.0));
         assert!((4800..5200).contains(&in_tens(10.0)), "{}", in_tens(10.0));
         assert!((900..1100).contains(&in_tens(20.0)), "{}", in_tens(20.0));
+    }
+
+    #[test]
+    fn each_day_of_a_week_has_its_factor() {
+        let mut stream = stream();
+        let week = Arrivals::Diurnal {
+            period: 10.0,
+            depth: 0.5,
+            days: vec![1.5, 0.5],
+        };
+        let mut process = Process::new(week, 1000.0, &mut stream);
+        let mut days = [0.0; 4];
+        loop {
+            let day = (process.advance(&mut stream) / 10.0) as usize;
+            match days.get_mut(day) {
+                Some(count) => *count += 1.0,
+                None => break,
+            }
+        }
+        for (count, wanted) in days.into_iter().zip([15_000.0, 5000.0, 15_000.0, 5000.0]) {
+            assert!((count / wanted - 1.0_f64).abs() < 0.05, "{days:?}");
+        }
     }
 
     #[test]

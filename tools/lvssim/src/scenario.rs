@@ -19,7 +19,7 @@ use toml::{Spanned, Table, Value};
 use trace::Traces;
 
 use values::hint;
-pub use values::{Duration, Positive, Scheduler, Share};
+pub use values::{Duration, Positive, Quantity, Scheduler, Share, Stop, Until, Warmup};
 
 use crate::cluster::Setup;
 use crate::metric::METRICS;
@@ -110,6 +110,10 @@ pub struct Scenario {
     pub title: String,
     /// How often each point is run, with other random numbers.
     pub replications: u32,
+    /// When replications are added.
+    pub stop: Option<Stop>,
+    /// Pilot runs find the warm-up of each point.
+    pub finds_warmup: bool,
     /// The points; one, unless there is a sweep.
     pub points: Vec<Point>,
     /// What is drawn of them.
@@ -225,6 +229,8 @@ impl Scenario {
         Ok(Self {
             title: file.title,
             replications: *file.run.replications.get_ref(),
+            stop: file.run.until.get_ref().stop.clone(),
+            finds_warmup: file.run.warmup == Some(Warmup::Mser5),
             points: all,
             figure: file.figure,
         })

@@ -81,6 +81,28 @@ pub struct Outcome {
     pub scheduled: u64,
     /// The periods.
     pub series: Vec<Period>,
+    /// The length of a period, the end of the warm-up and the first fault, if there are any.
+    pub marks: Option<Marks>,
+}
+
+/// Times that [`Outcome::recovery`] needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Marks {
+    /// The length of a period.
+    pub period: Time,
+    /// The end of the warm-up.
+    pub warmup: Time,
+    /// The first fault.
+    pub fault: Time,
+}
+
+/// The 99th percentile; 0 of nothing.
+fn p99(mut times: Vec<f32>) -> f32 {
+    let place = (times.len() * 99).div_ceil(100).saturating_sub(1);
+    if times.is_empty() {
+        return 0.0;
+    }
+    *times.select_nth_unstable_by(place, f32::total_cmp).1
 }
 
 impl Outcome {
@@ -153,6 +175,37 @@ impl Outcome {
     pub fn little(&self) -> (f64, f64) {
         let mean = self.area as f64 / self.span as f64;
         (mean, self.throughput() * self.mean())
+    }
+
+    /// Seconds from the first fault until the 99th percentile is back: to the end of the first
+    /// period after the worst one in which it is at most a tenth above that before the fault. 0
+    /// without a fault or without periods; infinite if it does not come back.
+    #[must_use]
+    pub fn recovery(&self) -> f64 {
+        let Some(marks) = self.marks else {
+            return 0.0;
+        };
+        let place = |time: Time| (time / marks.period) as usize;
+        let (warm, fault) = (place(marks.warmup), place(marks.fault));
+        let before = self.series.get(warm..fault).unwrap_or(&[]);
+        let before = p99(before.iter().flat_map(|one| one.times.clone()).collect());
+        let after = self.series.get(fault..).unwrap_or(&[]);
+        let after: Vec<f32> = after.iter().map(|one| p99(one.times.clone())).collect();
+        let is_back = |p99: &f32| *p99 <= before * 1.1;
+        let by_value = |one: &(usize, &f32), other: &(usize, &f32)| one.1.total_cmp(other.1);
+        let Some((worst, _)) = after.iter().enumerate().max_by(by_value) else {
+            return 0.0;
+        };
+        if after.iter().all(is_back) {
+            return 0.0;
+        }
+        match after.iter().skip(worst).position(is_back) {
+            Some(place) => {
+                let end = (fault + worst + place + 1) as Time * marks.period;
+                seconds(end.saturating_sub(marks.fault))
+            }
+            None => f64::INFINITY,
+        }
     }
 
     /// Whether every request is accounted for, once.

@@ -4,6 +4,7 @@
 
 use lvs_core::scheduler::Options;
 
+use super::Marks;
 use crate::engine::Time;
 use crate::random::{Arrivals, Clients, Sizes};
 
@@ -226,6 +227,15 @@ impl Setup {
             .iter()
             .map(|server| server.speed * f64::from(server.cores))
             .sum()
+    }
+
+    /// What [`Outcome::recovery`](super::Outcome::recovery) needs, if there is a fault.
+    pub(super) fn marks(&self) -> Option<Marks> {
+        Some(Marks {
+            period: self.series?,
+            warmup: self.warmup,
+            fault: self.faults.iter().map(|fault| fault.at).min()?,
+        })
     }
 
     /// Sets the rate so that the servers are busy for this share of the time.

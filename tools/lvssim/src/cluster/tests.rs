@@ -312,3 +312,30 @@ fn lingering_connections_are_inactive() {
     };
     assert!(run(&setup, 0).is_conserved());
 }
+
+#[test]
+fn recovery_takes_as_long_as_the_fault_is_felt() {
+    let recovery = |name: &str, repair| {
+        let fault = Fault {
+            at: 40 * SECOND,
+            server: 0,
+            kind: Kind::Slow(20.0),
+            repair: Some(repair * SECOND),
+            detected_after: None,
+        };
+        let setup = Setup {
+            faults: vec![fault],
+            series: Some(2 * SECOND),
+            ..base(name)
+        };
+        run(&setup.with_load(0.5), 0).recovery()
+    };
+    let [short, long] = [5, 20].map(|repair| recovery("rr", repair));
+    assert!((5.0..20.0).contains(&short), "{short}");
+    assert!(long > 20.0, "{long}");
+    let without = Setup {
+        series: Some(2 * SECOND),
+        ..base("rr")
+    };
+    assert_eq!(run(&without, 0).recovery(), 0.0);
+}

@@ -7,7 +7,7 @@ use super::file::{
     SizeEntry,
 };
 use super::trace::Traces;
-use super::values::Duration;
+use super::values::{Duration, Warmup};
 use super::{wrong, Wrong};
 use crate::cluster::{Discipline, End, Fault, Kind, Patience, ServerSetup, Session, Setup, View};
 use crate::random::{Arrivals, Clients, Sizes};
@@ -15,8 +15,11 @@ use lvs_core::scheduler::Options;
 
 impl File {
     pub(super) fn setup(&self, traces: &mut Traces) -> Result<Setup, Wrong> {
-        let until = self.run.until.get_ref().time();
-        let warmup = self.run.warmup.map_or(until / 10, Duration::time);
+        let until = self.run.until.get_ref().length.time();
+        let warmup = match self.run.warmup {
+            Some(Warmup::Time(time)) => time.time(),
+            Some(Warmup::Mser5) | None => until / 10,
+        };
         if warmup >= until {
             let span = self.run.until.span();
             return Err(wrong(
@@ -203,10 +206,22 @@ fn arrivals(entry: &ArrivalsEntry, traces: &mut Traces) -> Result<Arrivals, Wron
             alpha: alpha.0,
             least: least.0.max(1e-6),
         },
-        ArrivalsEntry::Diurnal { period, depth } => Arrivals::Diurnal {
-            period: period.0,
-            depth: depth.0,
-        },
+        ArrivalsEntry::Diurnal {
+            period,
+            depth,
+            ref days,
+        } => {
+            let days: Vec<f64> = days.iter().map(|day| day.0).collect();
+            let mean = days.iter().sum::<f64>() / days.len() as f64;
+            Arrivals::Diurnal {
+                period: period.0,
+                depth: depth.0,
+                days: match days.is_empty() {
+                    true => vec![1.0],
+                    false => days.iter().map(|day| day / mean).collect(),
+                },
+            }
+        }
         ArrivalsEntry::Flash { at, hold, factor } => Arrivals::Flash {
             at: at.0,
             hold: hold.0,

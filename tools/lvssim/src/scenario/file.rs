@@ -5,7 +5,7 @@
 use serde::Deserialize;
 use toml::{Spanned, Table};
 
-use super::values::{Duration, Positive, Scheduler, Share};
+use super::values::{Duration, Positive, Scheduler, Share, Until, Warmup};
 
 /// What a scenario's figure shows: keys of the sweep, and a quantity.
 #[derive(Clone, Debug, Deserialize)]
@@ -63,8 +63,8 @@ pub(super) struct Run {
     #[serde(default = "ten")]
     pub(super) replications: Spanned<u32>,
     #[serde(default)]
-    pub(super) warmup: Option<Duration>,
-    pub(super) until: Spanned<Duration>,
+    pub(super) warmup: Option<Warmup>,
+    pub(super) until: Spanned<Until>,
     #[serde(default)]
     pub(super) series: Option<Duration>,
 }
@@ -198,6 +198,9 @@ pub(super) enum ArrivalsEntry {
     Diurnal {
         period: Duration,
         depth: Share,
+        /// A factor for each period in turn, such as the days of a week.
+        #[serde(default)]
+        days: Vec<Positive>,
     },
     Flash {
         at: Duration,

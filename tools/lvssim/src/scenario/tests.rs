@@ -3,6 +3,7 @@
 //! Scenario files, right and wrong.
 
 use super::*;
+use crate::cluster::End;
 
 const GOOD: &str = r#"
 title = "ten servers"
@@ -181,4 +182,53 @@ fn a_trace_says_when_requests_arrive() {
     assert_eq!((outcome.arrived, outcome.count()), (3, 3));
     // The histogram has three digits.
     assert!((outcome.times.max() as f64 / 1e9 - 1.0).abs() < 0.001);
+}
+
+#[test]
+fn a_run_may_end_when_an_interval_is_narrow() {
+    let text = GOOD.replace(
+        "until = \"20 s\"",
+        "until = { length = \"20 s\", ci = 0.02, of = \"p99\" }\nwarmup = \"mser-5\"",
+    );
+    let scenario = Scenario::parse("good.toml", &text).unwrap();
+    let stop = Stop {
+        of: "p99".to_owned(),
+        ci: 0.02,
+        most: 1000,
+    };
+    assert_eq!(scenario.stop, Some(stop));
+    assert!(scenario.finds_warmup);
+    assert_eq!(scenario.points[0].setup.end, End::At(20_000_000_000));
+}
+
+#[test]
+fn a_wrong_stop_rule_gets_its_line_and_what_would_be_right() {
+    for (until, wanted) in [
+        (
+            "{ length = \"20 s\", ci = -0.02, of = \"p99\" }",
+            "-0.02 is out of range; it must be above 0",
+        ),
+        (
+            "{ length = \"20 s\", ci = 0.02, of = \"p98\" }",
+            "there is no quantity `p98`; did you mean `p9",
+        ),
+        (
+            "{ length = \"20 s\", ci = 0.02, off = \"p99\" }",
+            "unknown field `off`",
+        ),
+        ("{ ci = 0.02, of = \"p99\" }", "missing field `length`"),
+        ("20", "a time such as \"60 s\", or { length"),
+        ("\"20\"", "`20` is not a time"),
+    ] {
+        let error = error(|good| good.replace("\"20 s\"", until));
+        assert!(
+            error.contains(wanted) && error.contains("bad.toml:6"),
+            "{error}"
+        );
+    }
+    let error = error(|good| good.replace("seed = 7", "warmup = \"auto\""));
+    assert!(
+        error.contains("`auto` is neither a time such as \"10 s\" nor \"mser-5\""),
+        "{error}"
+    );
 }

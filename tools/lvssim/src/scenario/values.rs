@@ -4,9 +4,11 @@
 
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
 use crate::engine::{from_seconds, Time};
+use crate::metric::METRICS;
 use crate::policy;
 
 /// A duration: a number and a unit.
@@ -53,6 +55,16 @@ fn parse_duration(text: &str) -> Option<f64> {
     (number.is_finite() && number >= 0.0).then_some(number * factor)
 }
 
+/// A time, or what is wrong with it.
+fn time<E: Error>(text: &str) -> Result<Duration, E> {
+    parse_duration(text).map(Duration).ok_or_else(|| {
+        E::custom(format!(
+            "`{text}` is not a time; write a number and a unit, such as \"10 ms\" (units: ns, us, \
+             ms, s, min, h, d)"
+        ))
+    })
+}
+
 impl<'de> Deserialize<'de> for Duration {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         struct Text;
@@ -62,15 +74,118 @@ impl<'de> Deserialize<'de> for Duration {
                 f.write_str("a time such as \"10 ms\" (units: ns, us, ms, s, min, h, d)")
             }
             fn visit_str<E: Error>(self, text: &str) -> Result<Duration, E> {
-                parse_duration(text).map(Duration).ok_or_else(|| {
-                    E::custom(format!(
-                        "`{text}` is not a time; write a number and a unit, such as \"10 ms\" \
-                         (units: ns, us, ms, s, min, h, d)"
-                    ))
-                })
+                time(text)
             }
         }
         from.deserialize_str(Text)
+    }
+}
+
+/// The end of each run, and the rule for the number of replications.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Until {
+    /// The end of each run.
+    pub length: Duration,
+    /// Replications are added until an interval is narrow enough.
+    pub stop: Option<Stop>,
+}
+
+/// Replications are added until the 95 % confidence interval of a quantity is narrow enough.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stop {
+    /// The quantity, see [`METRICS`].
+    pub of: String,
+    /// Half of the interval's width, as a share of the mean.
+    pub ci: f64,
+    /// The most replications.
+    pub most: u32,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UntilTable {
+    length: Duration,
+    ci: Positive,
+    of: Quantity,
+    #[serde(default = "thousand")]
+    most: u32,
+}
+
+fn thousand() -> u32 {
+    1000
+}
+
+impl<'de> Deserialize<'de> for Until {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = Until;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(
+                    "a time such as \"60 s\", or { length = \"60 s\", ci = 0.02, of = \"p99\" }",
+                )
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<Until, E> {
+                let length = time(text)?;
+                Ok(Until { length, stop: None })
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Until, A::Error> {
+                let table = UntilTable::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(Until {
+                    length: table.length,
+                    stop: Some(Stop {
+                        of: table.of.0,
+                        ci: table.ci.0,
+                        most: table.most,
+                    }),
+                })
+            }
+        }
+        from.deserialize_any(Either)
+    }
+}
+
+/// The warm-up of a run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Warmup {
+    /// So long.
+    Time(Duration),
+    /// As long as pilot runs need, by MSER-5.
+    Mser5,
+}
+
+impl<'de> Deserialize<'de> for Warmup {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        match text.as_str() {
+            "mser-5" => Ok(Self::Mser5),
+            text => match parse_duration(text) {
+                Some(seconds) => Ok(Self::Time(Duration(seconds))),
+                None => Err(D::Error::custom(format!(
+                    "`{text}` is neither a time such as \"10 s\" nor \"mser-5\""
+                ))),
+            },
+        }
+    }
+}
+
+/// The name of a quantity.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Quantity(pub String);
+
+impl<'de> Deserialize<'de> for Quantity {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(from)?;
+        let names = || METRICS.iter().map(|metric| metric.name);
+        if names().any(|known| known == name) {
+            return Ok(Self(name));
+        }
+        let all: Vec<_> = names().collect();
+        Err(D::Error::custom(format!(
+            "there is no quantity `{name}`; {}The quantities are {}",
+            hint(&name, names()),
+            all.join(", ")
+        )))
     }
 }
 
