@@ -34,6 +34,7 @@ use knet::{
     netlink::{Command, Dump, DumpRequest, Family, Full, Request, Source, Writer},
 };
 use lvs_core::{
+    daemon::Daemon,
     netlink::Attributes,
     request::{self, NamedDestination, NamedService},
 };
@@ -211,6 +212,7 @@ fn change(
                 .map_err(|error| match error {
                     EEXIST => exists(),
                     EPERM => needs_entries(),
+                    EBUSY => cannot_synchronize(),
                     other => no_service(other),
                 })
         }
@@ -232,12 +234,30 @@ fn change(
                 .delete_destination(&key, endpoint)
                 .map_err(no_destination)
         }
-        // ipvsadm has fitting sentences for these error numbers.
-        command::NEW_DAEMON => Err(Refusal::new(
-            errno::protocol_not_supported(),
-            c"this director has no synchronization daemon",
-        )),
-        command::DEL_DAEMON => Err(Refusal::new(ESRCH, c"no synchronization daemon is running")),
+        command::NEW_DAEMON => {
+            let (role, wanted) = request::daemon(attributes)?;
+            director_alone(target)?
+                .start_daemon(role, &wanted)
+                .map_err(|error| match error {
+                    EEXIST => Refusal::new(EEXIST, c"the synchronization daemon runs already"),
+                    ENODEV => Refusal::new(ENODEV, c"no such network interface"),
+                    EINVAL => Refusal::new(
+                        EINVAL,
+                        c"no such daemon, or too high a port, or a real server is of another \
+                          address family than its service",
+                    ),
+                    other => no_family(other),
+                })
+        }
+        command::DEL_DAEMON => {
+            let role = request::daemon_role(attributes)?;
+            director_alone(target)?
+                .stop_daemon(role)
+                .map_err(|error| match error {
+                    ESRCH => Refusal::new(ESRCH, c"the synchronization daemon does not run"),
+                    other => other.into(),
+                })
+        }
         command::SET_CONFIG => {
             let timeouts = request::timeouts(attributes)?;
             director_alone(target)?
@@ -304,6 +324,14 @@ fn needs_entries() -> Refusal {
     )
 }
 
+fn cannot_synchronize() -> Refusal {
+    Refusal::new(
+        EINVAL,
+        c"while a synchronization daemon runs, a real server is of the address family of its \
+          service",
+    )
+}
+
 fn no_family(error: Error) -> Refusal {
     if error == errno::family_not_supported() {
         return Refusal::new(error, c"this host was started without IPv6");
@@ -315,6 +343,7 @@ fn no_destination(error: Error) -> Refusal {
     match error {
         ENOENT => request::Refusal::no_destination().into(),
         EPERM => needs_entries(),
+        EBUSY => cannot_synchronize(),
         other => no_service(other),
     }
 }
@@ -335,8 +364,13 @@ fn list(director: &Director, request: &DumpRequest<'_>) -> Result<Listing, Refus
                 Err(error) => return Err(error.into()),
             }
         }
-        // There is no synchronization daemon to list.
-        _ => Items::Nothing,
+        _ => {
+            let mut daemons = KVVec::new();
+            for daemon in director.daemons().into_iter().flatten() {
+                daemons.push(daemon, GFP_KERNEL).map_err(Error::from)?;
+            }
+            Items::Daemons(daemons)
+        }
     };
     Ok(Listing { items, next: 0 })
 }
@@ -352,6 +386,7 @@ enum Items {
     Services(KVVec<Arc<Service>>),
     /// Newest first, as programs expect.
     Destinations(KVVec<Arc<Destination>>),
+    Daemons(KVVec<Daemon>),
     Nothing,
 }
 
@@ -360,7 +395,8 @@ impl Dump for Listing {
         match &self.items {
             Items::Services(_) => command::NEW_SERVICE,
             Items::Destinations(_) => command::NEW_DEST,
-            Items::Nothing => command::NEW_DAEMON,
+            Items::Daemons(_) => command::NEW_DAEMON,
+            Items::Nothing => command::NEW_DEST,
         }
     }
 
@@ -368,6 +404,7 @@ impl Dump for Listing {
         let len = match &self.items {
             Items::Services(services) => services.len(),
             Items::Destinations(servers) => servers.len(),
+            Items::Daemons(daemons) => daemons.len(),
             Items::Nothing => 0,
         };
         Ok(self.next < len)
@@ -381,6 +418,10 @@ impl Dump for Listing {
             },
             Items::Destinations(servers) => match servers.get(self.next) {
                 Some(server) => show::destination(writer, &show::IPVS, server),
+                None => Ok(()),
+            },
+            Items::Daemons(daemons) => match daemons.get(self.next) {
+                Some(daemon) => show::daemon(writer, daemon),
                 None => Ok(()),
             },
             Items::Nothing => Ok(()),

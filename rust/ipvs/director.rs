@@ -19,6 +19,7 @@ use crate::{
         statistics::{PerCpu, Traffic},
     },
     state::{settings::Settings, tables::Tables},
+    sync::Daemons,
 };
 use core::sync::atomic::{AtomicU32, Ordering};
 use kernel::{
@@ -34,9 +35,15 @@ use knet::{
     namespace,
     net::Net,
     rcu,
+    socket::Device,
     work::{Tick, Ticker},
 };
-use lvs_core::{service::SchedulerName, timeout::Timeouts, Endpoint, Family};
+use lvs_core::{
+    daemon::{Daemon, Role, Wanted},
+    service::SchedulerName,
+    timeout::Timeouts,
+    Endpoint, Family,
+};
 
 /// The buckets of a connection table that does not exist yet.
 const INITIAL_BUCKETS: u32 = 1 << 10;
@@ -45,11 +52,15 @@ static INHERITED_LIMIT: AtomicU32 = AtomicU32::new(Director::MOST_CONNECTIONS);
 /// Milliseconds until the slow timer ticks for the first time.
 const FIRST_TICK: u32 = 1000;
 
-/// A director. There is one in each namespace; it works from its first service on.
+/// A director. There is one in each namespace; it works from its first service or daemon on.
 #[pin_data]
 pub struct Director {
     /// The settings that packets look at.
     pub(crate) settings: Arc<Settings>,
+    /// Held while a daemon starts or stops. The outermost lock of a director: it is held while the
+    /// RTNL is taken, and the configuration is locked under it and under the RTNL.
+    #[pin]
+    daemons: Mutex<Daemons>,
     #[pin]
     config: Mutex<Config>,
 }
@@ -95,6 +106,9 @@ struct Config {
     services: KVVec<Arc<Service>>,
     timeouts: Timeouts,
     coverage: Coverage,
+    /// Synchronization daemons run. They cannot express that a real server is of another family
+    /// than its service.
+    synchronizes: bool,
     most_connections: u32,
     /// The highest value of the above that a namespace's own administrator may set.
     hard_limit: u32,
@@ -132,6 +146,14 @@ impl Config {
         if !net.supports(family) {
             return Err(errno::family_not_supported());
         }
+        let working = self.begin(director)?;
+        working.hooks.cover(family)?;
+        Ok(working)
+    }
+
+    /// The working parts. They begin to work, but see no packets, if there are none.
+    fn begin(&mut self, director: &Director) -> Result<&Working> {
+        let net = self.net.as_ref().ok_or(ENODEV)?;
         if self.working.is_none() {
             // The host pays for its own director. Who configures another one pays for that.
             let (namespace, payer) = match net.is_initial() {
@@ -153,9 +175,28 @@ impl Config {
                 tables,
             });
         }
-        let working = self.working.as_ref().ok_or(EINVAL)?;
-        working.hooks.cover(family)?;
-        Ok(working)
+        self.working.as_ref().ok_or(EINVAL)
+    }
+
+    /// True if a service has a real server of another family.
+    fn mixes_families(&self) -> Result<bool> {
+        for service in &self.services {
+            let family = service.key.family();
+            let servers = service.servers()?;
+            let is_other = |server: &Arc<Destination>| server.endpoint.address.family() != family;
+            if servers.iter().any(is_other) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether a destination may be added to a service, or changed.
+    fn may_have(&self, key: &Key, endpoint: Endpoint) -> Result {
+        match self.synchronizes && key.family() != endpoint.address.family() {
+            true => Err(EBUSY),
+            false => Ok(()),
+        }
     }
 
     /// Changes which packets the hooks see.
@@ -226,6 +267,7 @@ impl Director {
         Arc::pin_init(
             pin_init!(Self {
                 settings,
+                daemons <- new_mutex!(Daemons::default(), "ipvs_rs_daemons"),
                 config <- new_mutex!(config, "ipvs_rs_config"),
             }),
             GFP_KERNEL,
@@ -243,10 +285,67 @@ impl Director {
             }
             (config.working.take(), config.net.take())
         };
+        // Without a namespace no other can start.
+        {
+            let mut daemons = self.daemons.lock();
+            let _ = daemons.stop(Role::Master);
+            let _ = daemons.stop(Role::Backup);
+        }
         if let Some(working) = working {
             working.end();
         }
         drop(net);
+    }
+
+    /// Starts a synchronization daemon; `role` is `None` for a number that no role has. [`EINVAL`]:
+    /// that, or a real server is of another family than its service; [`ENODEV`]: there is no such
+    /// interface; [`EEXIST`]: the daemon runs; errors of sockets. Process context.
+    pub(crate) fn start_daemon(&self, role: Option<Role>, wanted: &Wanted) -> Result {
+        let mut daemons = self.daemons.lock();
+        let net = {
+            let config = self.config.lock();
+            if config.mixes_families()? {
+                return Err(EINVAL);
+            }
+            config.net.clone().ok_or(ENODEV)?
+        };
+        let device = Device::find(&net, wanted.interface.as_c_str())?;
+        let role = role.ok_or(EINVAL)?;
+        if daemons.has(role) {
+            return Err(EEXIST);
+        }
+        let tables = {
+            let mut config = self.config.lock();
+            let tables = config.begin(self)?.tables.clone();
+            // A destination may have been added meanwhile.
+            if config.mixes_families()? {
+                return Err(EINVAL);
+            }
+            config.synchronizes = true;
+            tables
+        };
+        let ports = self.settings.sync_ports.load(Ordering::Relaxed);
+        let started = daemons.start(role, wanted, device, &net, tables, ports);
+        self.daemons_changed(&daemons).and(started)
+    }
+
+    /// Stops a synchronization daemon. [`EINVAL`]: no role has this number; [`ESRCH`]: it does not
+    /// run. Process context.
+    pub(crate) fn stop_daemon(&self, role: Option<Role>) -> Result {
+        let mut daemons = self.daemons.lock();
+        daemons.stop(role.ok_or(EINVAL)?)?;
+        self.daemons_changed(&daemons)
+    }
+
+    fn daemons_changed(&self, daemons: &Daemons) -> Result {
+        let mut config = self.config.lock();
+        config.synchronizes = daemons.any();
+        config.cover(|coverage| coverage.backup_runs = daemons.has(Role::Backup))
+    }
+
+    /// The synchronization daemons that run, the master first. Process context.
+    pub(crate) fn daemons(&self) -> [Option<Daemon>; 2] {
+        self.daemons.lock().running()
     }
 
     /// Adds a service. `settings` makes its settings, or refuses, when the scheduler is there.
@@ -389,6 +488,7 @@ impl Director {
         if service.find(endpoint).is_some() {
             return Err(EEXIST);
         }
+        config.may_have(key, endpoint)?;
         let tables = config.work(self, endpoint.address.family())?.tables.clone();
         // An address that becomes local later is noticed when a packet is sent to it.
         let is_local = |net: &Net| net.is_local(endpoint.address);
@@ -407,7 +507,7 @@ impl Director {
             None => {
                 let filter = tables.filter.clone();
                 let counted = Counted::new(filter, key.address(), Some(endpoint.address));
-                let destination = Destination::new(endpoint, settings, counted)?;
+                let destination = Destination::new(*key, endpoint, settings, counted)?;
                 Arc::new(destination, GFP_KERNEL_ACCOUNT)?
             }
         };
@@ -432,6 +532,7 @@ impl Director {
         let config = self.config.lock();
         let service = config.find(key)?;
         let server = service.find(endpoint).ok_or(ENOENT)?;
+        config.may_have(key, endpoint)?;
         service.edit_destination(&server, settings)
     }
 

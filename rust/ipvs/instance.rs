@@ -8,7 +8,7 @@
 use crate::{
     director::Director,
     proc::{
-        files::{IpVs, IpVsConn, Stats, StatsPerCpu, Status},
+        files::{IpVs, IpVsConn, IpVsConnSync, Stats, StatsPerCpu, Status},
         sysctl,
     },
 };
@@ -35,6 +35,7 @@ pub(crate) struct Instance {
 struct Files {
     _list: File<IpVs<Instance>>,
     _connections: ListFile<IpVsConn<Instance>>,
+    _origins: ListFile<IpVsConnSync<Instance>>,
     _status: File<Status<Instance>>,
     _stats: File<Stats<Instance>>,
     _stats_percpu: File<StatsPerCpu<Instance>>,
@@ -61,6 +62,7 @@ impl namespace::Instance for Instance {
         let files = Files {
             _list: File::new(net.clone())?,
             _connections: ListFile::new(net.clone())?,
+            _origins: ListFile::new(net.clone())?,
             _status: File::new(net.clone())?,
             _stats: File::new(net.clone())?,
             _stats_percpu: File::new(net.clone())?,

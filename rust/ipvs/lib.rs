@@ -20,6 +20,7 @@
 //! | `proc` | files below `/proc` are read and written |
 //! | `director` | a configuration is changed; the director starts and stops |
 //! | `path` | a packet is read, decided and sent |
+//! | `sync` | connections are sent to other directors, and taken from them |
 //! | `state` | connections, settings, and the tables that packets meet |
 //! | `services` | services, destinations, schedulers |
 //! | `uapi` | the numbers of the netlink interface |
@@ -51,6 +52,7 @@ mod path;
 mod proc;
 pub mod services;
 pub mod state;
+mod sync;
 mod uapi;
 
 use kernel::{prelude::*, ThisModule};

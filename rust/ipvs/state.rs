@@ -5,9 +5,11 @@
 //! It depends on [`services`](crate::services) only. The steps that a packet takes over the tables
 //! are in `path`; here is only what the slow timer does to them.
 
+pub(crate) mod announcements;
 pub mod connection;
 pub mod defence;
 pub(crate) mod listing;
 pub mod settings;
+pub(crate) mod synchronization;
 pub mod tables;
 mod upkeep;

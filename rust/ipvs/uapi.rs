@@ -2,4 +2,6 @@
 
 //! Numbers that user space knows, which the command shares: see [`lvs_core::uapi`].
 
-pub(crate) use lvs_core::uapi::{command, destination, info, message, service, stats, VERSION};
+pub(crate) use lvs_core::uapi::{
+    command, daemon, destination, info, message, service, stats, VERSION,
+};

@@ -4,7 +4,7 @@
 //!
 //! This crate contains all `unsafe` code: packets, netfilter hooks, namespaces, generic netlink,
 //! routes, tunnels, slab caches, per-CPU counters, RCU-protected data, the connection hash and its
-//! slow timer, deferred work, files below `/proc/net` and `/proc/sys`. It contains neither
+//! slow timer, deferred work, sockets, files below `/proc/net` and `/proc/sys`. It contains neither
 //! decisions of a director (`lvs_core`) nor virtual services (`ipvs`). `scripts/layers` lists the
 //! modules of `lvs_core` that it may use.
 //!
@@ -20,11 +20,12 @@
 //!
 //! # Lock order
 //!
-//! 1. The kernel's RTNL, held by its caller of [`namespace::Instance::device_gone`]. It is never
-//!    taken under the others.
-//! 2. The mutexes of `ipvs`, in process context: the configuration of a namespace, then that of a
-//!    service's scheduler, of the hooks, or of the deleted destinations.
-//! 3. [`lock::BhLock`], among them the shards of a [`table::Table`]: spinlocks taken with bottom
+//! 1. The mutex of a namespace's synchronization daemons, in `ipvs`.
+//! 2. The kernel's RTNL, held by its caller of [`namespace::Instance::device_gone`], and taken by
+//!    [`socket`] to join and leave groups. It is not taken under the locks below.
+//! 3. The other mutexes of `ipvs`, in process context: the configuration of a namespace, then that
+//!    of a service's scheduler, of the hooks, or of the deleted destinations.
+//! 4. [`lock::BhLock`], among them the shards of a [`table::Table`]: spinlocks taken with bottom
 //!    halves disabled. They are never nested in each other.
 //!
 //! All [`lock::Global`] data has one mutex (process context). No lock is taken inside it, and it is
@@ -51,6 +52,7 @@ pub mod procfs;
 pub mod random;
 pub mod rcu;
 pub mod route;
+pub mod socket;
 pub mod sysctl;
 pub mod table;
 pub mod trace;

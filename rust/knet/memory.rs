@@ -62,3 +62,9 @@ pub fn available_pages() -> u64 {
     // SAFETY: may be called anywhere.
     unsafe { bindings::knet_available_pages() }
 }
+
+/// The number of pages that the kernel considers usable for buffers. Process context.
+pub fn buffer_pages() -> u64 {
+    // SAFETY: may be called anywhere.
+    unsafe { bindings::knet_buffer_pages() }
+}

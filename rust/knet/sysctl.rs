@@ -8,15 +8,19 @@ use crate::{bindings, net::Net};
 use core::{ffi::c_void, marker::PhantomData, ops::RangeInclusive, ptr::NonNull};
 use kernel::{prelude::*, sync::Arc};
 
+/// The numbers of a setting. A setting of one number uses the first.
+pub type Numbers = [u32; bindings::KNET_SYSCTL_NUMBERS as usize];
+
 /// Access to the value of a setting in a `T`.
 pub trait Value<T>: Sync + 'static {
     /// The present value. Process context.
-    fn get(&self, of: &T) -> u32;
-    /// Sets it to a value in the setting's range. Process context.
-    fn set(&self, of: &T, value: u32) -> Result;
+    fn get(&self, of: &T) -> Numbers;
+    /// Sets it to numbers in the setting's range. Process context.
+    fn set(&self, of: &T, numbers: Numbers) -> Result;
 }
 
-/// A setting of a `T`: a whole number that an administrator reads and writes. For a `static` table.
+/// A setting of a `T`: one or two whole numbers that an administrator reads and writes. For a
+/// `static` table.
 #[repr(C)]
 pub struct Entry<T, V> {
     // First, so that a pointer to it is a pointer to the entry.
@@ -31,11 +35,27 @@ unsafe impl<T, V: Sync> Sync for Entry<T, V> {}
 impl<T: Send + Sync + 'static, V: Value<T>> Entry<T, V> {
     /// The setting in the file `name`. A value out of `range` is refused with [`EINVAL`].
     pub const fn new(name: &'static CStr, range: RangeInclusive<u32>, value: V) -> Self {
+        Self::of_numbers(1, name, range, value)
+    }
+
+    /// The setting of two numbers in the file `name`, each in `range`. Who writes one number keeps
+    /// the second.
+    pub const fn pair(name: &'static CStr, range: RangeInclusive<u32>, value: V) -> Self {
+        Self::of_numbers(2, name, range, value)
+    }
+
+    const fn of_numbers(
+        numbers: u32,
+        name: &'static CStr,
+        range: RangeInclusive<u32>,
+        value: V,
+    ) -> Self {
         Self {
             setting: bindings::knet_sysctl {
                 name: kernel::str::as_char_ptr_in_const_context(name),
                 minimum: *range.start(),
                 maximum: *range.end(),
+                numbers,
                 get: Some(get::<T, V>),
                 set: Some(set::<T, V>),
             },
@@ -100,29 +120,34 @@ impl<T: Send + Sync + 'static> Drop for Directory<T> {
 
 /// # Safety
 ///
-/// `setting` must be the first field of an `Entry<T, V>`, and `of` a `T` that lives during the
-/// call.
+/// `setting` must be the first field of an `Entry<T, V>`, `of` a `T` that lives during the call,
+/// and `values` valid for writing [`Numbers`].
 unsafe extern "C" fn get<T: 'static, V: Value<T>>(
     setting: *const bindings::knet_sysctl,
     of: *mut c_void,
-) -> u32 {
+    values: *mut u32,
+) {
     // SAFETY: by this function's contract.
     let (entry, of) = unsafe { (&*setting.cast::<Entry<T, V>>(), &*of.cast::<T>()) };
-    entry.value.get(of)
+    let numbers = entry.value.get(of);
+    // SAFETY: by this function's contract.
+    unsafe { values.cast::<Numbers>().write(numbers) };
 }
 
 /// # Safety
 ///
-/// `setting` must be the first field of an `Entry<T, V>`, and `of` a `T` that lives during the
-/// call.
+/// `setting` must be the first field of an `Entry<T, V>`, `of` a `T` that lives during the call,
+/// and `values` valid for reading [`Numbers`].
 unsafe extern "C" fn set<T: 'static, V: Value<T>>(
     setting: *const bindings::knet_sysctl,
     of: *mut c_void,
-    value: u32,
+    values: *const u32,
 ) -> i32 {
     // SAFETY: by this function's contract.
     let (entry, of) = unsafe { (&*setting.cast::<Entry<T, V>>(), &*of.cast::<T>()) };
-    match entry.value.set(of, value) {
+    // SAFETY: by this function's contract.
+    let numbers = unsafe { values.cast::<Numbers>().read() };
+    match entry.value.set(of, numbers) {
         Ok(()) => 0,
         Err(error) => error.to_errno(),
     }

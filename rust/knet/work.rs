@@ -20,8 +20,30 @@ pub trait Tick: Send + Sync + 'static {
 pub struct Ticker<T: Tick>(KBox<State<T>>);
 
 struct State<T> {
-    work: Opaque<bindings::knet_work>,
+    work: Arc<Work>,
     target: Arc<T>,
+}
+
+/// An initialized work item.
+struct Work(Opaque<bindings::knet_work>);
+
+// SAFETY: the kernel serializes the work item.
+unsafe impl Send for Work {}
+// SAFETY: as above.
+unsafe impl Sync for Work {}
+
+/// Has the next round of a [`Ticker`] begin earlier. It does nothing once the ticker was dropped.
+#[derive(Clone)]
+pub struct Waker(Arc<Work>);
+
+impl Waker {
+    /// Has the next round begin after `milliseconds`, if it would not begin earlier. Softirq or
+    /// process context.
+    pub fn wake(&self, milliseconds: u32) {
+        // SAFETY: the work was initialized, and lives as long as this value. A canceled work is not
+        // queued.
+        unsafe { bindings::knet_work_hasten(self.0 .0.get(), milliseconds) };
+    }
 }
 
 // SAFETY: the kernel serializes the work item; the target may be shared by its bounds.
@@ -32,21 +54,22 @@ unsafe impl<T: Tick> Sync for Ticker<T> {}
 impl<T: Tick> Ticker<T> {
     /// Starts the work; the first round begins after `milliseconds`. Process context.
     pub fn start(target: Arc<T>, milliseconds: u32) -> Result<Self> {
-        let state = KBox::new(
-            State {
-                work: Opaque::uninit(),
-                target,
-            },
-            GFP_KERNEL,
-        )?;
+        let work = Arc::new(Work(Opaque::uninit()), GFP_KERNEL)?;
+        let state = KBox::new(State { work, target }, GFP_KERNEL)?;
         let data = (&raw const *state).cast::<c_void>().cast_mut();
-        // SAFETY: the work lies in the box, so it stays where it is until `drop` has canceled it,
-        // and so does `data`, of the type that `run` expects.
+        let work = state.work.0.get();
+        // SAFETY: the work stays where it is until the last `Arc` is dropped. `data` is of the type
+        // that `run` expects and stays until `drop` has canceled the work.
         unsafe {
-            bindings::knet_work_init(state.work.get(), Some(run::<T>), data);
-            bindings::knet_work_queue(state.work.get(), milliseconds);
+            bindings::knet_work_init(work, Some(run::<T>), data);
+            bindings::knet_work_queue(work, milliseconds);
         }
         Ok(Self(state))
+    }
+
+    /// What has the next round begin earlier. Any context.
+    pub fn waker(&self) -> Waker {
+        Waker(self.0.work.clone())
     }
 }
 
@@ -54,7 +77,7 @@ impl<T: Tick> Drop for Ticker<T> {
     fn drop(&mut self) {
         // SAFETY: the work was initialized in `start`; the call waits for a running round and
         // keeps it from being queued again.
-        unsafe { bindings::knet_work_cancel(self.0.work.get()) };
+        unsafe { bindings::knet_work_cancel(self.0.work.0.get()) };
     }
 }
 
@@ -66,7 +89,7 @@ unsafe extern "C" fn run<T: Tick>(data: *mut c_void) {
     let state = unsafe { &*data.cast::<State<T>>() };
     if let Some(milliseconds) = state.target.tick() {
         // SAFETY: the work is live; a canceled work is not queued.
-        unsafe { bindings::knet_work_queue(state.work.get(), milliseconds) };
+        unsafe { bindings::knet_work_queue(state.work.0.get(), milliseconds) };
     }
 }
 

@@ -148,6 +148,14 @@ impl Address {
             }
         }
     }
+
+    /// Whether this is the address of a multicast group.
+    pub fn is_multicast(self) -> bool {
+        match self.v4() {
+            Some(octets) => Ipv4Addr::from(octets).is_multicast(),
+            None => Ipv6Addr::from(self.octets16()).is_multicast(),
+        }
+    }
 }
 
 impl fmt::Display for Address {

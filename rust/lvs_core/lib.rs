@@ -32,6 +32,7 @@
 
 pub mod address;
 pub mod checksum;
+pub mod daemon;
 pub mod defence;
 pub mod delay;
 pub mod destination;

@@ -9,6 +9,7 @@
 //! Source: `include/uapi/linux/ip_vs.h`, and the observed answers of the C director of Linux 7.2.
 
 use crate::{
+    daemon::{InterfaceName, Role, Wanted},
     destination::{self, Forwarding},
     netlink::{Attribute, AttributeError, Attributes},
     service::{self, Key, SchedulerName},
@@ -549,4 +550,70 @@ pub fn timeouts(attributes: &Attributes<'_>) -> Result<Timeouts, Refusal> {
         tcp_fin: get(uapi::message::TIMEOUT_TCP_FIN)?,
         udp: get(uapi::message::TIMEOUT_UDP)?,
     })
+}
+
+/// Reads the role of a synchronization daemon that a request is about; `None` for a number that no
+/// role has.
+///
+/// # Errors
+///
+/// [`Errno::Invalid`] for missing or malformed attributes.
+pub fn daemon_role(attributes: &Attributes<'_>) -> Result<Option<Role>, Refusal> {
+    let nest = daemon_nest(attributes)?;
+    role(&nest)
+}
+
+/// Reads the role and the settings of a synchronization daemon to start.
+///
+/// # Errors
+///
+/// [`Errno::Invalid`] for missing or malformed attributes, a group that is not a multicast address,
+/// or a syncid above 255.
+pub fn daemon(attributes: &Attributes<'_>) -> Result<(Option<Role>, Wanted), Refusal> {
+    use uapi::daemon::{
+        MCAST_GROUP, MCAST_GROUP6, MCAST_IFN, MCAST_PORT, MCAST_TTL, SYNC_ID, SYNC_MAXLEN,
+    };
+
+    let nest = daemon_nest(attributes)?;
+    let role = role(&nest)?;
+    let interface = need(&nest, MCAST_IFN, c"no multicast interface given")?.string()?;
+    let syncid = need(&nest, SYNC_ID, c"no syncid given")?.u32()?;
+    let group = match (nest.find(MCAST_GROUP), nest.find(MCAST_GROUP6)) {
+        (Some(group), _) => Some(group.address(Family::V4)?),
+        (None, Some(group)) => Some(group.address(Family::V6)?),
+        (None, None) => None,
+    };
+    if group.is_some_and(|group| !group.is_multicast()) {
+        return Err(Refusal::new(
+            Errno::Invalid,
+            c"the group is not a multicast address",
+        ));
+    }
+    let short = |kind| nest.find(kind).map_or(Ok(0), |number| number.u16());
+    let invalid = |message| move || Refusal::new(Errno::Invalid, message);
+    let wanted = Wanted {
+        interface: InterfaceName::new(interface)
+            .ok_or_else(invalid(c"no interface has such a name"))?,
+        // A datagram has one octet for it. With more than 255, a backup would accept nothing.
+        syncid: u8::try_from(syncid).map_err(|_| invalid(c"the syncid is 0 to 255")())?,
+        max_len: short(SYNC_MAXLEN)?,
+        group,
+        port: short(MCAST_PORT)?,
+        ttl: nest.find(MCAST_TTL).map_or(Ok(0), |ttl| ttl.u8())?,
+    };
+    Ok((role, wanted))
+}
+
+fn daemon_nest<'a>(attributes: &Attributes<'a>) -> Result<Attributes<'a>, Refusal> {
+    let message = c"no synchronization daemon given";
+    let nest = need(attributes, uapi::message::DAEMON, message)?.nested()?;
+    check_lengths(&nest, &uapi::daemon::LENGTHS)?;
+    Ok(nest)
+}
+
+fn role(nest: &Attributes<'_>) -> Result<Option<Role>, Refusal> {
+    let message = c"neither master nor backup given";
+    Ok(Role::from_number(
+        need(nest, uapi::daemon::STATE, message)?.u32()?,
+    ))
 }

@@ -35,7 +35,12 @@
 //! Everything that arrives is hostile. A record is refused unless it could belong to a connection:
 //! the C director checks neither addresses nor ports.
 
+mod entry;
+
+pub use entry::Entry;
+
 use crate::{address::Family, destination::Forwarding, state::State, Address, Endpoint, Protocol};
+use core::ops::DerefMut;
 
 /// Octets of the header of version 1.
 const HEADER: usize = 8;
@@ -72,6 +77,16 @@ pub enum Version {
     V1,
 }
 
+impl Version {
+    /// Returns the octets of the header.
+    const fn header(self) -> usize {
+        match self {
+            Self::V0 => HEADER_V0,
+            Self::V1 => HEADER,
+        }
+    }
+}
+
 /// The flags of a record (`IP_VS_CONN_F_*`), less those that no receiver uses.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Flags(u32);
@@ -79,6 +94,8 @@ pub struct Flags(u32);
 impl Flags {
     /// The forwarding method.
     const FORWARDING: u32 = 0x7;
+    /// Replies bypass the director.
+    pub const NO_OUTPUT: Self = Self(0x80);
     /// The connection counts as inactive.
     pub const INACTIVE: Self = Self(0x100);
     /// Sequence numbers of replies are translated.
@@ -91,8 +108,7 @@ impl Flags {
     pub const TEMPLATE: Self = Self(0x1000);
     /// The connection lives for one packet. It is never synchronized.
     const ONE_PACKET: Self = Self(0x2000);
-    /// The flags that a receiver uses (`IP_VS_CONN_F_BACKUP_MASK`, with `TEMPLATE`). 0x80 means
-    /// that replies bypass the director.
+    /// The flags that a receiver uses (`IP_VS_CONN_F_BACKUP_MASK`, with `TEMPLATE`).
     const KNOWN: u32 = Self::FORWARDING | 0x80 | 0x100 | 0x200 | 0x400 | 0x800 | 0x1000;
 
     /// Returns the flags for a forwarding method.
@@ -555,10 +571,10 @@ pub enum Unfit {
     Inexpressible,
 }
 
-/// Writes a datagram into a buffer.
+/// Writes datagrams into a buffer, one after the other.
 #[derive(Debug)]
-pub struct Writer<'a> {
-    buffer: &'a mut [u8],
+pub struct Writer<B> {
+    buffer: B,
     version: Version,
     syncid: u8,
     /// The octets and the records that are written.
@@ -566,17 +582,11 @@ pub struct Writer<'a> {
     records: u8,
 }
 
-impl<'a> Writer<'a> {
+impl<B: DerefMut<Target = [u8]>> Writer<B> {
     /// Begins a datagram. The buffer has the length of the largest datagram. `None`: it has no room
     /// for the header.
-    pub fn new(buffer: &'a mut [u8], version: Version, syncid: u8) -> Option<Self> {
-        let len = match version {
-            Version::V0 => HEADER_V0,
-            Version::V1 => HEADER,
-        };
-        // The length has 16 bits.
-        let most = buffer.len().min(usize::from(u16::MAX));
-        let buffer = buffer.get_mut(..most)?;
+    pub fn new(buffer: B, version: Version, syncid: u8) -> Option<Self> {
+        let len = version.header();
         (buffer.len() >= len).then_some(Self {
             buffer,
             version,
@@ -591,6 +601,12 @@ impl<'a> Writer<'a> {
         self.records
     }
 
+    /// Begins another datagram, perhaps of another version. The present one is lost.
+    pub fn begin(&mut self, version: Version) {
+        (self.version, self.records) = (version, 0);
+        self.len = version.header();
+    }
+
     /// Adds a record.
     ///
     /// # Errors
@@ -602,7 +618,9 @@ impl<'a> Writer<'a> {
             Version::V0 => self.len,
             Version::V1 => self.len.next_multiple_of(4),
         };
-        let room = self.buffer.get_mut(start..).ok_or(Unfit::Full)?;
+        // The length has 16 bits.
+        let most = self.buffer.len().min(usize::from(u16::MAX));
+        let room = self.buffer.get_mut(start..most).ok_or(Unfit::Full)?;
         let size = match self.version {
             Version::V0 => write_v0(room, record)?,
             Version::V1 => write_v1(room, record)?,
@@ -615,8 +633,8 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Returns the complete datagram.
-    pub fn finish(self) -> &'a [u8] {
+    /// Completes the datagram and returns it.
+    pub fn datagram(&mut self) -> &[u8] {
         let [high, low] = u16::try_from(self.len).unwrap_or(u16::MAX).to_be_bytes();
         match self.version {
             Version::V0 => {

@@ -191,6 +191,8 @@ pub mod destination {
 
 /// Attributes of a synchronization daemon (`IPVS_DAEMON_ATTR_*`).
 pub mod daemon {
+    use super::Length;
+
     /// Its role, 32 bits: 1 sends, 2 receives.
     pub const STATE: u16 = 1;
     /// The network interface, a string.
@@ -207,6 +209,20 @@ pub mod daemon {
     pub const MCAST_PORT: u16 = 7;
     /// The time to live, 8 bits.
     pub const MCAST_TTL: u16 = 8;
+    /// The longest name of an interface, with its terminator.
+    pub const IFNAME_MAX: usize = 16;
+
+    /// The lengths of attributes in requests.
+    pub const LENGTHS: [(u16, Length); 8] = [
+        (STATE, Length::Exact(4)),
+        (MCAST_IFN, Length::AtMost(IFNAME_MAX)),
+        (SYNC_ID, Length::Exact(4)),
+        (SYNC_MAXLEN, Length::Exact(2)),
+        (MCAST_GROUP, Length::Exact(4)),
+        (MCAST_GROUP6, Length::Exact(16)),
+        (MCAST_PORT, Length::Exact(2)),
+        (MCAST_TTL, Length::Exact(1)),
+    ];
 }
 
 /// Attributes of statistics (`IPVS_STATS_ATTR_*`). Rates are per second.

@@ -57,6 +57,7 @@ while read -r name default good bad; do
 done <<-END
 	am_droprate 10 0,1,2147483647 -1,2147483648
 	amemthresh 1024 0,1,2147483647 -1,2147483648
+	backup_only 0 0,1 -1,2
 	conn_reuse_mode 1 0,1,2,3 -1,4
 	conntrack 0 0,1 -1,2
 	drop_entry 0 0,1,3 -1,4
@@ -72,7 +73,19 @@ done <<-END
 	secure_tcp 0 0,1,3 -1,4
 	sloppy_tcp 0 0,1 -1,2
 	snat_reroute 1 0,1 -1,2
+	sync_persist_mode 0 0,1 -1,2147483648
+	sync_ports 1 1,2,64 0,3,-1
+	sync_refresh_period 0 0,60 -1,2147483648
+	sync_retries 0 0,3 -1,4
+	sync_sock_size 0 0,65536 -1,2147483648
+	sync_version 1 0,1 -1,2
 END
+check_match 'sync_qlen_max has a default by the amount of memory' "$(setting sync_qlen_max)" '[1-9][0-9]*'
+check_eq 'sync_threshold has two numbers, the first below the second unless that is 0' "$(for value in '' '0 1' '5 0' '4' '7 7' '-1 3' 'x 3'; do
+	[ -z "$value" ] || set_to sync_threshold "$value" 2>/dev/null || echo refused
+	setting sync_threshold
+done | xargs)" '3 50 0 1 5 0 4 0 refused 4 0 refused 4 0 refused 4 0'
+must set_to sync_threshold '3 50'
 
 # --- servers that are deleted ---------------------------------------------------------------------
 

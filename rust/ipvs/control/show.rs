@@ -12,7 +12,7 @@ use crate::{
     uapi,
 };
 use knet::netlink::{Full, Writer};
-use lvs_core::{Address, Endpoint};
+use lvs_core::{daemon::Daemon, Address, Endpoint};
 
 /// The form of services and destinations in one of the families.
 pub(super) struct Form {
@@ -130,6 +130,26 @@ pub(super) fn destination(
         traffic(writer, form, (STATS, STATS64), || {
             server.statistics.traffic()
         })
+    })
+}
+
+/// Writes a synchronization daemon as in the answer to GET_DAEMON.
+pub(super) fn daemon(writer: &mut Writer<'_>, daemon: &Daemon) -> Result<(), Full> {
+    use uapi::daemon::{
+        MCAST_GROUP, MCAST_GROUP6, MCAST_IFN, MCAST_PORT, MCAST_TTL, STATE, SYNC_ID, SYNC_MAXLEN,
+    };
+
+    writer.nest(uapi::message::DAEMON, |writer| {
+        writer.u32(STATE, daemon.role as u32)?;
+        writer.string(MCAST_IFN, daemon.interface.as_c_str())?;
+        writer.u32(SYNC_ID, daemon.syncid.into())?;
+        writer.u16(SYNC_MAXLEN, daemon.max_len)?;
+        writer.u16(MCAST_PORT, daemon.group.port)?;
+        writer.u8(MCAST_TTL, daemon.ttl)?;
+        match daemon.group.address.v4() {
+            Some(octets) => writer.put(MCAST_GROUP, &octets),
+            None => writer.put(MCAST_GROUP6, &daemon.group.address.octets16()),
+        }
     })
 }
 

@@ -322,6 +322,7 @@ impl Transaction<'_> {
             return Err(EEXIST);
         }
         let config = &mut *self.config;
+        config.may_have(key, endpoint)?;
         let tables = config
             .work(self.director, endpoint.address.family())?
             .tables
@@ -344,7 +345,7 @@ impl Transaction<'_> {
                 None => {
                     let filter = tables.filter.clone();
                     let counted = Counted::new(filter, key.address(), Some(endpoint.address));
-                    let server = Destination::new(endpoint, settings, counted)?;
+                    let server = Destination::new(*key, endpoint, settings, counted)?;
                     (Arc::new(server, GFP_KERNEL_ACCOUNT)?, Origin::New)
                 }
             },
@@ -367,6 +368,7 @@ impl Transaction<'_> {
         endpoint: Endpoint,
         settings: &destination::Settings,
     ) -> Result {
+        self.config.may_have(key, endpoint)?;
         let draft = self.draft(key)?;
         let index = draft.servers()?.position(endpoint).ok_or(ENOENT)?;
         if draft.is_stateless() && !settings.allow_stateless() {

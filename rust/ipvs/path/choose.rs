@@ -125,7 +125,10 @@ fn persistent<'a>(
         .connections
         .insert(section, hash, connection, now, timeout, &first);
     match inserted {
-        Ok(entry) => Ok(led_by(entry)),
+        Ok(entry) => {
+            tables.begun(section, entry);
+            Ok(led_by(entry))
+        }
         // Another CPU was faster with another packet of the same client.
         Err(table::Refused::Duplicate) => tables
             .find_template(section, &template, hash)

@@ -49,6 +49,10 @@ pub(crate) struct Coverage {
     pub(crate) unexpected_replies: bool,
     /// Packets that came out of a tunnel are left alone.
     pub(crate) ignore_tunneled: bool,
+    /// No packets at all while a backup daemon runs.
+    pub(crate) backup_only: bool,
+    /// A backup daemon runs.
+    pub(crate) backup_runs: bool,
 }
 
 impl Default for Coverage {
@@ -60,6 +64,8 @@ impl Default for Coverage {
             foreign: false,
             unexpected_replies: false,
             ignore_tunneled: false,
+            backup_only: false,
+            backup_runs: false,
         }
     }
 }
@@ -68,6 +74,9 @@ impl Coverage {
     /// The hooks that see these packets, with their priorities.
     fn points(self) -> Result<KVec<(Point, i32)>> {
         let mut points = KVec::new();
+        if self.backup_only && self.backup_runs {
+            return Ok(points);
+        }
         points.push((Point::LocalIn, LOCAL_IN_PRIORITY), GFP_KERNEL)?;
         if self.short_cut {
             let priority = match self.conntrack {

@@ -133,6 +133,7 @@ fn enter<'a>(
         Ok(entry) => {
             choice.server.admit();
             choice.server.statistics.live.connection();
+            tables.begun(section, entry);
             Ok(entry)
         }
         // Another CPU was faster with another packet of the same connection.

@@ -7,7 +7,10 @@
 use crate::{
     director::Director,
     services::{scheduler::Server, service::Key, statistics::Traffic},
-    state::listing,
+    state::{
+        listing::{self, Row},
+        synchronization::Event,
+    },
     uapi::{
         self,
         service::{F_ONE_PACKET, F_PERSISTENT},
@@ -40,6 +43,15 @@ impl<I: Instance + AsRef<Director>> Content for Status<I> {
         seq_print!(file, "Conns apart:\t{}\n", load.apart);
         seq_print!(file, "Half-open evicted:\t{}\n", load.evicted);
         seq_print!(file, "Conn buckets:\t{}\n", load.buckets);
+        if let Some(tables) = director.tables() {
+            for (event, name) in Event::ALL {
+                let number = tables.synchronization.get(event);
+                // Nothing is said about daemons that never ran.
+                if number != 0 {
+                    seq_print!(file, "Sync {}:\t{}\n", name, number);
+                }
+            }
+        }
     }
 }
 
@@ -125,42 +137,82 @@ impl<I: Instance + AsRef<Director>> List for IpVsConn<I> {
     }
 
     fn find(instance: &I, from: u32) -> Option<u32> {
-        let director = instance.as_ref();
-        let tables = director.tables()?;
-        listing::rows_from(&tables, from, |_| {})
+        next_connection(instance.as_ref(), from)
     }
 
     fn show(instance: &I, key: u32, file: &SeqFile) {
-        let director = instance.as_ref();
-        let Some(tables) = director.tables() else {
-            return;
-        };
-        listing::rows_from(&tables, key, |row| {
-            // Those with the key may have gone, and these are others behind it.
-            if row.key != key {
-                return;
-            }
-            let Ends {
-                protocol,
-                client,
-                service,
-                server,
-            } = row.ends;
-            seq_print!(
-                file,
-                "{:<3} {:X} {:04X} {:X} {:04X} {:X} {:04X} {:<11} {:7}\n",
-                Protocol::try_from(protocol).map_or("IP", |protocol| protocol.name()),
-                client.address,
-                client.port,
-                service.address,
-                service.port,
-                server.address,
-                server.port,
-                row.state.name(),
-                row.expires
-            );
+        connections(instance.as_ref(), key, |row| {
+            ends(file, row);
+            seq_print!(file, "{:7}\n", row.expires);
         });
     }
+}
+
+/// The same list with the origin of each entry.
+pub(crate) struct IpVsConnSync<I>(PhantomData<fn() -> I>);
+
+impl<I: Instance + AsRef<Director>> List for IpVsConnSync<I> {
+    type Of = I;
+    const NAME: &'static CStr = c"ip_vs_conn_sync";
+
+    fn heading(file: &SeqFile) {
+        seq_print!(
+            file,
+            "Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Origin Expires\n"
+        );
+    }
+
+    fn find(instance: &I, from: u32) -> Option<u32> {
+        next_connection(instance.as_ref(), from)
+    }
+
+    fn show(instance: &I, key: u32, file: &SeqFile) {
+        connections(instance.as_ref(), key, |row| {
+            let origin = if row.is_learned { "SYNC" } else { "LOCAL" };
+            ends(file, row);
+            seq_print!(file, "{:<6} {:7}\n", origin, row.expires);
+        });
+    }
+}
+
+/// The lowest key of a connection that is at least `from`.
+fn next_connection(director: &Director, from: u32) -> Option<u32> {
+    listing::rows_from(&*director.tables()?, from, |_| {})
+}
+
+/// Calls `f` for the connections with this key.
+fn connections(director: &Director, key: u32, f: impl Fn(&Row)) {
+    let Some(tables) = director.tables() else {
+        return;
+    };
+    listing::rows_from(&tables, key, |row| {
+        // Those with the key may have gone, and these are others behind it.
+        if row.key == key {
+            f(row);
+        }
+    });
+}
+
+/// Writes what both lists have in common.
+fn ends(file: &SeqFile, row: &Row) {
+    let Ends {
+        protocol,
+        client,
+        service,
+        server,
+    } = row.ends;
+    seq_print!(
+        file,
+        "{:<3} {:X} {:04X} {:X} {:04X} {:X} {:04X} {:<11} ",
+        Protocol::try_from(protocol).map_or("IP", |protocol| protocol.name()),
+        client.address,
+        client.port,
+        service.address,
+        service.port,
+        server.address,
+        server.port,
+        row.state.name()
+    );
 }
 
 /// The list of services and destinations.

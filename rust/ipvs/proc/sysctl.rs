@@ -11,8 +11,9 @@ use core::{
 };
 use kernel::{prelude::*, sync::Arc};
 use knet::{
+    namespace,
     net::Net,
-    sysctl::{self, Entry},
+    sysctl::{self, Entry, Numbers},
 };
 
 /// Where the value of a setting is.
@@ -25,9 +26,15 @@ enum Value {
     Coverage(fn(&mut Coverage) -> &mut bool),
     /// The most connections that there may be.
     MostConnections,
+    /// The two numbers of `sync_threshold`.
+    SyncThreshold,
+    /// The number of UDP ports: a power of two.
+    SyncPorts,
+    /// A number that an administrator of the host may change, as it stands for memory.
+    OfHost(fn(&Settings) -> &AtomicU32),
 }
 
-use Value::{MostConnections, Number, Switch};
+use Value::{MostConnections, Number, OfHost, Switch};
 
 /// The largest number that the C director accepts.
 const MOST: u32 = i32::MAX as u32;
@@ -35,9 +42,14 @@ const ON_OFF: RangeInclusive<u32> = 0..=1;
 /// The numbers of [`lvs_core::defence::Mode`].
 const MODES: RangeInclusive<u32> = 0..=3;
 
-static SETTINGS: [Entry<Director, Value>; 19] = [
+static SETTINGS: [Entry<Director, Value>; 28] = [
     Entry::new(c"am_droprate", 0..=MOST, Number(|s| &s.defence.drop_rate)),
     Entry::new(c"amemthresh", 0..=MOST, Number(|s| &s.defence.threshold)),
+    Entry::new(
+        c"backup_only",
+        ON_OFF,
+        Value::Coverage(|c| &mut c.backup_only),
+    ),
     Entry::new(c"conn_max", 1..=Director::MOST_CONNECTIONS, MostConnections),
     Entry::new(c"conn_reuse_mode", 0..=3, Number(|s| &s.conn_reuse_mode)),
     Entry::new(c"conntrack", ON_OFF, Value::Coverage(|c| &mut c.conntrack)),
@@ -71,30 +83,65 @@ static SETTINGS: [Entry<Director, Value>; 19] = [
     Entry::new(c"short_cut", ON_OFF, Value::Coverage(|c| &mut c.short_cut)),
     Entry::new(c"sloppy_tcp", ON_OFF, Switch(|s| &s.sloppy_tcp)),
     Entry::new(c"snat_reroute", ON_OFF, Switch(|s| &s.snat_reroute)),
+    Entry::new(
+        c"sync_persist_mode",
+        0..=MOST,
+        Number(|s| &s.sync_persist_mode),
+    ),
+    Entry::new(c"sync_ports", 1..=MOST, Value::SyncPorts),
+    Entry::new(c"sync_qlen_max", 0..=u32::MAX, OfHost(|s| &s.sync_qlen_max)),
+    Entry::new(
+        c"sync_refresh_period",
+        0..=MOST,
+        Number(|s| &s.sync_refresh_period),
+    ),
+    Entry::new(c"sync_retries", 0..=3, Number(|s| &s.sync_retries)),
+    Entry::new(c"sync_sock_size", 0..=MOST, OfHost(|s| &s.sync_sock_size)),
+    Entry::pair(c"sync_threshold", 0..=MOST, Value::SyncThreshold),
+    Entry::new(c"sync_version", ON_OFF, Number(|s| &s.sync_version)),
 ];
 
 impl sysctl::Value<Director> for Value {
-    fn get(&self, director: &Director) -> u32 {
-        match self {
-            Switch(field) => field(&director.settings).load(Ordering::Relaxed).into(),
-            Number(field) => field(&director.settings).load(Ordering::Relaxed),
+    fn get(&self, director: &Director) -> Numbers {
+        let settings = &director.settings;
+        let number = match self {
+            Switch(field) => field(settings).load(Ordering::Relaxed).into(),
+            Number(field) | OfHost(field) => field(settings).load(Ordering::Relaxed),
             Self::Coverage(field) => (*field(&mut director.coverage())).into(),
             MostConnections => director.most_connections(),
-        }
+            Self::SyncPorts => settings.sync_ports.load(Ordering::Relaxed),
+            Self::SyncThreshold => {
+                let threshold = settings.sync_threshold.load(Ordering::Relaxed);
+                return [threshold, settings.sync_period.load(Ordering::Relaxed)];
+            }
+        };
+        [number, 0]
     }
 
-    fn set(&self, director: &Director, value: u32) -> Result {
+    fn set(&self, director: &Director, numbers: Numbers) -> Result {
+        let settings = &director.settings;
+        let [value, second] = numbers;
         match self {
-            Switch(field) => field(&director.settings).store(value != 0, Ordering::Relaxed),
+            Switch(field) => field(settings).store(value != 0, Ordering::Relaxed),
             Number(field) => {
-                field(&director.settings).store(value, Ordering::Relaxed);
+                field(settings).store(value, Ordering::Relaxed);
                 // At once, not with the next tick.
-                director.settings.defence.update();
+                settings.defence.update();
             }
+            OfHost(_) if !namespace::caller_administers_host() => return Err(EPERM),
+            OfHost(field) => field(settings).store(value, Ordering::Relaxed),
             Self::Coverage(field) => {
                 director.change_coverage(|coverage| *field(coverage) = value != 0)?;
             }
             MostConnections => director.set_most_connections(value)?,
+            Self::SyncPorts if !value.is_power_of_two() => return Err(EINVAL),
+            Self::SyncPorts => settings.sync_ports.store(value, Ordering::Relaxed),
+            // A period of 0 means that packets do not repeat the sending.
+            Self::SyncThreshold if value >= second && second != 0 => return Err(EINVAL),
+            Self::SyncThreshold => {
+                settings.sync_threshold.store(value, Ordering::Relaxed);
+                settings.sync_period.store(second, Ordering::Relaxed);
+            }
         }
         Ok(())
     }

@@ -2,6 +2,9 @@
 
 //! Deleted destinations that still have connections. If one is added to the same service again, it
 //! returns with its connections.
+//!
+//! Destinations of connections that another director sent, and that this director does not have
+//! yet, are here, too.
 
 use crate::services::{destination::Destination, service::Key};
 use kernel::{
@@ -33,7 +36,8 @@ impl Kept {
 /// By service and endpoint.
 type Tree = RBTree<(Key, Endpoint), Kept>;
 
-/// The deleted destinations of a director. Changes are made with the configuration mutex held.
+/// The deleted destinations of a director. Changes are made with the configuration mutex held,
+/// except by [`Deleted::find_or_keep`].
 #[pin_data]
 pub struct Deleted {
     #[pin]
@@ -79,6 +83,38 @@ impl Deleted {
         let tree = self.tree.lock();
         tree.get(&(service, endpoint))
             .map(|kept| kept.destination.clone())
+    }
+
+    /// The destination of `service` at `endpoint`. If it is not here, `make` makes one, which stays
+    /// for as long as it has connections. [`ENOSPC`]: there are `most` already. If an administrator
+    /// adds the destination at the same moment, the connections move to it when they are sent
+    /// again. Process context.
+    pub fn find_or_keep(
+        &self,
+        service: Key,
+        endpoint: Endpoint,
+        most: usize,
+        make: impl FnOnce() -> Result<Arc<Destination>>,
+    ) -> Result<Arc<Destination>> {
+        if let Some(destination) = self.find(service, endpoint) {
+            return Ok(destination);
+        }
+        if self.tree.lock().iter().count() >= most {
+            return Err(ENOSPC);
+        }
+        let destination = make()?;
+        let node = RBTreeNodeReservation::new(GFP_KERNEL)?;
+        let key = (service, endpoint);
+        let mut tree = self.tree.lock();
+        if let Some(kept) = tree.get(&key) {
+            return Ok(kept.destination.clone());
+        }
+        let kept = Kept {
+            destination: destination.clone(),
+            since: work::seconds(),
+        };
+        drop(tree.insert(node.into_node(key, kept)));
+        Ok(destination)
     }
 
     /// Takes back a destination that was deleted from `service`.

@@ -14,6 +14,7 @@ use lvs_core::{
     delay::Delay,
     load::{Load, Thresholds},
     scheduler::Server,
+    service::Key,
     tunnel::{self, Tunnel},
     Address, Endpoint,
 };
@@ -36,6 +37,8 @@ pub struct Destination {
     pub statistics: Statistics,
     /// Its address and port; port 0 means the port that the client asked for.
     pub endpoint: Endpoint,
+    /// The service that it belongs to, or belonged to.
+    pub service: Key,
     _counted: Counted,
     busy: Busy,
 }
@@ -69,8 +72,13 @@ impl Observer {
 }
 
 impl Destination {
-    /// A destination without connections, available. Process context.
-    pub fn new(endpoint: Endpoint, settings: &Settings, counted: Counted) -> Result<Self> {
+    /// A destination of the service with this key, without connections, available. Process context.
+    pub fn new(
+        service: Key,
+        endpoint: Endpoint,
+        settings: &Settings,
+        counted: Counted,
+    ) -> Result<Self> {
         let destination = Self {
             available: AtomicBool::new(true),
             service_is_deleted: AtomicBool::new(false),
@@ -80,6 +88,7 @@ impl Destination {
             direct_route: RouteCache::new(()),
             statistics: Statistics::new()?,
             endpoint,
+            service,
             _counted: counted,
             busy: Busy {
                 load: Load::new(),

@@ -20,7 +20,7 @@
 //! | 2 | 16 | server address | never |
 //! | 2 | 8 | route of replies | by the first reply, and when routing changed |
 //! | 2 | 4 | cookie of the route | with the route |
-//! | 2 | 4 | state, and when the handshake began | by packets, compare and exchange |
+//! | 2 | 4 | state, marks, and when the handshake began | by packets, compare and exchange |
 //! | 2 | 8 | lease of a template, by the template and what it controls | never |
 //!
 //! So the first line decides a mismatch, and a packet reads no third line of the entry.
@@ -47,12 +47,28 @@ use lvs_core::{
     Address, Endpoint, Family, Protocol,
 };
 
+/// The bits of the word that are a [`State`].
+const STATE: u32 = 0xf;
+/// The key of the entry is in the queue of a synchronization daemon, which has not sent it yet.
+const UNSENT: u32 = 1 << 4;
+/// The entry was learned from another director, and no packet has used it here since.
+const LEARNED: u32 = 1 << 5;
+/// The connection must be sent if it is used in a later second than that of its beginning.
+const WAITS: u32 = 1 << 6;
 /// The entry has left the table: no more transitions.
 const GONE: u32 = 1 << 8;
 /// The bit at which the tick begins in which a measured handshake began; 0 means none.
 const BEGAN: u32 = 9;
 /// log2 of the microseconds in a tick: the word has room for two minutes.
 const TICK: u32 = 4;
+
+const _: () = assert!(State::COUNT <= STATE as usize + 1);
+
+/// The state in the word of an entry.
+#[inline]
+const fn state_in(word: u32) -> State {
+    State::from_u8((word & STATE) as u8)
+}
 
 /// A connection between a client and a real server, or a template. The destination counts it as
 /// active, inactive or a template until it is dropped or removed from the table.
@@ -68,7 +84,8 @@ pub struct Connection {
     server_port: u16,
     destination: Arc<Destination>,
     server_address: Address,
-    /// The route to the client, and beside it a [`State`], [`GONE`], and what begins at [`BEGAN`].
+    /// The route to the client, and beside it a [`State`], the marks above, and what begins at
+    /// [`BEGAN`].
     reply_route: RouteCache<AtomicU32>,
     lease: Option<Arc<Lease>>,
 }
@@ -176,6 +193,35 @@ impl Connection {
         }
     }
 
+    /// A connection that another director has, in its `state` there. `ends` has client and virtual
+    /// endpoint as a request shows them. Any context.
+    pub fn learned(
+        ends: &Headers,
+        destination: Arc<Destination>,
+        server: Endpoint,
+        lease: Option<Arc<Lease>>,
+        state: State,
+    ) -> Self {
+        destination.join(state.is_active());
+        if let Some(lease) = &lease {
+            lease.0.fetch_add(1, Ordering::Relaxed);
+            lease.follow(state);
+        }
+        Self {
+            client_address: ends.source.address,
+            virtual_address: ends.destination.address,
+            client_port: ends.source.port,
+            virtual_port: ends.destination.port,
+            kind: ends.protocol as u8,
+            forwarding: destination.forwarding(),
+            server_port: server.port,
+            destination,
+            server_address: server.address,
+            reply_route: RouteCache::new(AtomicU32::new(state as u32 | LEARNED)),
+            lease,
+        }
+    }
+
     /// Measures the delay of the destination's answer, from now to its SYN with ACK. To be called
     /// before the connection is in the table. Any context.
     pub fn measure(&self) {
@@ -206,6 +252,28 @@ impl Connection {
         })
     }
 
+    /// A template that another director has. `is_confirmed`: a connection was established. Any
+    /// context.
+    pub fn learned_template(
+        template: &Template,
+        destination: Arc<Destination>,
+        is_confirmed: bool,
+    ) -> Result<Self> {
+        let learned = Self::template(template, destination)?;
+        learned.word().fetch_or(LEARNED, Ordering::Relaxed);
+        if is_confirmed {
+            learned.confirm();
+        }
+        Ok(learned)
+    }
+
+    /// Records that a connection of this template was established. Any context.
+    pub fn confirm(&self) {
+        if let Some(lease) = &self.lease {
+            lease.0.fetch_or(CONFIRMED, Ordering::Relaxed);
+        }
+    }
+
     /// The alias of a connection by NAT: counted nowhere.
     fn alias(&self) -> Self {
         Self {
@@ -232,8 +300,22 @@ impl Connection {
             && self.virtual_port == service.port
     }
 
-    fn is_template(&self) -> bool {
+    /// True for a template. Any context.
+    pub fn is_template(&self) -> bool {
         self.kind & TEMPLATE != 0
+    }
+
+    /// True for a template of which a connection was established, and for a connection of such a
+    /// template. Any context.
+    pub fn is_confirmed(&self) -> bool {
+        self.lease
+            .as_ref()
+            .is_some_and(|lease| lease.is_confirmed())
+    }
+
+    /// True for a connection that a template controls. Any context.
+    pub fn is_controlled(&self) -> bool {
+        self.lease.is_some() && !self.is_template()
     }
 
     /// The lease of a template, for a connection that it controls.
@@ -327,22 +409,85 @@ impl Connection {
     /// The state. Any context.
     #[inline]
     pub fn state(&self) -> State {
-        State::from_u8(self.word().load(Ordering::Relaxed) as u8)
+        state_in(self.word().load(Ordering::Relaxed))
     }
 
-    /// Changes to the state after a packet with `flags`, and returns it. `guarded` says whether
-    /// handshakes are guarded ([`State::after_guarded`]). Any context.
+    /// True for an entry that was learned from another director, as long as no packet has used it
+    /// here. Any context.
+    pub fn is_learned(&self) -> bool {
+        self.word().load(Ordering::Relaxed) & LEARNED != 0
+    }
+
+    /// Marks the entry to be sent. True if the caller must put its key into the queue. Any context.
+    pub fn mark_unsent(&self) -> bool {
+        self.word().fetch_or(UNSENT, Ordering::Relaxed) & UNSENT == 0
+    }
+
+    /// Marks the connection to be sent if it is used in a later second. Any context.
+    pub fn mark_waiting(&self) {
+        self.word().fetch_or(WAITS, Ordering::Relaxed);
+    }
+
+    /// The connection was used in a later second. True if the caller must put its key into the
+    /// queue. Any context.
+    pub fn wait_is_over(&self) -> bool {
+        self.word().load(Ordering::Relaxed) & WAITS != 0
+            && self.word().fetch_and(!WAITS, Ordering::Relaxed) & WAITS != 0
+            && self.mark_unsent()
+    }
+
+    /// Removes the mark that the entry must be sent, and returns whether it was there. Any context.
+    pub fn take_unsent(&self) -> bool {
+        let marks = UNSENT | WAITS;
+        self.word().load(Ordering::Relaxed) & marks != 0
+            && self.word().fetch_and(!marks, Ordering::Relaxed) & UNSENT != 0
+    }
+
+    /// Changes to a state that was learned from another director. Any context.
+    pub fn learn(&self, state: State) {
+        let mut word = self.word().load(Ordering::Relaxed);
+        while word & GONE == 0 {
+            let new = state as u32 | LEARNED;
+            match self
+                .word()
+                .compare_exchange_weak(word, new, Ordering::Relaxed, Ordering::Relaxed)
+            {
+                Ok(_) => {
+                    if let Some(lease) = &self.lease {
+                        lease.follow(state);
+                    }
+                    if state.is_active() != state_in(word).is_active() {
+                        self.destination.turn(state.is_active());
+                    }
+                    return;
+                }
+                Err(current) => word = current,
+            }
+        }
+    }
+
+    /// Changes to the state after a packet with `flags`. `guarded` says whether handshakes are
+    /// guarded ([`State::after_guarded`]), `announced` whether changes are sent to other directors.
+    /// Returns the state, and whether the caller must put the key of the entry into the queue. Any
+    /// context.
     #[inline]
-    pub fn advance(&self, direction: Direction, flags: TcpFlags, guarded: &AtomicBool) -> State {
+    pub fn advance(
+        &self,
+        direction: Direction,
+        flags: TcpFlags,
+        guarded: &AtomicBool,
+        announced: &AtomicBool,
+    ) -> (State, bool) {
         let word = self.word().load(Ordering::Relaxed);
         // Nearly all packets change nothing.
         if word == State::Udp as u32 {
-            return State::Udp;
+            return (State::Udp, false);
         }
         if word == State::Established as u32 && flags.is_data() {
-            return State::Established;
+            return (State::Established, false);
         }
-        self.advance_from(word, direction, flags, guarded.load(Ordering::Relaxed))
+        let guarded = guarded.load(Ordering::Relaxed);
+        self.advance_from(word, direction, flags, guarded, announced)
     }
 
     #[inline(never)]
@@ -352,24 +497,37 @@ impl Connection {
         direction: Direction,
         flags: TcpFlags,
         guarded: bool,
-    ) -> State {
+        announced: &AtomicBool,
+    ) -> (State, bool) {
         let Some(protocol) = self.protocol() else {
-            return State::None;
+            return (State::None, false);
         };
+        let announced = announced.load(Ordering::Relaxed);
         loop {
-            let old = State::from_u8(word as u8);
+            let old = state_in(word);
             if word & GONE != 0 {
-                return old;
+                return (old, false);
             }
             let new = after(old, protocol, direction, flags, guarded);
             // The first CPU that sees the answer removes the time from the word, so one measures.
             let answered = word >> BEGAN != 0 && direction == Direction::Output;
+            let mut next = new as u32;
             if new == old && !answered {
-                return old;
+                next |= word >> BEGAN << BEGAN;
+            }
+            if announced {
+                next |= word & (UNSENT | WAITS);
+                // A packet makes a learned connection this director's own.
+                if (new != old || word & LEARNED != 0) && new.is_announced() {
+                    next |= UNSENT;
+                }
+            }
+            if next == word {
+                return (old, false);
             }
             match self.word().compare_exchange_weak(
                 word,
-                new as u32,
+                next,
                 Ordering::Relaxed,
                 Ordering::Relaxed,
             ) {
@@ -386,7 +544,7 @@ impl Connection {
                     if new.is_active() != old.is_active() {
                         self.destination.turn(new.is_active());
                     }
-                    return new;
+                    return (new, next & !word & UNSENT != 0);
                 }
                 Err(current) => word = current,
             }
@@ -429,8 +587,7 @@ impl Connection {
             self.destination.leave_template();
             return;
         }
-        self.destination
-            .leave(State::from_u8(word as u8).is_active());
+        self.destination.leave(state_in(word).is_active());
         if let Some(lease) = &self.lease {
             lease.0.fetch_sub(1, Ordering::Relaxed);
         }

@@ -21,6 +21,8 @@ pub(crate) struct Row {
     pub(crate) state: State,
     /// Seconds until it expires when no packet comes.
     pub(crate) expires: u32,
+    /// It was learned from another director, and no packet has used it here since.
+    pub(crate) is_learned: bool,
 }
 
 impl Row {
@@ -35,6 +37,7 @@ impl Row {
             },
             state: connection.state(),
             expires: connection.due().saturating_sub(now),
+            is_learned: connection.is_learned(),
         }
     }
 }

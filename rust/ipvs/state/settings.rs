@@ -5,6 +5,7 @@
 
 use crate::state::defence::Defence;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use knet::memory;
 use lvs_core::reuse;
 
 /// The settings that packets look at. Any context.
@@ -34,6 +35,25 @@ pub struct Settings {
     pub conn_reuse_mode: AtomicU32,
     /// Defence against floods.
     pub defence: Defence,
+    /// With more than 1, UDP connections are sent to other directors if they are used in a later
+    /// second than that of their beginning.
+    pub sync_threshold: AtomicU32,
+    /// Kept for the C director's programs; the other number of `sync_threshold`.
+    pub sync_period: AtomicU32,
+    /// Seconds in which all connections are sent once; 0: [`SYNC_REFRESH_PERIOD`].
+    pub sync_refresh_period: AtomicU32,
+    /// Kept for the C director's programs.
+    pub sync_retries: AtomicU32,
+    /// The version of the datagrams that are sent.
+    pub sync_version: AtomicU32,
+    /// The number of UDP ports: a power of two.
+    pub sync_ports: AtomicU32,
+    /// Connections of a template are not sent.
+    pub sync_persist_mode: AtomicU32,
+    /// The number of datagrams that may wait.
+    pub sync_qlen_max: AtomicU32,
+    /// Octets of the buffers of sockets; 0: the defaults.
+    pub sync_sock_size: AtomicU32,
 }
 
 impl Default for Settings {
@@ -51,8 +71,25 @@ impl Default for Settings {
             route_marks: AtomicU32::new(MARKED_REPLIES),
             conn_reuse_mode: AtomicU32::new(reuse::CLOSED),
             defence: Defence::default(),
+            sync_threshold: AtomicU32::new(3),
+            sync_period: AtomicU32::new(50),
+            sync_refresh_period: AtomicU32::new(0),
+            sync_retries: AtomicU32::new(0),
+            sync_version: AtomicU32::new(1),
+            sync_ports: AtomicU32::new(1),
+            sync_persist_mode: AtomicU32::new(0),
+            sync_qlen_max: AtomicU32::new(sync_qlen_max()),
+            sync_sock_size: AtomicU32::new(0),
         }
     }
+}
+
+/// Seconds in which all connections are sent once, by default.
+pub(crate) const SYNC_REFRESH_PERIOD: u32 = 60;
+
+/// The default of [`Settings::sync_qlen_max`], that of the C director.
+fn sync_qlen_max() -> u32 {
+    u32::try_from(memory::buffer_pages() / 32).unwrap_or(u32::MAX)
 }
 
 impl Settings {

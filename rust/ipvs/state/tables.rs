@@ -10,11 +10,13 @@ use crate::{
         nat_servers::NatServers,
     },
     state::{
+        announcements::Announcements,
         connection::{
             client_hash, reply_hash, request_hash, template_hash, Connection, Evicted, First,
             FirstOfClient, Template,
         },
         settings::Settings,
+        synchronization::Counters,
     },
 };
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -66,6 +68,10 @@ pub struct Tables {
     /// A connection's server turned out to be this host.
     local_server: AtomicBool,
     net: Net,
+    /// The entries whose changes are sent to other directors.
+    pub(crate) announcements: Announcements,
+    /// What synchronization daemons have sent and received.
+    pub(crate) synchronization: Counters,
     /// Deleted destinations that have connections.
     #[pin]
     pub(crate) deleted: Deleted,
@@ -102,6 +108,8 @@ impl Tables {
                 orphaned: AtomicBool::new(false),
                 local_server: AtomicBool::new(false),
                 net,
+                announcements: Announcements::new(),
+                synchronization: Counters::default(),
                 deleted <- Deleted::new(),
             }),
             GFP_KERNEL,
@@ -298,12 +306,47 @@ impl Tables {
         direction: Direction,
         flags: TcpFlags,
     ) {
-        connection.touch(work::seconds());
+        let announced = &self.announcements.active;
+        if connection.touch(work::seconds()) && announced.load(Ordering::Relaxed) {
+            self.used_again(section, connection);
+        }
         let guarded = &self.settings.defence.guarded;
-        let state = connection.advance(direction, flags, guarded);
+        let (state, is_news) = connection.advance(direction, flags, guarded, announced);
+        if is_news {
+            self.announcements.put(section, connection.key());
+        }
         let timeout = self.timeout(section, state);
         if connection.timeout() != timeout {
             connection.set_timeout(timeout);
+        }
+    }
+
+    /// A connection is used in another second than before, while changes are sent.
+    #[cold]
+    #[inline(never)]
+    fn used_again(&self, section: &Section<'_>, connection: Member<'_, Connection>) {
+        if connection.wait_is_over() {
+            self.announcements.put(section, connection.key());
+        }
+    }
+
+    /// Has an entry that begins sent to other directors, if a daemon runs. Softirq.
+    #[inline(always)]
+    pub(crate) fn begun(&self, section: &Section<'_>, entry: Member<'_, Connection>) {
+        if self.announcements.active.load(Ordering::Relaxed) {
+            self.announce(section, entry);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn announce(&self, section: &Section<'_>, entry: Member<'_, Connection>) {
+        let state = entry.state();
+        let waits = self.settings.sync_threshold.load(Ordering::Relaxed) > 1;
+        if state == State::Udp && waits {
+            entry.mark_waiting();
+        } else if (entry.is_template() || state.is_announced()) && entry.mark_unsent() {
+            self.announcements.put(section, entry.key());
         }
     }
 

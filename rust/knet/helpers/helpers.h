@@ -287,6 +287,7 @@ struct knet_work {
 
 void knet_work_init(struct knet_work *work, void (*run)(void *), void *data);
 void knet_work_queue(struct knet_work *work, unsigned int milliseconds);
+void knet_work_hasten(struct knet_work *work, unsigned int milliseconds);
 void knet_work_cancel(struct knet_work *work);
 void knet_cond_resched(void);
 
@@ -300,6 +301,7 @@ void knet_payer_end(void *former);
 void *knet_alloc_charged(struct kmem_cache *cache, size_t size, void *payer);
 void knet_cache_free(void *object);
 u64 knet_available_pages(void);
+u64 knet_buffer_pages(void);
 
 /* netns.c */
 struct knet_namespace_calls {
@@ -334,13 +336,52 @@ struct proc_dir_entry *knet_proc_create_list(struct net *net, const char *name,
 void knet_proc_remove(struct net *net, const char *name);
 struct net *knet_seq_net(struct seq_file *seq);
 
+/* socket.c */
+struct knet_socket;
+
+struct knet_device {
+	int index;
+	u32 mtu;
+};
+
+/* A multicast group, and how it is used. */
+struct knet_group {
+	struct knet_address address;
+	int family;
+	/* The index of the device. */
+	int device;
+	/* Octets of the buffer, twice as many as SO_SNDBUF or SO_RCVBUF; 0: the system's. */
+	u32 buffer;
+	/* In host order. */
+	u16 port;
+	/* Of what is sent. */
+	u8 ttl;
+};
+
+int knet_device_find(struct net *net, const char *name, struct knet_device *found);
+struct knet_socket *knet_sender_open(struct net *net, const struct knet_group *group, int *err);
+int knet_sender_send(struct knet_socket *socket, const void *data, size_t len);
+struct knet_socket *knet_receiver_open(struct net *net, const struct knet_group *group,
+				       int *err);
+void knet_receiver_start(struct knet_socket *socket, struct knet_work *work);
+int knet_receiver_receive(struct knet_socket *socket, void *buffer, size_t len);
+void knet_receiver_quiet(struct knet_socket *socket);
+void knet_socket_close(struct knet_socket *socket);
+
 /* sysctl.c */
+
+/* The most numbers in a setting. */
+#define KNET_SYSCTL_NUMBERS 2
+
 struct knet_sysctl {
 	const char *name;
+	/* The range of each number. */
 	u32 minimum;
 	u32 maximum;
-	u32 (*get)(const struct knet_sysctl *setting, void *of);
-	int (*set)(const struct knet_sysctl *setting, void *of, u32 value);
+	/* How many numbers it has. */
+	u32 numbers;
+	void (*get)(const struct knet_sysctl *setting, void *of, u32 *values);
+	int (*set)(const struct knet_sysctl *setting, void *of, const u32 *values);
 };
 
 struct knet_sysctls;

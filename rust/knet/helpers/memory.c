@@ -5,6 +5,7 @@
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
+#include <linux/swap.h>
 
 #include "helpers.h"
 
@@ -74,4 +75,9 @@ void knet_cache_free(void *object)
 u64 knet_available_pages(void)
 {
 	return max(si_mem_available(), 0L);
+}
+
+u64 knet_buffer_pages(void)
+{
+	return nr_free_buffer_pages();
 }

@@ -75,6 +75,12 @@ void knet_work_queue(struct knet_work *work, unsigned int milliseconds)
 			   msecs_to_jiffies(milliseconds));
 }
 
+/* Has the work run at the latest after this time, also if it was queued for later. */
+void knet_work_hasten(struct knet_work *work, unsigned int milliseconds)
+{
+	mod_delayed_work(system_dfl_wq, &work->work, msecs_to_jiffies(milliseconds));
+}
+
 void knet_work_cancel(struct knet_work *work)
 {
 	disable_delayed_work_sync(&work->work);

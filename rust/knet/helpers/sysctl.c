@@ -25,20 +25,37 @@ static int knet_sysctl_handle(const struct ctl_table *table, int write, void *bu
 	const struct knet_sysctl_entry *entry = table->data;
 	const struct knet_sysctl *setting = entry->setting;
 	unsigned int minimum = setting->minimum, maximum = setting->maximum;
-	unsigned int value = setting->get(setting, entry->of);
-	const struct ctl_table number = {
+	unsigned int values[KNET_SYSCTL_NUMBERS] = {};
+	int signed_values[KNET_SYSCTL_NUMBERS] = {};
+	struct ctl_table number = {
 		.procname = table->procname,
-		.data = &value,
-		.maxlen = sizeof(value),
+		.data = values,
+		.maxlen = sizeof(values[0]),
 		.mode = table->mode,
 		.extra1 = &minimum,
 		.extra2 = &maximum,
 	};
+	unsigned int i;
 	int err;
 
-	err = proc_douintvec_minmax(&number, write, buffer, length, position);
+	setting->get(setting, entry->of, values);
+	if (setting->numbers == 1) {
+		err = proc_douintvec_minmax(&number, write, buffer, length, position);
+	} else {
+		/* The kernel reads several numbers with a sign only. */
+		for (i = 0; i < setting->numbers; i++)
+			signed_values[i] = values[i];
+		number.data = signed_values;
+		number.maxlen = setting->numbers * sizeof(signed_values[0]);
+		err = proc_dointvec(&number, write, buffer, length, position);
+		for (i = 0; i < setting->numbers; i++) {
+			values[i] = signed_values[i];
+			if (signed_values[i] < 0 || values[i] < minimum || values[i] > maximum)
+				err = err ? : -EINVAL;
+		}
+	}
 	if (!err && write)
-		err = setting->set(setting, entry->of, value);
+		err = setting->set(setting, entry->of, values);
 	return err;
 }
 

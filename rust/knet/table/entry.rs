@@ -273,12 +273,14 @@ impl<T: Body> Entry<T> {
         self.hash.reverse_bits()
     }
 
-    /// Records that the entry was used in second `now`.
+    /// Records that the entry was used in second `now`. True if it was last used in another second.
     #[inline]
-    pub fn touch(&self, now: u32) {
-        if self.seen.load(Ordering::Relaxed) != now {
+    pub fn touch(&self, now: u32) -> bool {
+        let is_new = self.seen.load(Ordering::Relaxed) != now;
+        if is_new {
             self.seen.store(now, Ordering::Relaxed);
         }
+        is_new
     }
 
     /// Seconds that the entry may stay unused.

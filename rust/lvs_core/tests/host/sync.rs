@@ -89,11 +89,11 @@ fn only(record: Vec<u8>) -> Result<(), Refused> {
 
 fn write(records: &[Record<'_>], version: Version) -> Vec<u8> {
     let mut buffer = [0xee; 1472];
-    let mut writer = Writer::new(&mut buffer, version, 5).unwrap();
+    let mut writer = Writer::new(&mut buffer[..], version, 5).unwrap();
     for record in records {
         writer.push(record).unwrap();
     }
-    writer.finish().to_vec()
+    writer.datagram().to_vec()
 }
 
 #[test]
@@ -390,7 +390,7 @@ fn a_datagram_holds_as_many_records_as_fit_and_at_most_255() {
         (7, Version::V0, 0),
     ] {
         let mut buffer = vec![0; size];
-        let mut writer = Writer::new(&mut buffer, version, 0).unwrap();
+        let mut writer = Writer::new(&mut buffer[..], version, 0).unwrap();
         let mut records = 0;
         let end = loop {
             match writer.push(&tcp()) {
@@ -404,12 +404,12 @@ fn a_datagram_holds_as_many_records_as_fit_and_at_most_255() {
             "{size} {version:?}"
         );
         assert_eq!(usize::from(writer.records()), expected);
-        let octets = writer.finish().to_vec();
+        let octets = writer.datagram().to_vec();
         if expected != 0 {
             assert_eq!(Datagram::new(&octets).unwrap().count(), expected);
         }
     }
-    assert!(Writer::new(&mut [0; 7], Version::V1, 0).is_none());
+    assert!(Writer::new(&mut [0; 7][..], Version::V1, 0).is_none());
 }
 
 #[test]
@@ -451,11 +451,11 @@ fn what_a_version_cannot_express_is_not_written() {
         (no_sequences, Version::V0),
     ] {
         let mut buffer = [0; 1472];
-        let mut writer = Writer::new(&mut buffer, version, 0).unwrap();
+        let mut writer = Writer::new(&mut buffer[..], version, 0).unwrap();
         writer.push(&tcp()).unwrap();
         assert_eq!(writer.push(&record), Err(Unfit::Inexpressible));
         writer.push(&tcp()).unwrap();
-        let octets = writer.finish().to_vec();
+        let octets = writer.datagram().to_vec();
         assert!(Datagram::new(&octets).unwrap().all(|record| record.is_ok()));
     }
 }
@@ -526,7 +526,7 @@ proptest! {
             prop_assert!(count <= 255);
             // What is accepted can be written again.
             let mut buffer = [0; 1472];
-            let mut writer = Writer::new(&mut buffer, records.version, 0).unwrap();
+            let mut writer = Writer::new(&mut buffer[..], records.version, 0).unwrap();
             for record in records.flatten() {
                 prop_assert_eq!(writer.push(&record), Ok(()));
             }

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The connections whose changes a synchronization daemon sends to other directors.
+//!
+//! An entry that changed is marked ([`Connection`](crate::state::connection::Connection)), and its
+//! key is put into a queue, once until the daemon has taken the mark. The daemon finds the entries
+//! of a key in the table, so the queue needs no references, and a daemon that comes late sends the
+//! newest state once.
+
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use kernel::{alloc::KVVec, prelude::*, sync::Arc};
+use knet::{
+    rcu::{Boxed, Cell, Section},
+    work::Waker,
+};
+
+/// The number of keys that a queue holds, a power of two.
+const SLOTS: usize = 1 << 14;
+/// Marks a slot that has a key.
+const FULL: u64 = 1 << 32;
+/// Milliseconds for which changes are collected.
+const DELAY: u32 = 20;
+
+/// Keys of entries that changed, from packets to a daemon.
+///
+/// Any number of CPUs put keys in; one thread takes them out.
+pub(crate) struct Queue {
+    /// Empty (0), or [`FULL`] and a key.
+    slots: KVVec<AtomicU64>,
+    /// The number of keys that were ever put in, wrapping.
+    put: AtomicU32,
+    /// A key was overwritten before it was taken.
+    overflowed: AtomicBool,
+    /// Keys were put in since the daemon last looked, and it was woken.
+    woken: AtomicBool,
+}
+
+impl Queue {
+    /// An empty queue. Process context.
+    pub(crate) fn new() -> Result<Self> {
+        let mut slots = KVVec::with_capacity(SLOTS, GFP_KERNEL)?;
+        for _ in 0..SLOTS {
+            slots.push(AtomicU64::new(0), GFP_KERNEL)?;
+        }
+        Ok(Self {
+            slots,
+            put: AtomicU32::new(0),
+            overflowed: AtomicBool::new(false),
+            woken: AtomicBool::new(false),
+        })
+    }
+
+    fn slot(&self, number: u32) -> Option<&AtomicU64> {
+        self.slots.get(number as usize & SLOTS.wrapping_sub(1))
+    }
+
+    /// Puts a key in. True if the daemon must be woken. Softirq or process context.
+    fn put(&self, key: u32) -> bool {
+        let number = self.put.fetch_add(1, Ordering::Relaxed);
+        let full = FULL | u64::from(key);
+        let former = self
+            .slot(number)
+            .map_or(0, |slot| slot.swap(full, Ordering::SeqCst));
+        if former != 0 {
+            self.overflowed.store(true, Ordering::Relaxed);
+        }
+        // The store to the slot comes before this load; see `begin`.
+        !self.woken.load(Ordering::SeqCst) && !self.woken.swap(true, Ordering::SeqCst)
+    }
+
+    /// Begins to take keys out. A key that is put in after this either is found by the following
+    /// [`Self::take`], or its CPU wakes the daemon again: this store comes before the loads of
+    /// slots there, and each CPU stores to a slot before it loads this flag.
+    pub(crate) fn begin(&self) {
+        self.woken.swap(false, Ordering::SeqCst);
+    }
+
+    /// Takes the key number `taken` out and counts it; `None` if there is no more. Only one thread
+    /// may do this at a time.
+    pub(crate) fn take(&self, taken: &mut u32) -> Option<u32> {
+        let full = self.slot(*taken)?.swap(0, Ordering::SeqCst);
+        if full == 0 {
+            return None;
+        }
+        *taken = taken.wrapping_add(1);
+        Some(full as u32)
+    }
+
+    /// Whether a key was lost since the last call.
+    pub(crate) fn has_overflowed(&self) -> bool {
+        self.overflowed.swap(false, Ordering::Relaxed)
+    }
+}
+
+struct Listener {
+    queue: Arc<Queue>,
+    waker: Waker,
+}
+
+/// Where packets put the keys of entries that changed, while a daemon sends them.
+pub(crate) struct Announcements {
+    /// A daemon sends changes. Packets read it only when a state changes or a connection begins.
+    pub(crate) active: AtomicBool,
+    listener: Cell<Listener>,
+}
+
+impl Announcements {
+    /// No daemon sends changes.
+    pub(crate) const fn new() -> Self {
+        Self {
+            active: AtomicBool::new(false),
+            listener: Cell::empty(),
+        }
+    }
+
+    /// Has changes put into a queue, and the daemon woken. Process context.
+    pub(crate) fn begin(&self, queue: Arc<Queue>, waker: Waker) -> Result {
+        let listener = Boxed::new(Listener { queue, waker }, GFP_KERNEL)?;
+        self.listener.replace(Some(listener));
+        self.active.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Nothing is put into the queue any more, after a grace period. Process context.
+    pub(crate) fn end(&self) {
+        self.active.store(false, Ordering::Relaxed);
+        self.listener.replace(None);
+    }
+
+    /// Puts the key of a marked entry into the queue. Softirq or process context.
+    pub(crate) fn put(&self, section: &Section<'_>, key: u32) {
+        if let Some(Listener { queue, waker }) = self.listener.get(section) {
+            if queue.put(key) {
+                waker.wake(DELAY);
+            }
+        }
+    }
+}

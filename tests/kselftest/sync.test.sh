@@ -1,0 +1,203 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Connection synchronization between two directors in namespaces of one machine. Listings on both
+# sides are equal. Clients continue when the other director takes over.
+# timeout: 200
+
+# Functions are called by name; awk has variables of its own.
+# shellcheck disable=SC2016,SC2317
+# shellcheck source=tests/kselftest/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+unload_all "$IPVS_MODULE"
+must module_load "$IPVS_MODULE"
+topology_up
+client_up client
+client_up second client 10.0.0.2
+servers_start A B C
+
+ours() { [ "$IPVS_MODULE" != ip_vs ]; }
+
+# The other director has wires like those of the first, which are down until it takes over, and a
+# wire to the first one.
+hosts+=' other'
+{
+	echo "netns add other"
+	echo "link add eth0 netns other type veth peer name other0 netns router"
+	echo "link add eth1 netns other type veth peer name other1 netns router"
+	echo "link add eth2 netns other type veth peer name eth2 netns director"
+} | batch
+{
+	echo "link set other0 up master front"
+	echo "link set other1 up master back"
+} | batch -n router
+for host in director:1 other:2; do
+	{
+		echo "link set lo up"
+		echo "link set eth2 up"
+		echo "address add 10.5.0.${host#*:}/24 dev eth2"
+		echo "address add fd00:0:0:5::${host#*:}/64 dev eth2"
+	} | batch -n "${host%:*}"
+	# C's meaning of the first number is that of packets, so both send UDP connections at once.
+	sysctls "${host%:*}" net.ipv4.vs.sync_threshold='0 1'
+	must on "${host%:*}" nft -f - <<-'END'
+		table inet marks {
+			chain pre {
+				type filter hook prerouting priority mangle;
+				ip daddr 10.4.0.1 meta mark set 1
+				ip6 daddr fd00:0:0:4::1 meta mark set 1
+			}
+		}
+	END
+done
+
+# services DIRECTOR: one for each kind of connection.
+services() {
+	local DIRECTOR=$1 vip
+	for vip in 10.1.0.100 "[$(six 10.1.0.100)]"; do
+		service -t "$vip:80" rr -- A:m:1 B:i:1 C:g:1
+		service -u "$vip:80" rr -- A:m:1 B:i:1 C:g:1
+		service -t "$vip:8000" rr -p 300 -- A:m:1 B:i:1
+	done
+	service -t 10.1.0.101:0 rr -p 300 -- A:m:1:0 B:g:1:0
+	service -f 1 rr -p 300 -- A:g:1 B:g:1
+	service -f '1 -6' rr -p 300 -- A:g:1 B:g:1
+}
+
+daemon() {
+	local DIRECTOR=$1
+	shift
+	lvs "$@"
+}
+
+# listed DIRECTOR: the connections and templates without the seconds until they expire.
+listed() {
+	on "$1" awk 'NR > 1 { print $1, $2, $3, $4, $5, $6, $7, $8 }' /proc/net/ip_vs_conn | sort
+}
+are_equal() { [ "$(listed director)" = "$(listed other)" ]; }
+
+# check_same NAME: soon both directors list the same.
+check_same() {
+	wait_for 20 are_equal
+	check_eq "$1" "$(listed other)" "$(listed director)"
+}
+
+# --- starting and stopping ------------------------------------------------------------------------
+
+daemons() { daemon "$1" -L --daemon | xargs; }
+check_eq 'no daemon runs at first' "$(daemons director)" ''
+check_fails 'a daemon on no interface is refused' 'no such device|interface' daemon director --start-daemon master --mcast-interface nothing
+check_fails 'a daemon that does not run is not stopped' 'run' daemon director --stop-daemon backup
+check 'a master starts' daemon director --start-daemon master --mcast-interface eth2 --syncid 7
+check_eq 'the master has the defaults of the protocol' "$(daemons director)" \
+	'master sync daemon (mcast=eth2, syncid=7, maxlen=1472, group=224.0.0.81, port=8848, ttl=1)'
+check_fails 'a second master is refused' 'exist|run' daemon director --start-daemon master --mcast-interface eth2
+check 'a backup with all options starts beside it' daemon director --start-daemon backup --mcast-interface eth2 --syncid 8 \
+	--sync-maxlen 1400 --mcast-group ff02::82 --mcast-port 8900 --mcast-ttl 3
+check_eq 'both are listed' "$(daemons director)" \
+	'master sync daemon (mcast=eth2, syncid=7, maxlen=1472, group=224.0.0.81, port=8848, ttl=1) backup sync daemon (mcast=eth2, syncid=8, maxlen=1400, group=ff02::82, port=8900, ttl=3)'
+check_eq 'another namespace has no daemon' "$(daemons other)" ''
+must daemon director --stop-daemon backup
+must daemon director --stop-daemon master
+check_eq 'stopped daemons are not listed' "$(daemons director)" ''
+
+# --- connections ----------------------------------------------------------------------------------
+
+services director
+services other
+servers_up A B C
+must daemon other --start-daemon backup --mcast-interface eth2 --syncid 7
+must daemon director --start-daemon master --mcast-interface eth2 --syncid 7
+
+for family in 4 6; do
+	vip=10.1.0.100 marked=10.4.0.1
+	[ $family = 4 ] || vip=$(six $vip) marked=$(six $marked)
+	for protocol in tcp udp; do
+		check_match "IPv$family, $protocol: connections by every method" "$(client hold "$protocol" $protocol "$vip" 80 3)" '[ABC] [ABC] [ABC]'
+	done
+	must client hold tcp tcp "$vip" 8000 2
+	must ask second hold tcp tcp "$vip" 8000 1
+	must client hold tcp tcp "$marked" 80 2
+done
+must client hold tcp tcp 10.1.0.101 80 1
+must client hold tcp tcp 10.1.0.101 8000 1
+check_same 'the backup has the connections and templates of the master'
+check_eq 'these are connections of TCP and UDP and templates of services and marks' \
+	"$(listed other | awk '{ print $1, $8 }' | sort | uniq -c | xargs)" '2 IP NONE 18 TCP ESTABLISHED 5 TCP NONE 6 UDP UDP'
+for option in '-t 10.1.0.100:80' '-u 10.1.0.100:80' '-t 10.1.0.100:8000' '-f 1'; do
+	check_eq "the backup counts them at its real servers ($option)" \
+		"$(DIRECTOR=other connections "${option% *}" "${option#* }")" "$(connections "${option% *}" "${option#* }")"
+done
+
+origins() { on "$1" awk 'NR > 1 { print $9 }' /proc/net/ip_vs_conn_sync | sort | uniq -c | xargs; }
+check_eq 'the origin of its entries is the other director' "$(origins director), $(origins other)" '31 LOCAL, 31 SYNC'
+
+client close udp >/dev/null
+must client hold gone tcp 10.1.0.100 80 3
+must client close gone
+check_same 'the backup follows the end of connections'
+
+# --- foreign and hostile datagrams ----------------------------------------------------------------
+
+status() { on other sed -n "s/^Sync $1:\t//p" /proc/net/ip_vs_status; }
+# The directors do not hear each other's datagrams through the wire, but those of a program.
+send() { must on director python3 "$here/datagrams.py" eth2 "$@"; }
+entries() { on other awk -v server="$1" '$6 == server { print $1, $3, $5, $7, $8 }' /proc/net/ip_vs_conn | sort | xargs; }
+
+# Captured from the C director, except for the syncid: a UDP connection and its template, a TCP
+# connection of a firewall mark and its template; then version 0.
+c_udp=0007005002010000001100240000018300009c7300350035000000000000012c0a0900010a0900010a09000100110024000011830000000000350035000000000000003c0a0900010a0900010a090001
+c_tcp=000700500201000000000024000011830000000000000000000000070000003c0a090001000000070a090001
+c_tcp+=000600240000000300019c5f0051005100000007000003840a0900010a0900010a090001
+if ours; then
+	send $c_udp $c_tcp
+	check_soon 'entries of a C director wait for their services' \
+		'IP 0000 0000 0000 NONE TCP 9C5F 0051 0051 ESTABLISHED UDP 0000 0035 0035 NONE UDP 9C73 0035 0035 UDP' entries 0A090001
+	check_eq 'and are counted' "$(status 'entries without server')" 4
+	DIRECTOR=other service -u 10.9.0.1:53 rr -p 60 -- A:m:1
+	must daemon other -a -u 10.9.0.1:53 -r 10.9.0.1:53 -g
+	check_eq 'a connection is bound when its server is added' \
+		"$(daemon other -L -n -u 10.9.0.1:53 | awk '/10.9.0.1:53 / && $1 == "->" { print $5, $6 }')" '0 1'
+	send 0009000800010000 0007000800010000 00 0007000900010000 \
+		0007002c01010000000600240000200000019c4b0050005000000000000003840a0900010a0900010a090001
+	check_soon 'datagrams of another syncid are counted' 1 status 'datagrams of other syncid'
+	check_soon 'malformed datagrams are counted' 2 status 'datagrams malformed'
+	check_soon 'impossible records are counted' 1 status 'entries refused'
+	before=$(daemon other -S -n)
+	send random 1000
+	check_eq 'random datagrams change no service' "$(daemon other -S -n)" "$before"
+	must client hold later tcp 10.1.0.100 80 3
+	check_soon 'the backup continues after random datagrams' "$(connections -t 10.1.0.100:8000)" \
+		eval 'DIRECTOR=other connections -t 10.1.0.100:8000'
+fi
+
+# --- taking over ----------------------------------------------------------------------------------
+
+link_address() { ip -n director -br link show "$1" | awk '{ print $3 }'; }
+must daemon other --stop-daemon backup
+must ip -n director link set eth0 down
+must ip -n director link set eth1 down
+for n in 0 1; do must ip -n other link set "eth$n" address "$(link_address "eth$n")"; done
+director_up other
+check_eq 'clients continue through the other director' "$(client again tcp | tr ' ' '\n' | grep -cv '^[ABC]$')" 0
+check_match 'a persistent client keeps its server there' "$(client get tcp 10.1.0.100 8000) $(ask second again tcp)" '[AB] [AB] [AB]'
+
+# --- the end --------------------------------------------------------------------------------------
+
+# Daemons change roles again and again while connections begin. Then their namespace and their
+# module end.
+client load x tcp 10.1.0.100 80 2 >/dev/null
+for n in 1 2 3 4 5; do
+	must daemon other --start-daemon backup --mcast-interface eth2 --syncid 7
+	must daemon other --start-daemon master --mcast-interface eth2 --syncid 7
+	must daemon other --stop-daemon backup
+	must daemon other --stop-daemon master
+done
+check_match 'no client notices that daemons start and stop' "$(client stop x)" '[ABC]=[0-9]+( [ABC]=[0-9]+)*'
+must daemon other --start-daemon master --mcast-interface eth2 --syncid 7
+must daemon other --start-daemon backup --mcast-interface eth2 --syncid 7
+must ip netns del other
+flush
+check 'the module can be unloaded while a daemon runs' unload_all "$IPVS_MODULE"
+finish
