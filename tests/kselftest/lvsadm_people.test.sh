@@ -98,6 +98,9 @@ check_eq 'show: a server of weight 0 is DRAINED' "$(state 10.2.0.13:80)" DRAINED
 check_eq 'show: a server without a route is NO ROUTE' "$(state 192.0.2.9:80)" 'NO ROUTE'
 check_eq 'show: a service with such servers is DEGRADED' "$(state 'TCP 10.1.0.100:80')" DEGRADED
 check_eq 'show prints no colors to a pipe' "$(adm show | grep -c $'\e')" 0
+terminal() { on director env "$@" script -qec 'lvsadm show' /dev/null; }
+check 'show prints colors on a terminal' test "$(terminal TERM=xterm | grep -c $'\e\[')" -gt 0
+check_eq 'show prints no colors on a terminal with NO_COLOR' "$(terminal TERM=xterm NO_COLOR=1 | grep -c $'\e\[')" 0
 check_eq 'show prints one service by address' "$(adm show '[fd00:0:0:1::100]:80' | grep -c TCP)" 1
 check_eq 'show exits with 1 for an absent service' "$(status adm show 10.1.0.99:80)" 1
 check_match 'describe explains the scheduler' "$(adm describe 10.1.0.100:80 | grep ^Scheduler)" 'Scheduler: +rr, each in turn'
@@ -114,7 +117,9 @@ check_eq 'show --json prints the states' "$(adm show --json | jq -r '[.services[
 must adm -E -t '[fd00:0:0:1::100]:80' -s wlc -p 300 -M 64
 must adm set -t '[fd00:0:0:1::100]:80' -s rr
 check_eq 'set changes only the scheduler' "$(adm -S -n | grep 'A -t .fd00')" '-A -t [fd00:0:0:1::100]:80 -s rr -p 300 -M 64'
-must adm set -t 10.1.0.100:80 -r 192.0.2.9 -w 7
+check_eq 'set --json prints the rules before and after' \
+	"$(adm set --json -t 10.1.0.100:80 -r 192.0.2.9 -w 7 | jq -r '.server, (.before, .after | capture("-w (?<w>[0-9]+)") | .w)' | xargs)" \
+	'192.0.2.9:80 1 7'
 check_eq 'set changes only the weight' "$(adm -S -n | grep 192.0.2.9)" '-a -t 10.1.0.100:80 -r 192.0.2.9:80 -m -w 7 -x 5'
 check_match '-e warns about the values that it resets' "$(stderr adm -e -t 10.1.0.100:80 -r 192.0.2.9 -m -w 2)" \
 	'lvsadm: note: this resets the upper threshold from 5 to 0; .*'
@@ -192,6 +197,9 @@ nsenter --net=/run/netns/director lvsadm metrics --listen 127.0.0.1:9750 2>"$wor
 metrics=$!
 check_soon 'metrics --listen serves HTTP' 2 on director sh -c 'curl -s http://127.0.0.1:9750/metrics | grep -c ^lvs_server_weight'
 kill $metrics
+check_eq 'top --once --json is valid by the members of its schema' \
+	"$(adm top --once --json | jq -c '.services[0] | keys')" \
+	"$(adm schema top | jq -c '."$defs".ServiceReport.properties | keys - ["fwmark"]')"
 check_match 'top --once prints the servers' "$(adm top --once | grep 10.2.0.11:80 | xargs)" '10.2.0.11:80 NAT 1 .* OK'
 
 # --- schedulers, completion, names ----------------------------------------------------------------

@@ -180,9 +180,14 @@ fn execute(arguments: impl Iterator<Item = OsString>) -> Result<u8, Error> {
         } => {
             return file_command(&names, &file, prune, !dry_run, json).map(|_| 0);
         }
-        Command::Set { service, merge } => {
-            set::run(&mut Kernel::open()?, &service, &merge)?;
-            Vec::new()
+        Command::Set {
+            service,
+            merge,
+            json,
+        } => {
+            let edit = set::run(&mut Kernel::open()?, &service, &merge)?;
+            let text = if json { edit.json() } else { String::new() };
+            text.into_bytes()
         }
         Command::Drain {
             options,
@@ -239,9 +244,18 @@ fn execute(arguments: impl Iterator<Item = OsString>) -> Result<u8, Error> {
             return top::serve(address, interval, &mut ready, &page_sample).map(|()| 0);
         }
         Command::Top {
+            json: true,
+            serve: None,
+            ..
+        } => {
+            let reports = show::reports(&mut Kernel::open()?, &ThisHost, None)?;
+            format::show::json(&reports).into_bytes()
+        }
+        Command::Top {
             once,
             serve: None,
             interval,
+            json: false,
         } => {
             return watched(once, interval).map(|()| 0);
         }

@@ -6,7 +6,7 @@
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 
-use crate::commands::{apply, drain, monitor};
+use crate::commands::{apply, drain, monitor, set};
 use crate::format::{connections, doctor, json, schedulers, show};
 
 /// The schema of an answer, one of [`crate::cli::SCHEMAS`], as JSON.
@@ -24,8 +24,9 @@ fn schema(name: &str) -> Option<Schema> {
         "counts" => made::<connections::Groups>(),
         "kill" => made::<connections::Removed>(),
         "monitor" => made::<monitor::Line>(),
-        "show" | "describe" => made::<show::Listing<'_>>(),
+        "show" | "describe" | "top" => made::<show::Listing<'_>>(),
         "diff" | "apply" => made::<apply::Listing<'_>>(),
+        "set" => made::<set::Edit>(),
         "drain" | "undrain" => made::<drain::Listing>(),
         "doctor" => made::<doctor::Listing<'_>>(),
         "schedulers" => made::<schedulers::Listing>(),
@@ -147,6 +148,11 @@ mod tests {
         let drained = drain::drain(&mut director, &weights, &options, &mut waiting).unwrap();
         let undrained = drain::undrain(&mut director, &weights, &options, None).unwrap();
         std::fs::remove_dir_all(folder).unwrap();
+        let words = ["lvsadm", "set", "-f", "7", "-s", "wlc"];
+        let cli::Command::Set { service, merge, .. } = cli::parse(words, &Fixed).unwrap() else {
+            panic!("set");
+        };
+        let edit = set::run(&mut director, &service, &merge).unwrap();
         let mut answers = vec![
             ("list", text(list)),
             ("timeouts", json::timeouts(&director.timeouts().unwrap())),
@@ -157,6 +163,8 @@ mod tests {
             ("kill", connections::removed(2, true)),
             ("show", show::json(&reports)),
             ("describe", show::json(&reports[..1])),
+            ("top", show::json(&reports)),
+            ("set", edit.json()),
             ("diff", diff.clone()),
             ("apply", diff),
             ("drain", drained.text),

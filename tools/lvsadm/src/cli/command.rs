@@ -78,6 +78,8 @@ pub enum Command {
         service: ServiceId,
         /// The options.
         merge: Merge,
+        /// As JSON.
+        json: bool,
     },
     /// Give a server no new connections.
     Drain {
@@ -111,6 +113,8 @@ pub enum Command {
     Top {
         /// Print one screen.
         once: bool,
+        /// As JSON.
+        json: bool,
         /// The address of the web page to serve instead.
         serve: Option<SocketAddr>,
         /// Time between two updates.

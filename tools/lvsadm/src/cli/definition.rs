@@ -170,7 +170,7 @@ monitor --json            one object in each line:
   from, to                strings, the states of service_state and server_state; no from: it is new
   active, inactive        numbers of connections, of service_state and server_state
 
-show --json, describe --json
+show --json, describe --json, top --once --json
   services                list of:
     service               string, such as \"TCP 192.0.2.1:80\"
     protocol, address, port, fwmark   as above
@@ -195,6 +195,10 @@ diff --json, apply --json
     action                \"add\", \"edit\" or \"delete\"
     service               string
     before, after         rules as -S prints them, or null
+
+set --json
+  service, server         strings; no server: the service was edited
+  before, after           rules as -S prints them
 
 drain --json, undrain --json
   servers                 list of:

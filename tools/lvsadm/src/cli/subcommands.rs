@@ -42,7 +42,7 @@ const READERS: [(&str, Reader); 14] = [
 ];
 
 /// The JSON answers that have a schema.
-pub const SCHEMAS: [&str; 16] = [
+pub const SCHEMAS: [&str; 18] = [
     "list",
     "timeouts",
     "daemons",
@@ -52,8 +52,10 @@ pub const SCHEMAS: [&str; 16] = [
     "monitor",
     "show",
     "describe",
+    "top",
     "diff",
     "apply",
+    "set",
     "drain",
     "undrain",
     "doctor",
@@ -116,6 +118,7 @@ pub(super) fn definitions() -> Vec<Definition> {
         .arg(flag("no-persistent", "No persistence").conflicts_with("persistent"))
         .arg(flag("no-ops", "No one-packet scheduling").conflicts_with("ops"))
         .args(options::server_options())
+        .arg(json())
         .group(service_group().required(true)),
         command(
             "drain",
@@ -193,6 +196,7 @@ pub(super) fn definitions() -> Vec<Definition> {
             "lvsadm top\n  lvsadm top --once\n  lvsadm top --serve",
         )
         .arg(flag("once", "Print one screen and exit").conflicts_with("serve"))
+        .arg(flag("json", "Print JSON, what show --json prints").requires("once"))
         .arg(
             Arg::new("serve")
                 .long("serve")
@@ -516,7 +520,11 @@ fn set(options: &Options<'_>) -> Result<Command, Error> {
             "there is nothing to set: give at least one option to change".to_owned(),
         ));
     }
-    Ok(Command::Set { service, merge })
+    Ok(Command::Set {
+        service,
+        merge,
+        json: options.given("json"),
+    })
 }
 
 fn drain(options: &Options<'_>) -> Result<Command, Error> {
@@ -564,6 +572,7 @@ fn top(options: &Options<'_>) -> Result<Command, Error> {
     let seconds: u32 = options.matches.get_one("interval").copied().unwrap_or(1);
     Ok(Command::Top {
         once: options.given("once"),
+        json: options.given("json"),
         serve: options.matches.get_one("serve").copied(),
         interval: Duration::from_secs(seconds.into()),
     })
