@@ -80,8 +80,11 @@ class Page:
         return False
 
     def picture(self, file):
-        """Saves what the page looks like."""
-        data = self.ask("Page.captureScreenshot", format="png")["data"]
+        """Saves what the page looks like, down to the end of its text."""
+        width = self.value("window.innerWidth")
+        height = self.value("document.querySelector('table').getBoundingClientRect().bottom + 10")
+        clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
+        data = self.ask("Page.captureScreenshot", format="png", clip=clip)["data"]
         with open(file, "wb") as out:
             out.write(base64.b64decode(data))
 

@@ -135,6 +135,7 @@ def page_checks(folder):
             page = Page(f"{folder}/{width}", server.root + "/", width, height)
             try:
                 yield from looks(page, name, width)
+                page.soon("document.querySelector('#rates polyline').getAttribute('points').split(' ').length > 40")
                 page.picture(f"/usr/src/out/page-{width}.png")
                 server.process.kill()
                 lost = page.soon("document.getElementById('sum').textContent.includes('is lost')")

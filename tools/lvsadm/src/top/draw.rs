@@ -41,11 +41,10 @@ fn summary(state: &State, services: &[ServiceReport]) -> Paragraph<'static> {
     let sum = |value: fn(&ServiceReport) -> u64| -> u64 { services.iter().map(value).sum() };
     let drops = match state.drops() {
         None => String::new(),
-        Some(all) => format!("   drops {} (+{})", short(all), short(state.new_drops)),
+        Some(all) => format!("  drops {} (+{})", short(all), short(state.new_drops)),
     };
     Paragraph::new(format!(
-        "lvsadm top   {} services   active {}   inactive {}   conn/s {}   in {}B/s   \
-         out {}B/s{drops}",
+        "lvsadm top  {} services  active {}  inactive {}  conn/s {}  in {}B/s  out {}B/s{drops}",
         services.len(),
         short(sum(|service| service.active)),
         short(sum(|service| service.inactive)),
@@ -289,7 +288,7 @@ fn footer(state: &State) -> Line<'static> {
             };
             Line::from(format!(
                 "q quit  s sort ({})  / filter{filter}  enter open  c connections  d drain  \
-                 u undrain  | share of the weight",
+                 u undrain  | weight",
                 state.sort.name()
             ))
         }
@@ -319,7 +318,7 @@ mod tests {
         let lines = lines(&state, 110, 14);
         assert_eq!(
             lines[0],
-            "lvsadm top   2 services   active 18   inactive 0   conn/s 30   in 12kB/s   out 0B/s   \
+            "lvsadm top  2 services  active 18  inactive 0  conn/s 30  in 12kB/s  out 0B/s  \
              drops 5 (+0)"
         );
         let table: Vec<&str> = lines[3..10].iter().map(|line| line.trim_end()).collect();
