@@ -28,7 +28,7 @@ check-long: ## the long guest tests on the debug kernel, for hours: a million ho
 	@scripts/check long
 
 .PHONY: check-guests
-check-guests: ## the guest tests only [TESTS='forwarding icmp'] [KERNEL=stock|debug] [GUESTS=n]
+check-guests: ## the guest tests only [TESTS='forwarding icmp'] [KERNEL=stock|debug|debug-x86] [GUESTS=n]
 	@scripts/check guests
 
 .PHONY: bench
@@ -36,11 +36,11 @@ bench: ## measure against plain forwarding, the C director and nftables (about 3
 	@scripts/bench all
 
 .PHONY: shell
-shell: ## an interactive guest with everything in it (KERNEL=stock|debug|uml|icount)
+shell: ## an interactive guest with everything in it (KERNEL=stock|debug|debug-x86|uml|icount)
 	@scripts/vm "$${KERNEL:-stock}" --shell "$$ADD"
 
 .PHONY: vm
-vm: ## run SCRIPT=path as root in a guest: KERNEL=stock|debug|uml|icount [ADD=dir] [TIMEOUT=s] [SMP=n] [MEM=2G] [MODULES=none]
+vm: ## run SCRIPT=path as root in a guest: KERNEL=stock|debug|debug-x86|uml|icount [ADD=dir] [TIMEOUT=s] [SMP=n] [MEM=2G] [MODULES=none]
 	@scripts/vm "$${KERNEL:-stock}" "$$SCRIPT" "$$ADD"
 
 .PHONY: modules

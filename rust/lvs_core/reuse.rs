@@ -9,8 +9,8 @@ use crate::{destination::Forwarding, state::State};
 
 /// In [`Settings::mode`]: connections that are closed.
 pub const CLOSED: u32 = 1;
-/// In [`Settings::mode`]: also connections whose client has closed its end, if the director does not
-/// see the server's end.
+/// In [`Settings::mode`]: also connections whose client has closed its end, if the director does
+/// not see the server's end.
 pub const CLOSING: u32 = 2;
 
 /// The settings of the administrator.
@@ -50,8 +50,8 @@ impl Settings {
     }
 
     /// True if a client that uses its port again gets a new connection: the former one is over as
-    /// far as the director sees (RFC 9293 section 3.6.1), or its server is quiesced (`weight` 0) and
-    /// clients shall leave it.
+    /// far as the director sees (RFC 9293 section 3.6.1), or its server is quiesced (`weight` 0)
+    /// and clients shall leave it.
     #[must_use]
     pub const fn allows_new(self, state: State, forwarding: Forwarding, weight: u32) -> bool {
         if self.expires_without_server && weight == 0 {
