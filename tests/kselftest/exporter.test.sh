@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Debian's prometheus-node-exporter with its ipvs collector. It exports what ipvsadm lists, for
-# services of all kinds, under traffic.
+# services of all kinds, under traffic; and what lvsadm metrics writes into a file for it.
 # timeout: 180
 # kernel: stock, because it compares the exporter's output with that of ipvsadm
 
@@ -20,10 +20,12 @@ servers_up A B C
 must on director nft 'table inet marks { chain early { type filter hook prerouting priority mangle;
 	ip daddr 10.4.0.1 meta mark set 1; }; }'
 
+must mkdir "$work/text"
 on director prometheus-node-exporter --collector.disable-defaults --collector.ipvs \
-	--web.listen-address=127.0.0.1:9100 >"$work/exporter" 2>&1 &
+	--collector.textfile --collector.textfile.directory="$work/text" --web.listen-address=127.0.0.1:9100 >"$work/exporter" 2>&1 &
+exported() { on director curl -sf http://127.0.0.1:9100/metrics; }
 # metrics: prints all metrics of the collector.
-metrics() { on director curl -sf http://127.0.0.1:9100/metrics | grep '^node_ipvs\|^node_scrape_collector_success'; }
+metrics() { exported | grep '^node_ipvs\|^node_scrape_collector_success{collector="ipvs"}'; }
 wait_for 20 metrics || bail "the exporter does not start: $(tail -n 3 "$work/exporter")"
 metric() { metrics | awk -v name="$1" '$1 == name { print $2 }'; }
 
@@ -73,6 +75,11 @@ wait_for 10 agree
 check_eq 'weight, active and inactive connections of every destination are exported' "$(told)" "$(listed)"
 check_eq 'the exported weights and connections are not 0' "$(told | wc -l), $(told | awk '{ w += $4; a += $5; i += $6 } END { print w, (a > 12), (i > 8) }')" \
 	'8, 65547 1 1'
+
+on director lvsadm metrics >"$work/text/lvs.prom" || bail "lvsadm metrics fails"
+check_eq "the textfile collector exports lvsadm's metrics of every destination" \
+	"$(exported | awk '/^lvs_server_weight\{/ { n++; w += $NF } /^node_textfile_scrape_error/ { e = $NF } END { print n, w, e }')" \
+	'8 65547 0'
 
 # The sums of all services, with no traffic.
 sums() {
