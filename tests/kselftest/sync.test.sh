@@ -138,6 +138,13 @@ must client hold gone tcp 10.1.0.100 80 3
 must client close gone
 check_same 'the backup follows the end of connections'
 
+if ours; then
+	sysctls director net.ipv4.vs.sync_refresh_period=2
+	check_match 'a backup loses connections' "$(daemon other connections --client 10.0.0.1 --kill)" 'removed: [1-9][0-9]*'
+	check_same 'the sweep of the master brings them back'
+	sysctls director net.ipv4.vs.sync_refresh_period=0
+fi
+
 # --- foreign and hostile datagrams ----------------------------------------------------------------
 
 status() { on other sed -n "s/^Sync $1:\t//p" /proc/net/ip_vs_status; }
