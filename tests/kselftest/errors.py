@@ -177,12 +177,9 @@ class Errors(Orders):
             my_port ^= 1
         inner = self.transport("udp", mine, virtual, (my_port, port), b"y" * 40)
         is_v4 = family(server) == socket.AF_INET
-        protocol = 4 if is_v4 else 41
+        protocol = 47 if "protocol" in lies else 4 if is_v4 else 41
         if "protocol" in lies:
-            # GUE (draft-ietf-intarea-gue, variant 1). With GRE, the kernel's own tunnels would
-            # learn the MTU where they are loaded.
-            protocol = socket.IPPROTO_UDP
-            inner = wire.udp(director, server, (50000, 6080), inner)
+            inner = struct.pack("!HH", 0, wire.ETH[family(server)]) + inner
         neighbor = server[:-1] + "2"
         source = neighbor if "source" in lies else director
         quoted = wire.ip(source, neighbor if "end" in lies else server, protocol, inner)

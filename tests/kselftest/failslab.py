@@ -271,7 +271,7 @@ def in_turn(title, operation, check=lambda worked: None):
 
 def another(path, old):
     """Another value that the file accepts."""
-    for new in (b"0\n", b"1\n", b"%d\n" % (int(old) - 1)):
+    for new in (b"0\n", b"1\n", b"2\n", b"%d\n" % (int(old) - 1)):
         try:
             write_all(path, new)
         except OSError:

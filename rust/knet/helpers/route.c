@@ -347,7 +347,10 @@ static __always_inline enum knet_prepared knet_redirect(struct net *net, struct 
 			dst_release(own);
 		return KNET_LOCAL;
 	}
-	knet_set_route(skb, dst, own);
+	/* The packet leaves the hook, and at LOCAL_OUT the RCU section too. */
+	if (!own && !dst_hold_safe(dst))
+		return KNET_NO_ROUTE;
+	knet_set_route(skb, dst, dst);
 	return skb_cow_head(skb, LL_RESERVED_SPACE(dst_dev_rcu(dst))) ? KNET_NOT_WRITABLE :
 									KNET_PREPARED;
 }
