@@ -182,9 +182,9 @@ impl Config {
     fn mixes_families(&self) -> Result<bool> {
         for service in &self.services {
             let family = service.key.family();
-            let servers = service.servers()?;
+            let destinations = service.destinations()?;
             let is_other = |server: &Arc<Destination>| server.endpoint.address.family() != family;
-            if servers.iter().any(is_other) {
+            if destinations.iter().any(is_other) {
                 return Ok(true);
             }
         }
@@ -223,14 +223,14 @@ impl Config {
 
     /// Takes `service` out of use. Either all of it happens or nothing.
     fn delete(&mut self, service: &Arc<Service>) -> Result {
-        let servers = service.servers()?;
+        let destinations = service.destinations()?;
         let tables = &self.working.as_ref().ok_or(ESRCH)?.tables;
-        let mut reservation = Reservation::new(servers.len())?;
+        let mut reservation = Reservation::new(destinations.len())?;
         tables.services.remove(&service.key)?;
         self.past.add(&service.traffic().totals);
         service.retire();
         tables.deleted.lose_service(service.key);
-        for server in &servers {
+        for server in &destinations {
             self.past_by_cpu.add(&server.statistics.live);
             tables
                 .deleted
@@ -432,20 +432,20 @@ impl Director {
             return Ok(());
         };
         // All memory that it takes comes first.
-        let mut servers = KVVec::new();
+        let mut destinations = KVVec::new();
         for service in &config.services {
-            for server in &service.servers()? {
-                servers.push((service.key, server.clone()), GFP_KERNEL)?;
+            for server in &service.destinations()? {
+                destinations.push((service.key, server.clone()), GFP_KERNEL)?;
             }
         }
-        let mut reservation = Reservation::new(servers.len())?;
+        let mut reservation = Reservation::new(destinations.len())?;
         tables.services.clear();
         for service in &config.services {
             config.past.add(&service.traffic().totals);
             service.retire();
         }
         tables.deleted.for_each(Destination::lose_service);
-        for (key, server) in servers {
+        for (key, server) in destinations {
             config.past_by_cpu.add(&server.statistics.live);
             tables.deleted.keep(key, server, &mut reservation);
         }
@@ -605,7 +605,7 @@ impl Director {
     /// The destinations of a service at this moment. [`ESRCH`]: no such service.
     pub fn destinations(&self, key: &Key) -> Result<KVVec<Arc<Destination>>> {
         let config = self.config.lock();
-        config.find(key)?.servers()
+        config.find(key)?.destinations()
     }
 
     /// The tables, if the director works. Process context.

@@ -2,8 +2,8 @@
 
 //! Scheduling algorithms: they choose the server for a new connection.
 //!
-//! Belongs here: the algorithms, over anything that is a [`Server`]. Never here: how servers are
-//! stored, or how the connection goes on.
+//! Belongs here: the algorithms, over anything that is a [`Destination`]. Never here: how
+//! destinations are stored, or how the connection goes on.
 //!
 //! All algorithms work through `&self`, on many CPUs at once and without locks, even while weights
 //! and counts change. A selection never returns a server that had weight 0 or was overloaded when
@@ -61,7 +61,7 @@ use core::{ops::Deref, sync::atomic::AtomicU64};
 pub trait Algorithm: Send + Sync + 'static {
     /// Whether the director calls [`Self::load_changed`].
     const FOLLOWS_LOADS: bool = false;
-    /// Whether the algorithm uses [`Server::delay`], so the director must measure delays.
+    /// Whether the algorithm uses [`Destination::delay`], so the director must measure delays.
     const MEASURES_DELAYS: bool = false;
     /// Whether the choice depends only on the flow, the servers and their weights. Then the
     /// director may ask for each packet instead of only the first, and needs no connection entries.
@@ -79,22 +79,22 @@ pub trait Algorithm: Send + Sync + 'static {
     /// Fills the memory of a new list; it is all zeros before. Connections are scheduled by the
     /// former list until this returns. `former` is the memory of that list, and empty after
     /// [`Change::Reset`]. Calls for one service do not overlap. Process context.
-    fn changed<S: Server>(&self, list: &List<'_, S>, former: &[AtomicU64], change: Change);
+    fn changed<S: Destination>(&self, list: &List<'_, S>, former: &[AtomicU64], change: Change);
 
     /// Returns the index of the server for a new connection, or `None` if no server accepts one.
     /// Softirq, RCU read section.
-    fn select<S: Server>(&self, list: &List<'_, S>, flow: &Flow) -> Option<usize>;
+    fn select<S: Destination>(&self, list: &List<'_, S>, flow: &Flow) -> Option<usize>;
 
     /// Reports that the number of connections of the server at `index` has changed. This may happen
     /// during [`Self::changed`] for the same list. RCU read section.
-    fn load_changed<S: Server>(&self, _list: &List<'_, S>, _index: usize) {}
+    fn load_changed<S: Destination>(&self, _list: &List<'_, S>, _index: usize) {}
 }
 
 /// The servers of a service.
 #[derive(Debug)]
 pub struct List<'a, S> {
     /// In the order in which they were added.
-    pub servers: &'a [S],
+    pub destinations: &'a [S],
     /// The algorithm's memory for this list, with the length from [`Algorithm::words`].
     pub memory: &'a [AtomicU64],
 }
@@ -124,7 +124,7 @@ pub struct Options {
 }
 
 /// A real server as schedulers see it.
-pub trait Server {
+pub trait Destination {
     /// Whether several threads may use the list at the same time. A program with one thread says
     /// no, and schedulers spare it locked instructions.
     const SHARED: bool = true;
@@ -154,8 +154,8 @@ pub trait Server {
     }
 }
 
-impl<P: Deref<Target: Server>> Server for P {
-    const SHARED: bool = <P::Target as Server>::SHARED;
+impl<P: Deref<Target: Destination>> Destination for P {
+    const SHARED: bool = <P::Target as Destination>::SHARED;
 
     #[inline]
     fn weight(&self) -> u32 {
@@ -226,10 +226,10 @@ impl Change {
 
 /// Returns the weight of a server that accepts a connection, otherwise `None`.
 #[inline]
-pub fn capacity<S: Server>(server: &S) -> Option<u32> {
-    match server.weight() {
+pub fn capacity<S: Destination>(destination: &S) -> Option<u32> {
+    match destination.weight() {
         0 => None,
-        _ if server.overloaded() => None,
+        _ if destination.overloaded() => None,
         weight => Some(weight),
     }
 }

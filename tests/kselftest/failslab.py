@@ -271,7 +271,10 @@ def in_turn(title, operation, check=lambda worked: None):
 
 def another(path, old):
     """Another value that the file accepts."""
-    for new in (b"0\n", b"1\n", b"2\n", b"%d\n" % (int(old) - 1)):
+    # The last number of several is the one that changes.
+    *others, last = old.split()
+    less = b"\t".join([*others, b"%d" % (int(last) - 1)]) + b"\n"
+    for new in (b"0\n", b"1\n", b"2\n", less):
         try:
             write_all(path, new)
         except OSError:

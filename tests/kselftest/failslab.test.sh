@@ -66,7 +66,7 @@ check_soon 'failed commands hold no scheduler' 0 held
 fails 'the first service of a namespace survives failed allocations' first
 check_soon 'deleted namespaces with a service hold no scheduler' 0 held
 fails 'reading and writing the files in /proc survives failed allocations' files
-fails 'creating namespaces survives failed allocations' namespaces $((samples * 3))
+fails 'creating namespaces survives failed allocations' namespaces $((samples * 12))
 must ip netns del director
 check_soon 'deleted namespaces hold no scheduler' 0 held
 

@@ -272,7 +272,7 @@ in_both before
 forged() {
 	local mtu=1000 own lies absurd=67
 	[ "$family" = 4 ] || ours || return
-	[ "$family" = 4 ] || mtu=1300 absurd=1279
+	[ "$family" = 4 ] || mtu=1400 absurd=1279
 	own=10.1.0.1
 	[ "$family" = 4 ] || own=$(six "$own")
 	check_eq "IPv$family, TUN: a flow is served" \
@@ -281,7 +281,7 @@ forged() {
 		ask errors forged "forged$family" "$own" "$tun" "$mtu" "$lies" >/dev/null
 		check_eq "IPv$family: the client learns no MTU from an error with a wrong $lies" \
 			"$(learned client "$tun_vip")" ''
-		# Where the kernel's GRE tunnels are loaded, they learn from any error that quotes GRE.
+		# The kernel's GRE tunnels learn from any error that quotes GRE.
 		[ "$lies" = protocol ] ||
 			check_eq "IPv$family: the director learns no MTU from an error with a wrong $lies" \
 				"$(learned director "$tun")" ''

@@ -3,7 +3,7 @@
 //! First available, the `first` of HAProxy.
 
 use core::sync::atomic::AtomicU64;
-use lvs_core::scheduler::{capacity, Algorithm, Change, Flow, List, Server};
+use lvs_core::scheduler::{capacity, Algorithm, Change, Destination, Flow, List};
 
 /// First-available scheduling: the first server in the list that takes connections. With upper
 /// thresholds, as few servers as possible are in use, and the others may sleep.
@@ -15,11 +15,12 @@ impl Algorithm for FirstAvailable {
         Self
     }
 
-    fn changed<S: Server>(&self, _list: &List<'_, S>, _former: &[AtomicU64], _change: Change) {}
+    fn changed<S: Destination>(&self, _list: &List<'_, S>, _former: &[AtomicU64], _change: Change) {
+    }
 
-    fn select<S: Server>(&self, list: &List<'_, S>, _flow: &Flow) -> Option<usize> {
-        list.servers
+    fn select<S: Destination>(&self, list: &List<'_, S>, _flow: &Flow) -> Option<usize> {
+        list.destinations
             .iter()
-            .position(|server| capacity(server).is_some())
+            .position(|destination| capacity(destination).is_some())
     }
 }

@@ -391,7 +391,7 @@ struct Table {
     at: usize,
     service_listed: bool,
     /// Its destinations, newest first, and the number of those that have been listed.
-    servers: Option<KVVec<Arc<Destination>>>,
+    destinations: Option<KVVec<Arc<Destination>>>,
     listed: usize,
 }
 
@@ -402,7 +402,7 @@ impl Table {
             services,
             at: 0,
             service_listed: false,
-            servers: None,
+            destinations: None,
             listed: 0,
         }
     }
@@ -412,20 +412,20 @@ impl Table {
             let Some(service) = self.services.get(self.at) else {
                 return Ok(false);
             };
-            match &self.servers {
+            match &self.destinations {
                 None if !self.service_listed => return Ok(true),
-                None => match service.servers() {
+                None => match service.destinations() {
                     // Another command changed it meanwhile: read it again.
                     Err(EAGAIN) => {}
-                    servers => {
-                        let mut servers = servers?;
-                        servers.reverse();
-                        self.servers = Some(servers);
+                    destinations => {
+                        let mut destinations = destinations?;
+                        destinations.reverse();
+                        self.destinations = Some(destinations);
                     }
                 },
-                Some(servers) if self.listed < servers.len() => return Ok(true),
+                Some(destinations) if self.listed < destinations.len() => return Ok(true),
                 Some(_) => {
-                    self.servers = None;
+                    self.destinations = None;
                     self.listed = 0;
                     self.service_listed = false;
                     self.at = self.at.wrapping_add(1);
@@ -436,15 +436,15 @@ impl Table {
     }
 
     fn advance(&mut self) {
-        match self.servers {
+        match self.destinations {
             None => self.service_listed = true,
             Some(_) => self.listed = self.listed.wrapping_add(1),
         }
     }
 
     fn write(&self, writer: &mut Writer<'_>) -> Result<(), Full> {
-        match (&self.servers, self.services.get(self.at)) {
-            (Some(servers), _) => match servers.get(self.listed) {
+        match (&self.destinations, self.services.get(self.at)) {
+            (Some(destinations), _) => match destinations.get(self.listed) {
                 Some(server) => {
                     show::destination(writer, &self.form, server)?;
                     self.drops(writer, |reason| server.statistics.drops.get(reason))

@@ -5,14 +5,13 @@
 use crate::{
     services::{
         destination::Destination,
-        scheduler::Server,
         service::{Key, Service},
         statistics::Traffic,
     },
     uapi,
 };
 use knet::netlink::{Full, Writer};
-use lvs_core::{daemon::Daemon, Address, Endpoint};
+use lvs_core::{daemon::Daemon, scheduler::Destination as _, Address, Endpoint};
 
 /// The form of services and destinations in one of the families.
 pub(super) struct Form {

@@ -47,7 +47,7 @@ struct Future {
     /// None: that of the present service.
     scheduler: Option<Bound>,
     /// None: those of the present service.
-    servers: Option<Servers>,
+    destinations: Option<Destinations>,
     /// The place among the services that are added.
     place: u32,
     /// It was deleted and added again: its counters start at zero.
@@ -55,7 +55,7 @@ struct Future {
 }
 
 /// A list of destinations that changes.
-struct Servers {
+struct Destinations {
     former: KVVec<Arc<Destination>>,
     list: KVVec<Member>,
     /// The difference, if it is one change.
@@ -81,7 +81,7 @@ enum Origin {
     New,
 }
 
-impl Servers {
+impl Destinations {
     fn new(former: KVVec<Arc<Destination>>) -> Self {
         Self {
             former,
@@ -121,11 +121,11 @@ impl Servers {
 
     /// The new list, and how it differs.
     fn result(&self) -> Result<(KVVec<Arc<Destination>>, Change)> {
-        let mut servers = KVVec::with_capacity(self.list.len(), GFP_KERNEL_ACCOUNT)?;
+        let mut destinations = KVVec::with_capacity(self.list.len(), GFP_KERNEL_ACCOUNT)?;
         for member in &self.list {
-            servers.push(member.server.clone(), GFP_KERNEL_ACCOUNT)?;
+            destinations.push(member.server.clone(), GFP_KERNEL_ACCOUNT)?;
         }
-        Ok((servers, self.change.unwrap_or(Change::Reset)))
+        Ok((destinations, self.change.unwrap_or(Change::Reset)))
     }
 
     /// The former destinations that are not in the new list.
@@ -149,16 +149,16 @@ impl Draft {
         self.future.as_mut().ok_or(ESRCH)
     }
 
-    fn servers(&mut self) -> Result<&mut Servers> {
+    fn destinations(&mut self) -> Result<&mut Destinations> {
         let future = self.future.as_mut().ok_or(ESRCH)?;
-        if future.servers.is_none() {
+        if future.destinations.is_none() {
             let former = match &self.present {
-                Some(service) => service.servers()?,
+                Some(service) => service.destinations()?,
                 None => KVVec::new(),
             };
-            future.servers = Some(Servers::unchanged(former)?);
+            future.destinations = Some(Destinations::unchanged(former)?);
         }
-        future.servers.as_mut().ok_or(EINVAL)
+        future.destinations.as_mut().ok_or(EINVAL)
     }
 
     /// True if the service would have no connection entries.
@@ -216,7 +216,7 @@ impl Transaction<'_> {
             let future = present.as_ref().map(|service| Future {
                 settings: service.settings(),
                 scheduler: None,
-                servers: None,
+                destinations: None,
                 place: 0,
                 again: false,
             });
@@ -237,7 +237,11 @@ impl Transaction<'_> {
 
     /// Whether a service has a destination. [`ESRCH`]: there is no such service.
     pub fn has_destination(&mut self, key: &Key, endpoint: Endpoint) -> Result<bool> {
-        Ok(self.draft(key)?.servers()?.position(endpoint).is_some())
+        Ok(self
+            .draft(key)?
+            .destinations()?
+            .position(endpoint)
+            .is_some())
     }
 
     /// See [`Director::add_service`].
@@ -259,15 +263,15 @@ impl Transaction<'_> {
         self.places = self.places.wrapping_add(1);
         let place = self.places;
         let draft = self.draft(&key)?;
-        let servers = match &draft.present {
-            Some(service) => Some(Servers::new(service.servers()?)),
+        let destinations = match &draft.present {
+            Some(service) => Some(Destinations::new(service.destinations()?)),
             None => None,
         };
         draft.goes = false;
         draft.future = Some(Future {
             settings,
             scheduler: Some(scheduler),
-            servers,
+            destinations,
             place,
             again: draft.present.is_some(),
         });
@@ -289,7 +293,7 @@ impl Transaction<'_> {
         };
         let settings = settings(present)?;
         if draft.would_be_stateless(Some(&settings), bound.as_ref()) {
-            let mut members = draft.servers()?.list.iter();
+            let mut members = draft.destinations()?.list.iter();
             if !settings.allow_stateless() || !members.all(|m| m.settings.allow_stateless()) {
                 return Err(EPERM.into());
             }
@@ -336,9 +340,9 @@ impl Transaction<'_> {
         if draft.is_stateless() && !settings.allow_stateless() {
             return Err(EPERM);
         }
-        let servers = draft.servers()?;
+        let destinations = draft.destinations()?;
         let same = |server: &&Arc<Destination>| server.endpoint == endpoint;
-        let (server, origin) = match servers.former.iter().find(same).cloned() {
+        let (server, origin) = match destinations.former.iter().find(same).cloned() {
             Some(server) => (server, Origin::Again),
             None => match tables.deleted.find(*key, endpoint) {
                 Some(server) => (server, Origin::Returns),
@@ -350,14 +354,14 @@ impl Transaction<'_> {
                 }
             },
         };
-        let index = servers.list.len();
+        let index = destinations.list.len();
         let member = Member {
             server,
             settings: *settings,
             origin,
         };
-        servers.list.push(member, GFP_KERNEL)?;
-        servers.note(Change::Added(index));
+        destinations.list.push(member, GFP_KERNEL)?;
+        destinations.note(Change::Added(index));
         Ok(())
     }
 
@@ -370,22 +374,22 @@ impl Transaction<'_> {
     ) -> Result {
         self.config.may_have(key, endpoint)?;
         let draft = self.draft(key)?;
-        let index = draft.servers()?.position(endpoint).ok_or(ENOENT)?;
+        let index = draft.destinations()?.position(endpoint).ok_or(ENOENT)?;
         if draft.is_stateless() && !settings.allow_stateless() {
             return Err(EPERM);
         }
-        let servers = draft.servers()?;
-        servers.list.get_mut(index).ok_or(ENOENT)?.settings = *settings;
-        servers.note(Change::Edited(index));
+        let destinations = draft.destinations()?;
+        destinations.list.get_mut(index).ok_or(ENOENT)?.settings = *settings;
+        destinations.note(Change::Edited(index));
         Ok(())
     }
 
     /// See [`Director::delete_destination`].
     pub fn delete_destination(&mut self, key: &Key, endpoint: Endpoint) -> Result {
-        let servers = self.draft(key)?.servers()?;
-        let index = servers.position(endpoint).ok_or(ENOENT)?;
-        servers.list.remove(index).map_err(|_| EINVAL)?;
-        servers.note(Change::Removed(index));
+        let destinations = self.draft(key)?.destinations()?;
+        let index = destinations.position(endpoint).ok_or(ENOENT)?;
+        destinations.list.remove(index).map_err(|_| EINVAL)?;
+        destinations.note(Change::Removed(index));
         Ok(())
     }
 
@@ -407,9 +411,15 @@ impl Transaction<'_> {
         for (key, draft) in self.drafts.iter_mut() {
             let Some(mut future) = draft.future.take() else {
                 if let Some(service) = draft.present.clone().filter(|_| draft.goes) {
-                    let servers = service.servers()?;
-                    kept = kept.wrapping_add(servers.len());
-                    deletions.push(Deletion { service, servers }, GFP_KERNEL)?;
+                    let destinations = service.destinations()?;
+                    kept = kept.wrapping_add(destinations.len());
+                    deletions.push(
+                        Deletion {
+                            service,
+                            destinations,
+                        },
+                        GFP_KERNEL,
+                    )?;
                 }
                 continue;
             };
@@ -423,18 +433,19 @@ impl Transaction<'_> {
                     service
                 }
             };
-            let (servers, change) = match &future.servers {
-                Some(servers) => {
-                    let (servers, change) = servers.result()?;
-                    (Some(servers), change)
+            let (destinations, change) = match &future.destinations {
+                Some(destinations) => {
+                    let (destinations, change) = destinations.result()?;
+                    (Some(destinations), change)
                 }
                 None => (None, Change::Reset),
             };
-            let prospect = service.prepare(future.settings, future.scheduler, servers, change)?;
-            let (members, gone) = match future.servers {
-                Some(servers) => {
-                    let gone = servers.gone()?;
-                    (servers.list, gone)
+            let prospect =
+                service.prepare(future.settings, future.scheduler, destinations, change)?;
+            let (members, gone) = match future.destinations {
+                Some(destinations) => {
+                    let gone = destinations.gone()?;
+                    (destinations.list, gone)
                 }
                 None => (KVVec::new(), KVVec::new()),
             };
@@ -497,7 +508,7 @@ struct Edit {
 
 struct Deletion {
     service: Arc<Service>,
-    servers: KVVec<Arc<Destination>>,
+    destinations: KVVec<Arc<Destination>>,
 }
 
 impl Plan {
@@ -512,11 +523,15 @@ impl Plan {
             tables.services.take(index);
             config.services = services;
         }
-        for Deletion { service, servers } in self.deletions {
+        for Deletion {
+            service,
+            destinations,
+        } in self.deletions
+        {
             config.past.add(&service.traffic().totals);
             service.retire();
             tables.deleted.lose_service(service.key);
-            for server in servers {
+            for server in destinations {
                 config.past_by_cpu.add(&server.statistics.live);
                 tables
                     .deleted

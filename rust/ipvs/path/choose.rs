@@ -14,7 +14,7 @@ use crate::{
     services::{
         destination::Destination,
         pool::Pool,
-        scheduler::{Flow, Options, Server},
+        scheduler::{Flow, Options},
         service::{Service, Settings},
     },
     state::connection::{Connection, Template},
@@ -26,7 +26,7 @@ use knet::{
     table::{self, Member},
     work,
 };
-use lvs_core::packet::Headers;
+use lvs_core::{packet::Headers, scheduler::Destination as _};
 
 /// A server for a new connection, and the template that controls the connection.
 pub(crate) struct Choice<'a> {

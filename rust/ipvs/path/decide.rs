@@ -4,7 +4,6 @@
 
 use crate::{
     path::{context::Context, read},
-    services::scheduler::Server,
     state::{connection::Connection, settings::Settings},
 };
 use core::sync::atomic::Ordering;
@@ -15,6 +14,7 @@ use knet::{
 use lvs_core::{
     packet::{Headers, TcpFlags},
     reuse::Usability,
+    scheduler::Destination as _,
     Protocol,
 };
 

@@ -7,13 +7,13 @@
 
 use crate::{
     path::context::Context,
-    services::{destination::Destination, scheduler::Server, service::Service},
+    services::{destination::Destination, service::Service},
     state::connection::Connection,
 };
 use core::fmt;
 use kernel::{prelude::*, sync::Arc};
 use knet::{trace, work};
-use lvs_core::{drop::Reason, packet::Headers, Endpoint, Protocol};
+use lvs_core::{drop::Reason, packet::Headers, scheduler::Destination as _, Endpoint, Protocol};
 
 /// What is known of a dropped packet.
 pub(crate) struct Dropped<'a> {
@@ -148,7 +148,7 @@ pub(crate) fn overloaded<'a>(
     context: Context<'a>,
     service: &'a Service,
 ) -> Option<&'a Arc<Destination>> {
-    let servers = &service.pool(context.section)?.servers;
-    let mut waiting = servers.iter().filter(|server| server.weight() != 0);
+    let destinations = &service.pool(context.section)?.destinations;
+    let mut waiting = destinations.iter().filter(|server| server.weight() != 0);
     waiting.find(|server| server.overloaded())
 }

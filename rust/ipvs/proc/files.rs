@@ -6,7 +6,7 @@
 
 use crate::{
     director::Director,
-    services::{scheduler::Server, service::Key, statistics::Traffic},
+    services::{service::Key, statistics::Traffic},
     state::{
         listing::{self, Row},
         synchronization::Event,
@@ -24,7 +24,7 @@ use knet::{
     procfs::{Content, List},
     rcu, work,
 };
-use lvs_core::{selection::Ends, Protocol};
+use lvs_core::{scheduler::Destination as _, selection::Ends, Protocol};
 
 /// How full the director is, a line each, as a name and a number.
 pub(crate) struct Status<I>(PhantomData<fn() -> I>);
@@ -277,7 +277,7 @@ impl<I: Instance + AsRef<Director>> Content for IpVs<I> {
                     );
                 }
                 seq_print!(file, "\n");
-                for server in pool.servers.iter().rev() {
+                for server in pool.destinations.iter().rev() {
                     seq_print!(
                         file,
                         "  -> {:X}      {:<7} {:<6} {:<10} {:<10}\n",

@@ -13,7 +13,7 @@ use knet::{
 use lvs_core::{
     delay::Delay,
     load::{Load, Thresholds},
-    scheduler::Server,
+    scheduler::Destination as Scheduled,
     service::Key,
     tunnel::{self, Tunnel},
     Address, Endpoint,
@@ -291,7 +291,7 @@ impl Destination {
     }
 }
 
-impl Server for Destination {
+impl Scheduled for Destination {
     #[inline]
     fn weight(&self) -> u32 {
         self.busy.load.weight()

@@ -78,7 +78,11 @@ fn protocols(key: &Key) -> &[Protocol] {
 
 fn for_each(services: &Index, mut f: impl FnMut(&Key, &Destination)) {
     services.for_each(|service, section| {
-        for server in service.pool(section).iter().flat_map(|pool| &pool.servers) {
+        for server in service
+            .pool(section)
+            .iter()
+            .flat_map(|pool| &pool.destinations)
+        {
             if server.forwarding() == Forwarding::Masquerading {
                 f(&service.key, server);
             }

@@ -27,7 +27,7 @@ pub struct Pool {
     /// The name of the scheduler.
     pub name: SchedulerName,
     /// The destinations, in the order in which they were added.
-    pub servers: KVVec<Arc<Destination>>,
+    pub destinations: KVVec<Arc<Destination>>,
     /// See [`Instance::measures_delays`].
     pub measures_delays: bool,
     /// See [`Instance::may_be_stateless`].
@@ -38,15 +38,19 @@ pub struct Pool {
 }
 
 impl Pool {
-    fn new(servers: KVVec<Arc<Destination>>, bound: &Bound, former: usize) -> Result<Arc<Self>> {
-        let words = bound.instance.words(servers.len(), former);
+    fn new(
+        destinations: KVVec<Arc<Destination>>,
+        bound: &Bound,
+        former: usize,
+    ) -> Result<Arc<Self>> {
+        let words = bound.instance.words(destinations.len(), former);
         let mut memory = KVVec::with_capacity(words, GFP_KERNEL_ACCOUNT)?;
         for _ in 0..words {
             memory.push(AtomicU64::new(0), GFP_KERNEL_ACCOUNT)?;
         }
         let pool = Self {
             name: bound.name,
-            servers,
+            destinations,
             measures_delays: bound.instance.measures_delays(),
             may_be_stateless: bound.instance.may_be_stateless(),
             scheduler: bound.instance.clone(),
@@ -58,14 +62,15 @@ impl Pool {
     #[inline]
     fn list(&self) -> List<'_, Arc<Destination>> {
         List {
-            servers: &self.servers,
+            destinations: &self.destinations,
             memory: &self.memory,
         }
     }
 
     /// The destination for a new connection. Softirq.
     pub fn select(&self, flow: &Flow) -> Option<&Arc<Destination>> {
-        self.servers.get(self.scheduler.select(&self.list(), flow)?)
+        self.destinations
+            .get(self.scheduler.select(&self.list(), flow)?)
     }
 }
 
@@ -87,14 +92,14 @@ pub(crate) struct Prepared {
 impl Prepared {
     /// Allocates all. `former` is the present pool of the same scheduler. Process context.
     pub(crate) fn new(
-        servers: KVVec<Arc<Destination>>,
+        destinations: KVVec<Arc<Destination>>,
         bound: &Bound,
         former: Option<Arc<Pool>>,
     ) -> Result<Self> {
         let words = former.as_ref().map_or(0, |pool| pool.memory.len());
-        let pool = Pool::new(servers, bound, words)?;
+        let pool = Pool::new(destinations, bound, words)?;
         let followed = match bound.instance.follows_loads() {
-            true => pool.servers.len(),
+            true => pool.destinations.len(),
             false => 0,
         };
         let mut observers = KVVec::with_capacity(followed, GFP_KERNEL_ACCOUNT)?;
@@ -125,7 +130,7 @@ impl Prepared {
         let mut observers = observers.into_iter();
         // From here on the destinations notify the new pool, so that the scheduler, which reads all
         // loads now, misses no change.
-        for server in &pool.servers {
+        for server in &pool.destinations {
             server.observe(observers.next());
         }
         let former = former.as_ref().map_or(&[][..], |pool| &pool.memory);

@@ -11,7 +11,7 @@ use kernel::{alloc::KVec, prelude::*, sync::Arc, ThisModule};
 use knet::{lock::Global, module, random, rcu};
 use lvs_core::{scheduler::Unscheduled, service::SchedulerName};
 
-pub use lvs_core::scheduler::{Algorithm, Change, Flow, List, Options, Server};
+pub use lvs_core::scheduler::{Algorithm, Change, Flow, List, Options};
 
 /// The methods of an [`Algorithm`] over destinations, behind a pointer. They are compiled into the
 /// scheduler's module.

@@ -144,14 +144,14 @@ impl Service {
     /// connection entries, but its settings or destinations need them. Configuration mutex held.
     pub fn edit(&self, settings: &Settings, scheduler: Option<Bound>) -> Result {
         if self.would_be_stateless(settings, scheduler.as_ref()) {
-            let servers = self.servers()?;
-            let mut settings_of = servers.iter().map(|server| server.settings());
+            let destinations = self.destinations()?;
+            let mut settings_of = destinations.iter().map(|server| server.settings());
             if !settings.allow_stateless() || !settings_of.all(|s| s.allow_stateless()) {
                 return Err(EPERM);
             }
         }
         if let Some(new) = scheduler {
-            let prepared = Prepared::new(self.servers()?, &new, None)?;
+            let prepared = Prepared::new(self.destinations()?, &new, None)?;
             prepared.take_effect(&self.pool, Change::Reset);
             *self.scheduler.lock() = Some(new);
         }
@@ -166,18 +166,18 @@ impl Service {
         &self,
         settings: Settings,
         scheduler: Option<Bound>,
-        servers: Option<KVVec<Arc<Destination>>>,
+        destinations: Option<KVVec<Arc<Destination>>>,
         change: Change,
     ) -> Result<Prospect> {
-        let pool = match (&scheduler, servers) {
-            (Some(new), servers) => {
-                let servers = match servers {
-                    Some(servers) => servers,
-                    None => self.servers()?,
+        let pool = match (&scheduler, destinations) {
+            (Some(new), destinations) => {
+                let destinations = match destinations {
+                    Some(destinations) => destinations,
+                    None => self.destinations()?,
                 };
-                Some((Prepared::new(servers, new, None)?, Change::Reset))
+                Some((Prepared::new(destinations, new, None)?, Change::Reset))
             }
-            (None, Some(servers)) => Some((self.prepare_pool(servers)?, change)),
+            (None, Some(destinations)) => Some((self.prepare_pool(destinations)?, change)),
             (None, None) => None,
         };
         Ok(Prospect {
@@ -243,7 +243,7 @@ impl Service {
     }
 
     /// A copy of the list of destinations. Process context.
-    pub fn servers(&self) -> Result<KVVec<Arc<Destination>>> {
+    pub fn destinations(&self) -> Result<KVVec<Arc<Destination>>> {
         self.copy(0)
     }
 
@@ -252,12 +252,14 @@ impl Service {
     /// the same, [`EAGAIN`].
     fn copy(&self, more: usize) -> Result<KVVec<Arc<Destination>>> {
         let len =
-            knet::rcu::read(|section| self.pool(section).map_or(0, |pool| pool.servers.len()));
+            knet::rcu::read(|section| self.pool(section).map_or(0, |pool| pool.destinations.len()));
         let mut copy =
             KVVec::with_capacity(len.checked_add(more).ok_or(EOVERFLOW)?, GFP_KERNEL_ACCOUNT)?;
         knet::rcu::read(|section| {
-            let servers = self.pool(section).map_or(&[][..], |pool| &pool.servers);
-            for server in servers {
+            let destinations = self
+                .pool(section)
+                .map_or(&[][..], |pool| &pool.destinations);
+            for server in destinations {
                 copy.push_within_capacity(server.clone())
                     .map_err(|_| EAGAIN)?;
             }
@@ -268,8 +270,8 @@ impl Service {
     /// The destination at `endpoint`. Process context.
     pub fn find(&self, endpoint: Endpoint) -> Option<Arc<Destination>> {
         knet::rcu::read(|section| {
-            let servers = &self.pool(section)?.servers;
-            servers
+            let destinations = &self.pool(section)?.destinations;
+            destinations
                 .iter()
                 .find(|server| server.endpoint == endpoint)
                 .cloned()
@@ -282,26 +284,26 @@ impl Service {
         if !self.allows(&server.settings()) {
             return Err(EPERM);
         }
-        let mut servers = self.copy(1)?;
-        let index = servers.len();
-        servers.push(server.clone(), GFP_KERNEL)?;
+        let mut destinations = self.copy(1)?;
+        let index = destinations.len();
+        destinations.push(server.clone(), GFP_KERNEL)?;
         // Before packets can choose it.
         server.attach();
-        self.change(servers, Change::Added(index))
+        self.change(destinations, Change::Added(index))
             .inspect_err(|_| server.detach())
     }
 
     /// Removes a destination and returns it. Configuration mutex held.
     pub fn remove(&self, endpoint: Endpoint) -> Result<Option<Arc<Destination>>> {
-        let mut servers = self.servers()?;
-        let Some(index) = servers
+        let mut destinations = self.destinations()?;
+        let Some(index) = destinations
             .iter()
             .position(|server| server.endpoint == endpoint)
         else {
             return Ok(None);
         };
-        let server = servers.remove(index).map_err(|_| EINVAL)?;
-        self.change(servers, Change::Removed(index))?;
+        let server = destinations.remove(index).map_err(|_| EINVAL)?;
+        self.change(destinations, Change::Removed(index))?;
         self.leave(&server);
         Ok(Some(server))
     }
@@ -316,10 +318,10 @@ impl Service {
         if !self.allows(settings) {
             return Err(EPERM);
         }
-        let servers = self.servers()?;
+        let destinations = self.destinations()?;
         let same = |other: &Arc<Destination>| Arc::ptr_eq(other, server);
-        let index = servers.iter().position(same).ok_or(ENOENT)?;
-        let prepared = self.prepare_pool(servers)?;
+        let index = destinations.iter().position(same).ok_or(ENOENT)?;
+        let prepared = self.prepare_pool(destinations)?;
         server.set(settings);
         prepared.take_effect(&self.pool, Change::Edited(index));
         Ok(())
@@ -329,7 +331,11 @@ impl Service {
     /// now on. Configuration mutex held.
     pub fn retire(&self) {
         knet::rcu::read(|section| {
-            for server in self.pool(section).iter().flat_map(|pool| &pool.servers) {
+            for server in self
+                .pool(section)
+                .iter()
+                .flat_map(|pool| &pool.destinations)
+            {
                 server.lose_service();
             }
         });
@@ -340,15 +346,16 @@ impl Service {
     }
 
     /// Replaces the list of destinations. Either all of it happens or nothing.
-    fn change(&self, servers: KVVec<Arc<Destination>>, change: Change) -> Result {
-        self.prepare_pool(servers)?.take_effect(&self.pool, change);
+    fn change(&self, destinations: KVVec<Arc<Destination>>, change: Change) -> Result {
+        self.prepare_pool(destinations)?
+            .take_effect(&self.pool, change);
         Ok(())
     }
 
-    fn prepare_pool(&self, servers: KVVec<Arc<Destination>>) -> Result<Prepared> {
+    fn prepare_pool(&self, destinations: KVVec<Arc<Destination>>) -> Result<Prepared> {
         let bound = self.scheduler.lock();
         let former = knet::rcu::read(|section| self.pool.get(section).cloned());
-        Prepared::new(servers, bound.as_ref().ok_or(ESRCH)?, former)
+        Prepared::new(destinations, bound.as_ref().ok_or(ESRCH)?, former)
     }
 
     /// The traffic of all its destinations since the last [`Self::zero`]. Process context.
@@ -358,7 +365,11 @@ impl Service {
             rates: Totals::default(),
         };
         knet::rcu::read(|section| {
-            for server in self.pool(section).iter().flat_map(|pool| &pool.servers) {
+            for server in self
+                .pool(section)
+                .iter()
+                .flat_map(|pool| &pool.destinations)
+            {
                 sum.add(&server.statistics.traffic());
             }
         });
@@ -369,17 +380,25 @@ impl Service {
     /// since the last [`Self::zero`]. Process context.
     pub fn dropped(&self, reason: Reason) -> u64 {
         knet::rcu::read(|section| {
-            let servers = self.pool(section).map_or(&[][..], |pool| &pool.servers);
-            servers.iter().fold(self.drops.get(reason), |sum, server| {
-                sum.wrapping_add(server.statistics.drops.get(reason))
-            })
+            let destinations = self
+                .pool(section)
+                .map_or(&[][..], |pool| &pool.destinations);
+            destinations
+                .iter()
+                .fold(self.drops.get(reason), |sum, server| {
+                    sum.wrapping_add(server.statistics.drops.get(reason))
+                })
         })
     }
 
     /// Adds what each CPU has ever counted for the present destinations. Process context.
     pub fn count_by_cpu(&self, counts: &mut PerCpu) {
         knet::rcu::read(|section| {
-            for server in self.pool(section).iter().flat_map(|pool| &pool.servers) {
+            for server in self
+                .pool(section)
+                .iter()
+                .flat_map(|pool| &pool.destinations)
+            {
                 counts.add(&server.statistics.live);
             }
         });
@@ -390,7 +409,11 @@ impl Service {
         self.retired.set(&Totals::default());
         self.drops.zero();
         knet::rcu::read(|section| {
-            for server in self.pool(section).iter().flat_map(|pool| &pool.servers) {
+            for server in self
+                .pool(section)
+                .iter()
+                .flat_map(|pool| &pool.destinations)
+            {
                 server.statistics.zero();
             }
         });

@@ -126,7 +126,11 @@ impl Tables {
     /// Calls `f` for each destination that belongs to a service. Process context.
     pub(super) fn for_each_destination(&self, mut f: impl FnMut(&Destination)) {
         self.services.for_each(|service, section| {
-            for server in service.pool(section).iter().flat_map(|pool| &pool.servers) {
+            for server in service
+                .pool(section)
+                .iter()
+                .flat_map(|pool| &pool.destinations)
+            {
                 f(server);
             }
         });

@@ -374,8 +374,8 @@ fn server_of(
     service: &Service,
     leads: impl Fn(&Destination) -> bool,
 ) -> Option<Arc<Destination>> {
-    let servers = &service.pool(section)?.servers;
-    servers.iter().find(|server| leads(server)).cloned()
+    let destinations = &service.pool(section)?.destinations;
+    destinations.iter().find(|server| leads(server)).cloned()
 }
 
 fn renew(entry: Member<'_, Connection>, now: u32, timeout: u32) {

@@ -2,7 +2,7 @@
 
 //! Destination hashing.
 
-use super::{sh::take_turns, slots, Algorithm, Change, Flow, List, Server};
+use super::{sh::take_turns, slots, Algorithm, Change, Destination, Flow, List};
 use crate::Endpoint;
 use core::sync::atomic::AtomicU64;
 
@@ -23,12 +23,12 @@ impl Algorithm for DestinationHashing {
         SLOTS
     }
 
-    fn changed<S: Server>(&self, list: &List<'_, S>, _former: &[AtomicU64], _change: Change) {
+    fn changed<S: Destination>(&self, list: &List<'_, S>, _former: &[AtomicU64], _change: Change) {
         take_turns(list, |_| 1);
     }
 
     #[inline]
-    fn select<S: Server>(&self, list: &List<'_, S>, flow: &Flow) -> Option<usize> {
+    fn select<S: Destination>(&self, list: &List<'_, S>, flow: &Flow) -> Option<usize> {
         slots::select(list, Endpoint::new(flow.virtual_endpoint.address, 0), false)
     }
 }

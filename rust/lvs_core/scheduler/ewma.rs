@@ -2,7 +2,7 @@
 
 //! Peak EWMA.
 
-use super::{BestOfTwo, FewestForWeight, Order, Server};
+use super::{BestOfTwo, Destination, FewestForWeight, Order};
 use crate::delay::Delay;
 use core::cmp::Ordering;
 
@@ -24,7 +24,7 @@ impl Order for LeastPeakDelay {
     const MEASURES_DELAYS: bool = true;
 
     #[inline]
-    fn compare<S: Server>((one, w): (&S, u32), (other, v): (&S, u32)) -> Ordering {
+    fn compare<S: Destination>((one, w): (&S, u32), (other, v): (&S, u32)) -> Ordering {
         let by_loads = || FewestForWeight::compare((one, w), (other, v));
         let (a, b) = (one.delay(), other.delay());
         let least = a.measured.min(b.measured);
@@ -33,8 +33,8 @@ impl Order for LeastPeakDelay {
         }
         // Cross-multiplied, like all comparisons here. Two 32-bit numbers fit into 64 bits, three
         // into 128.
-        let cost = |server: &S, delay: Delay, weight: u32| {
-            let queue = u64::from(server.active()).wrapping_add(1);
+        let cost = |destination: &S, delay: Delay, weight: u32| {
+            let queue = u64::from(destination.active()).wrapping_add(1);
             u128::from(queue.wrapping_mul(delay.present.max(least).into()))
                 .wrapping_mul(weight.into())
         };

@@ -2,7 +2,7 @@
 
 //! Weighted failover.
 
-use super::{Order, Ranked, Server};
+use super::{Destination, Order, Ranked};
 use core::cmp::Ordering;
 
 /// Weighted failover scheduling: takes the server with the greatest weight that accepts
@@ -15,7 +15,7 @@ pub struct GreatestWeight;
 
 impl Order for GreatestWeight {
     #[inline]
-    fn compare<S: Server>((_, w): (&S, u32), (_, v): (&S, u32)) -> Ordering {
+    fn compare<S: Destination>((_, w): (&S, u32), (_, v): (&S, u32)) -> Ordering {
         v.cmp(&w)
     }
 }

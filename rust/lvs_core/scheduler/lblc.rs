@@ -3,7 +3,7 @@
 //! Locality-based least-connection, without and with replication.
 
 use super::{
-    below, slots, Algorithm, Change, FewestForWeight, Flow, List, Order, Server,
+    below, slots, Algorithm, Change, Destination, FewestForWeight, Flow, List, Order,
     WeightedLeastConnection,
 };
 use crate::Endpoint;
@@ -113,30 +113,36 @@ impl<const REPLICAS: usize> Locality<REPLICAS> {
     /// The ranking of the servers, and the entries.
     #[inline]
     fn parts<'a, S>(list: &List<'a, S>) -> Option<(List<'a, S>, &'a [AtomicU64])> {
-        let (memory, entries) = list.memory.split_at_checked(list.servers.len())?;
-        let servers = list.servers;
-        Some((List { servers, memory }, entries))
+        let (memory, entries) = list.memory.split_at_checked(list.destinations.len())?;
+        let destinations = list.destinations;
+        Some((
+            List {
+                destinations,
+                memory,
+            },
+            entries,
+        ))
     }
 
     /// Whether an address must leave this server.
-    fn is_too_much<S: Server>(&self, ranked: &List<'_, S>, index: usize, flow: &Flow) -> bool {
-        let Some(server) = ranked.servers.get(index) else {
+    fn is_too_much<S: Destination>(&self, ranked: &List<'_, S>, index: usize, flow: &Flow) -> bool {
+        let Some(destination) = ranked.destinations.get(index) else {
             return true;
         };
-        server.active() > server.weight()
+        destination.active() > destination.weight()
             && self
                 .ranking
                 .select(ranked, flow)
-                .and_then(|least| ranked.servers.get(least))
+                .and_then(|least| ranked.destinations.get(least))
                 .is_some_and(|least| least.active() < least.weight().div_ceil(2))
     }
 }
 
 /// Returns the least loaded and the most loaded server of `set` that accept connections.
-fn extremes<S: Server>(servers: &[S], set: Set) -> Option<(usize, usize)> {
+fn extremes<S: Destination>(destinations: &[S], set: Set) -> Option<(usize, usize)> {
     let look = |index: usize| {
-        let server = servers.get(index)?;
-        Some((server, super::capacity(server)?))
+        let destination = destinations.get(index)?;
+        Some((destination, super::capacity(destination)?))
     };
     let mut extremes: Option<(usize, usize)> = None;
     for index in set.indices().filter(|index| look(*index).is_some()) {
@@ -165,11 +171,11 @@ impl<const REPLICAS: usize> Algorithm for Locality<REPLICAS> {
         }
     }
 
-    fn words(servers: usize, _former: usize) -> usize {
-        servers.saturating_add(MEMORY)
+    fn words(destinations: usize, _former: usize) -> usize {
+        destinations.saturating_add(MEMORY)
     }
 
-    fn changed<S: Server>(&self, list: &List<'_, S>, former: &[AtomicU64], change: Change) {
+    fn changed<S: Destination>(&self, list: &List<'_, S>, former: &[AtomicU64], change: Change) {
         let Some((ranked, memory)) = Self::parts(list) else {
             return;
         };
@@ -187,13 +193,13 @@ impl<const REPLICAS: usize> Algorithm for Locality<REPLICAS> {
         }
     }
 
-    fn load_changed<S: Server>(&self, list: &List<'_, S>, index: usize) {
+    fn load_changed<S: Destination>(&self, list: &List<'_, S>, index: usize) {
         if let Some((ranked, _)) = Self::parts(list) {
             self.ranking.load_changed(&ranked, index);
         }
     }
 
-    fn select<S: Server>(&self, list: &List<'_, S>, flow: &Flow) -> Option<usize> {
+    fn select<S: Destination>(&self, list: &List<'_, S>, flow: &Flow) -> Option<usize> {
         let (ranked, memory) = Self::parts(list)?;
         let hash = slots::hash(Endpoint::new(flow.virtual_endpoint.address, 0), 0);
         // A tag is never 0.
@@ -204,7 +210,7 @@ impl<const REPLICAS: usize> Algorithm for Locality<REPLICAS> {
 
         let known = ways().find(|entry| entry.tag() == tag && age(entry) < EXPIRATION);
         let set = known.as_ref().map_or(Set(0), Entry::set);
-        let extremes = extremes(list.servers, set);
+        let extremes = extremes(list.destinations, set);
         if let (Some(entry), Some((least, most))) = (&known, extremes) {
             entry.touch(tag, flow.now);
             if least != most && flow.now.wrapping_sub(entry.changed()) > EXPIRATION {

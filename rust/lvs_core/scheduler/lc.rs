@@ -2,7 +2,7 @@
 
 //! Least-connection.
 
-use super::{Order, Ranked, Server};
+use super::{Destination, Order, Ranked};
 use core::cmp::Ordering;
 
 /// Least-connection scheduling (section 4.3 of "Linux Virtual Server for Scalable Network
@@ -16,7 +16,7 @@ pub struct FewestConnections;
 
 impl Order for FewestConnections {
     #[inline]
-    fn compare<S: Server>((one, _): (&S, u32), (other, _): (&S, u32)) -> Ordering {
+    fn compare<S: Destination>((one, _): (&S, u32), (other, _): (&S, u32)) -> Ordering {
         one.connections().cmp(&other.connections())
     }
 }

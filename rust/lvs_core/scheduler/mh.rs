@@ -2,7 +2,7 @@
 
 //! Maglev hashing.
 
-use super::{slots, Algorithm, Change, Flow, List, Server};
+use super::{slots, Algorithm, Change, Destination, Flow, List};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// The number of slots. It is prime, so every step visits all slots, and many times the number of
@@ -22,20 +22,20 @@ impl Algorithm for MaglevHashing {
     }
 
     /// The slots, and each server's position in its order.
-    fn words(servers: usize, _former: usize) -> usize {
-        servers.saturating_add(SLOTS)
+    fn words(destinations: usize, _former: usize) -> usize {
+        destinations.saturating_add(SLOTS)
     }
 
-    fn changed<S: Server>(&self, list: &List<'_, S>, _former: &[AtomicU64], _change: Change) {
+    fn changed<S: Destination>(&self, list: &List<'_, S>, _former: &[AtomicU64], _change: Change) {
         if let Some((table, standing)) = list.memory.split_at_checked(SLOTS) {
-            populate(list.servers, table, standing);
+            populate(list.destinations, table, standing);
         }
     }
 
     #[inline]
-    fn select<S: Server>(&self, list: &List<'_, S>, flow: &Flow) -> Option<usize> {
+    fn select<S: Destination>(&self, list: &List<'_, S>, flow: &Flow) -> Option<usize> {
         let list = List {
-            servers: list.servers,
+            destinations: list.destinations,
             memory: list.memory.get(..SLOTS)?,
         };
         slots::select(&list, slots::client(flow), flow.options.fallback)
@@ -50,9 +50,9 @@ struct Standing {
 }
 
 impl Standing {
-    fn new<S: Server>(server: &S) -> Self {
+    fn new<S: Destination>(destination: &S) -> Self {
         let number =
-            |round, bound| super::below(slots::hash(server.endpoint(), round), bound) as u32;
+            |round, bound| super::below(slots::hash(destination.endpoint(), round), bound) as u32;
         Self {
             slot: number(0, SLOTS as u64),
             skip: number(1, (SLOTS as u64).wrapping_sub(1)).wrapping_add(1),
@@ -82,17 +82,17 @@ impl Standing {
 }
 
 /// Assigns all slots.
-fn populate<S: Server>(servers: &[S], table: &[AtomicU64], standing: &[AtomicU64]) {
-    let share = slots::shares(servers, table.len());
-    for (server, word) in servers.iter().zip(standing) {
-        word.store(Standing::new(server).word(), Relaxed);
+fn populate<S: Destination>(destinations: &[S], table: &[AtomicU64], standing: &[AtomicU64]) {
+    let share = slots::shares(destinations, table.len());
+    for (destination, word) in destinations.iter().zip(standing) {
+        word.store(Standing::new(destination).word(), Relaxed);
     }
     let mut free = table.len();
     while free > 0 {
         let before = free;
-        for ((index, server), word) in (0..).zip(servers).zip(standing) {
+        for ((index, destination), word) in (0..).zip(destinations).zip(standing) {
             let mut at = Standing::from_word(word.load(Relaxed));
-            for _ in 0..share(server).min(free) {
+            for _ in 0..share(destination).min(free) {
                 // A free slot exists, and the order contains all slots.
                 while slots::owner(table, at.slot as usize).is_some() {
                     at = at.next();

@@ -2,7 +2,7 @@
 
 //! Never queue.
 
-use super::{Order, Ranked, Server, ShortestDelay};
+use super::{Destination, Order, Ranked, ShortestDelay};
 use core::cmp::Ordering;
 
 /// Never-queue scheduling: takes the first server in the list that is idle, that is, has no active
@@ -16,8 +16,8 @@ pub struct IdleFirst;
 
 impl Order for IdleFirst {
     #[inline]
-    fn compare<S: Server>(one: (&S, u32), other: (&S, u32)) -> Ordering {
-        let is_busy = |server: &S| server.active() != 0;
+    fn compare<S: Destination>(one: (&S, u32), other: (&S, u32)) -> Ordering {
+        let is_busy = |destination: &S| destination.active() != 0;
         match (is_busy(one.0), is_busy(other.0)) {
             (true, true) => ShortestDelay::compare(one, other),
             (a, b) => a.cmp(&b),

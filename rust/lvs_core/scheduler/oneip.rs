@@ -2,7 +2,7 @@
 
 //! ONE-IP.
 
-use super::{slots, Algorithm, Change, Flow, List, Server};
+use super::{slots, Algorithm, Change, Destination, Flow, List};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Dispatching by the client's address (sections 3.2 and 6.3 of O. Damani et al., "ONE-IP:
@@ -27,25 +27,25 @@ impl Algorithm for OneIp {
     }
 
     /// The hash of each server.
-    fn words(servers: usize, _former: usize) -> usize {
-        servers
+    fn words(destinations: usize, _former: usize) -> usize {
+        destinations
     }
 
-    fn changed<S: Server>(&self, list: &List<'_, S>, _former: &[AtomicU64], _change: Change) {
-        for (server, word) in list.servers.iter().zip(list.memory) {
-            word.store(slots::hash(server.endpoint(), 0), Relaxed);
+    fn changed<S: Destination>(&self, list: &List<'_, S>, _former: &[AtomicU64], _change: Change) {
+        for (destination, word) in list.destinations.iter().zip(list.memory) {
+            word.store(slots::hash(destination.endpoint(), 0), Relaxed);
         }
     }
 
     #[inline]
-    fn select<S: Server>(&self, list: &List<'_, S>, flow: &Flow) -> Option<usize> {
+    fn select<S: Destination>(&self, list: &List<'_, S>, flow: &Flow) -> Option<usize> {
         let client = slots::hash(slots::client(flow), 0);
         let mut best = None;
         let mut highest = 0;
-        for (index, (server, word)) in list.servers.iter().zip(list.memory).enumerate() {
+        for (index, (destination, word)) in list.destinations.iter().zip(list.memory).enumerate() {
             let rank = rank(client, word.load(Relaxed));
             // Few ranks are the highest so far, so this looks at few servers.
-            if rank >= highest && super::capacity(server).is_some() {
+            if rank >= highest && super::capacity(destination).is_some() {
                 (best, highest) = (Some(index), rank);
             }
         }
@@ -56,7 +56,7 @@ impl Algorithm for OneIp {
 /// Returns the rank of a server with a client: both halves of the product, as in wyhash (Wang Yi,
 /// 2019).
 #[inline]
-fn rank(client: u64, server: u64) -> u64 {
-    let product = u128::from(client).wrapping_mul(u128::from(server));
+fn rank(client: u64, destination: u64) -> u64 {
+    let product = u128::from(client).wrapping_mul(u128::from(destination));
     (product >> 64) as u64 ^ product as u64
 }

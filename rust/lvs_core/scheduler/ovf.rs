@@ -2,7 +2,7 @@
 
 //! Weighted overflow.
 
-use super::{capacity, Order, Ranked, Server};
+use super::{capacity, Destination, Order, Ranked};
 use core::cmp::Ordering;
 
 /// Weighted overflow scheduling: takes the server with the greatest weight among those with no more
@@ -16,12 +16,12 @@ pub struct GreatestNotFull;
 
 impl Order for GreatestNotFull {
     #[inline]
-    fn capacity<S: Server>(server: &S) -> Option<u32> {
-        capacity(server).filter(|weight| server.active() <= *weight)
+    fn capacity<S: Destination>(destination: &S) -> Option<u32> {
+        capacity(destination).filter(|weight| destination.active() <= *weight)
     }
 
     #[inline]
-    fn compare<S: Server>((_, w): (&S, u32), (_, v): (&S, u32)) -> Ordering {
+    fn compare<S: Destination>((_, w): (&S, u32), (_, v): (&S, u32)) -> Ordering {
         v.cmp(&w)
     }
 }

@@ -2,7 +2,7 @@
 
 //! Schedulers that take the first server in an order of their loads.
 
-use super::{capacity, ranking, Algorithm, Change, Flow, List, Server};
+use super::{capacity, ranking, Algorithm, Change, Destination, Flow, List};
 use core::{cmp::Ordering, marker::PhantomData, sync::atomic::AtomicU64};
 
 /// An order of servers.
@@ -12,13 +12,13 @@ pub trait Order: Send + Sync + 'static {
 
     /// Returns the weight of a server that may be chosen, or `None`.
     #[inline]
-    fn capacity<S: Server>(server: &S) -> Option<u32> {
-        capacity(server)
+    fn capacity<S: Destination>(destination: &S) -> Option<u32> {
+        capacity(destination)
     }
 
     /// Compares two servers that may be chosen, each with its weight. Among equals the first in the
     /// list comes first.
-    fn compare<S: Server>(one: (&S, u32), other: (&S, u32)) -> Ordering;
+    fn compare<S: Destination>(one: (&S, u32), other: (&S, u32)) -> Ordering;
 }
 
 /// Takes the first server in the order `O`. It keeps a [`ranking`], so a new connection looks only
@@ -30,8 +30,8 @@ pub struct Ranked<O>(PhantomData<O>);
 impl<O: Order> Ranked<O> {
     /// Whether the server at index `one` comes before that at `other`.
     #[inline(always)]
-    fn beats<S: Server>(servers: &[S], one: usize, other: usize) -> bool {
-        let (Some(a), Some(b)) = (servers.get(one), servers.get(other)) else {
+    fn beats<S: Destination>(destinations: &[S], one: usize, other: usize) -> bool {
+        let (Some(a), Some(b)) = (destinations.get(one), destinations.get(other)) else {
             return false;
         };
         match (O::capacity(a), O::capacity(b)) {
@@ -49,12 +49,12 @@ impl<O: Order> Ranked<O> {
     /// Does what [`Self::beats`] does, with one branch for all orders of two servers that accept
     /// connections: nobody predicts it.
     #[inline(always)]
-    fn beats_alone<S: Server>(servers: &[S], one: usize, other: usize) -> bool {
-        let (Some(a), Some(b)) = (servers.get(one), servers.get(other)) else {
+    fn beats_alone<S: Destination>(destinations: &[S], one: usize, other: usize) -> bool {
+        let (Some(a), Some(b)) = (destinations.get(one), destinations.get(other)) else {
             return false;
         };
         let (Some(w), Some(v)) = (O::capacity(a), O::capacity(b)) else {
-            return Self::beats(servers, one, other);
+            return Self::beats(destinations, one, other);
         };
         // Less, or equal and the first in the list.
         (O::compare((a, w), (b, v)) as i8).wrapping_mul(2) < i8::from(one < other)
@@ -68,40 +68,45 @@ impl<O: Order> Algorithm for Ranked<O> {
         Self(PhantomData)
     }
 
-    fn words(servers: usize, _former: usize) -> usize {
-        servers
+    fn words(destinations: usize, _former: usize) -> usize {
+        destinations
     }
 
-    fn changed<S: Server>(&self, list: &List<'_, S>, _former: &[AtomicU64], _change: Change) {
-        let beats = |one, other| Self::beats(list.servers, one, other);
-        ranking::play_all(list.memory, list.servers.len(), beats);
+    fn changed<S: Destination>(&self, list: &List<'_, S>, _former: &[AtomicU64], _change: Change) {
+        let beats = |one, other| Self::beats(list.destinations, one, other);
+        ranking::play_all(list.memory, list.destinations.len(), beats);
     }
 
     #[inline]
-    fn load_changed<S: Server>(&self, list: &List<'_, S>, index: usize) {
-        let contestants = list.servers.len();
+    fn load_changed<S: Destination>(&self, list: &List<'_, S>, index: usize) {
+        let contestants = list.destinations.len();
         if S::SHARED {
-            let beats = |one, other| Self::beats(list.servers, one, other);
+            let beats = |one, other| Self::beats(list.destinations, one, other);
             return ranking::update(list.memory, contestants, index, beats);
         }
-        let beats = |one, other| Self::beats_alone(list.servers, one, other);
+        let beats = |one, other| Self::beats_alone(list.destinations, one, other);
         ranking::update_alone(list.memory, contestants, index, beats);
     }
 
     #[inline]
-    fn select<S: Server>(&self, list: &List<'_, S>, _flow: &Flow) -> Option<usize> {
-        let takes = |index: &usize| list.servers.get(*index).and_then(O::capacity).is_some();
-        let first = ranking::winner(list.memory, list.servers.len())?;
+    fn select<S: Destination>(&self, list: &List<'_, S>, _flow: &Flow) -> Option<usize> {
+        let takes = |index: &usize| {
+            list.destinations
+                .get(*index)
+                .and_then(O::capacity)
+                .is_some()
+        };
+        let first = ranking::winner(list.memory, list.destinations.len())?;
         if takes(&first) {
             return Some(first);
         }
         // Either no server accepts connections, or this one has just stopped, and the CPU that
         // changed it is about to report that.
-        let best = |one, other| match Self::beats(list.servers, other, one) {
+        let best = |one, other| match Self::beats(list.destinations, other, one) {
             true => other,
             false => one,
         };
-        (0..list.servers.len()).filter(takes).reduce(best)
+        (0..list.destinations.len()).filter(takes).reduce(best)
     }
 }
 

@@ -2,7 +2,7 @@
 
 //! Round-robin.
 
-use super::{below, capacity, moved, Algorithm, Change, Flow, List, Server};
+use super::{below, capacity, moved, Algorithm, Change, Destination, Flow, List};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// Round-robin scheduling: takes the servers in order, regardless of weights and loads.
@@ -27,8 +27,8 @@ impl Algorithm for RoundRobin {
 
     /// Keeps the place in the sequence. The first place is random, except after [`Change::Reset`],
     /// when there were connections before.
-    fn changed<S: Server>(&self, list: &List<'_, S>, _former: &[AtomicU64], change: Change) {
-        let start = below(self.seed, list.servers.len() as u64) as u32 | FRESH;
+    fn changed<S: Destination>(&self, list: &List<'_, S>, _former: &[AtomicU64], change: Change) {
+        let start = below(self.seed, list.destinations.len() as u64) as u32 | FRESH;
         // The closure always returns `Some`, so there is no error to handle.
         let _ = self.cursor.fetch_update(Relaxed, Relaxed, |cursor| {
             Some(match change {
@@ -40,12 +40,12 @@ impl Algorithm for RoundRobin {
     }
 
     #[inline]
-    fn select<S: Server>(&self, list: &List<'_, S>, _flow: &Flow) -> Option<usize> {
-        let servers = list.servers;
+    fn select<S: Destination>(&self, list: &List<'_, S>, _flow: &Flow) -> Option<usize> {
+        let destinations = list.destinations;
         let mut cursor = self.cursor.load(Relaxed);
         loop {
             let start = (cursor & !FRESH) as usize;
-            let (index, next) = from(servers, start).or_else(|| from(servers, 0))?;
+            let (index, next) = from(destinations, start).or_else(|| from(destinations, 0))?;
             // Lock-free: a failure means that another CPU has made its selection.
             match self
                 .cursor
@@ -60,11 +60,11 @@ impl Algorithm for RoundRobin {
 
 /// Returns the first server at or after `start` that accepts connections, and the cursor after it.
 #[inline]
-fn from<S: Server>(servers: &[S], start: usize) -> Option<(usize, u32)> {
-    let index = servers
+fn from<S: Destination>(destinations: &[S], start: usize) -> Option<(usize, u32)> {
+    let index = destinations
         .get(start..)?
         .iter()
-        .position(|server| capacity(server).is_some())?
+        .position(|destination| capacity(destination).is_some())?
         .checked_add(start)?;
     Some((index, u32::try_from(index).ok()?.checked_add(1)?))
 }

@@ -2,7 +2,7 @@
 
 //! Shortest expected delay.
 
-use super::{ranked::ratio, Order, Ranked, Server};
+use super::{ranked::ratio, Destination, Order, Ranked};
 use core::cmp::Ordering;
 
 /// Shortest-expected-delay scheduling: takes the server with the least (active + 1) / weight, which
@@ -15,8 +15,8 @@ pub struct ShortestDelay;
 
 impl Order for ShortestDelay {
     #[inline]
-    fn compare<S: Server>((one, w): (&S, u32), (other, v): (&S, u32)) -> Ordering {
-        let delay = |server: &S| server.active().saturating_add(1);
+    fn compare<S: Destination>((one, w): (&S, u32), (other, v): (&S, u32)) -> Ordering {
+        let delay = |destination: &S| destination.active().saturating_add(1);
         ratio(delay(one), w, delay(other), v)
     }
 }

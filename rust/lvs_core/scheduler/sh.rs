@@ -2,7 +2,7 @@
 
 //! Source hashing.
 
-use super::{slots, Algorithm, Change, Flow, List, Server};
+use super::{slots, Algorithm, Change, Destination, Flow, List};
 use core::sync::atomic::AtomicU64;
 
 /// The number of slots.
@@ -22,21 +22,21 @@ impl Algorithm for SourceHashing {
         SLOTS
     }
 
-    fn changed<S: Server>(&self, list: &List<'_, S>, _former: &[AtomicU64], _change: Change) {
-        take_turns(list, slots::shares(list.servers, SLOTS));
+    fn changed<S: Destination>(&self, list: &List<'_, S>, _former: &[AtomicU64], _change: Change) {
+        take_turns(list, slots::shares(list.destinations, SLOTS));
     }
 
     #[inline]
-    fn select<S: Server>(&self, list: &List<'_, S>, flow: &Flow) -> Option<usize> {
+    fn select<S: Destination>(&self, list: &List<'_, S>, flow: &Flow) -> Option<usize> {
         slots::select(list, slots::client(flow), flow.options.fallback)
     }
 }
 
 /// The servers take slots in turns, each as many at a time as `share` returns.
-pub(super) fn take_turns<S: Server>(list: &List<'_, S>, share: impl Fn(&S) -> usize) {
+pub(super) fn take_turns<S: Destination>(list: &List<'_, S>, share: impl Fn(&S) -> usize) {
     let turn = (0usize..)
-        .zip(list.servers)
-        .flat_map(|(index, server)| core::iter::repeat_n(index, share(server)));
+        .zip(list.destinations)
+        .flat_map(|(index, destination)| core::iter::repeat_n(index, share(destination)));
     for (slot, index) in turn.cycle().take(list.memory.len()).enumerate() {
         slots::give(list.memory, slot, index);
     }

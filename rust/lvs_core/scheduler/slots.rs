@@ -2,7 +2,7 @@
 
 //! Hash tables for schedulers that always give a client the same server.
 
-use super::{capacity, gcd, Flow, List, Options, Server};
+use super::{capacity, gcd, Destination, Flow, List, Options};
 use crate::{
     hash::{flow_hash, HashKey},
     Endpoint,
@@ -51,23 +51,26 @@ pub(super) fn give(slots: &[AtomicU64], slot: usize, index: usize) {
 
 /// Whether the server at `index` accepts connections.
 #[inline]
-pub(super) fn takes<S: Server>(servers: &[S], index: usize) -> bool {
-    servers.get(index).and_then(capacity).is_some()
+pub(super) fn takes<S: Destination>(destinations: &[S], index: usize) -> bool {
+    destinations.get(index).and_then(capacity).is_some()
 }
 
 /// Returns how many of `slots` slots each server takes in a turn: its weight divided by the
 /// greatest common divisor of all, or its share if they do not fit. A quiesced server keeps its
 /// slots, so its clients return to it.
-pub(super) fn shares<S: Server>(servers: &[S], slots: usize) -> impl Fn(&S) -> usize {
-    let divisor = servers.iter().map(Server::last_weight).fold(0, gcd);
-    let sum = |sum: u64, server: &S| sum.wrapping_add(u64::from(server.last_weight()));
-    let total = servers.iter().fold(0, sum);
+pub(super) fn shares<S: Destination>(destinations: &[S], slots: usize) -> impl Fn(&S) -> usize {
+    let divisor = destinations
+        .iter()
+        .map(Destination::last_weight)
+        .fold(0, gcd);
+    let sum = |sum: u64, destination: &S| sum.wrapping_add(u64::from(destination.last_weight()));
+    let total = destinations.iter().fold(0, sum);
     let slots = slots as u64;
     let fits = total
         .checked_div(divisor.into())
         .is_some_and(|turns| turns <= slots);
-    move |server| {
-        let weight = u64::from(server.last_weight());
+    move |destination| {
+        let weight = u64::from(destination.last_weight());
         let share = match fits {
             true => weight.checked_div(divisor.into()),
             // Fewer than 2^32 slots times a 32-bit weight.
@@ -83,7 +86,7 @@ pub(super) fn shares<S: Server>(servers: &[S], slots: usize) -> impl Fn(&S) -> u
 /// Returns the server of the slot that `endpoint` hashes to. If it accepts no connections and
 /// `fallback` is set, returns the server of another slot, always the same one for this client.
 #[inline]
-pub(super) fn select<S: Server>(
+pub(super) fn select<S: Destination>(
     list: &List<'_, S>,
     endpoint: Endpoint,
     fallback: bool,
@@ -92,7 +95,7 @@ pub(super) fn select<S: Server>(
     let at = |hash: u64| owner(list.memory, super::below(hash, slots) as usize);
     let first = hash(endpoint, 0);
     let index = at(first)?;
-    if takes(list.servers, index) {
+    if takes(list.destinations, index) {
         return Some(index);
     }
     if !fallback {
@@ -100,16 +103,16 @@ pub(super) fn select<S: Server>(
     }
     (1..=ATTEMPTS)
         .filter_map(|round| at(hash(endpoint, round)))
-        .find(|index| takes(list.servers, *index))
+        .find(|index| takes(list.destinations, *index))
         .or_else(|| {
             from(
-                list.servers,
-                super::below(first, list.servers.len() as u64) as usize,
+                list.destinations,
+                super::below(first, list.destinations.len() as u64) as usize,
             )
         })
 }
 
 /// Returns the first server from `start` on, cyclically, that accepts connections.
-pub(super) fn from<S: Server>(servers: &[S], start: usize) -> Option<usize> {
-    Iterator::chain(start..servers.len(), 0..start).find(|index| takes(servers, *index))
+pub(super) fn from<S: Destination>(destinations: &[S], start: usize) -> Option<usize> {
+    Iterator::chain(start..destinations.len(), 0..start).find(|index| takes(destinations, *index))
 }

@@ -2,7 +2,7 @@
 
 //! Schedulers that draw two servers at random and take the better one.
 
-use super::{below, slots, Algorithm, Change, Flow, List, Order, Server};
+use super::{below, slots, Algorithm, Change, Destination, Flow, List, Order};
 use core::{
     marker::PhantomData,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
@@ -40,22 +40,22 @@ impl<O: Order> Algorithm for BestOfTwo<O> {
     }
 
     /// For each server, the sum of the weights up to and including its own.
-    fn words(servers: usize, _former: usize) -> usize {
-        servers
+    fn words(destinations: usize, _former: usize) -> usize {
+        destinations
     }
 
-    fn changed<S: Server>(&self, list: &List<'_, S>, _former: &[AtomicU64], _change: Change) {
+    fn changed<S: Destination>(&self, list: &List<'_, S>, _former: &[AtomicU64], _change: Change) {
         let mut sum: u64 = 0;
-        for (server, word) in list.servers.iter().zip(list.memory) {
-            sum = sum.wrapping_add(u64::from(server.weight()));
+        for (destination, word) in list.destinations.iter().zip(list.memory) {
+            sum = sum.wrapping_add(u64::from(destination.weight()));
             word.store(sum, Relaxed);
         }
     }
 
     #[inline]
-    fn select<S: Server>(&self, list: &List<'_, S>, _flow: &Flow) -> Option<usize> {
+    fn select<S: Destination>(&self, list: &List<'_, S>, _flow: &Flow) -> Option<usize> {
         let sum_to = |index: usize| list.memory.get(index).map_or(0, |word| word.load(Relaxed));
-        let total = sum_to(list.servers.len().checked_sub(1)?);
+        let total = sum_to(list.destinations.len().checked_sub(1)?);
         let of = |number: u64| {
             list.memory
                 .partition_point(|word| word.load(Relaxed) <= number)
@@ -70,14 +70,14 @@ impl<O: Order> Algorithm for BestOfTwo<O> {
             false => number.wrapping_add(width),
         });
         let look = |index: usize| {
-            let server = list.servers.get(index)?;
-            Some((server, O::capacity(server)?))
+            let destination = list.destinations.get(index)?;
+            Some((destination, O::capacity(destination)?))
         };
         match (look(first), look(second)) {
             (Some(one), Some(other)) if O::compare(other, one).is_lt() => Some(second),
             (Some(_), _) => Some(first),
             (None, Some(_)) => Some(second),
-            (None, None) => slots::from(list.servers, first.min(list.servers.len())),
+            (None, None) => slots::from(list.destinations, first.min(list.destinations.len())),
         }
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-use super::{Algorithm, Change, Flow, List, Server};
+use super::{Algorithm, Change, Destination, Flow, List};
 use core::sync::atomic::AtomicU64;
 
 /// The scheduler of a service that has none: no server gets a new connection.
@@ -12,9 +12,10 @@ impl Algorithm for Unscheduled {
         Self
     }
 
-    fn changed<S: Server>(&self, _list: &List<'_, S>, _former: &[AtomicU64], _change: Change) {}
+    fn changed<S: Destination>(&self, _list: &List<'_, S>, _former: &[AtomicU64], _change: Change) {
+    }
 
-    fn select<S: Server>(&self, _list: &List<'_, S>, _flow: &Flow) -> Option<usize> {
+    fn select<S: Destination>(&self, _list: &List<'_, S>, _flow: &Flow) -> Option<usize> {
         None
     }
 }

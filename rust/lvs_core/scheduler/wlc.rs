@@ -2,7 +2,7 @@
 
 //! Weighted least-connection.
 
-use super::{ranked::ratio, Order, Ranked, Server};
+use super::{ranked::ratio, Destination, Order, Ranked};
 use core::cmp::Ordering;
 
 /// Weighted least-connection scheduling (section 4.4 of "Linux Virtual Server for Scalable Network
@@ -16,7 +16,7 @@ pub struct FewestForWeight;
 
 impl Order for FewestForWeight {
     #[inline]
-    fn compare<S: Server>((one, w): (&S, u32), (other, v): (&S, u32)) -> Ordering {
+    fn compare<S: Destination>((one, w): (&S, u32), (other, v): (&S, u32)) -> Ordering {
         let (a, b) = (one.connections(), other.connections());
         // Fewer instructions if weights are equal, and one more if not: not in the kernel.
         if !S::SHARED && w == v {

@@ -2,7 +2,7 @@
 
 //! Weighted round-robin.
 
-use super::{below, capacity, gcd, moved, Algorithm, Change, Flow, List, Server};
+use super::{below, capacity, gcd, moved, Algorithm, Change, Destination, Flow, List};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// Weighted round-robin scheduling (section 4.2 of "Linux Virtual Server for Scalable Network
@@ -59,12 +59,14 @@ impl Place {
 
     /// Returns the next server in this pass, and the place after it.
     #[inline]
-    fn turn<S: Server>(self, servers: &[S]) -> Option<(usize, Self)> {
+    fn turn<S: Destination>(self, destinations: &[S]) -> Option<(usize, Self)> {
         let start = self.cursor as usize;
-        let index = servers
+        let index = destinations
             .get(start..)?
             .iter()
-            .position(|server| capacity(server).is_some_and(|weight| weight >= self.current))?
+            .position(|destination| {
+                capacity(destination).is_some_and(|weight| weight >= self.current)
+            })?
             .checked_add(start)?;
         let cursor = u32::try_from(index).ok()?.checked_add(1)?;
         let fresh = false;
@@ -80,17 +82,17 @@ impl Place {
 
     /// Returns the place before the turn with this number, in any order that begins with the
     /// overall first turn. Each turn of a server is at a different multiple of `divisor`.
-    fn before<S: Server>(servers: &[S], divisor: u32, number: u64) -> Self {
+    fn before<S: Destination>(destinations: &[S], divisor: u32, number: u64) -> Self {
         // The last one that `max_by_key` finds is the first in the list.
-        let first = servers
+        let first = destinations
             .iter()
             .enumerate()
             .rev()
-            .max_by_key(|(_, server)| server.weight());
+            .max_by_key(|(_, destination)| destination.weight());
         let first = first.map_or(0, |(index, _)| index);
         let mut number = number;
-        for index in Iterator::chain(first..servers.len(), 0..first) {
-            let weight = servers.get(index).map_or(0, Server::weight);
+        for index in Iterator::chain(first..destinations.len(), 0..first) {
+            let weight = destinations.get(index).map_or(0, Destination::weight);
             let turns = u64::from(weight.checked_div(divisor).unwrap_or(0));
             if number < turns {
                 return Self {
@@ -124,14 +126,14 @@ impl Algorithm for WeightedRoundRobin {
 
     /// Keeps the place in the sequence. The first place is random, except after [`Change::Reset`],
     /// when there were connections before.
-    fn changed<S: Server>(&self, list: &List<'_, S>, _former: &[AtomicU64], change: Change) {
-        let weights = || list.servers.iter().map(Server::weight);
+    fn changed<S: Destination>(&self, list: &List<'_, S>, _former: &[AtomicU64], change: Change) {
+        let weights = || list.destinations.iter().map(Destination::weight);
         let divisor = weights().fold(0, gcd);
         let greatest = weights().max().unwrap_or(0);
         let sum = |sum: u64, weight: u32| sum.wrapping_add(weight.into());
         let turns = weights().fold(0, sum).checked_div(divisor.into());
         let number = below(self.seed, turns.unwrap_or(0));
-        let start = Place::before(list.servers, divisor, number);
+        let start = Place::before(list.destinations, divisor, number);
         self.divisor.store(divisor, Relaxed);
         // The closure always returns `Some`, so there is no error to handle.
         let _ = self.place.fetch_update(Relaxed, Relaxed, |word| {
@@ -159,16 +161,16 @@ impl Algorithm for WeightedRoundRobin {
     }
 
     #[inline]
-    fn select<S: Server>(&self, list: &List<'_, S>, _flow: &Flow) -> Option<usize> {
-        let servers = list.servers;
+    fn select<S: Destination>(&self, list: &List<'_, S>, _flow: &Flow) -> Option<usize> {
+        let destinations = list.destinations;
         let mut word = self.place.load(Relaxed);
         loop {
             let place = Place::unpack(word);
             let (index, next) = match place.current {
-                0 => self.next_pass(servers, place)?,
-                _ => match place.turn(servers) {
+                0 => self.next_pass(destinations, place)?,
+                _ => match place.turn(destinations) {
                     Some(found) => found,
-                    None => self.next_pass(servers, place)?,
+                    None => self.next_pass(destinations, place)?,
                 },
             };
             // Lock-free: a failure means that another CPU has made its selection.
@@ -186,8 +188,12 @@ impl Algorithm for WeightedRoundRobin {
 impl WeightedRoundRobin {
     /// Returns the first server of the next pass that has one, and the place after it.
     #[inline]
-    fn next_pass<S: Server>(&self, servers: &[S], place: Place) -> Option<(usize, Place)> {
-        let greatest = servers.iter().filter_map(capacity).max()?;
+    fn next_pass<S: Destination>(
+        &self,
+        destinations: &[S],
+        place: Place,
+    ) -> Option<(usize, Place)> {
+        let greatest = destinations.iter().filter_map(capacity).max()?;
         let divisor = self.divisor.load(Relaxed).max(1);
         let current = match place.current.saturating_sub(divisor) {
             0 => greatest,
@@ -200,13 +206,13 @@ impl WeightedRoundRobin {
         };
         // If a weight fell between the two looks, no server may reach this height. Then any server
         // that accepts connections will do.
-        next.turn(servers).or_else(|| {
+        next.turn(destinations).or_else(|| {
             let lowest = Place {
                 fresh: false,
                 cursor: 0,
                 current: 1,
             };
-            lowest.turn(servers)
+            lowest.turn(destinations)
         })
     }
 }

@@ -13,7 +13,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::Mutex;
 
 use lvs_core::delay::{Delay, Estimate};
-use lvs_core::scheduler::{self as lvs, capacity, Algorithm, Change, Flow, List, Options, Server};
+use lvs_core::scheduler::{
+    self as lvs, capacity, Algorithm, Change, Destination, Flow, List, Options,
+};
 use lvs_core::{Address, Endpoint, Protocol};
 
 /// The clock that delays are measured by: microseconds, shared by all servers of a run.
@@ -81,7 +83,7 @@ impl SimServer {
     }
 }
 
-impl Server for SimServer {
+impl Destination for SimServer {
     // A run has one thread.
     const SHARED: bool = false;
 
@@ -220,7 +222,7 @@ impl<A: Algorithm> Director<A> {
     #[inline]
     fn list(&self) -> List<'_, SimServer> {
         List {
-            servers: &self.servers,
+            destinations: &self.servers,
             memory: &self.memory,
         }
     }
@@ -357,14 +359,16 @@ fn draw(state: &AtomicU64) -> u64 {
 }
 
 /// A random server that takes connections and satisfies a condition, in proportion to the weights.
-fn random<S: Server>(
+fn random<S: Destination>(
     state: &AtomicU64,
-    servers: &[S],
+    destinations: &[S],
     condition: impl Fn(&S) -> bool,
 ) -> Option<usize> {
     let weights = || {
         let weight = |server: &S| capacity(server).filter(|_| condition(server)).unwrap_or(0);
-        servers.iter().map(move |server| u64::from(weight(server)))
+        destinations
+            .iter()
+            .map(move |server| u64::from(weight(server)))
     };
     let total: u64 = weights().sum();
     let mut number = ((u128::from(draw(state)) * u128::from(total)) >> 64) as u64;
@@ -385,10 +389,11 @@ impl Algorithm for Random {
         Self(AtomicU64::new(seed))
     }
 
-    fn changed<S: Server>(&self, _list: &List<'_, S>, _former: &[AtomicU64], _change: Change) {}
+    fn changed<S: Destination>(&self, _list: &List<'_, S>, _former: &[AtomicU64], _change: Change) {
+    }
 
-    fn select<S: Server>(&self, list: &List<'_, S>, _flow: &Flow) -> Option<usize> {
-        random(&self.0, list.servers, |_| true)
+    fn select<S: Destination>(&self, list: &List<'_, S>, _flow: &Flow) -> Option<usize> {
+        random(&self.0, list.destinations, |_| true)
     }
 }
 
@@ -400,11 +405,12 @@ impl Algorithm for JoinIdleQueue {
         Self(AtomicU64::new(seed))
     }
 
-    fn changed<S: Server>(&self, _list: &List<'_, S>, _former: &[AtomicU64], _change: Change) {}
+    fn changed<S: Destination>(&self, _list: &List<'_, S>, _former: &[AtomicU64], _change: Change) {
+    }
 
-    fn select<S: Server>(&self, list: &List<'_, S>, _flow: &Flow) -> Option<usize> {
-        random(&self.0, list.servers, |server| server.active() == 0)
-            .or_else(|| random(&self.0, list.servers, |_| true))
+    fn select<S: Destination>(&self, list: &List<'_, S>, _flow: &Flow) -> Option<usize> {
+        random(&self.0, list.destinations, |server| server.active() == 0)
+            .or_else(|| random(&self.0, list.destinations, |_| true))
     }
 }
 
@@ -418,12 +424,13 @@ impl Algorithm for LeastWorkLeft {
         Self
     }
 
-    fn changed<S: Server>(&self, _list: &List<'_, S>, _former: &[AtomicU64], _change: Change) {}
+    fn changed<S: Destination>(&self, _list: &List<'_, S>, _former: &[AtomicU64], _change: Change) {
+    }
 
-    fn select<S: Server>(&self, list: &List<'_, S>, _flow: &Flow) -> Option<usize> {
-        (0..list.servers.len())
-            .filter(|index| capacity(&list.servers[*index]).is_some())
-            .min_by_key(|index| list.servers[*index].delay().present)
+    fn select<S: Destination>(&self, list: &List<'_, S>, _flow: &Flow) -> Option<usize> {
+        (0..list.destinations.len())
+            .filter(|index| capacity(&list.destinations[*index]).is_some())
+            .min_by_key(|index| list.destinations[*index].delay().present)
     }
 }
 
@@ -436,17 +443,18 @@ impl Algorithm for Modulo {
         Self
     }
 
-    fn changed<S: Server>(&self, _list: &List<'_, S>, _former: &[AtomicU64], _change: Change) {}
+    fn changed<S: Destination>(&self, _list: &List<'_, S>, _former: &[AtomicU64], _change: Change) {
+    }
 
-    fn select<S: Server>(&self, list: &List<'_, S>, flow: &Flow) -> Option<usize> {
+    fn select<S: Destination>(&self, list: &List<'_, S>, flow: &Flow) -> Option<usize> {
         let address = u32::from_be_bytes(flow.client.address.v4()?);
         let hash = draw(&AtomicU64::new(address.into())) as usize;
-        let takes = |index: &usize| capacity(&list.servers[*index]).is_some();
-        let first = hash.checked_rem(list.servers.len())?;
+        let takes = |index: &usize| capacity(&list.destinations[*index]).is_some();
+        let first = hash.checked_rem(list.destinations.len())?;
         if takes(&first) {
             return Some(first);
         }
-        let others: Vec<usize> = (0..list.servers.len()).filter(takes).collect();
+        let others: Vec<usize> = (0..list.destinations.len()).filter(takes).collect();
         others.get(hash.checked_rem(others.len())?).copied()
     }
 }
@@ -471,9 +479,10 @@ impl Algorithm for RoundRobinDns {
         Self(Mutex::default())
     }
 
-    fn changed<S: Server>(&self, _list: &List<'_, S>, _former: &[AtomicU64], _change: Change) {}
+    fn changed<S: Destination>(&self, _list: &List<'_, S>, _former: &[AtomicU64], _change: Change) {
+    }
 
-    fn select<S: Server>(&self, list: &List<'_, S>, flow: &Flow) -> Option<usize> {
+    fn select<S: Destination>(&self, list: &List<'_, S>, flow: &Flow) -> Option<usize> {
         let mut guard = self.0.lock().ok()?;
         let state = &mut *guard;
         let [.., resolver] = flow.client.address.v4()?;
@@ -482,10 +491,10 @@ impl Algorithm for RoundRobinDns {
             // A client with the answer goes there, whether that server works or not.
             return Some(*index);
         }
-        let count = list.servers.len();
+        let count = list.destinations.len();
         let index = (state.next..state.next + count)
             .map(|index| index % count)
-            .find(|index| capacity(&list.servers[*index]).is_some())?;
+            .find(|index| capacity(&list.destinations[*index]).is_some())?;
         state.next = index + 1;
         state.answers.insert(resolver, (index, flow.now));
         Some(index)

@@ -20,7 +20,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use lvs_core::scheduler::{Flow, Options, Server};
+use lvs_core::scheduler::{Destination, Flow, Options};
 use lvs_core::{Address, Endpoint, Protocol};
 
 use crate::policy::{self, one, Balancer, Clock, SimServer};

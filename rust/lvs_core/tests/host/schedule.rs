@@ -5,7 +5,7 @@
 
 use lvs_core::delay::Delay;
 use lvs_core::scheduler::{
-    Algorithm, Change, Flow, List, Options, RoundRobin, Server, WeightedRoundRobin,
+    Algorithm, Change, Destination, Flow, List, Options, RoundRobin, WeightedRoundRobin,
 };
 use lvs_core::{Address, Endpoint, Protocol};
 use proptest::prelude::*;
@@ -27,7 +27,7 @@ pub struct Fake {
     pub looks: Cell<usize>,
 }
 
-impl Server for Fake {
+impl Destination for Fake {
     fn weight(&self) -> u32 {
         self.looks.set(self.looks.get() + 1);
         self.weight
@@ -86,34 +86,45 @@ impl<A: Algorithm> Scheduled<A> {
     }
 
     /// Replaces the list, with new memory, as after every change.
-    pub fn changed<S: Server>(&self, servers: &[S], change: Change) {
+    pub fn changed<S: Destination>(&self, destinations: &[S], change: Change) {
         let former = match change {
             Change::Reset => vec![],
             _ => self.memory.take(),
         };
-        let words = A::words(servers.len(), former.len());
+        let words = A::words(destinations.len(), former.len());
         let memory: Vec<_> = (0..words).map(|_| AtomicU64::new(0)).collect();
         let list = List {
-            servers,
+            destinations,
             memory: &memory,
         };
         self.algorithm.changed(&list, &former, change);
         *self.memory.borrow_mut() = memory;
     }
 
-    pub fn load_changed<S: Server>(&self, servers: &[S], index: usize) {
+    pub fn load_changed<S: Destination>(&self, destinations: &[S], index: usize) {
         let memory = &*self.memory.borrow();
-        self.algorithm
-            .load_changed(&List { servers, memory }, index);
+        self.algorithm.load_changed(
+            &List {
+                destinations,
+                memory,
+            },
+            index,
+        );
     }
 
-    pub fn select<S: Server>(&self, servers: &[S]) -> Option<usize> {
-        self.select_for(servers, &flow(1))
+    pub fn select<S: Destination>(&self, destinations: &[S]) -> Option<usize> {
+        self.select_for(destinations, &flow(1))
     }
 
-    pub fn select_for<S: Server>(&self, servers: &[S], flow: &Flow) -> Option<usize> {
+    pub fn select_for<S: Destination>(&self, destinations: &[S], flow: &Flow) -> Option<usize> {
         let memory = &*self.memory.borrow();
-        self.algorithm.select(&List { servers, memory }, flow)
+        self.algorithm.select(
+            &List {
+                destinations,
+                memory,
+            },
+            flow,
+        )
     }
 }
 
@@ -145,169 +156,172 @@ pub fn letters(mut select: impl FnMut() -> Option<usize>, count: usize) -> Strin
     (0..count).map(|_| letter(select())).collect()
 }
 
-fn wrr(servers: &[Fake]) -> Wrr {
+fn wrr(destinations: &[Fake]) -> Wrr {
     let scheduler = Wrr::new();
-    scheduler.changed(servers, Change::Reset);
+    scheduler.changed(destinations, Change::Reset);
     scheduler
 }
 
 #[test]
 fn no_server_is_chosen_when_none_accepts_connections() {
-    for servers in [weights(&[]), weights(&[0, 0])] {
-        assert_eq!(Rr::new().select(&servers), None);
-        assert_eq!(wrr(&servers).select(&servers), None);
+    for destinations in [weights(&[]), weights(&[0, 0])] {
+        assert_eq!(Rr::new().select(&destinations), None);
+        assert_eq!(wrr(&destinations).select(&destinations), None);
     }
-    let mut servers = weights(&[3]);
-    servers[0].overloaded = true;
-    assert_eq!(Rr::new().select(&servers), None);
-    assert_eq!(wrr(&servers).select(&servers), None);
+    let mut destinations = weights(&[3]);
+    destinations[0].overloaded = true;
+    assert_eq!(Rr::new().select(&destinations), None);
+    assert_eq!(wrr(&destinations).select(&destinations), None);
 }
 
 #[test]
 fn rr_keeps_the_order_regardless_of_weights() {
-    let servers = weights(&[1, 7, 2]);
+    let destinations = weights(&[1, 7, 2]);
     let rr = Rr::new();
-    assert_eq!(letters(|| rr.select(&servers), 7), "ABCABCA");
+    assert_eq!(letters(|| rr.select(&destinations), 7), "ABCABCA");
 }
 
 #[test]
 fn rr_skips_quiesced_and_overloaded_servers() {
-    let mut servers = weights(&[0, 1, 1, 0, 1]);
-    servers[2].overloaded = true;
+    let mut destinations = weights(&[0, 1, 1, 0, 1]);
+    destinations[2].overloaded = true;
     let rr = Rr::new();
-    assert_eq!(letters(|| rr.select(&servers), 4), "BEBE");
+    assert_eq!(letters(|| rr.select(&destinations), 4), "BEBE");
 }
 
 #[test]
 fn rr_keeps_its_place() {
     let rr = Rr::new();
-    let mut servers = weights(&[1; 4]);
-    assert_eq!(letters(|| rr.select(&servers), 2), "AB");
+    let mut destinations = weights(&[1; 4]);
+    assert_eq!(letters(|| rr.select(&destinations), 2), "AB");
     // Without A, C is the second of three and still next.
-    servers.remove(0);
-    rr.changed(&servers, Change::Removed(0));
-    assert_eq!(letters(|| rr.select(&servers), 1), "B");
+    destinations.remove(0);
+    rr.changed(&destinations, Change::Removed(0));
+    assert_eq!(letters(|| rr.select(&destinations), 1), "B");
     // The next one is removed. It has no successor, so the sequence continues at the start.
-    servers.remove(2);
-    rr.changed(&servers, Change::Removed(2));
-    assert_eq!(letters(|| rr.select(&servers), 1), "A");
+    destinations.remove(2);
+    rr.changed(&destinations, Change::Removed(2));
+    assert_eq!(letters(|| rr.select(&destinations), 1), "A");
     // One is added in front. The next one is the same as before.
-    servers.insert(0, weights(&[1]).remove(0));
-    rr.changed(&servers, Change::Added(0));
-    assert_eq!(letters(|| rr.select(&servers), 1), "C");
+    destinations.insert(0, weights(&[1]).remove(0));
+    rr.changed(&destinations, Change::Added(0));
+    assert_eq!(letters(|| rr.select(&destinations), 1), "C");
     // One is added at the end, at the position of the round. It is next.
-    servers.push(weights(&[1]).remove(0));
-    rr.changed(&servers, Change::Added(3));
-    assert_eq!(letters(|| rr.select(&servers), 2), "DA");
-    rr.changed(&servers, Change::Edited(0));
-    assert_eq!(letters(|| rr.select(&servers), 1), "B");
-    rr.changed(&servers, Change::Reset);
-    assert_eq!(letters(|| rr.select(&servers), 1), "A");
+    destinations.push(weights(&[1]).remove(0));
+    rr.changed(&destinations, Change::Added(3));
+    assert_eq!(letters(|| rr.select(&destinations), 2), "DA");
+    rr.changed(&destinations, Change::Edited(0));
+    assert_eq!(letters(|| rr.select(&destinations), 1), "B");
+    rr.changed(&destinations, Change::Reset);
+    assert_eq!(letters(|| rr.select(&destinations), 1), "A");
 }
 
 #[test]
 fn rr_survives_a_list_that_shrank_without_notice() {
     let rr = Rr::new();
-    let servers = weights(&[1; 5]);
-    assert_eq!(letters(|| rr.select(&servers), 4), "ABCD");
-    assert_eq!(letters(|| rr.select(&servers[..2]), 3), "ABA");
+    let destinations = weights(&[1; 5]);
+    assert_eq!(letters(|| rr.select(&destinations), 4), "ABCD");
+    assert_eq!(letters(|| rr.select(&destinations[..2]), 3), "ABA");
 }
 
 #[test]
 fn wrr_gives_the_sequence_of_the_paper() {
-    let servers = weights(&[4, 3, 2]);
-    let wrr = wrr(&servers);
-    assert_eq!(letters(|| wrr.select(&servers), 18), "AABABCABCAABABCABC");
+    let destinations = weights(&[4, 3, 2]);
+    let wrr = wrr(&destinations);
+    assert_eq!(
+        letters(|| wrr.select(&destinations), 18),
+        "AABABCABCAABABCABC"
+    );
 }
 
 #[test]
 fn wrr_steps_by_the_common_divisor() {
-    let servers = weights(&[200, 100]);
-    let wrr = wrr(&servers);
-    assert_eq!(letters(|| wrr.select(&servers), 6), "AABAAB");
-    let servers = weights(&[0, 5, 0, 5]);
-    let wrr = self::wrr(&servers);
-    assert_eq!(letters(|| wrr.select(&servers), 4), "BDBD");
+    let destinations = weights(&[200, 100]);
+    let wrr = wrr(&destinations);
+    assert_eq!(letters(|| wrr.select(&destinations), 6), "AABAAB");
+    let destinations = weights(&[0, 5, 0, 5]);
+    let wrr = self::wrr(&destinations);
+    assert_eq!(letters(|| wrr.select(&destinations), 4), "BDBD");
 }
 
 #[test]
 fn wrr_is_right_without_notices() {
-    let servers = weights(&[4, 3, 2]);
+    let destinations = weights(&[4, 3, 2]);
     let wrr = Wrr::new();
-    assert_eq!(letters(|| wrr.select(&servers), 9), "AABABCABC");
+    assert_eq!(letters(|| wrr.select(&destinations), 9), "AABABCABC");
     // The sequence continues after all weights were 0 for a while.
     assert_eq!(wrr.select(&weights(&[0, 0, 0])), None);
-    assert_eq!(letters(|| wrr.select(&servers), 9), "AABABCABC");
+    assert_eq!(letters(|| wrr.select(&destinations), 9), "AABABCABC");
 }
 
 #[test]
 fn wrr_keeps_its_place() {
-    let mut servers = weights(&[4, 3, 2]);
-    let wrr = wrr(&servers);
-    assert_eq!(letters(|| wrr.select(&servers), 4), "AABA");
+    let mut destinations = weights(&[4, 3, 2]);
+    let wrr = wrr(&destinations);
+    assert_eq!(letters(|| wrr.select(&destinations), 4), "AABA");
     // In the pass for weights of 2 and more, A has had its turn. B and C remain, then the last
     // pass.
-    let a = servers.remove(0);
-    wrr.changed(&servers, Change::Removed(0));
-    assert_eq!(letters(|| wrr.select(&servers), 9), "ABABAABAB");
+    let a = destinations.remove(0);
+    wrr.changed(&destinations, Change::Removed(0));
+    assert_eq!(letters(|| wrr.select(&destinations), 9), "ABABAABAB");
     // A is put back in front of the next one. It waits for the next pass.
-    assert_eq!(letters(|| wrr.select(&servers), 1), "A");
-    servers.insert(0, a);
-    wrr.changed(&servers, Change::Added(0));
-    assert_eq!(letters(|| wrr.select(&servers), 5), "ABCAB");
+    assert_eq!(letters(|| wrr.select(&destinations), 1), "A");
+    destinations.insert(0, a);
+    wrr.changed(&destinations, Change::Added(0));
+    assert_eq!(letters(|| wrr.select(&destinations), 5), "ABCAB");
     // A reset starts a new round.
-    wrr.changed(&servers, Change::Reset);
-    assert_eq!(letters(|| wrr.select(&servers), 9), "AABABCABC");
+    wrr.changed(&destinations, Change::Reset);
+    assert_eq!(letters(|| wrr.select(&destinations), 9), "AABABCABC");
 }
 
 #[test]
 fn wrr_follows_edited_weights() {
-    let mut servers = weights(&[4, 3, 2]);
-    let wrr = wrr(&servers);
-    assert_eq!(letters(|| wrr.select(&servers), 1), "A");
+    let mut destinations = weights(&[4, 3, 2]);
+    let wrr = wrr(&destinations);
+    assert_eq!(letters(|| wrr.select(&destinations), 1), "A");
     // No weight reaches the current weight of 4 now.
-    servers[0].weight = 1;
-    wrr.changed(&servers, Change::Edited(0));
-    assert_eq!(letters(|| wrr.select(&servers), 6), "BBCABC");
-    assert_eq!(letters(|| wrr.select(&servers), 6), "BBCABC");
+    destinations[0].weight = 1;
+    wrr.changed(&destinations, Change::Edited(0));
+    assert_eq!(letters(|| wrr.select(&destinations), 6), "BBCABC");
+    assert_eq!(letters(|| wrr.select(&destinations), 6), "BBCABC");
     // A divisor that grows: the current weight goes to one of its steps.
-    let mut servers = weights(&[5, 1]);
-    let wrr = self::wrr(&servers);
-    assert_eq!(letters(|| wrr.select(&servers), 2), "AA");
-    servers[0].weight = 6;
-    servers[1].weight = 3;
-    wrr.changed(&servers, Change::Edited(0));
-    assert_eq!(letters(|| wrr.select(&servers), 4), "ABAA");
+    let mut destinations = weights(&[5, 1]);
+    let wrr = self::wrr(&destinations);
+    assert_eq!(letters(|| wrr.select(&destinations), 2), "AA");
+    destinations[0].weight = 6;
+    destinations[1].weight = 3;
+    wrr.changed(&destinations, Change::Edited(0));
+    assert_eq!(letters(|| wrr.select(&destinations), 4), "ABAA");
     // All quiesced, and back.
     let quiet = weights(&[0, 0]);
     wrr.changed(&quiet, Change::Edited(1));
     assert_eq!(wrr.select(&quiet), None);
-    wrr.changed(&servers, Change::Edited(1));
-    assert_eq!(letters(|| wrr.select(&servers), 3), "AAB");
+    wrr.changed(&destinations, Change::Edited(1));
+    assert_eq!(letters(|| wrr.select(&destinations), 3), "AAB");
 }
 
 /// A huge weight or an overloaded heaviest server does not make a selection long.
 #[test]
 fn every_selection_is_short() {
-    let mut servers = weights(&[u32::MAX, 1, 2, 0]);
-    servers[0].overloaded = true;
-    let wrr = wrr(&servers);
+    let mut destinations = weights(&[u32::MAX, 1, 2, 0]);
+    destinations[0].overloaded = true;
+    let wrr = wrr(&destinations);
     let rr = Rr::new();
     let count = |select: &dyn Fn() -> Option<usize>| {
-        servers.iter().for_each(|server| server.looks.set(0));
+        destinations.iter().for_each(|server| server.looks.set(0));
         assert!(select().is_some());
-        servers
+        destinations
             .iter()
             .map(|server| server.looks.get())
             .sum::<usize>()
     };
     for _ in 0..20 {
-        assert!(count(&|| wrr.select(&servers)) <= 4 * servers.len());
-        assert!(count(&|| rr.select(&servers)) <= 2 * servers.len());
+        assert!(count(&|| wrr.select(&destinations)) <= 4 * destinations.len());
+        assert!(count(&|| rr.select(&destinations)) <= 2 * destinations.len());
     }
-    assert_eq!(letters(|| wrr.select(&servers), 1).len(), 1);
-    servers[0].overloaded = false;
-    assert_eq!(self::wrr(&servers).select(&servers), Some(0));
+    assert_eq!(letters(|| wrr.select(&destinations), 1).len(), 1);
+    destinations[0].overloaded = false;
+    assert_eq!(self::wrr(&destinations).select(&destinations), Some(0));
 }
 
 /// The algorithm of the paper, word by word, except for the step: it is the greatest common
@@ -318,11 +332,11 @@ struct Paper {
 }
 
 impl Paper {
-    fn select(&mut self, servers: &[Fake]) -> Option<usize> {
+    fn select(&mut self, destinations: &[Fake]) -> Option<usize> {
         let weight = |server: &Fake| i64::from(server.weight);
-        let n = servers.len() as i64;
-        let most = servers.iter().map(weight).max().unwrap_or(0);
-        let divides = |d: &i64| servers.iter().all(|server| weight(server) % d == 0);
+        let n = destinations.len() as i64;
+        let most = destinations.iter().map(weight).max().unwrap_or(0);
+        let divides = |d: &i64| destinations.iter().all(|server| weight(server) % d == 0);
         let step = (1..=most).rev().find(divides)?;
         // After that many steps, every server was looked at in every pass.
         for _ in 0..(most + 2) * n {
@@ -333,7 +347,7 @@ impl Paper {
                     self.cw = most;
                 }
             }
-            let server = &servers[self.i as usize];
+            let server = &destinations[self.i as usize];
             if weight(server) >= self.cw && weight(server) > 0 && !server.overloaded {
                 return Some(self.i as usize);
             }
@@ -350,7 +364,7 @@ struct Round {
     pending: Vec<u32>,
 }
 
-pub fn servers() -> impl Strategy<Value = Vec<Fake>> {
+pub fn destinations() -> impl Strategy<Value = Vec<Fake>> {
     let number = || prop_oneof![3 => 0..6u32, 1 => any::<u32>(), 1 => Just(u32::MAX)];
     let server = (number(), number(), number(), proptest::bool::weighted(0.2));
     let server = server.prop_map(|(weight, active, inactive, overloaded)| Fake {
@@ -373,7 +387,7 @@ proptest! {
         list in proptest::collection::vec((0..12u32, 1..4u32, proptest::bool::weighted(0.1)), 1..7),
         scale in 1..4u32,
     ) {
-        let servers: Vec<Fake> = list
+        let destinations: Vec<Fake> = list
             .iter()
             .map(|(weight, factor, overloaded)| Fake {
                 weight: weight * factor * scale,
@@ -381,28 +395,28 @@ proptest! {
                 ..Fake::default()
             })
             .collect();
-        let wrr = wrr(&servers);
+        let wrr = wrr(&destinations);
         let mut paper = Paper { i: -1, cw: 0 };
         for n in 0..200 {
-            prop_assert_eq!(wrr.select(&servers), paper.select(&servers), "selection {}", n);
+            prop_assert_eq!(wrr.select(&destinations), paper.select(&destinations), "selection {}", n);
         }
     }
 
     #[test]
     fn wrr_is_exact_over_a_period(list in proptest::collection::vec(0..30u32, 1..9), skip in 0..50usize) {
-        let servers = weights(&list);
+        let destinations = weights(&list);
         let most = list.iter().copied().max().unwrap();
         prop_assume!(most > 0);
         let divisor = (1..=most).rev().find(|d| list.iter().all(|w| w % d == 0)).unwrap();
         let period = list.iter().sum::<u32>() / divisor;
-        let wrr = wrr(&servers);
+        let wrr = wrr(&destinations);
         let mut counts = vec![0; list.len()];
         // A period may start anywhere.
         for _ in 0..skip {
-            wrr.select(&servers);
+            wrr.select(&destinations);
         }
         for _ in 0..period {
-            counts[wrr.select(&servers).unwrap()] += 1;
+            counts[wrr.select(&destinations).unwrap()] += 1;
         }
         let expected: Vec<u32> = list.iter().map(|weight| weight / divisor).collect();
         prop_assert_eq!(counts, expected);
@@ -451,21 +465,21 @@ proptest! {
     /// With weights of any size, and with or without notices, a chosen server accepts connections.
     #[test]
     fn chosen_servers_accept_connections(
-        lists in proptest::collection::vec((servers(), any::<bool>(), 0..9usize), 1..9),
+        lists in proptest::collection::vec((destinations(), any::<bool>(), 0..9usize), 1..9),
     ) {
         let rr = Rr::new();
         let wrr = Wrr::new();
-        for (servers, notice, index) in lists {
+        for (destinations, notice, index) in lists {
             if notice {
                 for change in [Change::Added(index), Change::Edited(index), Change::Removed(index)] {
-                    rr.changed(&servers, change);
-                    wrr.changed(&servers, change);
+                    rr.changed(&destinations, change);
+                    wrr.changed(&destinations, change);
                 }
             }
             for _ in 0..5 {
-                for choice in [rr.select(&servers), wrr.select(&servers)] {
-                    prop_assert_eq!(choice.is_some(), servers.iter().any(takes));
-                    prop_assert!(choice.is_none_or(|choice| takes(&servers[choice])));
+                for choice in [rr.select(&destinations), wrr.select(&destinations)] {
+                    prop_assert_eq!(choice.is_some(), destinations.iter().any(takes));
+                    prop_assert!(choice.is_none_or(|choice| takes(&destinations[choice])));
                 }
             }
         }

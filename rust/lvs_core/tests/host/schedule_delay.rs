@@ -8,9 +8,9 @@ use lvs_core::scheduler::{Change, LeastPeakDelay, Order, PeakEwma, PowerOfTwoCho
 use proptest::prelude::*;
 use std::cmp::Ordering;
 
-fn scheduled(servers: &[Fake], seed: u64) -> Scheduled<PeakEwma> {
+fn scheduled(destinations: &[Fake], seed: u64) -> Scheduled<PeakEwma> {
     let scheduler = Scheduled::seeded(seed);
-    scheduler.changed(servers, Change::Reset);
+    scheduler.changed(destinations, Change::Reset);
     scheduler
 }
 
@@ -80,49 +80,49 @@ fn the_greatest_numbers_do_not_overflow() {
 /// Without measurements, every choice equals that of `twos`.
 #[test]
 fn without_measurements_loads_alone_decide() {
-    let mut servers = weights(&[5, 1, 3, 0, 1]);
-    let ewma = scheduled(&servers, 77);
+    let mut destinations = weights(&[5, 1, 3, 0, 1]);
+    let ewma = scheduled(&destinations, 77);
     let twos = Scheduled::<PowerOfTwoChoices>::seeded(77);
-    twos.changed(&servers, Change::Reset);
+    twos.changed(&destinations, Change::Reset);
     for _ in 0..9999 {
-        let choice = ewma.select(&servers);
-        assert_eq!(choice, twos.select(&servers));
-        servers[choice.unwrap()].active += 1;
+        let choice = ewma.select(&destinations);
+        assert_eq!(choice, twos.select(&destinations));
+        destinations[choice.unwrap()].active += 1;
     }
 }
 
 #[test]
 fn with_two_servers_the_better_one_gets_all() {
-    let mut servers = weights(&[1, 1]);
-    servers[0].delay = Delay {
+    let mut destinations = weights(&[1, 1]);
+    destinations[0].delay = Delay {
         measured: 900,
         present: 900,
     };
-    servers[1].delay = Delay {
+    destinations[1].delay = Delay {
         measured: 300,
         present: 300,
     };
-    let scheduler = scheduled(&servers, 1);
-    let of = |servers: &[Fake]| {
+    let scheduler = scheduled(&destinations, 1);
+    let of = |destinations: &[Fake]| {
         (0..100)
-            .filter(|_| scheduler.select(servers) == Some(1))
+            .filter(|_| scheduler.select(destinations) == Some(1))
             .count()
     };
-    assert_eq!(of(&servers), 100);
+    assert_eq!(of(&destinations), 100);
     // Two more connections: 3 times 300 is 900, and then connections decide.
-    servers[1].active = 2;
-    assert_eq!(of(&servers), 0);
-    servers[1].weight = 2;
-    assert_eq!(of(&servers), 100);
-    servers[1].weight = 0;
-    assert_eq!(of(&servers), 0);
-    servers[0].overloaded = true;
-    assert_eq!(scheduler.select(&servers), None);
+    destinations[1].active = 2;
+    assert_eq!(of(&destinations), 0);
+    destinations[1].weight = 2;
+    assert_eq!(of(&destinations), 100);
+    destinations[1].weight = 0;
+    assert_eq!(of(&destinations), 0);
+    destinations[0].overloaded = true;
+    assert_eq!(scheduler.select(&destinations), None);
 }
 
 /// The servers of the model below.
 struct Model {
-    servers: Vec<Fake>,
+    destinations: Vec<Fake>,
     estimates: Vec<Estimate>,
     scheduler: Scheduled<PeakEwma>,
     /// Open handshakes: the time of the answer, the time of the start, and the server.
@@ -132,11 +132,11 @@ struct Model {
 
 impl Model {
     fn new(weights: &[u32]) -> Self {
-        let servers = self::weights(weights);
+        let destinations = self::weights(weights);
         Self {
             estimates: weights.iter().map(|_| Estimate::new()).collect(),
-            scheduler: scheduled(&servers, 3),
-            servers,
+            scheduler: scheduled(&destinations, 3),
+            destinations,
             waiting: vec![],
             now: 0,
         }
@@ -152,15 +152,15 @@ impl Model {
             let (done, waiting) = self.waiting.iter().partition(|(due, ..)| *due <= now);
             self.waiting = waiting;
             for (due, since, index) in done {
-                self.servers[index].active -= 1;
+                self.destinations[index].active -= 1;
                 self.estimates[index].observe((due - since) as u32, due);
             }
-            for (server, estimate) in self.servers.iter_mut().zip(&self.estimates) {
+            for (server, estimate) in self.destinations.iter_mut().zip(&self.estimates) {
                 server.delay = estimate.at(now);
             }
-            let choice = self.scheduler.select(&self.servers).unwrap();
+            let choice = self.scheduler.select(&self.destinations).unwrap();
             counts[choice] += 1;
-            self.servers[choice].active += 1;
+            self.destinations[choice].active += 1;
             self.estimates[choice].ask(now);
             let due = match delays[choice] {
                 0 => u64::MAX,
@@ -205,7 +205,7 @@ fn a_silent_server_gets_few_connections() {
     let counts = model.run(100, &[60_000, 0, 60_000, 60_000]);
     assert!(counts[1] < 500, "of 100,000: {counts:?}");
     // The connections that were never answered end.
-    model.servers[1].active = 0;
+    model.destinations[1].active = 0;
     model.waiting.retain(|(due, ..)| *due < u64::MAX);
     model.run(40, &[60_000, 300, 60_000, 60_000]);
     let after = model.run(20, &[60_000, 300, 60_000, 60_000]);

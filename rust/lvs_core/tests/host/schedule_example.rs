@@ -11,16 +11,16 @@ use lvs_core::scheduler::Change;
 
 #[test]
 fn first_chooses_the_first_server_that_accepts_connections() {
-    let mut servers = weights(&[1, 7, 2]);
+    let mut destinations = weights(&[1, 7, 2]);
     let scheduler = Scheduled::<FirstAvailable>::new();
-    scheduler.changed(&servers, Change::Reset);
-    assert_eq!(letters(|| scheduler.select(&servers), 3), "AAA");
-    servers[0].overloaded = true;
-    assert_eq!(letters(|| scheduler.select(&servers), 3), "BBB");
-    servers[1].weight = 0;
-    assert_eq!(letters(|| scheduler.select(&servers), 3), "CCC");
-    servers.pop();
-    scheduler.changed(&servers, Change::Removed(2));
-    assert_eq!(scheduler.select(&servers), None);
+    scheduler.changed(&destinations, Change::Reset);
+    assert_eq!(letters(|| scheduler.select(&destinations), 3), "AAA");
+    destinations[0].overloaded = true;
+    assert_eq!(letters(|| scheduler.select(&destinations), 3), "BBB");
+    destinations[1].weight = 0;
+    assert_eq!(letters(|| scheduler.select(&destinations), 3), "CCC");
+    destinations.pop();
+    scheduler.changed(&destinations, Change::Removed(2));
+    assert_eq!(scheduler.select(&destinations), None);
     assert_eq!(scheduler.select::<Fake>(&[]), None);
 }

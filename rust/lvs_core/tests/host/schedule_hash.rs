@@ -5,7 +5,7 @@
 use crate::schedule::{flow, weights, Fake, Scheduled};
 use lvs_core::hash::{flow_hash, HashKey};
 use lvs_core::scheduler::{
-    Algorithm, Change, DestinationHashing, Flow, MaglevHashing, OneIp, Options, Server,
+    Algorithm, Change, Destination, DestinationHashing, Flow, MaglevHashing, OneIp, Options,
     SourceHashing,
 };
 use lvs_core::{Address, Endpoint, Family};
@@ -18,16 +18,16 @@ pub const FALLBACK: Options = Options {
     fallback: true,
 };
 
-pub fn scheduled<A: Algorithm>(servers: &[Fake]) -> Scheduled<A> {
+pub fn scheduled<A: Algorithm>(destinations: &[Fake]) -> Scheduled<A> {
     let scheduler = Scheduled::new();
-    scheduler.changed(servers, Change::Reset);
+    scheduler.changed(destinations, Change::Reset);
     scheduler
 }
 
 /// The hosts of the first clients.
 pub fn hosts<A: Algorithm>(
     scheduler: &Scheduled<A>,
-    servers: &[Fake],
+    destinations: &[Fake],
     clients: u32,
     options: Options,
 ) -> Vec<Option<u32>> {
@@ -36,20 +36,20 @@ pub fn hosts<A: Algorithm>(
             options,
             ..flow(client)
         };
-        Some(servers[scheduler.select_for(servers, &flow)?].host)
+        Some(destinations[scheduler.select_for(destinations, &flow)?].host)
     };
     (0..clients).map(host).collect()
 }
 
 /// The share of each server, in the order of the list.
-pub fn shares(hosts: &[Option<u32>], servers: &[Fake]) -> Vec<f64> {
+pub fn shares(hosts: &[Option<u32>], destinations: &[Fake]) -> Vec<f64> {
     let count = |server: &Fake| {
         hosts
             .iter()
             .filter(|host| **host == Some(server.host))
             .count()
     };
-    servers
+    destinations
         .iter()
         .map(|server| count(server) as f64 / hosts.len() as f64)
         .collect()
@@ -85,9 +85,9 @@ fn scaled(hash: u64, bound: usize) -> usize {
 
 /// The pseudocode of section 3.4 of the paper. In its turn, a server takes as many slots as `turns`
 /// has for it.
-fn maglev_table(servers: &[Fake], turns: &[usize]) -> Vec<usize> {
+fn maglev_table(destinations: &[Fake], turns: &[usize]) -> Vec<usize> {
     const M: usize = 4093;
-    let permutation: Vec<Vec<usize>> = servers
+    let permutation: Vec<Vec<usize>> = destinations
         .iter()
         .map(|server| {
             let hash = |round| hash(server.endpoint().address, server.endpoint().port, round);
@@ -95,10 +95,10 @@ fn maglev_table(servers: &[Fake], turns: &[usize]) -> Vec<usize> {
             (0..M).map(|j| (offset + j * skip) % M).collect()
         })
         .collect();
-    let mut next = vec![0; servers.len()];
+    let mut next = vec![0; destinations.len()];
     let mut entry = vec![None; M];
     loop {
-        for i in 0..servers.len() {
+        for i in 0..destinations.len() {
             for _ in 0..turns[i] {
                 while entry[permutation[i][next[i]]].is_some() {
                     next[i] += 1;
@@ -121,22 +121,22 @@ fn choices_equal_those_of_the_papers() {
         (&[1; 199], &[1; 199]),
     ];
     for (weights, turns) in cases {
-        let servers = self::weights(weights);
-        let table = maglev_table(&servers, turns);
+        let destinations = self::weights(weights);
+        let table = maglev_table(&destinations, turns);
         let round: Vec<usize> = (0..turns.len()).flat_map(|i| vec![i; turns[i]]).collect();
-        let maglev = scheduled::<MaglevHashing>(&servers);
-        let source = scheduled::<SourceHashing>(&servers);
-        let one_ip = scheduled::<OneIp>(&servers);
+        let maglev = scheduled::<MaglevHashing>(&destinations);
+        let source = scheduled::<SourceHashing>(&destinations);
+        let one_ip = scheduled::<OneIp>(&destinations);
         for client in 0..3000u32 {
             let hash = |round| hash(Address::from_v4(client.to_be_bytes()), 0, round);
             let flow = flow(client);
             assert_eq!(
-                maglev.select_for(&servers, &flow),
+                maglev.select_for(&destinations, &flow),
                 Some(table[scaled(hash(0), 4093)])
             );
             let slot = scaled(hash(0), 256);
             assert_eq!(
-                source.select_for(&servers, &flow),
+                source.select_for(&destinations, &flow),
                 Some(round[slot % round.len()])
             );
             // The highest random weight among the servers that accept connections.
@@ -146,17 +146,17 @@ fn choices_equal_those_of_the_papers() {
                     * u128::from(self::hash(endpoint.address, endpoint.port, 0));
                 (product / (1 << 64)) as u64 ^ (product % (1 << 64)) as u64
             };
-            let best = servers
+            let best = destinations
                 .iter()
                 .filter(|server| server.weight > 0)
                 .max_by_key(weight);
             let best = best.map(|best| {
-                servers
+                destinations
                     .iter()
                     .position(|server| server.host == best.host)
                     .unwrap()
             });
-            assert_eq!(one_ip.select_for(&servers, &flow), best);
+            assert_eq!(one_ip.select_for(&destinations, &flow), best);
         }
     }
 }
@@ -164,23 +164,23 @@ fn choices_equal_those_of_the_papers() {
 #[test]
 fn without_fallback_clients_of_a_quiesced_server_wait_for_it() {
     let none = Options::default();
-    let mut servers = weights(&[1, 1, 1]);
+    let mut destinations = weights(&[1, 1, 1]);
     let (maglev, source) = (
-        scheduled::<MaglevHashing>(&servers),
-        scheduled::<SourceHashing>(&servers),
+        scheduled::<MaglevHashing>(&destinations),
+        scheduled::<SourceHashing>(&destinations),
     );
     let before = [
-        hosts(&maglev, &servers, 999, none),
-        hosts(&source, &servers, 999, none),
+        hosts(&maglev, &destinations, 999, none),
+        hosts(&source, &destinations, 999, none),
     ];
-    servers[1].overloaded = true;
+    destinations[1].overloaded = true;
     for (before, after) in before.iter().zip([
-        hosts(&maglev, &servers, 999, none),
-        hosts(&source, &servers, 999, none),
+        hosts(&maglev, &destinations, 999, none),
+        hosts(&source, &destinations, 999, none),
     ]) {
         let wanted: Vec<_> = before
             .iter()
-            .map(|host| host.filter(|host| *host != servers[1].host))
+            .map(|host| host.filter(|host| *host != destinations[1].host))
             .collect();
         assert_eq!(after, wanted);
         assert!(after.contains(&None));
@@ -189,10 +189,10 @@ fn without_fallback_clients_of_a_quiesced_server_wait_for_it() {
 
 #[test]
 fn ports_matter_only_with_the_port_flag() {
-    let servers = weights(&[1; 8]);
+    let destinations = weights(&[1; 8]);
     let (maglev, source) = (
-        scheduled::<MaglevHashing>(&servers),
-        scheduled::<SourceHashing>(&servers),
+        scheduled::<MaglevHashing>(&destinations),
+        scheduled::<SourceHashing>(&destinations),
     );
     for port in [false, true] {
         let options = Options {
@@ -211,25 +211,31 @@ fn ports_matter_only_with_the_port_flag() {
                 .len()
         };
         let wanted = if port { 8 } else { 1 };
-        assert_eq!(choices(&|flow| maglev.select_for(&servers, flow)), wanted);
-        assert_eq!(choices(&|flow| source.select_for(&servers, flow)), wanted);
+        assert_eq!(
+            choices(&|flow| maglev.select_for(&destinations, flow)),
+            wanted
+        );
+        assert_eq!(
+            choices(&|flow| source.select_for(&destinations, flow)),
+            wanted
+        );
     }
 }
 
 #[test]
 fn dh_chooses_by_the_virtual_address() {
-    let mut servers = weights(&[1, 9, 1, 0]);
-    let scheduler = scheduled::<DestinationHashing>(&servers);
+    let mut destinations = weights(&[1, 9, 1, 0]);
+    let scheduler = scheduled::<DestinationHashing>(&destinations);
     let to = |address: u32, client| Flow {
         virtual_endpoint: Endpoint::new(Address::from_v4(address.to_be_bytes()), 80),
         ..flow(client)
     };
     let choices: Vec<_> = (0..9999)
-        .map(|address| scheduler.select_for(&servers, &to(address, 1)))
+        .map(|address| scheduler.select_for(&destinations, &to(address, 1)))
         .collect();
     for (address, choice) in (0..).zip(&choices) {
         assert_eq!(
-            scheduler.select_for(&servers, &to(address, address + 5)),
+            scheduler.select_for(&destinations, &to(address, address + 5)),
             *choice
         );
     }
@@ -245,9 +251,9 @@ fn dh_chooses_by_the_virtual_address() {
     }
     // The addresses of a server that accepts no connections are refused.
     assert!((2300..2700).contains(&choices.iter().filter(|choice| choice.is_none()).count()));
-    servers[0].overloaded = true;
+    destinations[0].overloaded = true;
     let after: Vec<_> = (0..9999)
-        .map(|address| scheduler.select_for(&servers, &to(address, 1)))
+        .map(|address| scheduler.select_for(&destinations, &to(address, 1)))
         .collect();
     let wanted: Vec<_> = choices
         .iter()
@@ -260,43 +266,43 @@ fn dh_chooses_by_the_virtual_address() {
 /// choose the same server for a client.
 #[test]
 fn oneip_depends_on_the_set_of_servers_alone() {
-    let mut servers = weights(&[1; 6]);
-    let scheduler = scheduled::<OneIp>(&servers);
-    let before = hosts(&scheduler, &servers, 9999, FALLBACK);
-    let out = servers.remove(2);
-    scheduler.changed(&servers, Change::Removed(2));
-    let without = hosts(&scheduler, &servers, 9999, FALLBACK);
-    let second = servers.remove(0);
-    scheduler.changed(&servers, Change::Removed(0));
-    servers.push(second.clone());
-    scheduler.changed(&servers, Change::Added(4));
-    assert_eq!(hosts(&scheduler, &servers, 9999, FALLBACK), without);
-    servers.push(out.clone());
-    scheduler.changed(&servers, Change::Added(5));
-    assert_eq!(hosts(&scheduler, &servers, 9999, FALLBACK), before);
-    servers.reverse();
-    let other = scheduled::<OneIp>(&servers);
-    assert_eq!(hosts(&other, &servers, 9999, FALLBACK), before);
+    let mut destinations = weights(&[1; 6]);
+    let scheduler = scheduled::<OneIp>(&destinations);
+    let before = hosts(&scheduler, &destinations, 9999, FALLBACK);
+    let out = destinations.remove(2);
+    scheduler.changed(&destinations, Change::Removed(2));
+    let without = hosts(&scheduler, &destinations, 9999, FALLBACK);
+    let second = destinations.remove(0);
+    scheduler.changed(&destinations, Change::Removed(0));
+    destinations.push(second.clone());
+    scheduler.changed(&destinations, Change::Added(4));
+    assert_eq!(hosts(&scheduler, &destinations, 9999, FALLBACK), without);
+    destinations.push(out.clone());
+    scheduler.changed(&destinations, Change::Added(5));
+    assert_eq!(hosts(&scheduler, &destinations, 9999, FALLBACK), before);
+    destinations.reverse();
+    let other = scheduled::<OneIp>(&destinations);
+    assert_eq!(hosts(&other, &destinations, 9999, FALLBACK), before);
 }
 
 /// Every client whose server remains keeps it, no matter how many servers fail. The other clients
 /// are spread over all remaining servers.
 #[test]
 fn oneip_moves_only_clients_of_lost_servers() {
-    let mut servers = weights(&[1; 6]);
-    let scheduler = scheduled::<OneIp>(&servers);
-    let mut before = hosts(&scheduler, &servers, CLIENTS, FALLBACK);
+    let mut destinations = weights(&[1; 6]);
+    let scheduler = scheduled::<OneIp>(&destinations);
+    let mut before = hosts(&scheduler, &destinations, CLIENTS, FALLBACK);
     for failed in [3, 0, 5, 1] {
-        servers[failed].overloaded = true;
-        let after = hosts(&scheduler, &servers, CLIENTS, FALLBACK);
-        let gone = Some(servers[failed].host);
+        destinations[failed].overloaded = true;
+        let after = hosts(&scheduler, &destinations, CLIENTS, FALLBACK);
+        let gone = Some(destinations[failed].host);
         let (moved, others): (Vec<_>, Vec<_>) = before
             .iter()
             .zip(&after)
             .partition(|(before, _)| **before == gone);
         assert!(others.iter().all(|(before, after)| before == after));
         let moved: Vec<_> = moved.into_iter().map(|(_, after)| *after).collect();
-        let left: Vec<Fake> = servers
+        let left: Vec<Fake> = destinations
             .iter()
             .filter(|server| !server.overloaded)
             .cloned()
@@ -308,49 +314,54 @@ fn oneip_moves_only_clients_of_lost_servers() {
         );
         before = after;
     }
-    servers
+    destinations
         .iter_mut()
         .for_each(|server| server.overloaded = true);
-    assert_eq!(scheduler.select(&servers), None);
+    assert_eq!(scheduler.select(&destinations), None);
 }
 
 /// The shares are as even as random ones, with neighboring addresses of clients and servers.
 #[test]
 fn oneip_is_even_with_any_number_of_servers() {
     for number in [2, 3, 10, 50, 200] {
-        let servers = weights(&vec![1; number]);
-        let hosts = hosts(&scheduled::<OneIp>(&servers), &servers, CLIENTS, FALLBACK);
+        let destinations = weights(&vec![1; number]);
+        let hosts = hosts(
+            &scheduled::<OneIp>(&destinations),
+            &destinations,
+            CLIENTS,
+            FALLBACK,
+        );
         let expected = f64::from(CLIENTS) / number as f64;
         let deviation = |share: &f64| (share * f64::from(CLIENTS) - expected).powi(2) / expected;
-        let chi_squared: f64 = shares(&hosts, &servers).iter().map(deviation).sum();
+        let chi_squared: f64 = shares(&hosts, &destinations).iter().map(deviation).sum();
         // Mean and variance of the distribution: n - 1 and 2 (n - 1).
         let freedom = number as f64 - 1.0;
         assert!(
             chi_squared < freedom + 4.0 * (2.0 * freedom).sqrt(),
-            "{number} servers: {chi_squared}"
+            "{number} destinations: {chi_squared}"
         );
     }
 }
 
 #[test]
 fn no_server_is_chosen_when_none_accepts_connections() {
-    for servers in [weights(&[]), weights(&[0, 0])] {
+    for destinations in [weights(&[]), weights(&[0, 0])] {
         for options in [FALLBACK, Options::default()] {
             let flow = Flow { options, ..flow(1) };
             assert_eq!(
-                scheduled::<SourceHashing>(&servers).select_for(&servers, &flow),
+                scheduled::<SourceHashing>(&destinations).select_for(&destinations, &flow),
                 None
             );
             assert_eq!(
-                scheduled::<DestinationHashing>(&servers).select_for(&servers, &flow),
+                scheduled::<DestinationHashing>(&destinations).select_for(&destinations, &flow),
                 None
             );
             assert_eq!(
-                scheduled::<MaglevHashing>(&servers).select_for(&servers, &flow),
+                scheduled::<MaglevHashing>(&destinations).select_for(&destinations, &flow),
                 None
             );
             assert_eq!(
-                scheduled::<OneIp>(&servers).select_for(&servers, &flow),
+                scheduled::<OneIp>(&destinations).select_for(&destinations, &flow),
                 None
             );
         }

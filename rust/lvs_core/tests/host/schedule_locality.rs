@@ -20,40 +20,45 @@ fn to(address: u32, now: u32) -> Flow {
     }
 }
 
-fn scheduled<A: Algorithm>(servers: &[Fake]) -> Scheduled<A> {
+fn scheduled<A: Algorithm>(destinations: &[Fake]) -> Scheduled<A> {
     let scheduler = Scheduled::new();
-    scheduler.changed(servers, Change::Reset);
+    scheduler.changed(destinations, Change::Reset);
     scheduler
 }
 
 /// Sets the number of active connections of a server.
-fn load<A: Algorithm>(scheduler: &Scheduled<A>, servers: &mut [Fake], index: usize, active: u32) {
-    servers[index].active = active;
-    scheduler.load_changed(servers, index);
+fn load<A: Algorithm>(
+    scheduler: &Scheduled<A>,
+    destinations: &mut [Fake],
+    index: usize,
+    active: u32,
+) {
+    destinations[index].active = active;
+    scheduler.load_changed(destinations, index);
 }
 
 fn stays<A: Algorithm>() {
-    let mut servers = weights(&[10, 10, 10]);
-    let scheduler = scheduled::<A>(&servers);
-    assert_eq!(scheduler.select_for(&servers, &to(1, 0)), Some(0));
-    load(&scheduler, &mut servers, 0, 1);
-    assert_eq!(scheduler.select_for(&servers, &to(2, 0)), Some(1));
-    load(&scheduler, &mut servers, 1, 9);
+    let mut destinations = weights(&[10, 10, 10]);
+    let scheduler = scheduled::<A>(&destinations);
+    assert_eq!(scheduler.select_for(&destinations, &to(1, 0)), Some(0));
+    load(&scheduler, &mut destinations, 0, 1);
+    assert_eq!(scheduler.select_for(&destinations, &to(2, 0)), Some(1));
+    load(&scheduler, &mut destinations, 1, 9);
     // Each address stays, regardless of loads, up to the weight.
     for (now, (one, other)) in (0..).zip([(10, 0), (0, 10), (5, 5)]) {
-        load(&scheduler, &mut servers, 0, one);
-        load(&scheduler, &mut servers, 1, other);
-        assert_eq!(scheduler.select_for(&servers, &to(1, now)), Some(0));
-        assert_eq!(scheduler.select_for(&servers, &to(2, now)), Some(1));
+        load(&scheduler, &mut destinations, 0, one);
+        load(&scheduler, &mut destinations, 1, other);
+        assert_eq!(scheduler.select_for(&destinations, &to(1, now)), Some(0));
+        assert_eq!(scheduler.select_for(&destinations, &to(2, now)), Some(1));
     }
     // The load exceeds the weight, but no server has less than half of its weight.
-    load(&scheduler, &mut servers, 0, 11);
-    load(&scheduler, &mut servers, 1, 5);
-    load(&scheduler, &mut servers, 2, 6);
-    assert_eq!(scheduler.select_for(&servers, &to(1, 9)), Some(0));
+    load(&scheduler, &mut destinations, 0, 11);
+    load(&scheduler, &mut destinations, 1, 5);
+    load(&scheduler, &mut destinations, 2, 6);
+    assert_eq!(scheduler.select_for(&destinations, &to(1, 9)), Some(0));
     // Now a server has less than half.
-    load(&scheduler, &mut servers, 2, 4);
-    assert_eq!(scheduler.select_for(&servers, &to(1, 9)), Some(2));
+    load(&scheduler, &mut destinations, 2, 4);
+    assert_eq!(scheduler.select_for(&destinations, &to(1, 9)), Some(2));
 }
 
 #[test]
@@ -64,70 +69,102 @@ fn an_address_keeps_its_server_unless_that_is_overloaded() {
 
 #[test]
 fn lblc_moves_an_address_permanently() {
-    let mut servers = weights(&[10, 10, 10]);
-    let scheduler = scheduled::<Lblc>(&servers);
-    assert_eq!(scheduler.select_for(&servers, &to(1, 0)), Some(0));
-    load(&scheduler, &mut servers, 0, 11);
-    assert_eq!(scheduler.select_for(&servers, &to(1, 0)), Some(1));
-    load(&scheduler, &mut servers, 0, 0);
-    assert_eq!(scheduler.select_for(&servers, &to(1, 0)), Some(1));
+    let mut destinations = weights(&[10, 10, 10]);
+    let scheduler = scheduled::<Lblc>(&destinations);
+    assert_eq!(scheduler.select_for(&destinations, &to(1, 0)), Some(0));
+    load(&scheduler, &mut destinations, 0, 11);
+    assert_eq!(scheduler.select_for(&destinations, &to(1, 0)), Some(1));
+    load(&scheduler, &mut destinations, 0, 0);
+    assert_eq!(scheduler.select_for(&destinations, &to(1, 0)), Some(1));
 }
 
 #[test]
 fn lblcr_has_a_set_that_grows_and_shrinks() {
-    let mut servers = weights(&[10; 6]);
-    let scheduler = scheduled::<Lblcr>(&servers);
-    assert_eq!(scheduler.select_for(&servers, &to(1, 0)), Some(0));
-    load(&scheduler, &mut servers, 0, 11);
-    assert_eq!(scheduler.select_for(&servers, &to(1, 0)), Some(1));
+    let mut destinations = weights(&[10; 6]);
+    let scheduler = scheduled::<Lblcr>(&destinations);
+    assert_eq!(scheduler.select_for(&destinations, &to(1, 0)), Some(0));
+    load(&scheduler, &mut destinations, 0, 11);
+    assert_eq!(scheduler.select_for(&destinations, &to(1, 0)), Some(1));
     // The set is 0 and 1. The less loaded of them is chosen, although 2 has less.
-    load(&scheduler, &mut servers, 1, 9);
-    load(&scheduler, &mut servers, 0, 8);
-    assert_eq!(scheduler.select_for(&servers, &to(1, DAY - 1)), Some(0));
+    load(&scheduler, &mut destinations, 1, 9);
+    load(&scheduler, &mut destinations, 0, 8);
+    assert_eq!(
+        scheduler.select_for(&destinations, &to(1, DAY - 1)),
+        Some(0)
+    );
     // A day after the last change, the most loaded server leaves the set, used or not.
-    assert_eq!(scheduler.select_for(&servers, &to(1, DAY + 1)), Some(0));
-    load(&scheduler, &mut servers, 1, 0);
-    assert_eq!(scheduler.select_for(&servers, &to(1, DAY + 2)), Some(0));
+    assert_eq!(
+        scheduler.select_for(&destinations, &to(1, DAY + 1)),
+        Some(0)
+    );
+    load(&scheduler, &mut destinations, 1, 0);
+    assert_eq!(
+        scheduler.select_for(&destinations, &to(1, DAY + 2)),
+        Some(0)
+    );
     // At most four: the fifth replaces the most loaded one.
     for (index, active) in [(0, 15), (1, 14), (2, 13), (3, 12)] {
-        load(&scheduler, &mut servers, index, 11);
-        let next = scheduler.select_for(&servers, &to(1, DAY + 3)).unwrap();
+        load(&scheduler, &mut destinations, index, 11);
+        let next = scheduler
+            .select_for(&destinations, &to(1, DAY + 3))
+            .unwrap();
         assert_eq!(next, index + 1, "the first that has nothing");
-        load(&scheduler, &mut servers, index, active);
+        load(&scheduler, &mut destinations, index, active);
     }
-    load(&scheduler, &mut servers, 4, 20);
-    load(&scheduler, &mut servers, 5, 20);
+    load(&scheduler, &mut destinations, 4, 20);
+    load(&scheduler, &mut destinations, 5, 20);
     // The set is 1 to 4 now. 0 is not in it, although it has the least load.
-    load(&scheduler, &mut servers, 0, 6);
-    assert_eq!(scheduler.select_for(&servers, &to(1, DAY + 3)), Some(3));
+    load(&scheduler, &mut destinations, 0, 6);
+    assert_eq!(
+        scheduler.select_for(&destinations, &to(1, DAY + 3)),
+        Some(3)
+    );
 }
 
 /// `again` is the server of an address after its former server has returned: a set has both.
 fn forgets<A: Algorithm>(again: usize) {
-    let mut servers = weights(&[10, 10]);
-    let scheduler = scheduled::<A>(&servers);
-    assert_eq!(scheduler.select_for(&servers, &to(1, 5)), Some(0));
-    load(&scheduler, &mut servers, 0, 5);
+    let mut destinations = weights(&[10, 10]);
+    let scheduler = scheduled::<A>(&destinations);
+    assert_eq!(scheduler.select_for(&destinations, &to(1, 5)), Some(0));
+    load(&scheduler, &mut destinations, 0, 5);
     // It is forgotten after a day without use, and not before.
-    assert_eq!(scheduler.select_for(&servers, &to(1, 4 + DAY)), Some(0));
-    assert_eq!(scheduler.select_for(&servers, &to(1, 3 + 2 * DAY)), Some(0));
-    assert_eq!(scheduler.select_for(&servers, &to(1, 3 + 3 * DAY)), Some(1));
-    // If it is quiesced or overloaded, another one is chosen and kept.
-    servers[1].weight = 0;
-    scheduler.changed(&servers, Change::Edited(1));
-    assert_eq!(scheduler.select_for(&servers, &to(1, 3 + 3 * DAY)), Some(0));
-    servers[1].weight = 10;
-    scheduler.changed(&servers, Change::Edited(1));
     assert_eq!(
-        scheduler.select_for(&servers, &to(1, 3 + 3 * DAY)),
+        scheduler.select_for(&destinations, &to(1, 4 + DAY)),
+        Some(0)
+    );
+    assert_eq!(
+        scheduler.select_for(&destinations, &to(1, 3 + 2 * DAY)),
+        Some(0)
+    );
+    assert_eq!(
+        scheduler.select_for(&destinations, &to(1, 3 + 3 * DAY)),
+        Some(1)
+    );
+    // If it is quiesced or overloaded, another one is chosen and kept.
+    destinations[1].weight = 0;
+    scheduler.changed(&destinations, Change::Edited(1));
+    assert_eq!(
+        scheduler.select_for(&destinations, &to(1, 3 + 3 * DAY)),
+        Some(0)
+    );
+    destinations[1].weight = 10;
+    scheduler.changed(&destinations, Change::Edited(1));
+    assert_eq!(
+        scheduler.select_for(&destinations, &to(1, 3 + 3 * DAY)),
         Some(again)
     );
-    servers[0].overloaded = true;
-    scheduler.load_changed(&servers, 0);
-    assert_eq!(scheduler.select_for(&servers, &to(1, 3 + 3 * DAY)), Some(1));
-    servers[1].overloaded = true;
-    scheduler.load_changed(&servers, 1);
-    assert_eq!(scheduler.select_for(&servers, &to(1, 3 + 3 * DAY)), None);
+    destinations[0].overloaded = true;
+    scheduler.load_changed(&destinations, 0);
+    assert_eq!(
+        scheduler.select_for(&destinations, &to(1, 3 + 3 * DAY)),
+        Some(1)
+    );
+    destinations[1].overloaded = true;
+    scheduler.load_changed(&destinations, 1);
+    assert_eq!(
+        scheduler.select_for(&destinations, &to(1, 3 + 3 * DAY)),
+        None
+    );
 }
 
 #[test]
@@ -139,23 +176,23 @@ fn unused_addresses_are_forgotten() {
 /// Addresses keep their servers while others are added and deleted.
 #[test]
 fn addresses_follow_their_servers_through_the_list() {
-    let mut servers = loads(&[(9, 3, 0), (9, 0, 0), (9, 2, 0)]);
-    for (host, server) in (1..).zip(&mut servers) {
+    let mut destinations = loads(&[(9, 3, 0), (9, 0, 0), (9, 2, 0)]);
+    for (host, server) in (1..).zip(&mut destinations) {
         server.host = host;
     }
-    let scheduler = scheduled::<Lblc>(&servers);
-    assert_eq!(scheduler.select_for(&servers, &to(7, 0)), Some(1));
-    load(&scheduler, &mut servers, 1, 5);
-    servers.remove(0);
-    scheduler.changed(&servers, Change::Removed(0));
-    assert_eq!(scheduler.select_for(&servers, &to(7, 0)), Some(0));
-    servers.insert(0, weights(&[9]).remove(0));
-    scheduler.changed(&servers, Change::Added(0));
-    assert_eq!(scheduler.select_for(&servers, &to(7, 0)), Some(1));
-    servers.remove(1);
-    scheduler.changed(&servers, Change::Removed(1));
+    let scheduler = scheduled::<Lblc>(&destinations);
+    assert_eq!(scheduler.select_for(&destinations, &to(7, 0)), Some(1));
+    load(&scheduler, &mut destinations, 1, 5);
+    destinations.remove(0);
+    scheduler.changed(&destinations, Change::Removed(0));
+    assert_eq!(scheduler.select_for(&destinations, &to(7, 0)), Some(0));
+    destinations.insert(0, weights(&[9]).remove(0));
+    scheduler.changed(&destinations, Change::Added(0));
+    assert_eq!(scheduler.select_for(&destinations, &to(7, 0)), Some(1));
+    destinations.remove(1);
+    scheduler.changed(&destinations, Change::Removed(1));
     assert_eq!(
-        scheduler.select_for(&servers, &to(7, 0)),
+        scheduler.select_for(&destinations, &to(7, 0)),
         Some(0),
         "its server is gone"
     );
@@ -164,18 +201,20 @@ fn addresses_follow_their_servers_through_the_list() {
 /// More addresses than the table has room for: it does not grow, and used addresses stay.
 #[test]
 fn memory_is_bounded() {
-    let mut servers = weights(&[1_000_000; 4]);
-    let scheduler = scheduled::<Lblc>(&servers);
+    let mut destinations = weights(&[1_000_000; 4]);
+    let scheduler = scheduled::<Lblc>(&destinations);
     assert_eq!(Lblc::words(4, 123), Lblc::words(4, 0));
-    let kept = scheduler.select_for(&servers, &to(1, 0)).unwrap();
-    load(&scheduler, &mut servers, kept, 10);
+    let kept = scheduler.select_for(&destinations, &to(1, 0)).unwrap();
+    load(&scheduler, &mut destinations, kept, 10);
     for address in 2..100_000 {
         let now = address / 8;
-        let choice = scheduler.select_for(&servers, &to(address, now)).unwrap();
-        let active = servers[choice].active + 1;
-        load(&scheduler, &mut servers, choice, active);
+        let choice = scheduler
+            .select_for(&destinations, &to(address, now))
+            .unwrap();
+        let active = destinations[choice].active + 1;
+        load(&scheduler, &mut destinations, choice, active);
         if address % 64 == 0 {
-            assert_eq!(scheduler.select_for(&servers, &to(1, now)), Some(kept));
+            assert_eq!(scheduler.select_for(&destinations, &to(1, now)), Some(kept));
         }
     }
 }

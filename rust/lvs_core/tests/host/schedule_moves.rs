@@ -29,40 +29,44 @@ struct Figures {
 }
 
 fn figures<A: Algorithm>(name: &str) -> Figures {
-    let mut servers = weights(&[1; 10]);
-    let scheduler = scheduled::<A>(&servers);
-    let before = hosts(&scheduler, &servers, CLIENTS, FALLBACK);
-    let gone = servers[3].host;
+    let mut destinations = weights(&[1; 10]);
+    let scheduler = scheduled::<A>(&destinations);
+    let before = hosts(&scheduler, &destinations, CLIENTS, FALLBACK);
+    let gone = destinations[3].host;
 
-    servers[3].weight = 0;
-    servers[3].former_weight = 1;
-    scheduler.changed(&servers, Change::Edited(3));
+    destinations[3].weight = 0;
+    destinations[3].former_weight = 1;
+    scheduler.changed(&destinations, Change::Edited(3));
     let quiesced = moved(
         &before,
-        &hosts(&scheduler, &servers, CLIENTS, FALLBACK),
+        &hosts(&scheduler, &destinations, CLIENTS, FALLBACK),
         gone,
     );
-    servers[3].weight = 1;
-    scheduler.changed(&servers, Change::Edited(3));
+    destinations[3].weight = 1;
+    scheduler.changed(&destinations, Change::Edited(3));
     assert_eq!(
-        hosts(&scheduler, &servers, CLIENTS, FALLBACK),
+        hosts(&scheduler, &destinations, CLIENTS, FALLBACK),
         before,
         "{name}: back as it was"
     );
 
-    servers.push(Fake {
+    destinations.push(Fake {
         weight: 1,
         host: 99,
         ..Fake::default()
     });
-    scheduler.changed(&servers, Change::Added(10));
-    let added = moved(&before, &hosts(&scheduler, &servers, CLIENTS, FALLBACK), 99);
-    servers.pop();
+    scheduler.changed(&destinations, Change::Added(10));
+    let added = moved(
+        &before,
+        &hosts(&scheduler, &destinations, CLIENTS, FALLBACK),
+        99,
+    );
+    destinations.pop();
 
-    let scheduler = scheduled::<A>(&servers);
-    servers.remove(3);
-    scheduler.changed(&servers, Change::Removed(3));
-    let after = hosts(&scheduler, &servers, CLIENTS, FALLBACK);
+    let scheduler = scheduled::<A>(&destinations);
+    destinations.remove(3);
+    scheduler.changed(&destinations, Change::Removed(3));
+    let after = hosts(&scheduler, &destinations, CLIENTS, FALLBACK);
     assert!(after
         .iter()
         .all(|host| host.is_some() && *host != Some(gone)));

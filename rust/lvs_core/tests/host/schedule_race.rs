@@ -4,7 +4,7 @@
 
 use crate::schedule::flow;
 use lvs_core::scheduler::{
-    Algorithm, Change, LeastConnection, List, RoundRobin, Server, WeightedLeastConnection,
+    Algorithm, Change, Destination, LeastConnection, List, RoundRobin, WeightedLeastConnection,
     WeightedRoundRobin,
 };
 use lvs_core::{Address, Endpoint};
@@ -28,7 +28,7 @@ impl Shared {
     }
 }
 
-impl Server for Shared {
+impl Destination for Shared {
     fn weight(&self) -> u32 {
         self.weight.load(Relaxed)
     }
@@ -56,32 +56,36 @@ struct Kept<A> {
 }
 
 impl<A: Algorithm> Kept<A> {
-    fn new(servers: &[Shared]) -> Self {
+    fn new(destinations: &[Shared]) -> Self {
         let kept = Self {
             algorithm: A::new(0),
-            memory: (0..A::words(servers.len(), 0))
+            memory: (0..A::words(destinations.len(), 0))
                 .map(|_| AtomicU64::new(0))
                 .collect(),
         };
-        kept.changed(servers, Change::Reset);
+        kept.changed(destinations, Change::Reset);
         kept
     }
 
-    fn list<'a>(&'a self, servers: &'a [Shared]) -> List<'a, Shared> {
+    fn list<'a>(&'a self, destinations: &'a [Shared]) -> List<'a, Shared> {
         let memory = &self.memory;
-        List { servers, memory }
+        List {
+            destinations,
+            memory,
+        }
     }
 
-    fn changed(&self, servers: &[Shared], change: Change) {
-        self.algorithm.changed(&self.list(servers), &[], change);
+    fn changed(&self, destinations: &[Shared], change: Change) {
+        self.algorithm
+            .changed(&self.list(destinations), &[], change);
     }
 
-    fn load_changed(&self, servers: &[Shared], index: usize) {
-        self.algorithm.load_changed(&self.list(servers), index);
+    fn load_changed(&self, destinations: &[Shared], index: usize) {
+        self.algorithm.load_changed(&self.list(destinations), index);
     }
 
-    fn select(&self, servers: &[Shared]) -> Option<usize> {
-        self.algorithm.select(&self.list(servers), &flow(1))
+    fn select(&self, destinations: &[Shared]) -> Option<usize> {
+        self.algorithm.select(&self.list(destinations), &flow(1))
     }
 }
 
@@ -89,17 +93,20 @@ const THREADS: usize = 4;
 const EACH: usize = 9 * 2000;
 
 /// How often each server is chosen if all threads select at once.
-fn tally(servers: &[Shared], select: impl Fn(&[Shared]) -> Option<usize> + Sync) -> Vec<usize> {
+fn tally(
+    destinations: &[Shared],
+    select: impl Fn(&[Shared]) -> Option<usize> + Sync,
+) -> Vec<usize> {
     let one = || {
-        let mut counts = vec![0; servers.len()];
+        let mut counts = vec![0; destinations.len()];
         for _ in 0..EACH {
-            counts[select(servers).unwrap()] += 1;
+            counts[select(destinations).unwrap()] += 1;
         }
         counts
     };
     thread::scope(|scope| {
         let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(one)).collect();
-        let mut total = vec![0; servers.len()];
+        let mut total = vec![0; destinations.len()];
         for counts in threads.into_iter().map(|thread| thread.join().unwrap()) {
             for (sum, count) in total.iter_mut().zip(counts) {
                 *sum += count;
@@ -111,17 +118,17 @@ fn tally(servers: &[Shared], select: impl Fn(&[Shared]) -> Option<usize> + Sync)
 
 #[test]
 fn rr_hits_every_server_equally() {
-    let servers: Vec<Shared> = [1, 5, 1].into_iter().map(Shared::new).collect();
-    let rr = Kept::<RoundRobin>::new(&servers);
-    let counts = tally(&servers, |servers| rr.select(servers));
+    let destinations: Vec<Shared> = [1, 5, 1].into_iter().map(Shared::new).collect();
+    let rr = Kept::<RoundRobin>::new(&destinations);
+    let counts = tally(&destinations, |destinations| rr.select(destinations));
     assert_eq!(counts, [THREADS * EACH / 3; 3]);
 }
 
 #[test]
 fn wrr_hits_every_server_by_its_weight() {
-    let servers: Vec<Shared> = [4, 3, 2].into_iter().map(Shared::new).collect();
-    let wrr = Kept::<WeightedRoundRobin>::new(&servers);
-    let counts = tally(&servers, |servers| wrr.select(servers));
+    let destinations: Vec<Shared> = [4, 3, 2].into_iter().map(Shared::new).collect();
+    let wrr = Kept::<WeightedRoundRobin>::new(&destinations);
+    let counts = tally(&destinations, |destinations| wrr.select(destinations));
     let share = THREADS * EACH / 9;
     assert_eq!(counts, [4 * share, 3 * share, 2 * share]);
 }
@@ -131,11 +138,11 @@ fn wrr_hits_every_server_by_its_weight() {
 #[test]
 fn selections_that_race_with_changes_are_valid() {
     // Server 1 is always quiesced, and server 3 always accepts connections.
-    let servers: Vec<Shared> = [1, 0, 1, 1].into_iter().map(Shared::new).collect();
-    let rr = Kept::<RoundRobin>::new(&servers);
-    let wrr = Kept::<WeightedRoundRobin>::new(&servers);
-    let lc = Kept::<LeastConnection>::new(&servers);
-    let wlc = Kept::<WeightedLeastConnection>::new(&servers);
+    let destinations: Vec<Shared> = [1, 0, 1, 1].into_iter().map(Shared::new).collect();
+    let rr = Kept::<RoundRobin>::new(&destinations);
+    let wrr = Kept::<WeightedRoundRobin>::new(&destinations);
+    let lc = Kept::<LeastConnection>::new(&destinations);
+    let wlc = Kept::<WeightedLeastConnection>::new(&destinations);
     let stop = AtomicBool::new(false);
     let change = || {
         let mut noise: u32 = 1;
@@ -143,12 +150,12 @@ fn selections_that_race_with_changes_are_valid() {
             noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let at = [0, 2, 3][(noise >> 8) as usize % 3];
             let weight = [1, 2, 6, 1000, u32::MAX][(noise >> 16) as usize % 5];
-            servers[at].weight.store(weight, Relaxed);
-            servers[at].load.store(noise >> 4, Relaxed);
+            destinations[at].weight.store(weight, Relaxed);
+            destinations[at].load.store(noise >> 4, Relaxed);
             if at != 3 {
-                servers[at].overloaded.store(noise & 64 != 0, Relaxed);
+                destinations[at].overloaded.store(noise & 64 != 0, Relaxed);
                 if noise & 128 != 0 {
-                    servers[at].weight.store(0, Relaxed);
+                    destinations[at].weight.store(0, Relaxed);
                 }
             }
             let event = match noise >> 28 {
@@ -157,22 +164,22 @@ fn selections_that_race_with_changes_are_valid() {
                 2 => Change::Reset,
                 _ => Change::Edited(at),
             };
-            rr.changed(&servers, event);
-            wrr.changed(&servers, event);
-            lc.load_changed(&servers, at);
-            wlc.load_changed(&servers, at);
+            rr.changed(&destinations, event);
+            wrr.changed(&destinations, event);
+            lc.load_changed(&destinations, at);
+            wlc.load_changed(&destinations, at);
         }
     };
     let select = || {
         for _ in 0..20_000 {
             for choice in [
-                rr.select(&servers),
-                wrr.select(&servers),
-                lc.select(&servers),
-                wlc.select(&servers),
+                rr.select(&destinations),
+                wrr.select(&destinations),
+                lc.select(&destinations),
+                wlc.select(&destinations),
             ] {
                 let choice = choice.expect("server 3 takes connections");
-                assert!(choice < servers.len());
+                assert!(choice < destinations.len());
                 assert_ne!(choice, 1, "server 1 is quiesced");
             }
         }

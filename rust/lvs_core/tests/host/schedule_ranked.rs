@@ -2,7 +2,7 @@
 
 //! The schedulers that keep a ranking, against a look at every server.
 
-use crate::schedule::{letters, loads, servers, takes, weights, Fake, Scheduled};
+use crate::schedule::{destinations, letters, loads, takes, weights, Fake, Scheduled};
 use lvs_core::scheduler::{
     ranking, Algorithm, Change, LeastConnection, NeverQueue, ShortestExpectedDelay,
     WeightedFailover, WeightedLeastConnection, WeightedOverflow,
@@ -56,10 +56,10 @@ fn ovf(one: &Fake, other: &Fake) -> bool {
 }
 
 /// The choice by definition: the best of all that take connections, the first among equals.
-fn scan(servers: &[Fake], better: Better) -> Option<usize> {
+fn scan(destinations: &[Fake], better: Better) -> Option<usize> {
     let mut best = None;
-    for index in (0..servers.len()).filter(|index| takes(&servers[*index])) {
-        if best.is_none_or(|best: usize| better(&servers[index], &servers[best])) {
+    for index in (0..destinations.len()).filter(|index| takes(&destinations[*index])) {
+        if best.is_none_or(|best: usize| better(&destinations[index], &destinations[best])) {
             best = Some(index);
         }
     }
@@ -67,35 +67,35 @@ fn scan(servers: &[Fake], better: Better) -> Option<usize> {
 }
 
 /// What a fresh scheduler chooses.
-fn fresh<A: Algorithm>(servers: &[Fake]) -> Option<usize> {
+fn fresh<A: Algorithm>(destinations: &[Fake]) -> Option<usize> {
     let scheduler = Scheduled::<A>::new();
-    scheduler.changed(servers, Change::Reset);
-    scheduler.select(servers)
+    scheduler.changed(destinations, Change::Reset);
+    scheduler.select(destinations)
 }
 
 #[test]
 fn nobody_to_choose() {
     let mut overloaded = weights(&[3]);
     overloaded[0].overloaded = true;
-    for servers in [weights(&[]), weights(&[0, 0]), overloaded] {
-        assert_eq!(fresh::<LeastConnection>(&servers), None);
-        assert_eq!(fresh::<WeightedLeastConnection>(&servers), None);
-        assert_eq!(fresh::<ShortestExpectedDelay>(&servers), None);
-        assert_eq!(fresh::<NeverQueue>(&servers), None);
-        assert_eq!(fresh::<WeightedFailover>(&servers), None);
-        assert_eq!(fresh::<WeightedOverflow>(&servers), None);
+    for destinations in [weights(&[]), weights(&[0, 0]), overloaded] {
+        assert_eq!(fresh::<LeastConnection>(&destinations), None);
+        assert_eq!(fresh::<WeightedLeastConnection>(&destinations), None);
+        assert_eq!(fresh::<ShortestExpectedDelay>(&destinations), None);
+        assert_eq!(fresh::<NeverQueue>(&destinations), None);
+        assert_eq!(fresh::<WeightedFailover>(&destinations), None);
+        assert_eq!(fresh::<WeightedOverflow>(&destinations), None);
     }
 }
 
 /// Connections that come and stay, each an active one.
 fn fill<A: Algorithm>(weights: &[u32], connections: usize) -> String {
-    let mut servers = self::weights(weights);
+    let mut destinations = self::weights(weights);
     let scheduler = Scheduled::<A>::new();
-    scheduler.changed(&servers, Change::Reset);
+    scheduler.changed(&destinations, Change::Reset);
     let select = || {
-        let choice = scheduler.select(&servers)?;
-        servers[choice].active += 1;
-        scheduler.load_changed(&servers, choice);
+        let choice = scheduler.select(&destinations)?;
+        destinations[choice].active += 1;
+        scheduler.load_changed(&destinations, choice);
         Some(choice)
     };
     letters(select, connections)
@@ -116,19 +116,20 @@ fn connections_that_stay() {
 
 #[test]
 fn lc_takes_the_fewest_active_then_the_fewest_inactive_then_the_first() {
-    let select = |servers: &[(u32, u32, u32)]| fresh::<LeastConnection>(&loads(servers));
+    let select = |destinations: &[(u32, u32, u32)]| fresh::<LeastConnection>(&loads(destinations));
     assert_eq!(select(&[(1, 3, 0), (1, 2, 9), (1, 4, 0)]), Some(1));
     assert_eq!(select(&[(1, 2, 9), (1, 2, 8), (1, 2, 8)]), Some(1));
     assert_eq!(select(&[(1, 2, 8), (1, 2, 8)]), Some(0));
     assert_eq!(select(&[(0, 0, 0), (9, 2, 8), (1, 3, 0)]), Some(1));
-    let mut servers = loads(&[(1, 0, 0), (1, 5, 5)]);
-    servers[0].overloaded = true;
-    assert_eq!(fresh::<LeastConnection>(&servers), Some(1));
+    let mut destinations = loads(&[(1, 0, 0), (1, 5, 5)]);
+    destinations[0].overloaded = true;
+    assert_eq!(fresh::<LeastConnection>(&destinations), Some(1));
 }
 
 #[test]
 fn wlc_compares_loads_to_weights() {
-    let select = |servers: &[(u32, u32, u32)]| fresh::<WeightedLeastConnection>(&loads(servers));
+    let select =
+        |destinations: &[(u32, u32, u32)]| fresh::<WeightedLeastConnection>(&loads(destinations));
     // 3/2 against 4/3; a division would call them equal.
     assert_eq!(select(&[(2, 3, 0), (3, 4, 0)]), Some(1));
     assert_eq!(select(&[(3, 4, 0), (2, 3, 0)]), Some(0));
@@ -188,68 +189,68 @@ fn count(server: &mut Fake, active: bool) -> &mut u32 {
 
 /// Whatever happens, and told as the director tells it, every choice is that of the scan.
 fn walk<A: Algorithm>(
-    mut servers: Vec<Fake>,
+    mut destinations: Vec<Fake>,
     steps: Vec<Step>,
     better: Better,
 ) -> Result<(), TestCaseError> {
     let scheduler = Scheduled::<A>::new();
-    scheduler.changed(&servers, Change::Reset);
+    scheduler.changed(&destinations, Change::Reset);
     for step in steps {
-        let empty = servers.is_empty();
+        let empty = destinations.is_empty();
         match &step {
             Step::Join(active) => {
-                if let Some(choice) = scheduler.select(&servers) {
-                    let count = count(&mut servers[choice], *active);
+                if let Some(choice) = scheduler.select(&destinations) {
+                    let count = count(&mut destinations[choice], *active);
                     *count = count.saturating_add(1);
-                    scheduler.load_changed(&servers, choice);
+                    scheduler.load_changed(&destinations, choice);
                 }
             }
             Step::Leave(at, active) if !empty => {
-                let at = at.index(servers.len());
-                let count = count(&mut servers[at], *active);
+                let at = at.index(destinations.len());
+                let count = count(&mut destinations[at], *active);
                 *count = count.saturating_sub(1);
-                scheduler.load_changed(&servers, at);
+                scheduler.load_changed(&destinations, at);
             }
             Step::Turn(at, active) if !empty => {
-                let at = at.index(servers.len());
-                if *count(&mut servers[at], !active) > 0 {
-                    *count(&mut servers[at], !active) -= 1;
-                    let count = count(&mut servers[at], *active);
+                let at = at.index(destinations.len());
+                if *count(&mut destinations[at], !active) > 0 {
+                    *count(&mut destinations[at], !active) -= 1;
+                    let count = count(&mut destinations[at], *active);
                     *count = count.saturating_add(1);
                 }
-                scheduler.load_changed(&servers, at);
+                scheduler.load_changed(&destinations, at);
             }
             Step::Overload(at) if !empty => {
-                let at = at.index(servers.len());
-                servers[at].overloaded ^= true;
-                scheduler.load_changed(&servers, at);
+                let at = at.index(destinations.len());
+                destinations[at].overloaded ^= true;
+                scheduler.load_changed(&destinations, at);
             }
             Step::Edit(at, weight) if !empty => {
-                let at = at.index(servers.len());
-                servers[at].weight = *weight;
-                scheduler.changed(&servers, Change::Edited(at));
+                let at = at.index(destinations.len());
+                destinations[at].weight = *weight;
+                scheduler.changed(&destinations, Change::Edited(at));
             }
             Step::Add(server) => {
-                servers.push(server.clone());
-                scheduler.changed(&servers, Change::Added(servers.len() - 1));
+                destinations.push(server.clone());
+                scheduler.changed(&destinations, Change::Added(destinations.len() - 1));
             }
             Step::Remove(at) if !empty => {
-                let at = at.index(servers.len());
-                servers.remove(at);
-                scheduler.changed(&servers, Change::Removed(at));
+                let at = at.index(destinations.len());
+                destinations.remove(at);
+                scheduler.changed(&destinations, Change::Removed(at));
             }
             _ => {}
         }
-        let wanted = scan(&servers, better).filter(|best| {
+        let wanted = scan(&destinations, better).filter(|best| {
             better as usize != ovf as Better as usize
-                || servers[*best].active <= servers[*best].weight
+                || destinations[*best].active <= destinations[*best].weight
         });
         prop_assert_eq!(
-            scheduler.select(&servers),
+            scheduler.select(&destinations),
             wanted,
             "after {:?}: {:?}",
             step,
-            servers
+            destinations
         );
     }
     Ok(())
@@ -257,33 +258,33 @@ fn walk<A: Algorithm>(
 
 proptest! {
     #[test]
-    fn lc_is_the_scan(servers in servers(), steps in prop::collection::vec(step(), 0..80)) {
-        walk::<LeastConnection>(servers, steps, lc)?;
+    fn lc_is_the_scan(destinations in destinations(), steps in prop::collection::vec(step(), 0..80)) {
+        walk::<LeastConnection>(destinations, steps, lc)?;
     }
 
     #[test]
-    fn wlc_is_the_scan(servers in servers(), steps in prop::collection::vec(step(), 0..80)) {
-        walk::<WeightedLeastConnection>(servers, steps, wlc)?;
+    fn wlc_is_the_scan(destinations in destinations(), steps in prop::collection::vec(step(), 0..80)) {
+        walk::<WeightedLeastConnection>(destinations, steps, wlc)?;
     }
 
     #[test]
-    fn sed_is_the_scan(servers in servers(), steps in prop::collection::vec(step(), 0..80)) {
-        walk::<ShortestExpectedDelay>(servers, steps, sed)?;
+    fn sed_is_the_scan(destinations in destinations(), steps in prop::collection::vec(step(), 0..80)) {
+        walk::<ShortestExpectedDelay>(destinations, steps, sed)?;
     }
 
     #[test]
-    fn nq_is_the_scan(servers in servers(), steps in prop::collection::vec(step(), 0..80)) {
-        walk::<NeverQueue>(servers, steps, nq)?;
+    fn nq_is_the_scan(destinations in destinations(), steps in prop::collection::vec(step(), 0..80)) {
+        walk::<NeverQueue>(destinations, steps, nq)?;
     }
 
     #[test]
-    fn fo_is_the_scan(servers in servers(), steps in prop::collection::vec(step(), 0..80)) {
-        walk::<WeightedFailover>(servers, steps, fo)?;
+    fn fo_is_the_scan(destinations in destinations(), steps in prop::collection::vec(step(), 0..80)) {
+        walk::<WeightedFailover>(destinations, steps, fo)?;
     }
 
     #[test]
-    fn ovf_is_the_scan(servers in servers(), steps in prop::collection::vec(step(), 0..80)) {
-        walk::<WeightedOverflow>(servers, steps, ovf)?;
+    fn ovf_is_the_scan(destinations in destinations(), steps in prop::collection::vec(step(), 0..80)) {
+        walk::<WeightedOverflow>(destinations, steps, ovf)?;
     }
 
     /// Lists of all lengths, those that are no power of two among them.
@@ -302,17 +303,17 @@ proptest! {
 /// A choice and what follows from it cost as many looks as the list has binary digits, not servers.
 #[test]
 fn looks_grow_with_the_logarithm() {
-    let looks = |servers: usize| {
-        let mut servers = weights(&vec![3; servers]);
+    let looks = |destinations: usize| {
+        let mut destinations = weights(&vec![3; destinations]);
         let scheduler = Scheduled::<WeightedLeastConnection>::new();
-        scheduler.changed(&servers, Change::Reset);
+        scheduler.changed(&destinations, Change::Reset);
         let mut most = 0;
-        for _ in 0..3 * servers.len() {
-            servers.iter().for_each(|server| server.looks.set(0));
-            let choice = scheduler.select(&servers).unwrap();
-            servers[choice].active += 1;
-            scheduler.load_changed(&servers, choice);
-            most = most.max(servers.iter().map(|server| server.looks.get()).sum());
+        for _ in 0..3 * destinations.len() {
+            destinations.iter().for_each(|server| server.looks.set(0));
+            let choice = scheduler.select(&destinations).unwrap();
+            destinations[choice].active += 1;
+            scheduler.load_changed(&destinations, choice);
+            most = most.max(destinations.iter().map(|server| server.looks.get()).sum());
         }
         most
     };

@@ -313,7 +313,7 @@ impl Sim<'_> {
         if attempt.state == State::Served {
             let (director, index) = (usize::from(attempt.director), attempt.server as usize);
             let quiesced = self.directors[director].servers().get(index);
-            if quiesced.is_some_and(|server| lvs_core::scheduler::Server::weight(server) > 0) {
+            if quiesced.is_some_and(|server| lvs_core::scheduler::Destination::weight(server) > 0) {
                 self.forward::<false>(number);
                 return;
             }
