@@ -271,10 +271,10 @@ def in_turn(title, operation, check=lambda worked: None):
 
 def another(path, old):
     """Another value that the file accepts."""
-    # The last number of several is the one that changes.
+    # Of several numbers, the last one changes.
     *others, last = old.split()
     less = b"\t".join([*others, b"%d" % (int(last) - 1)]) + b"\n"
-    for new in (b"0\n", b"1\n", b"2\n", less):
+    for new in (less,) if others else (b"0\n", b"1\n", b"2\n", less):
         try:
             write_all(path, new)
         except OSError:
