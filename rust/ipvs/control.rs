@@ -132,7 +132,7 @@ fn carry_out(director: &Director, request: &Request<'_>) -> Result<(), Refusal> 
             })?)
         }
         command::GET_INFO => {
-            let size = director.load().buckets;
+            let size = director.occupancy().buckets;
             Ok(request.reply(command::SET_INFO, |writer| {
                 writer.u32(uapi::info::VERSION, uapi::VERSION)?;
                 writer.u32(uapi::info::CONN_TAB_SIZE, size)

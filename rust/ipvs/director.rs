@@ -119,7 +119,7 @@ struct Config {
 }
 
 /// How full a director is.
-pub(crate) struct Load {
+pub(crate) struct Occupancy {
     /// Connections.
     pub(crate) connections: usize,
     /// New connections that were refused since there were too many, or no memory.
@@ -615,9 +615,9 @@ impl Director {
     }
 
     /// How full it is. Process context.
-    pub(crate) fn load(&self) -> Load {
+    pub(crate) fn occupancy(&self) -> Occupancy {
         match &self.config.lock().working {
-            Some(Working { tables, .. }) => Load {
+            Some(Working { tables, .. }) => Occupancy {
                 connections: tables.connections.count(),
                 refused: tables.refused(),
                 dropped: tables.dropped(),
@@ -625,7 +625,7 @@ impl Director {
                 evicted: tables.connections.evicted(),
                 buckets: tables.connections.buckets(),
             },
-            None => Load {
+            None => Occupancy {
                 connections: 0,
                 refused: 0,
                 dropped: 0,

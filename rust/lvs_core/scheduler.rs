@@ -13,6 +13,7 @@
 //! sequence. A selection that runs concurrently with [`changed`](Algorithm::changed) and uses the
 //! old list may advance the new list's sequence by one place at most.
 
+mod best_of_two;
 mod dh;
 mod ewma;
 mod fo;
@@ -28,12 +29,12 @@ mod rr;
 mod sed;
 mod sh;
 mod slots;
-mod two;
 mod twos;
 mod unscheduled;
 mod wlc;
 mod wrr;
 
+pub use best_of_two::BestOfTwo;
 pub use dh::DestinationHashing;
 pub use ewma::{LeastPeakDelay, PeakEwma};
 pub use fo::{GreatestWeight, WeightedFailover};
@@ -47,7 +48,6 @@ pub use ranked::{Order, Ranked};
 pub use rr::RoundRobin;
 pub use sed::{ShortestDelay, ShortestExpectedDelay};
 pub use sh::SourceHashing;
-pub use two::BestOfTwo;
 pub use twos::PowerOfTwoChoices;
 pub use unscheduled::Unscheduled;
 pub use wlc::{FewestForWeight, WeightedLeastConnection};

@@ -280,9 +280,9 @@ class Client(Orders):
 
         return " ".join(outcome(hold, address) for address in addresses)
 
-    def do_reuse(self, how, address, port, count):
-        """reuse close|reset ADDRESS PORT COUNT: TCP connections one after another from one source
-        port.
+    def do_reuse(self, how, address, port, count, last=None):
+        """reuse close|reset ADDRESS PORT COUNT [LAST]: TCP connections one after another from one
+        source port, until the server LAST answers.
 
         A connection is reported as late if its SYN was repeated.
         """
@@ -316,7 +316,10 @@ class Client(Orders):
                 connection.close()
             return word + late
 
-        return " ".join(outcome(use) for _ in range(int(count)))
+        answers = []
+        while len(answers) < int(count) and not (answers and answers[-1] == last):
+            answers.append(outcome(use))
+        return " ".join(answers)
 
     def do_turns(self, address, port, count):
         """turns ADDRESS PORT COUNT: datagrams from one source port, each from a new socket."""

@@ -35,14 +35,14 @@ impl<I: Instance + AsRef<Director>> Content for Status<I> {
 
     fn show(instance: &I, file: &SeqFile) {
         let director = instance.as_ref();
-        let load = director.load();
-        seq_print!(file, "Conns:\t{}\n", load.connections);
+        let occupancy = director.occupancy();
+        seq_print!(file, "Conns:\t{}\n", occupancy.connections);
         seq_print!(file, "Conn max:\t{}\n", director.most_connections());
-        seq_print!(file, "Conns refused:\t{}\n", load.refused);
-        seq_print!(file, "Conns dropped:\t{}\n", load.dropped);
-        seq_print!(file, "Conns apart:\t{}\n", load.apart);
-        seq_print!(file, "Half-open evicted:\t{}\n", load.evicted);
-        seq_print!(file, "Conn buckets:\t{}\n", load.buckets);
+        seq_print!(file, "Conns refused:\t{}\n", occupancy.refused);
+        seq_print!(file, "Conns dropped:\t{}\n", occupancy.dropped);
+        seq_print!(file, "Conns apart:\t{}\n", occupancy.apart);
+        seq_print!(file, "Half-open evicted:\t{}\n", occupancy.evicted);
+        seq_print!(file, "Conn buckets:\t{}\n", occupancy.buckets);
         if let Some(tables) = director.tables() {
             for (event, name) in Event::ALL {
                 let number = tables.synchronization.get(event);
@@ -230,7 +230,7 @@ impl<I: Instance + AsRef<Director>> Content for IpVs<I> {
             uapi::VERSION >> 16,
             uapi::VERSION >> 8 & 0xff,
             uapi::VERSION & 0xff,
-            director.load().buckets
+            director.occupancy().buckets
         );
         seq_print!(file, "Prot LocalAddress:Port Scheduler Flags\n");
         seq_print!(

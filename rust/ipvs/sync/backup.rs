@@ -173,7 +173,9 @@ impl Backup {
                 server: Some(server.clone()),
                 has_service: false,
             },
-            None => self.connection_server(section, record, &ends),
+            None => self
+                .connection_server(section, record, &ends)
+                .ok_or(Unusable::Refused)?,
         };
         let Some(server) = found.server else {
             // One that waits for its server goes on waiting.
@@ -253,13 +255,14 @@ impl Backup {
         Ok(Step::Done)
     }
 
-    /// The server of a connection, and the key of its service.
+    /// The server of a connection, and the key of its service. `None`: the service has no
+    /// connection entries.
     fn connection_server(
         &self,
         section: &Section<'_>,
         record: &Record<'_>,
         ends: &Headers,
-    ) -> Found {
+    ) -> Option<Found> {
         let service = self.tables.services.for_packet(
             section,
             record.mark,
@@ -268,22 +271,25 @@ impl Backup {
             ends.destination,
         );
         let Some(service) = service else {
-            return Found {
+            return Some(Found {
                 key: record.presumed_key(ends.protocol),
                 server: None,
                 has_service: false,
-            };
+            });
         };
+        if service.stateless_pool(section).is_some() {
+            return None;
+        }
         let settings = service.settings();
         let port = record.service.port;
         let leads = |server: &Destination| {
             service.server_endpoint(&settings, server, port) == record.server
         };
-        Found {
+        Some(Found {
             key: service.key,
             server: server_of(section, service, leads),
             has_service: true,
-        }
+        })
     }
 
     /// The server of a template, and the key of its service.

@@ -15,16 +15,16 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 /// so a selection takes at most three looks at each server, whatever the weights.
 #[derive(Debug)]
 pub struct WeightedRoundRobin {
-    /// A [`Place`] in one word.
+    /// A [`Position`] in one word.
     place: AtomicU64,
     /// The greatest common divisor of the weights; 0 while unknown.
     divisor: AtomicU32,
     seed: u64,
 }
 
-/// A place in the sequence.
+/// A position in the sequence.
 #[derive(Clone, Copy)]
-struct Place {
+struct Position {
     /// No server has had a turn yet.
     fresh: bool,
     /// The index of the server to look at next, below 2^31.
@@ -33,7 +33,7 @@ struct Place {
     current: u32,
 }
 
-impl Place {
+impl Position {
     /// Before the first pass.
     const FIRST: Self = Self {
         fresh: false,
@@ -113,9 +113,9 @@ impl Place {
 
 impl Algorithm for WeightedRoundRobin {
     fn new(seed: u64) -> Self {
-        let place = Place {
+        let place = Position {
             fresh: true,
-            ..Place::FIRST
+            ..Position::FIRST
         };
         Self {
             place: AtomicU64::new(place.pack()),
@@ -133,13 +133,13 @@ impl Algorithm for WeightedRoundRobin {
         let sum = |sum: u64, weight: u32| sum.wrapping_add(weight.into());
         let turns = weights().fold(0, sum).checked_div(divisor.into());
         let number = below(self.seed, turns.unwrap_or(0));
-        let start = Place::before(list.destinations, divisor, number);
+        let start = Position::before(list.destinations, divisor, number);
         self.divisor.store(divisor, Relaxed);
         // The closure always returns `Some`, so there is no error to handle.
         let _ = self.place.fetch_update(Relaxed, Relaxed, |word| {
-            let place = Place::unpack(word);
+            let place = Position::unpack(word);
             if change == Change::Reset {
-                return Some(Place::FIRST.pack());
+                return Some(Position::FIRST.pack());
             }
             if place.fresh {
                 return Some(start.pack());
@@ -151,7 +151,7 @@ impl Algorithm for WeightedRoundRobin {
                 .unwrap_or(greatest)
                 .min(greatest);
             let cursor = moved(place.cursor, change);
-            let place = Place {
+            let place = Position {
                 fresh: false,
                 cursor,
                 current,
@@ -165,7 +165,7 @@ impl Algorithm for WeightedRoundRobin {
         let destinations = list.destinations;
         let mut word = self.place.load(Relaxed);
         loop {
-            let place = Place::unpack(word);
+            let place = Position::unpack(word);
             let (index, next) = match place.current {
                 0 => self.next_pass(destinations, place)?,
                 _ => match place.turn(destinations) {
@@ -191,15 +191,15 @@ impl WeightedRoundRobin {
     fn next_pass<S: Destination>(
         &self,
         destinations: &[S],
-        place: Place,
-    ) -> Option<(usize, Place)> {
+        place: Position,
+    ) -> Option<(usize, Position)> {
         let greatest = destinations.iter().filter_map(capacity).max()?;
         let divisor = self.divisor.load(Relaxed).max(1);
         let current = match place.current.saturating_sub(divisor) {
             0 => greatest,
             lower => lower.min(greatest),
         };
-        let next = Place {
+        let next = Position {
             fresh: false,
             cursor: 0,
             current,
@@ -207,7 +207,7 @@ impl WeightedRoundRobin {
         // If a weight fell between the two looks, no server may reach this height. Then any server
         // that accepts connections will do.
         next.turn(destinations).or_else(|| {
-            let lowest = Place {
+            let lowest = Position {
                 fresh: false,
                 cursor: 0,
                 current: 1,
