@@ -6,6 +6,7 @@
 # and the limit holds. The same with a persistent service, for which the flood also creates
 # templates.
 # timeout: 400
+# kernel: stock, because the debug kernel is so fast that the flood overtakes some handshakes
 
 # Functions are called through check; awk programs are in single quotes.
 # shellcheck disable=SC2317,SC2016
