@@ -331,7 +331,7 @@ fn refusal(error: &KernelError, meaning: Meaning) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{DestinationId, Netmask};
+    use crate::model::{Daemon, DaemonRole, DestinationId, Netmask, Timeouts};
 
     fn service() -> Service {
         let id = ServiceId::Mark {
@@ -356,6 +356,18 @@ mod tests {
         })
     }
 
+    fn daemon(role: DaemonRole) -> Daemon {
+        Daemon {
+            role,
+            interface: "eth9".to_owned(),
+            sync_id: 0,
+            max_length: 0,
+            group: None,
+            port: 0,
+            ttl: 0,
+        }
+    }
+
     fn destination(forwarding: Forwarding) -> Destination {
         Destination {
             id: DestinationId {
@@ -373,7 +385,6 @@ mod tests {
     /// Every pair of operation and error number that has a sentence of its own.
     #[test]
     fn each_error_number_has_its_sentence_for_each_operation() {
-        use crate::model::{Daemon, DaemonRole, Timeouts};
         let id = service().id;
         let add = Change::AddService(service());
         let known = Change::AddService(Service {
@@ -397,15 +408,7 @@ mod tests {
         let nat = server(Forwarding::Masquerade);
         let tunnel = server(Forwarding::Tunnel);
         let delete = Change::DeleteDestination(id.clone(), destination(Forwarding::Route).id);
-        let start = Change::StartDaemon(Daemon {
-            role: DaemonRole::Master,
-            interface: "eth9".to_owned(),
-            sync_id: 0,
-            max_length: 0,
-            group: None,
-            port: 0,
-            ttl: 0,
-        });
+        let start = Change::StartDaemon(daemon(DaemonRole::Master));
         let timeouts = Change::SetTimeouts(Timeouts {
             tcp: 1,
             tcp_fin: 1,
@@ -548,7 +551,6 @@ mod tests {
     /// Whole sentences: the operation in each, and each option that a kernel may not support.
     #[test]
     fn each_operation_is_named_in_a_whole_sentence() {
-        use crate::model::{Daemon, DaemonRole, Timeouts};
         let id = service().id;
         let with = |edit: fn(&mut Service)| {
             let mut service = service();
@@ -565,15 +567,7 @@ mod tests {
             ..destination(Forwarding::Route)
         };
         let edit = |server| Change::EditDestination(service().id, server);
-        let start = Change::StartDaemon(Daemon {
-            role: DaemonRole::Backup,
-            interface: "eth9".to_owned(),
-            sync_id: 0,
-            max_length: 0,
-            group: None,
-            port: 0,
-            ttl: 0,
-        });
+        let start = Change::StartDaemon(daemon(DaemonRole::Backup));
         let timeouts = Change::SetTimeouts(Timeouts {
             tcp: 1,
             tcp_fin: 1,

@@ -112,11 +112,9 @@ pub struct FigureArgs {
     pub jobs: Option<usize>,
 }
 
-/// What `run` takes.
+/// How the points of a scenario are run.
 #[derive(Args, Debug)]
-pub struct RunArgs {
-    /// The scenario, a TOML file
-    pub file: PathBuf,
+pub struct PointArgs {
     /// Use the seed N instead of the scenario's
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
@@ -126,6 +124,17 @@ pub struct RunArgs {
     /// Use N threads (default: one for each core)
     #[arg(long, value_name = "N")]
     pub jobs: Option<usize>,
+}
+
+/// What `run` takes.
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    /// The scenario, a TOML file
+    pub file: PathBuf,
+    // clap would show a documentation comment as help; the options have their own.
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub points: PointArgs,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -156,15 +165,10 @@ pub struct CompareArgs {
         default_value = "mean,p99"
     )]
     pub metrics: Vec<String>,
-    /// Use the seed N instead of the scenario's
-    #[arg(long, value_name = "N")]
-    pub seed: Option<u64>,
-    /// Run each point N times
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub replications: Option<u32>,
-    /// Use N threads (default: one for each core)
-    #[arg(long, value_name = "N")]
-    pub jobs: Option<usize>,
+    // clap would show a documentation comment as help; the options have their own.
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub points: PointArgs,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use lvssim::cli::{self, Cli, Command, CompareArgs, FigureArgs, RunArgs};
+use lvssim::cli::{self, Cli, Command, CompareArgs, FigureArgs, PointArgs, RunArgs};
 use lvssim::experiment::{self, aligned, rounded};
 use lvssim::lan::{comparison, figures as ns2};
 use lvssim::metric::METRICS;
@@ -118,16 +118,12 @@ fn check_metrics(names: &[String]) -> Result<(), Failure> {
 }
 
 /// Reads a scenario; options on the command line come before what it says.
-fn scenario(
-    path: &Path,
-    replications: Option<u32>,
-    seed: Option<u64>,
-) -> Result<Scenario, Failure> {
+fn scenario(path: &Path, points: &PointArgs) -> Result<Scenario, Failure> {
     let mut scenario = Scenario::read(path)?;
-    if let Some(count) = replications {
+    if let Some(count) = points.replications {
         scenario.replications = count;
     }
-    if let Some(seed) = seed {
+    if let Some(seed) = points.seed {
         for point in &mut scenario.points {
             point.setup.seed = seed;
         }
@@ -137,8 +133,8 @@ fn scenario(
 
 fn differences(arguments: &CompareArgs) -> Result<ExitCode, Failure> {
     check_metrics(&arguments.metrics)?;
-    let scenario = scenario(&arguments.file, arguments.replications, arguments.seed)?;
-    threads(arguments.jobs)?;
+    let scenario = scenario(&arguments.file, &arguments.points)?;
+    threads(arguments.points.jobs)?;
     let bar = bar(experiment::runs(&scenario), "runs");
     let base = arguments.base.as_deref();
     let (key, metrics) = (&arguments.key, &arguments.metrics);
@@ -183,8 +179,8 @@ fn differences(arguments: &CompareArgs) -> Result<ExitCode, Failure> {
 
 fn run(arguments: &RunArgs) -> Result<ExitCode, Failure> {
     check_metrics(&arguments.metrics)?;
-    let scenario = scenario(&arguments.file, arguments.replications, arguments.seed)?;
-    threads(arguments.jobs)?;
+    let scenario = scenario(&arguments.file, &arguments.points)?;
+    threads(arguments.points.jobs)?;
     let bar = bar(experiment::runs(&scenario), "runs");
     let results = experiment::run(&scenario, || bar.inc(1));
     bar.finish_and_clear();
