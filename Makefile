@@ -3,7 +3,7 @@
 # which does the work. Kbuild has the kernel build.
 
 # Given on the command line, these reach the scripts.
-export TESTS GUESTS CLOCK OUT ROUNDS ROWS KERNEL SCRIPT ADD TIMEOUT SMP MEM MODULES KDIR DESTDIR PREFIX KERNEL_SERIES IPVS_RS_CACHE VM_LOG VM_APPEND
+export TESTS GUESTS CLOCK OUT ROUNDS ROWS KERNEL SCRIPT ADD TIMEOUT SMP MEM MACHINES MODULES KDIR DESTDIR PREFIX KERNEL_SERIES IPVS_RS_CACHE VM_LOG VM_APPEND
 # The scripts run in parallel where it pays; make itself must not reorder them.
 .NOTPARALLEL:
 
@@ -40,7 +40,7 @@ shell: ## an interactive guest with everything in it (KERNEL=stock|debug|debug-x
 	@scripts/vm "$${KERNEL:-stock}" --shell "$$ADD"
 
 .PHONY: vm
-vm: ## run SCRIPT=path as root in a guest: KERNEL=stock|debug|debug-x86|uml|icount [ADD=dir] [TIMEOUT=s] [SMP=n] [MEM=2G] [MODULES=none]
+vm: ## run SCRIPT=path as root in a guest: KERNEL=stock|debug|debug-x86|uml|icount [ADD=dir] [TIMEOUT=s] [SMP=n] [MEM=2G] [MACHINES=2] [MODULES=none]
 	@scripts/vm "$${KERNEL:-stock}" "$$SCRIPT" "$$ADD"
 
 .PHONY: modules
