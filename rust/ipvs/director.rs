@@ -325,22 +325,33 @@ impl Director {
             tables
         };
         let ports = self.settings.sync_ports.load(Ordering::Relaxed);
-        let started = daemons.start(role, wanted, device, &net, tables, ports);
-        self.daemons_changed(&daemons).and(started)
+        let started = daemons
+            .start(role, wanted, device, &net, tables, ports)
+            .and_then(|()| self.cover_backup(daemons.has(Role::Backup)));
+        if started.is_err() {
+            let _ = daemons.stop(role);
+            self.config.lock().synchronizes = daemons.any();
+        }
+        started
     }
 
     /// Stops a synchronization daemon. [`EINVAL`]: no role has this number; [`ESRCH`]: it does not
     /// run. Process context.
     pub(crate) fn stop_daemon(&self, role: Option<Role>) -> Result {
         let mut daemons = self.daemons.lock();
-        daemons.stop(role.ok_or(EINVAL)?)?;
-        self.daemons_changed(&daemons)
+        let role = role.ok_or(EINVAL)?;
+        // First, what may fail.
+        if role == Role::Backup && daemons.has(role) {
+            self.cover_backup(false)?;
+        }
+        daemons.stop(role)?;
+        self.config.lock().synchronizes = daemons.any();
+        Ok(())
     }
 
-    fn daemons_changed(&self, daemons: &Daemons) -> Result {
+    fn cover_backup(&self, runs: bool) -> Result {
         let mut config = self.config.lock();
-        config.synchronizes = daemons.any();
-        config.cover(|coverage| coverage.backup_runs = daemons.has(Role::Backup))
+        config.cover(|coverage| coverage.backup_runs = runs)
     }
 
     /// The synchronization daemons that run, the master first. Process context.

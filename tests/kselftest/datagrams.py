@@ -4,12 +4,14 @@
 
   datagrams.py INTERFACE OCTETS…         these, in hexadecimal
   datagrams.py INTERFACE random COUNT    random changes of a datagram with two connections
+  datagrams.py INTERFACE many COUNT      connections of different clients to 10.1.0.100:80
 """
 
 import random
 import socket
 import struct
 import sys
+import time
 
 GROUP = ("224.0.0.81", 8848)
 # TCP and IPv4; established, then a template. Clients in 10.9.0.0/24, the server 10.2.0.11.
@@ -35,6 +37,16 @@ def changed(number):
     return bytes(octets)
 
 
+def many(count):
+    """Datagrams with that many connections, 40 in each."""
+    head = struct.pack("!BBHI", 0, socket.IPPROTO_TCP, 36, 0)
+    for begin in range(0, count, 40):
+        records = [head + struct.pack("!HHHHIIIII", 1, 1024 + number % 60000, 80, 80, 0, 900,
+                                      0x0A140001 + number // 60000, 0x0A010064, 0x0A02000B + number % 3)
+                   for number in range(begin, min(begin + 40, count))]
+        yield datagram(records)
+
+
 def main(interface, *words):
     """Sends what the command line says."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -44,6 +56,12 @@ def main(interface, *words):
         number = random.Random(1)
         for _ in range(int(words[1])):
             sock.sendto(changed(number), GROUP)
+    elif words[0] == "many":
+        for number, octets in enumerate(many(int(words[1]))):
+            # The receiver's buffer has room for some 1,500 datagrams.
+            if number % 200 == 199:
+                time.sleep(0.2)
+            sock.sendto(octets, GROUP)
     else:
         for word in words:
             sock.sendto(bytes.fromhex(word), GROUP)

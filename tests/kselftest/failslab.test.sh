@@ -36,10 +36,11 @@ quiet() {
 quiet
 
 # fails NAME ORDER…: lets one allocation after another fail.
-fails() {
-	local title=$1 out status start=$SECONDS
-	shift
-	out=$(on director python3 "$here/failslab.py" "$@" 2>&1)
+fails() { fails_by failslab.py "$@"; }
+fails_by() {
+	local program=$1 title=$2 out status start=$SECONDS
+	shift 2
+	out=$(on director python3 "$here/$program" "$@" 2>&1)
 	status=$?
 	note "$out ($((SECONDS - start)) s)"
 	report $status "$title"
@@ -65,6 +66,15 @@ fails 'every command with every scheduler survives failed allocations' commands
 check_soon 'failed commands hold no scheduler' 0 held
 fails 'the first service of a namespace survives failed allocations' first
 check_soon 'deleted namespaces with a service hold no scheduler' 0 held
+sysctls director net.ipv6.conf.default.accept_dad=0
+{
+	echo "link add eth2 type veth peer name peer2"
+	echo "link set peer2 up"
+	echo "link set eth2 up"
+	echo "address add 10.5.0.1/24 dev eth2"
+	echo "address add fd00:0:0:5::1/64 dev eth2"
+} | batch -n director
+fails_by daemons.py 'starting and stopping synchronization daemons survives failed allocations' failslab eth2
 fails 'reading and writing the files in /proc survives failed allocations' files
 fails 'creating namespaces survives failed allocations' namespaces $((samples * 12))
 must ip netns del director

@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Starts and stops synchronization daemons by netlink.
+
+    daemons.py turns INTERFACE COUNT   both daemons start and stop that often, in changing order, as
+                                       when two directors change roles
+    daemons.py failslab INTERFACE      every command with each of its allocations failing in turn:
+                                       it works, or fails cleanly and changes nothing
+"""
+
+import sys
+
+from failslab import NO_MEMORY, Failures, message, outcome
+from netlink_fuzz import Line, Wrong
+from nl import ACK, DAEMON, DEL_DAEMON, DUMP, GET_DAEMON, NEW_DAEMON, REQUEST, Family, nest, parse, u32
+
+STATE, INTERFACE, SYNCID, GROUP_V6 = 1, 2, 3, 6
+MASTER, BACKUP = 1, 2
+# The kernel has no other error for a socket without memory.
+NO_SOCKET = ("ENFILE",)
+
+
+def daemon(state, interface, **more):
+    """The attribute for a daemon."""
+    fields = {STATE: u32(state), INTERFACE: interface.encode() + b"\0", SYNCID: u32(7)}
+    if "group" in more:
+        fields[GROUP_V6] = more["group"]
+    return nest(DAEMON, {}, fields)
+
+
+def stopped(state):
+    """The attribute for stopping a daemon."""
+    return nest(DAEMON, {}, {STATE: u32(state)})
+
+
+def running(family):
+    """The daemons that run."""
+    return sorted(sorted(parse(parse(body[4:])[DAEMON]).items()) for body in family.call(GET_DAEMON, flags=DUMP))
+
+
+def turns(interface, count):
+    """Starts and stops."""
+    family = Family()
+    for number in range(count):
+        first, second = (MASTER, BACKUP) if number % 2 else (BACKUP, MASTER)
+        family.call(NEW_DAEMON, daemon(first, interface))
+        family.call(NEW_DAEMON, daemon(second, interface))
+        family.call(DEL_DAEMON, stopped(first))
+        # Half of the time, the other one stops at once; else after its first datagrams.
+        if number % 4 < 2:
+            running(family)
+        family.call(DEL_DAEMON, stopped(second))
+    print(f"{count} times")
+
+
+def cases(interface):
+    """Every command as (title, daemons that run before, command)."""
+    master, backup = (NEW_DAEMON, daemon(MASTER, interface)), (NEW_DAEMON, daemon(BACKUP, interface))
+    group = b"\xff\x02" + bytes(13) + b"\x81"
+    yield "start a master", [], master
+    yield "start a backup", [], backup
+    yield "start a backup beside a master", [master], backup
+    yield "start a master over IPv6", [], (NEW_DAEMON, daemon(MASTER, interface, group=group))
+    yield "start a backup over IPv6", [], (NEW_DAEMON, daemon(BACKUP, interface, group=group))
+    yield "stop a master", [master, backup], (DEL_DAEMON, stopped(MASTER))
+    yield "stop a backup", [master, backup], (DEL_DAEMON, stopped(BACKUP))
+    yield "list both", [master, backup], (GET_DAEMON, b"", DUMP)
+
+
+def command(title, before, order, failures):
+    """Runs a command with each of its allocations failing in turn. Returns their number."""
+    family = Family()
+    line = Line()
+    due = message(family.number, *order[:2], flags=REQUEST | (order[2] if len(order) > 2 else ACK))
+
+    def prepare():
+        for state in (MASTER, BACKUP):
+            family.error(DEL_DAEMON, stopped(state))
+        for step in before:
+            family.call(*step)
+        return running(family)
+
+    old = prepare()
+    if line.say(due)[-1][2]:
+        raise Wrong(f"{title}: refused without a failure")
+    new = running(family)
+    number = 0
+    while True:
+        number += 1
+        if prepare() != old:
+            raise Wrong(f"{title}: after failure {number - 1}, the daemons cannot be restored")
+        if line.sock.fileno() < 0:
+            line = Line()
+        result, failed = outcome(line, due, failures, number)
+        found = running(family)
+        refused = result in (*NO_MEMORY, *NO_SOCKET) and failed
+        if found not in {"0": [new], "lost": [old, new]}.get(result, [old] if refused else []):
+            raise Wrong(f"{title}: failure {number} ends with {result} and {found}, before it was {old}")
+        if not failed:
+            prepare()
+            return number - 1
+
+
+def failslab(interface):
+    """Tests every command."""
+    failures = Failures()
+    counts = {title: command(title, before, order, failures) for title, before, order in cases(interface)}
+    for state in (MASTER, BACKUP):
+        Family().error(DEL_DAEMON, stopped(state))
+    print(", ".join(f"{title} {count}" for title, count in counts.items()))
+    if min(counts["start a master"], counts["start a backup"]) < 10:
+        raise Wrong("the allocations do not fail")
+
+
+if __name__ == "__main__":
+    try:
+        if sys.argv[1] == "turns":
+            turns(sys.argv[2], int(sys.argv[3]))
+        else:
+            failslab(sys.argv[2])
+    except Wrong as wrong:
+        sys.exit(f"{wrong}"[:3000])
