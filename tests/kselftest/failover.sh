@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash disable=SC2034,SC2154,SC2317 # names of lib.sh and of the scripts
+#
+# A pair of directors: the primary, 10.1.0.1, and the backup, 10.1.0.2. Scripts read this file after
+# lib.sh and machines.sh.
+#
+# On two machines, the second one is the primary, alone. The first one has the backup, with the
+# clients and servers of topology.sh. Wires 1 and 2 lengthen the front and the back network to the
+# primary, wire 3 joins the directors. On one machine, the primary is the namespace "primary".
+#
+# The service 10.1.0.100:80 is NAT, 10.1.0.100:8080 DR. 10.2.0.3 is the gateway of the NAT servers.
+# The director that works has both addresses.
+
+examples=/usr/share/doc/ipvs_rs/examples/failover
+# Connections that stay open, and new ones in a second.
+held=${FAILOVER_CONNECTIONS:-4000}
+rate=${FAILOVER_RATE:-100}
+# The role and the namespace of the director that the functions are about.
+role=backup
+DIRECTOR=director
+
+# director_here NUMBER: what both directors have: addresses, and that they forward packets.
+director_here() {
+	{
+		echo "link set lo up"
+		echo "link set eth0 up"
+		echo "link set eth1 up"
+		echo "link set eth2 up"
+		echo "address add 10.1.0.$1/24 dev eth0"
+		echo "address add 10.2.0.$1/24 dev eth1"
+		echo "address add 10.5.0.$1/24 dev eth2"
+		echo "route add default via 10.1.0.254"
+	} | batch -n "$DIRECTOR"
+	sysctls "$DIRECTOR" net.ipv4.ip_forward=1 net.ipv4.conf.{all,default,eth0,eth1}.rp_filter=0 \
+		net.ipv4.conf.{all,eth0,eth1}.send_redirects=0
+}
+modules_ready() {
+	unload_all ip_vs
+	unload_all ipvs_rs
+	must module_load "$IPVS_MODULE"
+	drop_in
+}
+# primary_here: the second machine is the primary.
+primary_here() {
+	role=primary
+	hosts=director
+	hostname primary
+	topology_down
+	modules_ready
+	pin_hooks
+	must sysctl -qw net.core.devconf_inherit_init_net=1 net.ipv6.conf.default.{accept_dad=0,accept_ra=0}
+	must ip netns add director
+	wire 1 director eth0
+	wire 2 director eth1
+	wire 3 director eth2
+	director_here 1
+}
+
+# keepalived_up EXAMPLE
+keepalived_up() {
+	nsenter --net="/run/netns/$DIRECTOR" keepalived --dont-fork --no-syslog --log-console --log-detail \
+		--config-id "$role" --use-file "$examples/$1.conf" \
+		--pid "$work/$role.pid" --vrrp_pid "$work/$role.vrrp" --checkers_pid "$work/$role.checkers" \
+		>>"$work/$role.log" 2>&1 </dev/null &
+}
+keepalived_down() {
+	kill "$(cat "$work/$role.pid")"
+	wait_for 20 test ! -e "$work/$role.pid"
+}
+
+# heartbeat_up MODE: heartbeat, fake and ldirectord with the example configurations, and both
+# daemons.
+heartbeat_up() {
+	must install -m 644 "$examples/ha-$1.cf" /etc/ha.d/ha.cf
+	must install -m 644 -t /etc/ha.d "$examples/haresources" "$examples/ldirectord.cf"
+	must install -m 600 -t /etc/ha.d "$examples/authkeys"
+	must install -m 755 -t /etc/ha.d/resource.d "$examples/fake" "$examples/lvs-filled"
+	must install -m 644 -t /etc/fake/instance_config "$examples/10.1.0.100.cfg"
+	# fake reads the link address in the form that older versions of ifconfig print.
+	ln -sf /bin/busybox /usr/sbin/ifconfig
+	ln -sf /bin/busybox /usr/sbin/route
+	lvs -L --daemon | grep -q master || {
+		must lvs --start-daemon backup --mcast-interface eth2 --syncid 51
+		must lvs --start-daemon master --mcast-interface eth2 --syncid 51
+	}
+	on "$DIRECTOR" ldirectord ldirectord.cf status >/dev/null 2>&1 || must on "$DIRECTOR" ldirectord ldirectord.cf start
+	on "$DIRECTOR" /etc/init.d/heartbeat start >>"$work/heartbeat.log" 2>&1 </dev/null ||
+		bail "heartbeat does not start: $(cat "$work/heartbeat.log")"
+}
+heartbeat_down() {
+	on "$DIRECTOR" /etc/init.d/heartbeat stop >>"$work/heartbeat.log" 2>&1 </dev/null
+	on "$DIRECTOR" ldirectord ldirectord.cf stop >/dev/null 2>&1
+}
+
+holds() { ip -n "$DIRECTOR" -o address show | grep -q ' 10.1.0.100/'; }
+# active: prints the number of active connections that the director counts at its servers.
+active() { on "$DIRECTOR" ipvsadm -L -n | awk '$1 == "->" && $2 ~ /^[0-9]/ { sum += $5 } END { print sum + 0 }'; }
+
+# --- on the first machine -------------------------------------------------------------------------
+
+# holder: prints which directors have the addresses.
+holder() {
+	local found=''
+	! second holds || found=primary
+	! holds || found+=${found:+ }backup
+	echo "$found"
+}
+
+# pair_up: the backup, the clients and the servers.
+pair_up() {
+	local host
+	if [ -n "${MACHINE-}" ]; then second_up; else one_machine; fi
+	modules_ready
+	topology_up
+	must ip -n director address flush dev eth0
+	must ip -n director address flush dev eth1
+	if [ -n "${MACHINE-}" ]; then
+		hostname backup
+		wire 1 router primary0
+		wire 2 router primary1
+		wire 3 director eth2
+		printf 'link set primary%s\n' '0 master front' '1 master back' | batch -n router
+	else
+		# The wire between the directors is a bridge, so that its ends can come and go.
+		echo "link add eth2 netns director type veth peer name director2 netns router" | batch
+		printf 'link %s\n' 'add wire type bridge' 'set wire up' 'set director2 master wire up' | batch -n router
+		primary_wires
+	fi
+	director_here 2
+	# A primary that returns has everything after one sweep of the backup.
+	sysctls director net.ipv4.vs.sync_refresh_period=5
+	for host in A B C; do must ip -n $host route replace default via 10.2.0.3 table 100; done
+}
+
+# primary_ready COMMAND…: prepares the primary, which has no connections, and runs the command
+# there.
+primary_ready() {
+	if [ -n "${MACHINE-}" ]; then
+		must second ". $here/failover.sh; IPVS_MODULE=$IPVS_MODULE LVSADM=$LVSADM; primary_here; $*"
+		return
+	fi
+	[ -e /run/netns/primary ] || primary_wires
+	second director_here 1
+	second "$*"
+}
+
+# The functions of machines.sh for a primary on this machine, which restarts by losing its
+# namespace.
+one_machine() {
+	hosts+=' primary'
+	second() {
+		local role=primary DIRECTOR=primary
+		eval "$*"
+	}
+	second_dies() {
+		local name
+		printf 'link set primary%s down\n' 0 1 2 | batch -n router
+		for name in pid vrrp checkers; do kill -9 "$(cat "$work/primary.$name")"; done
+		must ip netns del primary
+	}
+	second_reached() { :; }
+	second_leaves() { :; }
+}
+primary_wires() {
+	[ -e /run/netns/primary ] || must ip netns add primary
+	{
+		echo "link add eth0 netns primary type veth peer name primary0 netns router"
+		echo "link add eth1 netns primary type veth peer name primary1 netns router"
+		echo "link add eth2 netns primary type veth peer name primary2 netns router"
+	} | batch
+	printf 'link set primary%s up\n' '0 master front' '1 master back' '2 master wire' | batch -n router
+}
+
+# crowd_up: the servers, and the client that holds connections.
+crowd_up() {
+	local host
+	must sysctl -qw fs.file-max=4000000
+	for host in client A B C; do
+		sysctls $host net.core.somaxconn=8192 net.ipv4.tcp_max_syn_backlog=8192 net.ipv4.ip_local_port_range='1024 65535'
+	done
+	python3 "$here/steady.py" server A B C &
+	wait_for 30 eval 'on C ss -Hltn sport = :8080 | grep -q .' || bail 'the real servers do not start'
+	takes_orders client client steady.py client 10.0.0.{1,2,3,4}
+}
+
+# hold COUNT: opens half of them by NAT, half by DR.
+hold() {
+	local left=$1 part port begin=$SECONDS
+	for port in 80 8080; do
+		for ((left = $1 / 2; left > 0; left -= part)); do
+			part=$((left < 5000 ? left : 5000))
+			client open held 10.1.0.100 $port $part >/dev/null
+		done
+	done
+	note "opening $1 connections took $((SECONDS - begin)) s"
+}
+# more: waits for new connections of both loads.
+more() {
+	local load was
+	for load in nat dr; do
+		was=$(client progress $load)
+		wait_for 30 eval "[ \$(client progress $load) -gt $((was + rate / 2)) ]" || note "the load $load stands still"
+	done
+}
+# moment: the address moves after the first call, and before the second.
+moment() {
+	client moment nat >/dev/null
+	client moment dr >/dev/null
+}
+# loads_up: begins new connections by NAT and DR, and waits for some.
+loads_up() {
+	client load nat 10.1.0.100 80 $((rate / 2)) >/dev/null
+	client load dr 10.1.0.100 8080 $((rate / 2)) >/dev/null
+	more
+	moment
+}
+# field NAME RESULT
+field() {
+	local rest=${2##*"$1="}
+	echo "${rest%% *}"
+}
+
+# check_loads WHAT: ends the loads while WHAT. Every new connection opens in the end, and at most
+# those of two seconds are lost: machines that a busy host emulates stand still for so long. The
+# notes have the figures. Sets `gap` to the milliseconds in which none opened.
+check_loads() {
+	local load result
+	more
+	moment
+	client halt nat >/dev/null
+	client halt dr >/dev/null
+	gap=0
+	for load in nat dr; do
+		result=$(client end $load)
+		note "new connections while $1 ($load): $result"
+		[ "$(field gap "$result")" -le "$gap" ] || gap=$(field gap "$result")
+		check_eq "$1 ($load): every new connection opens in the end" "$(field never "$result")" 0
+		check "$1 ($load): only connections of the last moment are lost" test "$(field lost "$result")" -le "$rate"
+	done
+}
+# check_held NAME: every connection that was open before still answers.
+check_held() { check_eq "$1" "$(client again held)" "$held answered, 0 reset, 0 silent"; }
