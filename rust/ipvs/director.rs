@@ -12,7 +12,7 @@ use crate::{
     path::hooks::{Coverage, Hooks},
     services::{
         deleted::Reservation,
-        destination::{self, Destination},
+        destination::{self, Destination, Forwarding},
         filter::Counted,
         scheduler::Bound,
         service::{self, Key, Service},
@@ -208,6 +208,22 @@ impl Config {
         Ok(())
     }
 
+    /// Lets the hooks see the packets that a destination with these settings requires.
+    pub(crate) fn cover_destination(
+        &mut self,
+        endpoint: Endpoint,
+        settings: &destination::Settings,
+    ) -> Result {
+        // An address that becomes local later is noticed when a packet is sent to it.
+        let is_local = |net: &Net| net.is_local(endpoint.address);
+        let local_server = self.net.as_ref().is_some_and(is_local);
+        let nat = settings.forwarding == Forwarding::Masquerading;
+        self.cover(|coverage| {
+            coverage.local_server |= local_server;
+            coverage.nat |= nat;
+        })
+    }
+
     /// True if this host does not have the virtual addresses of a service, or does not know them.
     fn is_foreign(&self, key: &Key) -> bool {
         let net = self.net.as_ref();
@@ -218,7 +234,7 @@ impl Config {
     /// The last service is gone. Hooks that are not needed any more cost little, so it does not
     /// matter if there is no memory to register the others again.
     fn cover_less(&mut self) {
-        let _ = self.cover(|coverage| coverage.foreign = false);
+        let _ = self.cover(|coverage| (coverage.foreign, coverage.nat) = (false, false));
     }
 
     /// Takes `service` out of use. Either all of it happens or nothing.
@@ -501,11 +517,7 @@ impl Director {
         }
         config.may_have(key, endpoint)?;
         let tables = config.work(self, endpoint.address.family())?.tables.clone();
-        // An address that becomes local later is noticed when a packet is sent to it.
-        let is_local = |net: &Net| net.is_local(endpoint.address);
-        if config.net.as_ref().is_some_and(is_local) {
-            config.cover(|coverage| coverage.local_server = true)?;
-        }
+        config.cover_destination(endpoint, settings)?;
         let mut reservation = Reservation::new(1)?;
         let taken = tables.deleted.take(*key, endpoint);
         let came_back = taken.is_some();
@@ -540,10 +552,11 @@ impl Director {
         endpoint: Endpoint,
         settings: &destination::Settings,
     ) -> Result {
-        let config = self.config.lock();
+        let mut config = self.config.lock();
         let service = config.find(key)?;
         let server = service.find(endpoint).ok_or(ENOENT)?;
         config.may_have(key, endpoint)?;
+        config.cover_destination(endpoint, settings)?;
         service.edit_destination(&server, settings)
     }
 

@@ -752,7 +752,7 @@ impl<'a, V: Version> RoutedPacket<'a, V> {
                 Family::V6 => {
                     let payload = self.len().saturating_sub(IPV6_HEADER as u32);
                     outer.write_v6(&mut *data.cast(), payload);
-                    bindings::knet_send6_local(net, skb);
+                    bindings::knet_send6_local(net, skb, self.hop.mtu);
                 }
             }
         };

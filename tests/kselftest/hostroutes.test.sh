@@ -4,7 +4,7 @@
 # The host's routing holds for balanced packets: a server without a route, packets with a loopback
 # source, rules on the virtual source and on marks, clients on the director. With the short cut and
 # without it, for both families.
-# timeout: 200
+# timeout: 400
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -63,6 +63,39 @@ for mode in $modes; do
 		done
 	done
 done
+
+# --- a server that does not answer on the link ----------------------------------------------------
+
+# Nobody has the server's address. The kernel gives up after three requests for its link address.
+# Those who wait then must learn about it. The error of a tunnel comes back to the director first.
+client patience 10 >/dev/null
+for mode in $modes; do
+	short_cut "$mode"
+	for family in 4 6; do
+		unreachable=3/1/0
+		[ $family = 4 ] || unreachable=1/3/0
+		vip=$(in_family $family 10.1.0.100) at=$(at_port $family 10.1.0.100)
+		for row in 'm 10.2.0.99' 'i 10.1.0.99' 'g 10.1.0.98'; do
+			read -r method silent <<<"$row"
+			what="short_cut=$mode, IPv$family, -$method, a silent server"
+			for option in -t -u; do
+				must lvs -A $option "$at:80" -s rr
+				must lvs -a $option "$at:80" -r "$(at_port $family "$silent"):80" "-$method"
+			done
+			ask errors watch
+			check_eq "$what: opening a connection fails" "$(client get tcp "$vip" 80)" No-route-to-host
+			check_match "$what: the client gets an ICMP error" "$(ask errors seen)" \
+				"from [^ ]* $unreachable [^ ]*>${at//[\[\]]/.}:80"
+			# An error about a repeated segment is still to come.
+			sleep 5
+			check_match "$what: the client of a datagram gets an ICMP error" \
+				"$(ask errors closed "$vip" 80 32)" \
+				"timeout from [^ ]* $unreachable me>${at//[\[\]]/.}:80"
+			for option in -t -u; do must lvs -D $option "$at:80"; done
+		done
+	done
+done
+client patience 2 >/dev/null
 
 # --- packets with a loopback source --------------------------------------------------------------
 

@@ -331,11 +331,8 @@ impl Transaction<'_> {
             .work(self.director, endpoint.address.family())?
             .tables
             .clone();
-        let is_local = |net: &knet::net::Net| net.is_local(endpoint.address);
-        if config.net.as_ref().is_some_and(is_local) {
-            // It stays if the transaction fails, and costs packets of this host a look.
-            config.cover(|coverage| coverage.local_server = true)?;
-        }
+        // It stays if the transaction fails, and costs packets of this host a look.
+        config.cover_destination(endpoint, settings)?;
         let draft = self.draft(key)?;
         if draft.is_stateless() && !settings.allow_stateless() {
             return Err(EPERM);
@@ -373,6 +370,7 @@ impl Transaction<'_> {
         settings: &destination::Settings,
     ) -> Result {
         self.config.may_have(key, endpoint)?;
+        self.config.cover_destination(endpoint, settings)?;
         let draft = self.draft(key)?;
         let index = draft.destinations()?.position(endpoint).ok_or(ENOENT)?;
         if draft.is_stateless() && !settings.allow_stateless() {

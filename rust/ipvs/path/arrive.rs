@@ -317,9 +317,9 @@ fn handle_unusual<'p, V: Version>(
 ) -> Verdict<'p> {
     match unusual {
         Unusual::Unreadable => packet.accept(),
-        // What a program on this host sends is no error of a router, and whole.
-        _ if context.point == Point::LocalOut => packet.accept(),
         Unusual::Other => icmp::handle(context, packet),
+        // What this host sends is whole.
+        Unusual::Fragment if context.point == Point::LocalOut => packet.accept(),
         Unusual::Fragment => match read::gather(context, packet) {
             Ok(packet) => handle_gathered(context, packet),
             Err(verdict) => verdict,

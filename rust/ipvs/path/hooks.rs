@@ -41,6 +41,9 @@ pub(crate) struct Coverage {
     pub(crate) conntrack: bool,
     /// A real server is this host.
     pub(crate) local_server: bool,
+    /// A real server is reached by NAT. This host's own errors about packets to it, for example
+    /// because the server does not answer on its link, quote the server's address.
+    pub(crate) nat: bool,
     /// A service has a virtual address that is not this host's, or a firewall mark, whose virtual
     /// addresses nobody knows. Its clients may be programs on this host, and errors about its
     /// replies are forwarded.
@@ -61,6 +64,7 @@ impl Default for Coverage {
             short_cut: true,
             conntrack: false,
             local_server: false,
+            nat: false,
             foreign: false,
             unexpected_replies: false,
             ignore_tunneled: false,
@@ -88,7 +92,8 @@ impl Coverage {
         if !self.short_cut || self.unexpected_replies || self.foreign {
             points.push((Point::Forward, FORWARD_PRIORITY), GFP_KERNEL)?;
         }
-        if self.local_server || self.foreign {
+        // Without the short cut, POST_ROUTING has the errors of this host.
+        if self.local_server || self.foreign || (self.nat && self.short_cut) {
             points.push((Point::LocalOut, LOCAL_OUT_PRIORITY), GFP_KERNEL)?;
         }
         if !self.short_cut || self.local_server {

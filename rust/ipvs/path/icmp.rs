@@ -97,7 +97,8 @@ fn decide<'a>(context: Context<'a>, mark: u32, error: &Error) -> Decision<'a> {
                     return Decision::ToServer(target);
                 }
             }
-            // POST_ROUTING has errors from servers, as it has replies.
+            // POST_ROUTING has errors from servers, as it has replies. LOCAL_OUT has those of this
+            // host, which could not deliver a packet that was translated already.
             if is_forwarded {
                 return Decision::Accept;
             }
@@ -182,7 +183,7 @@ fn to_client<'p, V: Version>(
     connection: &Connection,
 ) -> Verdict<'p> {
     let translation = Some((Side::Source, connection.virtual_endpoint()));
-    if context.point == Point::PostRouting {
+    if matches!(context.point, Point::PostRouting | Point::LocalOut) {
         return deliver(context, packet, error, translation);
     }
     let route = reply_route(&context.tables.settings, connection, packet.mark());

@@ -156,7 +156,7 @@ bool knet_track_tunneled(struct sk_buff *skb);
 void knet_send4(struct net *net, struct sk_buff *skb, u32 mtu, bool track);
 void knet_send6(struct net *net, struct sk_buff *skb, u32 mtu, bool track);
 void knet_send4_local(struct net *net, struct sk_buff *skb, u32 mtu);
-void knet_send6_local(struct net *net, struct sk_buff *skb);
+void knet_send6_local(struct net *net, struct sk_buff *skb, u32 mtu);
 
 struct knet_tracked {
 	struct knet_address client;

@@ -273,12 +273,31 @@ void knet_send6(struct net *net, struct sk_buff *skb, u32 mtu, bool track)
 		dst_output(net, NULL, skb);
 }
 
-/* Sends a packet of this host: LOCAL_OUT, POST_ROUTING and out. Consumes it. */
+/*
+ * True if a packet of this host that goes to this device has to pass LOCAL_OUT: it
+ * has a hook that is not this module's, or the device belongs to an L3 master. This
+ * module's own hook has no use for packets that it sends itself.
+ */
+static bool knet_must_pass_local_out(struct nf_hook_entries __rcu *const *chains,
+				     const struct sk_buff *skb)
+{
+	const struct nf_hook_entries *hooks = rcu_dereference(chains[NF_INET_LOCAL_OUT]);
+
+	if (hooks && (hooks->num_hook_entries != 1 ||
+		      !within_module_mem_type((unsigned long)hooks->hooks[0].hook,
+					      THIS_MODULE, MOD_TEXT)))
+		return true;
+	return netif_is_l3_slave(dst_dev_rcu(skb_dst(skb)));
+}
+
+/*
+ * Sends a packet of this host: LOCAL_OUT, POST_ROUTING and out. Consumes it. In an
+ * RCU read section.
+ */
 void knet_send4_local(struct net *net, struct sk_buff *skb, u32 mtu)
 {
 	knet_let_go(skb, false);
-	if (rcu_access_pointer(net->nf.hooks_ipv4[NF_INET_LOCAL_OUT]) ||
-	    netif_is_l3_slave(dst_dev_rcu(skb_dst(skb)))) {
+	if (knet_must_pass_local_out(net->nf.hooks_ipv4, skb)) {
 		ip_local_out(net, NULL, skb);
 		return;
 	}
@@ -288,8 +307,15 @@ void knet_send4_local(struct net *net, struct sk_buff *skb, u32 mtu)
 		ip_local_out(net, NULL, skb);
 }
 
-void knet_send6_local(struct net *net, struct sk_buff *skb)
+void knet_send6_local(struct net *net, struct sk_buff *skb, u32 mtu)
 {
 	knet_let_go(skb, false);
-	ip6_local_out(net, NULL, skb);
+	if (knet_must_pass_local_out(net->nf.hooks_ipv6, skb)) {
+		ip6_local_out(net, NULL, skb);
+		return;
+	}
+	ipv6_set_payload_len(ipv6_hdr(skb), skb->len - sizeof(struct ipv6hdr));
+	IP6CB(skb)->nhoff = offsetof(struct ipv6hdr, nexthdr);
+	if (!knet_output6_at_once(net, skb, mtu))
+		ip6_local_out(net, NULL, skb);
 }
