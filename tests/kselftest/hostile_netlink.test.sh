@@ -5,13 +5,14 @@
 # nothing; an accepted one is legal and makes exactly its change. Messages also come from another
 # namespace, from callers without privilege, and from several processes at once. The kernel logs
 # nothing (run.sh looks), and the module can be unloaded afterwards. HOSTILE_MESSAGES is their
-# number (100000), HOSTILE_SEED selects them.
+# number (100000, and 40000 on the debug kernel), HOSTILE_SEED selects them.
 # timeout: 120
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-count=${HOSTILE_MESSAGES:-100000}
+case ${KERNEL_FLAVOUR-} in debug*) count=40000 ;; *) count=100000 ;; esac
+count=${HOSTILE_MESSAGES:-$count}
 seed=${HOSTILE_SEED:-1}
 
 if [ "$IPVS_MODULE" = ip_vs ]; then

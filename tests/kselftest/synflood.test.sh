@@ -6,7 +6,6 @@
 # and the limit holds. The same with a persistent service, for which the flood also creates
 # templates.
 # timeout: 400
-# kernel: stock, because the debug kernel is so fast that the flood overtakes some handshakes
 
 # Functions are called through check; awk programs are in single quotes.
 # shellcheck disable=SC2317,SC2016
@@ -25,6 +24,12 @@ servers_up A B C
 # Answers to forged addresses are dropped.
 must ip -n router route add blackhole 10.9.0.0/16
 must on director sysctl -qw "net.ipv4.vs.conn_max=$limit"
+# A kernel without SYN cookies would let the flood fill the servers' queues.
+if [ ! -e /proc/sys/net/ipv4/tcp_syncookies ]; then
+	for host in A B C; do
+		must on $host nft 'table ip forged { chain in { type filter hook input priority 0; ip saddr 10.9.0.0/16 drop; }; }'
+	done
+fi
 
 # status NAME: prints a number in /proc/net/ip_vs_status.
 status() {
@@ -37,7 +42,7 @@ served() { grep -o '\<[ABC]\>' | wc -l; }
 # flood ADDRESS: sends the SYNs in the background until the flood is stopped.
 flood() {
 	rm -f "$work/sent"
-	nsenter --net=/run/netns/client python3 "$here/synflood.py" "$1" 80 10.9 "$work/sent" &
+	nsenter --net=/run/netns/client python3 "$here/synflood.py" "$1" 80 10.9 10.1.0.1 "$work/sent" &
 	flooder=$!
 }
 flooded() { [ "$(cat "$work/sent" 2>/dev/null || echo 0)" -ge $((10 * limit)) ]; }
@@ -62,7 +67,9 @@ for row in 'plain 10.1.0.100' 'persistent 10.1.0.101'; do
 	evicted=$(status 'Half-open evicted')
 	flood "$vip"
 	check "$title: the flood fills the table" wait_for 60 full
-	opened=$(client hold "$title" tcp "$vip" 80 $real | served)
+	opened=$(client hold "$title" tcp "$vip" 80 $real)
+	[ "$(served <<<"$opened")" = $real ] || note "other answers: $(grep -o '[^ ]*' <<<"$opened" | grep -v '^[ABC]$' | sort | uniq -c | xargs)"
+	opened=$(served <<<"$opened")
 	check_eq "$title: real connections open during the flood" "$opened" $real
 	check "$title: the flood sends ten times the limit" wait_for 120 flooded
 	kill $flooder
