@@ -10,11 +10,13 @@
 //! A request is parsed completely before it changes anything, so a refused request changes nothing.
 //! A refusal carries a sentence that says what is wrong (extended acknowledgment).
 
+mod address;
 mod configure;
 mod events;
 mod extension;
 mod refusal;
 mod show;
+mod synchronization;
 
 pub use extension::Extension;
 

@@ -4,6 +4,7 @@
 //!
 //! It knows neither the netlink families nor the files that administrators use; those know it.
 
+mod daemons;
 mod transaction;
 
 pub use transaction::Transaction;
@@ -35,15 +36,9 @@ use knet::{
     namespace,
     net::Net,
     rcu,
-    socket::Device,
     work::{Tick, Ticker},
 };
-use lvs_core::{
-    daemon::{Daemon, Role, Wanted},
-    service::SchedulerName,
-    timeout::Timeouts,
-    Endpoint, Family,
-};
+use lvs_core::{daemon::Role, service::SchedulerName, timeout::Timeouts, Endpoint, Family};
 
 /// The buckets of a connection table that does not exist yet.
 const INITIAL_BUCKETS: u32 = 1 << 10;
@@ -311,68 +306,6 @@ impl Director {
             working.end();
         }
         drop(net);
-    }
-
-    /// Starts a synchronization daemon; `role` is `None` for a number that no role has. [`EINVAL`]:
-    /// that, or a real server is of another family than its service; [`ENODEV`]: there is no such
-    /// interface; [`EEXIST`]: the daemon runs; errors of sockets. Process context.
-    pub(crate) fn start_daemon(&self, role: Option<Role>, wanted: &Wanted) -> Result {
-        let mut daemons = self.daemons.lock();
-        let net = {
-            let config = self.config.lock();
-            if config.mixes_families()? {
-                return Err(EINVAL);
-            }
-            config.net.clone().ok_or(ENODEV)?
-        };
-        let device = Device::find(&net, wanted.interface.as_c_str())?;
-        let role = role.ok_or(EINVAL)?;
-        if daemons.has(role) {
-            return Err(EEXIST);
-        }
-        let tables = {
-            let mut config = self.config.lock();
-            let tables = config.begin(self)?.tables.clone();
-            // A destination may have been added meanwhile.
-            if config.mixes_families()? {
-                return Err(EINVAL);
-            }
-            config.synchronizes = true;
-            tables
-        };
-        let ports = self.settings.sync_ports.load(Ordering::Relaxed);
-        let started = daemons
-            .start(role, wanted, device, &net, tables, ports)
-            .and_then(|()| self.cover_backup(daemons.has(Role::Backup)));
-        if started.is_err() {
-            let _ = daemons.stop(role);
-            self.config.lock().synchronizes = daemons.any();
-        }
-        started
-    }
-
-    /// Stops a synchronization daemon. [`EINVAL`]: no role has this number; [`ESRCH`]: it does not
-    /// run. Process context.
-    pub(crate) fn stop_daemon(&self, role: Option<Role>) -> Result {
-        let mut daemons = self.daemons.lock();
-        let role = role.ok_or(EINVAL)?;
-        // First, what may fail.
-        if role == Role::Backup && daemons.has(role) {
-            self.cover_backup(false)?;
-        }
-        daemons.stop(role)?;
-        self.config.lock().synchronizes = daemons.any();
-        Ok(())
-    }
-
-    fn cover_backup(&self, runs: bool) -> Result {
-        let mut config = self.config.lock();
-        config.cover(|coverage| coverage.backup_runs = runs)
-    }
-
-    /// The synchronization daemons that run, the master first. Process context.
-    pub(crate) fn daemons(&self) -> [Option<Daemon>; 2] {
-        self.daemons.lock().running()
     }
 
     /// Adds a service. `settings` makes its settings, or refuses, when the scheduler is there.

@@ -8,7 +8,9 @@
 pub(crate) mod announcements;
 pub mod connection;
 pub mod defence;
+pub mod keyring;
 pub(crate) mod listing;
+pub mod peers;
 pub mod settings;
 pub(crate) mod synchronization;
 pub mod tables;

@@ -7,11 +7,16 @@
 //! ([`announcements`](crate::state::announcements)).
 
 mod backup;
+mod channel;
+mod hub;
+mod learn;
 mod master;
 
 use crate::state::tables::Tables;
-use backup::Backup;
+use backup::{Backup, Port, Rounds};
+use channel::Channel;
 use core::fmt;
+use hub::{Hub, Listener};
 use kernel::{alloc::KVVec, prelude::*, sync::Arc};
 use knet::{
     net::Net,
@@ -20,9 +25,10 @@ use knet::{
 };
 use lvs_core::{
     daemon::{Daemon, Role, Wanted},
-    Endpoint,
+    sync::join::Ready,
+    Address, Endpoint,
 };
-use master::Master;
+use master::{Ear, Master};
 
 /// The most UDP ports that daemons use.
 const MOST_PORTS: u32 = 64;
@@ -33,17 +39,35 @@ const RECEIVE_BUFFER: u32 = 4 << 20;
 /// The daemons of a director. Locked by a mutex that is held while one starts or stops.
 #[derive(Default)]
 pub(crate) struct Daemons {
-    master: Option<Running<Ticker<Master>>>,
-    backup: Option<Running<KVVec<Receiver<Backup>>>>,
+    master: Option<Running<MasterParts>>,
+    backup: Option<Running<BackupParts>>,
     /// The number of ports, which both have in common.
     ports: u32,
+    /// Made by the first daemon.
+    hub: Option<Arc<Hub>>,
+}
+
+/// What a master consists of. It stops listening before its work ends.
+struct MasterParts {
+    _receivers: KVVec<Receiver<Listener>>,
+    ticker: Ticker<Master>,
+    master: Arc<Master>,
+    hub: Arc<Hub>,
+}
+
+/// What a backup consists of.
+struct BackupParts {
+    _receivers: KVVec<Receiver<Listener>>,
+    ticker: Ticker<Rounds>,
+    ports: KVVec<Arc<Port>>,
+    hub: Arc<Hub>,
 }
 
 struct Running<T> {
     daemon: Daemon,
     tables: Arc<Tables>,
     // Dropped to end it.
-    _parts: T,
+    parts: T,
 }
 
 impl<T> Running<T> {
@@ -121,20 +145,34 @@ impl Daemons {
             .settings
             .sync_sock_size
             .load(core::sync::atomic::Ordering::Relaxed);
-        let groups = (first..=last).map(|port| Group {
-            endpoint: Endpoint::new(daemon.group.address, port),
-            device,
-            ttl: daemon.ttl,
-            buffer: buffer.saturating_mul(2),
-        });
+        let hub = match &self.hub {
+            Some(hub) => hub.clone(),
+            None => self.hub.insert(Hub::new()?).clone(),
+        };
+        let sockets = Sockets {
+            net,
+            first,
+            last,
+            group: Group {
+                endpoint: daemon.group,
+                device,
+                ttl: daemon.ttl,
+                buffer: buffer.saturating_mul(2),
+            },
+            // Sockets are of the family of the peers.
+            peer: tables.settings.peers.list().into_iter().flatten().next(),
+            listener: Listener {
+                hub,
+                tables: tables.clone(),
+                number: 0,
+                role,
+            },
+            len: usize::from(daemon.max_len),
+        };
         match role {
             Role::Master => {
-                let mut senders = KVVec::new();
-                for group in groups {
-                    senders.push(Sender::open(net.clone(), &group)?, GFP_KERNEL)?;
-                }
                 let running = Running {
-                    _parts: Master::start(&daemon, tables.clone(), senders)?,
+                    parts: start_master(&daemon, &tables, &sockets)?,
                     daemon,
                     tables,
                 };
@@ -142,18 +180,8 @@ impl Daemons {
                 self.master = Some(running);
             }
             Role::Backup => {
-                let backup = Arc::new(Backup::new(daemon.syncid, tables.clone()), GFP_KERNEL)?;
-                let mut receivers = KVVec::new();
-                for mut group in groups {
-                    if group.buffer == 0 {
-                        group.buffer = RECEIVE_BUFFER;
-                    }
-                    let len = usize::from(daemon.max_len);
-                    let receiver = Receiver::open(net.clone(), &group, len, backup.clone())?;
-                    receivers.push(receiver, GFP_KERNEL)?;
-                }
                 let running = Running {
-                    _parts: receivers,
+                    parts: start_backup(&daemon, &tables, &sockets)?,
                     daemon,
                     tables,
                 };
@@ -164,16 +192,182 @@ impl Daemons {
         Ok(())
     }
 
+    /// How far the backup has joined; `None` if none runs. Process context.
+    pub(crate) fn backup_state(&self) -> Option<Joined> {
+        let mut state = Joined::Complete;
+        for port in &self.backup.as_ref()?.parts.ports {
+            match port.ready() {
+                None => return Some(Joined::No),
+                Some(Ready::Alone) => state = Joined::Alone,
+                Some(Ready::Complete) => {}
+            }
+        }
+        Some(state)
+    }
+
+    /// Has the master send the whole table, and the backup ask for it. [`ESRCH`]: neither runs.
+    /// Process context.
+    pub(crate) fn resync(&self) -> Result {
+        if let Some(running) = &self.master {
+            running.parts.master.resync();
+            running.parts.ticker.waker().wake(0);
+        }
+        if let Some(running) = &self.backup {
+            running.parts.ports.iter().for_each(|port| port.resync());
+            running.parts.ticker.waker().wake(0);
+        }
+        match self.any() {
+            true => Ok(()),
+            false => Err(ESRCH),
+        }
+    }
+
     /// Stops a daemon. [`ESRCH`]: none with this role runs. Process context, waits for the RTNL.
     pub(crate) fn stop(&mut self, role: Role) -> Result {
         match role {
             Role::Master => {
                 let running = self.master.take().ok_or(ESRCH)?;
+                running.parts.hub.set_master(KVVec::new());
                 running.tables.announcements.end();
                 running.log("stops");
             }
-            Role::Backup => self.backup.take().ok_or(ESRCH)?.log("stops"),
+            Role::Backup => {
+                let running = self.backup.take().ok_or(ESRCH)?;
+                running.parts.hub.set_backup(KVVec::new());
+                running.log("stops");
+            }
         }
         Ok(())
     }
+}
+
+/// How far a backup has joined.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Joined {
+    /// It waits for the whole table.
+    No,
+    /// It has the whole table of a master.
+    Complete,
+    /// It has waited, and no master has answered.
+    Alone,
+}
+
+/// What the sockets of a daemon have in common.
+struct Sockets<'a> {
+    net: &'a Net,
+    first: u16,
+    last: u16,
+    group: Group,
+    peer: Option<Address>,
+    listener: Listener,
+    len: usize,
+}
+
+impl Sockets<'_> {
+    /// The UDP ports.
+    fn ports(&self) -> core::ops::RangeInclusive<u16> {
+        self.first..=self.last
+    }
+
+    fn sender(&self, port: u16) -> Result<Sender> {
+        let address = self.peer.unwrap_or(self.group.endpoint.address);
+        let group = Group {
+            endpoint: Endpoint::new(address, port),
+            ..self.group
+        };
+        Sender::open(self.net.clone(), &group)
+    }
+
+    /// Opens a socket for each port.
+    fn receivers(&self, default_buffer: u32) -> Result<KVVec<Receiver<Listener>>> {
+        let mut receivers = KVVec::new();
+        for (number, port) in self.ports().enumerate() {
+            let listener = Listener {
+                number,
+                hub: self.listener.hub.clone(),
+                tables: self.listener.tables.clone(),
+                role: self.listener.role,
+            };
+            let address = match self.peer {
+                Some(peer) => peer.family().unspecified(),
+                None => self.group.endpoint.address,
+            };
+            let mut group = Group {
+                endpoint: Endpoint::new(address, port),
+                ..self.group
+            };
+            if group.buffer == 0 {
+                group.buffer = default_buffer;
+            }
+            let listener = Arc::new(listener, GFP_KERNEL)?;
+            let receiver = Receiver::open(self.net.clone(), &group, self.len, listener)?;
+            receivers.push(receiver, GFP_KERNEL)?;
+        }
+        Ok(receivers)
+    }
+}
+
+fn start_master(
+    daemon: &Daemon,
+    tables: &Arc<Tables>,
+    sockets: &Sockets<'_>,
+) -> Result<MasterParts> {
+    let mut channels = KVVec::new();
+    for port in sockets.ports() {
+        let channel = Channel::new(sockets.sender(port)?, port, daemon, tables)?;
+        channels.push(channel, GFP_KERNEL)?;
+    }
+    let receivers = sockets.receivers(0)?;
+    let mut ears = KVVec::new();
+    let (master, ticker) = Master::start(tables.clone(), channels)?;
+    for (channel, _) in (0..).zip(sockets.ports()) {
+        let ear = Ear {
+            master: master.clone(),
+            waker: ticker.waker(),
+            channel,
+            syncid: daemon.syncid,
+        };
+        let added = Arc::new(ear, GFP_KERNEL)
+            .map_err(Error::from)
+            .and_then(|ear| Ok(ears.push(ear, GFP_KERNEL)?));
+        if let Err(error) = added {
+            tables.announcements.end();
+            return Err(error);
+        }
+    }
+    let hub = sockets.listener.hub.clone();
+    hub.set_master(ears);
+    Ok(MasterParts {
+        _receivers: receivers,
+        ticker,
+        master,
+        hub,
+    })
+}
+
+fn start_backup(
+    daemon: &Daemon,
+    tables: &Arc<Tables>,
+    sockets: &Sockets<'_>,
+) -> Result<BackupParts> {
+    let backup = Arc::new(Backup::new(*daemon, tables.clone()), GFP_KERNEL)?;
+    let (mut ports, mut shared, mut heard) = (KVVec::new(), KVVec::new(), KVVec::new());
+    for number in sockets.ports() {
+        let port = Port::new(backup.clone(), sockets.sender(number)?, number)?;
+        ports.push(port.clone(), GFP_KERNEL)?;
+        shared.push(port.clone(), GFP_KERNEL)?;
+        heard.push(port, GFP_KERNEL)?;
+    }
+    let receivers = sockets.receivers(RECEIVE_BUFFER)?;
+    let rounds = Arc::new(Rounds(shared), GFP_KERNEL)?;
+    let hub = sockets.listener.hub.clone();
+    // Before the first question, which is answered at once.
+    hub.set_backup(heard);
+    let ticker = Ticker::start(rounds, 0).inspect_err(|_| hub.set_backup(KVVec::new()))?;
+    Ok(BackupParts {
+        _receivers: receivers,
+        ticker,
+        ports,
+        hub,
+    })
 }

@@ -4,9 +4,9 @@
 //!
 //! This crate contains all `unsafe` code: packets, netfilter hooks, namespaces, generic netlink,
 //! routes, tunnels, slab caches, per-CPU counters, RCU-protected data, the connection hash and its
-//! slow timer, deferred work, sockets, files below `/proc/net` and `/proc/sys`. It contains neither
-//! decisions of a director (`lvs_core`) nor virtual services (`ipvs`). `scripts/layers` lists the
-//! modules of `lvs_core` that it may use.
+//! slow timer, deferred work, sockets, authentication codes, files below `/proc/net` and
+//! `/proc/sys`. It contains neither decisions of a director (`lvs_core`) nor virtual services
+//! (`ipvs`). `scripts/layers` lists the modules of `lvs_core` that it may use.
 //!
 //! Atomics are those of `core`, for words that only Rust accesses: on the architectures that we
 //! support they compile to the same instructions as the kernel's, while `kernel::sync::atomic`
@@ -38,6 +38,7 @@
 pub mod bindings;
 pub mod conntrack;
 pub mod counters;
+pub mod crypto;
 pub mod errno;
 pub mod hook;
 pub mod lock;

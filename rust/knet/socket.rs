@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! UDP sockets that send to a multicast group, or receive from one.
+//! UDP sockets that send to a multicast group or to peers, or receive from them.
 //!
 //! C headers: `include/linux/net.h`, `include/net/sock.h`
 //!
@@ -19,7 +19,7 @@ use kernel::{
     sync::Arc,
     types::Opaque,
 };
-use lvs_core::Endpoint;
+use lvs_core::{Address, Endpoint};
 
 /// The number of datagrams that are received before other work can run.
 const BATCH: usize = 64;
@@ -49,7 +49,9 @@ impl Device {
     }
 }
 
-/// A multicast group, and how it is used.
+/// A multicast group, and how it is used. A receiver may have the unspecified address instead, for
+/// what is sent to this host.
+#[derive(Clone, Copy)]
 pub struct Group {
     /// The address and the UDP port.
     pub endpoint: Endpoint,
@@ -128,12 +130,29 @@ impl Sender {
             bindings::knet_sender_send(self.0.socket.as_ptr(), data, datagram.len())
         })
     }
+
+    /// Sends a datagram to an address of the group's family, instead of the group. [`EAGAIN`]: the
+    /// socket's buffer is full; other errors of sockets. Process context.
+    pub fn send_to(&self, peer: Endpoint, datagram: &[u8]) -> Result {
+        // SAFETY: the socket is open, and the pointers are valid during the call.
+        kernel::error::to_result(unsafe {
+            let data = datagram.as_ptr().cast::<c_void>();
+            let socket = self.0.socket.as_ptr();
+            bindings::knet_sender_send_to(
+                socket,
+                &raw(peer.address),
+                peer.port,
+                data,
+                datagram.len(),
+            )
+        })
+    }
 }
 
 /// Takes what a [`Receiver`] receives.
 pub trait Receive: Send + Sync + 'static {
-    /// A datagram has arrived. Process context, may sleep.
-    fn receive(&self, datagram: &[u8]);
+    /// A datagram from `source` has arrived. Process context, may sleep.
+    fn receive(&self, source: Address, datagram: &[u8]);
 
     /// A datagram has arrived that is longer than the receiver's limit, or an error. Process
     /// context.
@@ -214,10 +233,12 @@ unsafe extern "C" fn run<T: Receive>(data: *mut c_void) {
     // buffer.
     let buffer = unsafe { &mut *state.buffer.get() };
     for _ in 0..BATCH {
-        // SAFETY: the socket is open, and the buffer valid for its length.
+        let mut source = bindings::knet_address::default();
+        // SAFETY: the socket is open, the buffer valid for its length, and so is `source`.
         let len = unsafe {
             let place = buffer.as_mut_ptr().cast::<c_void>();
-            bindings::knet_receiver_receive(state.socket.socket.as_ptr(), place, buffer.len())
+            let socket = state.socket.socket.as_ptr();
+            bindings::knet_receiver_receive(socket, place, buffer.len(), &mut source)
         };
         let Ok(len) = usize::try_from(len) else {
             if Error::from_errno(len) != EAGAIN {
@@ -228,7 +249,10 @@ unsafe extern "C" fn run<T: Receive>(data: *mut c_void) {
             return;
         };
         match buffer.get(..len) {
-            Some(datagram) => state.target.receive(datagram),
+            Some(datagram) => {
+                let source = Address::from_words(source.words);
+                state.target.receive(source, datagram);
+            }
             None => state.target.lose(),
         }
     }

@@ -115,6 +115,11 @@ pub fn seconds() -> u32 {
     (jiffies() / HZ) as u32
 }
 
+/// Milliseconds since boot, to the precision of a jiffy, wrapping after 49 days. Any context.
+pub fn milliseconds() -> u32 {
+    (jiffies().wrapping_mul(1000) / HZ) as u32
+}
+
 /// Milliseconds until [`seconds`] changes, rounded up. Any context.
 pub fn until_next_second() -> u32 {
     let left = HZ.wrapping_sub(jiffies() % HZ);

@@ -236,6 +236,14 @@ pub enum Family {
 }
 
 impl Family {
+    /// Returns the unspecified address, which stands for any.
+    pub const fn unspecified(self) -> Address {
+        match self {
+            Self::V4 => Address::from_v4([0; 4]),
+            Self::V6 => Address::from_v6([0; 16]),
+        }
+    }
+
     /// The number of bits in an address.
     #[inline]
     pub const fn bits(self) -> u8 {

@@ -39,6 +39,18 @@ pub mod command {
     pub const EVENT: u8 = 6;
     /// Removes connections.
     pub const KILL: u8 = 7;
+    /// Returns what synchronization daemons have done, and whether the backup is ready.
+    pub const GET_SYNC: u8 = 8;
+    /// Has the master send the whole table, and the backup ask for it.
+    pub const RESYNC: u8 = 9;
+    /// Adds a key that signs synchronization datagrams.
+    pub const ADD_SYNC_KEY: u8 = 10;
+    /// Deletes such a key.
+    pub const DEL_SYNC_KEY: u8 = 11;
+    /// Adds a director that synchronization daemons send to, instead of a multicast group.
+    pub const ADD_SYNC_PEER: u8 = 12;
+    /// Deletes such a director.
+    pub const DEL_SYNC_PEER: u8 = 13;
 }
 
 /// The name of the multicast group that [`command::EVENT`] is sent to.
@@ -71,6 +83,35 @@ pub mod message {
     pub const EXECUTED: u16 = 10;
     /// In a request for changes: make all of them or none. A flag without a value.
     pub const ATOMIC: u16 = 11;
+    /// Synchronization: attributes of [`super::sync`].
+    pub const SYNC: u16 = 12;
+}
+
+/// Attributes of synchronization.
+pub mod sync {
+    /// How far the backup has joined, 8 bits: [`JOINING`], [`COMPLETE`] or [`ALONE`]. Absent if no
+    /// backup runs.
+    pub const BACKUP: u16 = 1;
+    /// The roles that run, 32 bits: the sum of `IPVS_STATE_*`.
+    pub const ROLES: u16 = 2;
+    /// Events: an attribute for each that occurred. Its kind is the number of the
+    /// [`Event`](crate::sync::Event), its value the count, 64 bits.
+    pub const EVENTS: u16 = 3;
+    /// The identifiers of the keys, an octet each. The first one signs.
+    pub const KEYS: u16 = 4;
+    /// In a request: the identifier of a key, 8 bits.
+    pub const KEY_ID: u16 = 5;
+    /// In a request: a key, 32 octets. No answer has it.
+    pub const KEY: u16 = 6;
+    /// The address of a peer, 4 octets (IPv4) or 16 (IPv6); repeated for each in an answer.
+    pub const PEER: u16 = 7;
+
+    /// The backup waits for the whole table.
+    pub const JOINING: u8 = 0;
+    /// The backup has the whole table of a master.
+    pub const COMPLETE: u8 = 1;
+    /// No master has answered the backup.
+    pub const ALONE: u8 = 2;
 }
 
 /// Attributes of a change.
@@ -136,6 +177,9 @@ pub mod feature {
     /// [`super::message::ATOMIC`].
     pub const ATOMIC: &CStr = c"atomic";
 
+    /// [`super::command::GET_SYNC`] and the commands after it.
+    pub const SYNC: &CStr = c"sync";
+
     /// All features of this version.
     pub const ALL: &[&CStr] = &[
         CONNECTIONS,
@@ -146,5 +190,6 @@ pub mod feature {
         STATES,
         KILL,
         ATOMIC,
+        SYNC,
     ];
 }

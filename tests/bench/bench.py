@@ -331,6 +331,27 @@ class Bench:
         if self.wanted("tcp-nat-100") and not nat_only:
             self.cost("tcp-nat-100", self.packets, self.segments(self.packets, NAT_VIP, Flows(100)), flows=100)
 
+    def closing(self):
+        """Measures segments that end connections, each a change of state, without and with a synchronization master. They
+        come within the 20 ms for which a master of ours collects changes, so its sending is not in the figure."""
+        for row, master in (("tcp-fin-1000", False), ("tcp-fin-1000-master", True)):
+            if not self.wanted(row):
+                continue
+            self.restart()
+            if master:
+                enter(DIRECTOR)
+                run("ip", "-batch", "-", stdin="link add sync type dummy\naddress add 10.8.0.1/24 dev sync\nlink set sync up\n")
+                self.administer("--start-daemon", "master", "--mcast-interface", "sync")
+            flows = Flows(1000)
+            for flags in ("0x5002", "0x5010"):
+                self.become_tcp(flags)
+                self.requests(flows.number, DR_VIP, flows)
+            # What was announced so far is sent.
+            time.sleep(1)
+            self.become_tcp("0x5011")
+            self.cost(row, flows.number, self.requests(flows.number, DR_VIP, flows), flows=1000)
+            self.restart()
+
     def bystander(self, row):
         """Measures packets without a service."""
         if not self.wanted(row):
@@ -421,6 +442,7 @@ class Bench:
         self.bystander6()
         self.curve()
         if mode in ("ip_vs", "ipvs_rs"):
+            self.closing()
             self.schedulers()
         self.million()
         self.director_down()

@@ -19,29 +19,13 @@ servers_start A B C
 
 ours() { [ "$IPVS_MODULE" != ip_vs ]; }
 
-# The other director has wires like those of the first, which are down until it takes over, and a
-# wire to the first one.
-hosts+=' other'
-{
-	echo "netns add other"
-	echo "link add eth0 netns other type veth peer name other0 netns router"
-	echo "link add eth1 netns other type veth peer name other1 netns router"
-	echo "link add eth2 netns other type veth peer name eth2 netns director"
-} | batch
-{
-	echo "link set other0 up master front"
-	echo "link set other1 up master back"
-} | batch -n router
-for host in director:1 other:2; do
-	{
-		echo "link set lo up"
-		echo "link set eth2 up"
-		echo "address add 10.5.0.${host#*:}/24 dev eth2"
-		echo "address add fd00:0:0:5::${host#*:}/64 dev eth2"
-	} | batch -n "${host%:*}"
+# shellcheck source=tests/kselftest/second_director.sh
+. "$here/second_director.sh"
+second_director_up
+for host in director other; do
 	# C's meaning of the first number is that of packets, so both send UDP connections at once.
-	sysctls "${host%:*}" net.ipv4.vs.sync_threshold='0 1'
-	must on "${host%:*}" nft -f - <<-'END'
+	sysctls "$host" net.ipv4.vs.sync_threshold='0 1'
+	must on "$host" nft -f - <<-'END'
 		table inet marks {
 			chain pre {
 				type filter hook prerouting priority mangle;
@@ -63,24 +47,6 @@ services() {
 	service -t 10.1.0.101:0 rr -p 300 -- A:m:1:0 B:g:1:0
 	service -f 1 rr -p 300 -- A:g:1 B:g:1
 	service -f '1 -6' rr -p 300 -- A:g:1 B:g:1
-}
-
-daemon() {
-	local DIRECTOR=$1
-	shift
-	lvs "$@"
-}
-
-# listed DIRECTOR: the connections and templates without the seconds until they expire.
-listed() {
-	on "$1" awk 'NR > 1 { print $1, $2, $3, $4, $5, $6, $7, $8 }' /proc/net/ip_vs_conn | sort
-}
-are_equal() { [ "$(listed director)" = "$(listed other)" ]; }
-
-# check_same NAME: soon both directors list the same.
-check_same() {
-	wait_for 20 are_equal
-	check_eq "$1" "$(listed other)" "$(listed director)"
 }
 
 # --- starting and stopping ------------------------------------------------------------------------
@@ -169,7 +135,6 @@ fi
 
 # --- foreign and hostile datagrams ----------------------------------------------------------------
 
-status() { on other sed -n "s/^Sync $1:\t//p" /proc/net/ip_vs_status; }
 # The directors do not hear each other's datagrams through the wire, but those of a program.
 send() { must on director python3 "$here/datagrams.py" eth2 "$@"; }
 entries() { on other awk -v server="$1" '$6 == server { print $1, $3, $5, $7, $8 }' /proc/net/ip_vs_conn | sort | xargs; }

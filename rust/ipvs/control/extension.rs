@@ -6,9 +6,11 @@
 //! unknown attribute in a request is refused: ignoring a filter would list too much.
 
 use super::{
+    address::address,
     answer, director_of, does, dumps, events,
     refusal::Refusal,
     show::{self, Statistics},
+    synchronization,
 };
 use crate::{
     director::{Director, Transaction},
@@ -24,11 +26,10 @@ use knet::{
 use lvs_core::{
     drop::Reason,
     extension::{self, change, command, connection, feature, message},
-    netlink::{Attribute, AttributeError, Attributes},
+    netlink::Attributes,
     request::{need, NamedService},
     selection::{Pattern, Selection},
     state::State,
-    Address,
 };
 
 /// The generic netlink family "ipvs_rs".
@@ -44,6 +45,12 @@ impl Family for Extension {
         does(command::APPLY),
         does(command::GET_DROPS),
         does(command::KILL),
+        does(command::GET_SYNC),
+        does(command::RESYNC),
+        does(command::ADD_SYNC_KEY),
+        does(command::DEL_SYNC_KEY),
+        does(command::ADD_SYNC_PEER),
+        does(command::DEL_SYNC_PEER),
     ];
     const GROUP: Option<&'static CStr> = Some(extension::GROUP);
     type Dump = Listing;
@@ -68,6 +75,9 @@ impl Family for Extension {
                 None => 0,
             };
             return request.reply(command::KILL, |writer| writer.u32(message::DONE, removed));
+        }
+        if (command::GET_SYNC..=command::DEL_SYNC_PEER).contains(&request.command()) {
+            return answer(request, synchronization::act(request, &director));
         }
         let changes = answer(request, Changes::new(request.attributes()))?;
         let mut done = 0u32;
@@ -295,27 +305,6 @@ fn pattern(nest: &Attributes<'_>, addr: u16, prefix: u16, port: u16) -> Result<P
         nest.find(port).map(|port| port.u16_be()).transpose()?,
     )
     .map_err(|_| Refusal::new(EINVAL, c"the prefix is longer than the address"))
-}
-
-/// Reads an address. Its length gives the family.
-fn address(attribute: Attribute<'_>) -> Result<Address, Refusal> {
-    let address = match *attribute.payload {
-        [a, b, c, d] => Address::from_v4([a, b, c, d]),
-        ref octets => {
-            let wrong = AttributeError::WrongLength {
-                kind: attribute.kind,
-            };
-            let address = Address::from_v6(octets.try_into().map_err(|_| wrong)?);
-            if address.is_v4() {
-                return Err(Refusal::new(
-                    EINVAL,
-                    c"an IPv4-mapped address is not an IPv6 address",
-                ));
-            }
-            address
-        }
-    };
-    Ok(address)
 }
 
 /// A listing.

@@ -7,10 +7,7 @@
 use crate::{
     director::Director,
     services::{service::Key, statistics::Traffic},
-    state::{
-        listing::{self, Row},
-        synchronization::Event,
-    },
+    state::listing::{self, Row},
     uapi::{
         self,
         service::{F_ONE_PACKET, F_PERSISTENT},
@@ -24,7 +21,7 @@ use knet::{
     procfs::{Content, List},
     rcu, work,
 };
-use lvs_core::{scheduler::Destination as _, selection::Ends, Protocol};
+use lvs_core::{scheduler::Destination as _, selection::Ends, sync::Event, Protocol};
 
 /// How full the director is, a line each, as a name and a number.
 pub(crate) struct Status<I>(PhantomData<fn() -> I>);
@@ -44,11 +41,11 @@ impl<I: Instance + AsRef<Director>> Content for Status<I> {
         seq_print!(file, "Half-open evicted:\t{}\n", occupancy.evicted);
         seq_print!(file, "Conn buckets:\t{}\n", occupancy.buckets);
         if let Some(tables) = director.tables() {
-            for (event, name) in Event::ALL {
+            for event in Event::ALL {
                 let number = tables.synchronization.get(event);
                 // Nothing is said about daemons that never ran.
                 if number != 0 {
-                    seq_print!(file, "Sync {}:\t{}\n", name, number);
+                    seq_print!(file, "Sync {}:\t{}\n", event.name(), number);
                 }
             }
         }

@@ -42,7 +42,7 @@ const ON_OFF: RangeInclusive<u32> = 0..=1;
 /// The numbers of [`lvs_core::defence::Mode`].
 const MODES: RangeInclusive<u32> = 0..=3;
 
-static SETTINGS: [Entry<Director, Value>; 28] = [
+static SETTINGS: [Entry<Director, Value>; 29] = [
     Entry::new(c"am_droprate", 0..=MOST, Number(|s| &s.defence.drop_rate)),
     Entry::new(c"amemthresh", 0..=MOST, Number(|s| &s.defence.threshold)),
     Entry::new(
@@ -83,6 +83,7 @@ static SETTINGS: [Entry<Director, Value>; 28] = [
     Entry::new(c"short_cut", ON_OFF, Value::Coverage(|c| &mut c.short_cut)),
     Entry::new(c"sloppy_tcp", ON_OFF, Switch(|s| &s.sloppy_tcp)),
     Entry::new(c"snat_reroute", ON_OFF, Switch(|s| &s.snat_reroute)),
+    Entry::new(c"sync_bulk_rate", 0..=MOST, Number(|s| &s.sync_bulk_rate)),
     Entry::new(
         c"sync_persist_mode",
         0..=MOST,

@@ -3,7 +3,7 @@
 //! The settings that packets look at. `Documentation/proc.rst` says what they mean to
 //! administrators; their files are in [`proc`](crate::proc).
 
-use crate::state::defence::Defence;
+use crate::state::{defence::Defence, keyring::Keyring, peers::Peers};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use knet::memory;
 use lvs_core::reuse;
@@ -54,6 +54,12 @@ pub struct Settings {
     pub sync_qlen_max: AtomicU32,
     /// Octets of the buffers of sockets; 0: the defaults.
     pub sync_sock_size: AtomicU32,
+    /// Megabits in a second at which the whole table is sent at once; 0: [`SYNC_BULK_RATE`].
+    pub sync_bulk_rate: AtomicU32,
+    /// The keys that sign datagrams.
+    pub keyring: Keyring,
+    /// The directors that daemons send to, instead of a multicast group.
+    pub peers: Peers,
 }
 
 impl Default for Settings {
@@ -80,12 +86,18 @@ impl Default for Settings {
             sync_persist_mode: AtomicU32::new(0),
             sync_qlen_max: AtomicU32::new(sync_qlen_max()),
             sync_sock_size: AtomicU32::new(0),
+            sync_bulk_rate: AtomicU32::new(0),
+            keyring: Keyring::default(),
+            peers: Peers::default(),
         }
     }
 }
 
 /// Seconds in which all connections are sent once, by default.
 pub(crate) const SYNC_REFRESH_PERIOD: u32 = 60;
+
+/// Megabits in a second at which the whole table is sent at once, by default.
+pub(crate) const SYNC_BULK_RATE: u32 = 200;
 
 /// The default of [`Settings::sync_qlen_max`], that of the C director.
 fn sync_qlen_max() -> u32 {

@@ -1,421 +1,288 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Takes over the connections and templates that another director sends.
-//!
-//! An entry is bound to its real server, and takes the forwarding method from that. An entry whose
-//! server this director lacks waits, like one whose server was deleted, until the server is added
-//! ([`Deleted`](crate::services::deleted::Deleted)).
+//! Receives what another director sends, asks it for its whole table, and says in the log why
+//! nothing is taken.
 
-use crate::{
-    services::{
-        destination::{self, Destination},
-        filter::Counted,
-        service::{Key, Service},
-    },
-    state::{
-        connection::{Connection, Lease, Template},
-        synchronization::Event,
-        tables::Tables,
-    },
-    uapi::service::F_PERSISTENT,
+use super::{channel::Mouth, learn::Learner, master::event_of};
+use crate::state::tables::Tables;
+use core::{
+    fmt,
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
 };
-use kernel::{prelude::*, sync::Arc};
+use kernel::{
+    alloc::KVVec,
+    new_mutex,
+    prelude::*,
+    sync::{Arc, Mutex},
+};
 use knet::{
-    rcu::{self, Section},
-    socket::Receive,
-    table::{self, Member},
-    work,
+    random,
+    socket::Sender,
+    work::{self, Tick},
 };
 use lvs_core::{
-    destination::Forwarding,
-    packet::{Headers, TcpFlags},
-    sync::{Datagram, Flags, Record, Refused},
-    tunnel, Endpoint, Protocol,
+    daemon::Daemon,
+    sync::{
+        inbox::{Inbox, Rejection},
+        join::Ready,
+        message::Message,
+        stamp::Doubt,
+        Event, Malformed,
+    },
 };
 
-/// Seconds for which a connection that is used here is not changed by another director.
-const IN_USE: u32 = 1;
-/// The most servers that are kept for entries although the director lacks them.
-const MOST_UNKNOWN: usize = 1024;
+/// Milliseconds between two looks at what to ask, while a backup joins and afterwards.
+const PAUSE: (u32, u32) = (100, 1000);
+/// Seconds without a datagram that the log mentions.
+const SILENCE: u32 = 30;
+/// Seconds between two lines of the log about the same.
+const QUIET: u32 = 60;
 
 /// The daemon.
 pub(super) struct Backup {
-    /// Takes datagrams with this syncid only; 0: all.
-    syncid: u8,
+    daemon: Daemon,
     tables: Arc<Tables>,
-}
-
-/// A record that no entry can be made of.
-enum Unusable {
-    /// It is refused.
-    Refused,
-    /// It is older than what this director knows.
-    Outdated,
-    /// The table is full, or there is no memory.
-    NoRoom,
-}
-
-impl From<table::Refused> for Unusable {
-    fn from(refused: table::Refused) -> Self {
-        match refused {
-            // A packet began the same connection at the same time.
-            table::Refused::Duplicate => Self::Outdated,
-            table::Refused::Full | table::Refused::NoMemory => Self::NoRoom,
-        }
-    }
-}
-
-impl From<Error> for Unusable {
-    fn from(_: Error) -> Self {
-        Self::NoRoom
-    }
-}
-
-/// A server that an entry leads to, and what the director knows about its service.
-struct Found {
-    key: Key,
-    server: Option<Arc<Destination>>,
-    /// The service exists.
-    has_service: bool,
-}
-
-/// What was done with a record by means of what exists.
-enum Step {
-    Done,
-    /// The director must make the server first.
-    Missing {
-        key: Key,
-        has_service: bool,
-    },
+    learner: Learner,
+    complaints: Complaints,
 }
 
 impl Backup {
-    pub(super) fn new(syncid: u8, tables: Arc<Tables>) -> Self {
-        Self { syncid, tables }
+    pub(super) fn new(daemon: Daemon, tables: Arc<Tables>) -> Self {
+        Self {
+            daemon,
+            learner: Learner::new(tables.clone()),
+            tables,
+            complaints: Complaints::default(),
+        }
     }
 
-    fn count(&self, event: Event) {
+    fn complain(&self, complaint: Complaint, reason: fmt::Arguments<'_>) {
+        if self.complaints.is_due(complaint) {
+            let interface = self.daemon.interface;
+            pr_warn!(
+                "{}\n",
+                format_args!("synchronization backup on {interface}: {reason}")
+            );
+        }
+    }
+
+    /// Counts and explains why a datagram is not taken.
+    fn reject(&self, rejection: Rejection) {
+        let Daemon { group, syncid, .. } = self.daemon;
+        let event = match rejection {
+            Rejection::Malformed(_) => Event::Malformed,
+            Rejection::Syncid(_) => Event::Foreign,
+            Rejection::Doubt(doubt) => event_of(doubt),
+            Rejection::Epoch => Event::Unproved,
+            Rejection::Repeated => Event::Repeated,
+        };
         self.tables.synchronization.count(event);
+        match rejection {
+            Rejection::Malformed(Malformed::Version) => self.complain(
+                Complaint::Version,
+                format_args!("datagrams to {group} are of an unknown version and are ignored"),
+            ),
+            Rejection::Malformed(_) => self.complain(
+                Complaint::Malformed,
+                format_args!("datagrams to {group} are not of the protocol and are ignored"),
+            ),
+            Rejection::Syncid(other) => self.complain(
+                Complaint::Syncid,
+                format_args!(
+                    "datagrams with syncid {other} are ignored; this daemon takes syncid {syncid}"
+                ),
+            ),
+            Rejection::Doubt(Doubt::Unsigned) => self.complain(
+                Complaint::Unsigned,
+                format_args!(
+                    "datagrams without a signature are ignored; set the key on the other \
+                     director, too (lvsadm sync key)"
+                ),
+            ),
+            Rejection::Doubt(Doubt::Key(id)) => self.complain(
+                Complaint::Key,
+                format_args!(
+                    "datagrams that are signed with key {id} are ignored; this director lacks \
+                     that key (lvsadm sync key)"
+                ),
+            ),
+            Rejection::Doubt(Doubt::Code) => self.complain(
+                Complaint::Forged,
+                format_args!(
+                    "datagrams with a wrong signature are ignored; somebody forges them, or the \
+                     keys of the directors differ"
+                ),
+            ),
+            // A master that has just begun is one of these for a moment.
+            Rejection::Epoch | Rejection::Repeated => {}
+        }
+    }
+}
+
+/// What the log says about datagrams.
+#[derive(Clone, Copy)]
+enum Complaint {
+    Version,
+    Malformed,
+    Syncid,
+    Unsigned,
+    Key,
+    Forged,
+    TooLong,
+}
+
+/// When each complaint is due again, as the second of the last one plus one; 0: never said.
+#[derive(Default)]
+struct Complaints([AtomicU32; 7]);
+
+impl Complaints {
+    fn is_due(&self, complaint: Complaint) -> bool {
+        let Some(said) = self.0.get(complaint as usize) else {
+            return false;
+        };
+        let now = work::seconds().wrapping_add(1).max(1);
+        let last = said.load(Ordering::Relaxed);
+        let is_due = last == 0 || now.wrapping_sub(last) >= QUIET;
+        is_due
+            && said
+                .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+    }
+}
+
+/// A UDP port of a backup.
+#[pin_data]
+pub(super) struct Port {
+    backup: Arc<Backup>,
+    #[pin]
+    inbox: Mutex<Inbox>,
+    #[pin]
+    mouth: Mutex<Mouth>,
+    /// The second in which a datagram last arrived.
+    heard: AtomicU32,
+    /// The log says that nothing arrives.
+    is_silent: AtomicBool,
+}
+
+impl Port {
+    pub(super) fn new(backup: Arc<Backup>, sender: Sender, port: u16) -> Result<Arc<Self>> {
+        let syncid = backup.daemon.syncid;
+        let inbox = Inbox::new(syncid, random::number(), work::milliseconds());
+        let mouth = Mouth::new(sender, port, syncid);
+        Arc::pin_init(
+            pin_init!(Self {
+                backup,
+                inbox <- new_mutex!(inbox, "ipvs_rs_inbox"),
+                mouth <- new_mutex!(mouth, "ipvs_rs_mouth"),
+                heard: AtomicU32::new(work::seconds()),
+                is_silent: AtomicBool::new(false),
+            }),
+            GFP_KERNEL,
+        )
     }
 
-    fn take(&self, record: &Record<'_>) -> Result<(), Unusable> {
-        let strange = record.engine.is_some()
-            || record.sequences.is_some()
-            || record.flags.contains(Flags::NO_CLIENT_PORT);
-        let forwarding = record.flags.forwarding();
-        // Persistence engines, FTP and packets that bypass services are not supported.
-        let forwarding = forwarding.filter(|_| !strange).ok_or(Unusable::Refused)?;
-        match rcu::read(|section| self.enter(section, record, None))? {
-            Step::Done => Ok(()),
-            Step::Missing { key, has_service } => {
-                let server = self.unknown(record, key, has_service, forwarding)?;
-                self.count(Event::Unbound);
-                rcu::read(|section| self.enter(section, record, Some((key, server))))?;
-                Ok(())
+    /// Why it is ready; `None` while it joins. Process context.
+    pub(super) fn ready(&self) -> Option<Ready> {
+        self.inbox.lock().join().ready()
+    }
+
+    /// Asks for the whole table again. Process context.
+    pub(super) fn resync(&self) {
+        self.inbox.lock().restart(work::milliseconds());
+    }
+
+    /// Asks a master for the table, if that is due. Returns whether this port joins.
+    fn ask(&self) -> bool {
+        let (hello, joins) = {
+            let mut inbox = self.inbox.lock();
+            (inbox.ask(work::milliseconds()), inbox.join().is_asking())
+        };
+        if let Some(hello) = hello {
+            let tables = &self.backup.tables;
+            if hello.wants_sweep {
+                tables.synchronization.count(Event::Asked);
             }
+            let message = Some(Message::Hello(hello));
+            self.mouth.lock().tell(tables, message);
+        }
+        joins
+    }
+
+    /// Says once when nothing arrives.
+    fn notice_silence(&self) {
+        let silence = work::seconds().wrapping_sub(self.heard.load(Ordering::Relaxed));
+        if silence >= SILENCE && !self.is_silent.swap(true, Ordering::Relaxed) {
+            let Daemon {
+                interface, group, ..
+            } = self.backup.daemon;
+            pr_warn!(
+                "{}\n",
+                format_args!(
+                    "synchronization backup on {interface}: no datagram to {group} for {SILENCE} \
+                     seconds; see whether a master runs, and check its interface, group and port, \
+                     and the firewall"
+                )
+            );
         }
     }
 
-    /// Makes or updates the entry of a record. `made` is a server that the director lacks.
-    fn enter(
-        &self,
-        section: &Section<'_>,
-        record: &Record<'_>,
-        made: Option<(Key, Arc<Destination>)>,
-    ) -> Result<Step, Unusable> {
-        match record.protocol {
-            Some(protocol) if !record.is_template() => {
-                self.enter_connection(section, record, protocol, made)
-            }
-            _ => self.enter_template(section, record, made),
+    fn note_arrival(&self) {
+        self.heard.store(work::seconds(), Ordering::Relaxed);
+        if self.is_silent.load(Ordering::Relaxed) && self.is_silent.swap(false, Ordering::Relaxed) {
+            let interface = self.backup.daemon.interface;
+            pr_info!(
+                "{}\n",
+                format_args!("synchronization backup on {interface}: datagrams arrive again")
+            );
         }
     }
 
-    fn enter_connection(
-        &self,
-        section: &Section<'_>,
-        record: &Record<'_>,
-        protocol: Protocol,
-        made: Option<(Key, Arc<Destination>)>,
-    ) -> Result<Step, Unusable> {
-        let tables = &*self.tables;
-        let state = record.connection_state();
-        let timeout = record.timeout_or(tables.timeout(section, state));
-        let now = work::seconds();
-        let ends = Headers {
-            family: record.family(),
-            protocol,
-            source: record.client,
-            destination: record.service,
-            network_header_len: 0,
-            tcp_flags: TcpFlags::EMPTY,
-            more_fragments: false,
+    /// A datagram has arrived. Process context.
+    pub(super) fn receive(&self, bytes: &[u8]) {
+        let backup = &*self.backup;
+        let tables = &*backup.tables;
+        self.note_arrival();
+        let now = work::milliseconds();
+        let admitted = {
+            let mut inbox = self.inbox.lock();
+            let keyring = &tables.settings.keyring;
+            keyring.with(|keys| inbox.admit(bytes, keys, now, random::number))
         };
-        let hash = tables.hash(&ends, record.client);
-        let known = tables.find_request(section, &ends, hash);
-        if let Some(known) = known {
-            let same = known.server() == record.server;
-            // The end of a connection that was already replaced.
-            let is_old = !same && record.flags.contains(Flags::INACTIVE);
-            let in_use = !known.is_learned() && known.unused(now) <= IN_USE;
-            if is_old || in_use {
-                return Err(Unusable::Outdated);
-            }
-            if same && known.destination().is_available() {
-                known.learn(state);
-                renew(known, now, timeout);
-                return Ok(Step::Done);
-            }
+        let admitted = match admitted {
+            Ok(admitted) => admitted,
+            Err(rejection) => return backup.reject(rejection),
+        };
+        let counters = &tables.synchronization;
+        counters.count(Event::Received);
+        counters.add(Event::Missing, admitted.missing.into());
+        if admitted.is_late {
+            counters.uncount(Event::Missing);
         }
-        let found = match &made {
-            Some((key, server)) => Found {
-                key: *key,
-                server: Some(server.clone()),
-                has_service: false,
-            },
-            None => self
-                .connection_server(section, record, &ends)
-                .ok_or(Unusable::Refused)?,
-        };
-        let Some(server) = found.server else {
-            // One that waits for its server goes on waiting.
-            if let Some(known) = known.filter(|known| known.server() == record.server) {
-                known.learn(state);
-                renew(known, now, timeout);
-                return Ok(Step::Done);
-            }
-            return Ok(Step::Missing {
-                key: found.key,
-                has_service: found.has_service,
-            });
-        };
-        if let Some(known) = known {
-            tables.end(known);
-        }
-        let lease = self.lease(section, record, &found.key, &server);
-        let connection = Connection::learned(&ends, server.clone(), record.server, lease, state);
-        let newcomer = tables.newcomer(&ends);
-        tables
-            .connections
-            .insert(section, hash, connection, now, timeout, &newcomer)?;
-        server.admit();
-        Ok(Step::Done)
+        backup.learner.learn(admitted.records);
     }
 
-    fn enter_template(
-        &self,
-        section: &Section<'_>,
-        record: &Record<'_>,
-        made: Option<(Key, Arc<Destination>)>,
-    ) -> Result<Step, Unusable> {
-        let tables = &*self.tables;
-        let now = work::seconds();
-        let found = match made {
-            Some((key, server)) => Found {
-                key,
-                server: Some(server),
-                has_service: false,
-            },
-            None => self
-                .template_server(section, record)
-                .ok_or(Unusable::Refused)?,
-        };
-        let template = Template {
-            family: record.family(),
-            client: record.client.address,
-            service: found.key.identity(),
-        };
-        let hash = tables.template_hash(&template);
-        let known = tables.find_template(section, &template, hash);
-        let timeout = record.timeout_or(DEFAULT_TEMPLATE);
-        let Some(server) = found.server else {
-            return Ok(Step::Missing {
-                key: found.key,
-                has_service: found.has_service,
-            });
-        };
-        if let Some(known) = known {
-            if Arc::ptr_eq(known.entry().destination(), &server) {
-                if record.is_confirmed() {
-                    known.confirm();
-                }
-                renew(known, now, timeout);
-                return Ok(Step::Done);
-            }
-            if !known.is_learned() && known.unused(now) <= IN_USE {
-                return Err(Unusable::Outdated);
-            }
-            known.remove();
-        }
-        let learned = Connection::learned_template(&template, server, record.is_confirmed())?;
-        let newcomer = tables.newcomer_template(&template);
-        tables
-            .connections
-            .insert(section, hash, learned, now, timeout, &newcomer)?;
-        Ok(Step::Done)
-    }
-
-    /// The server of a connection, and the key of its service. `None`: the service has no
-    /// connection entries.
-    fn connection_server(
-        &self,
-        section: &Section<'_>,
-        record: &Record<'_>,
-        ends: &Headers,
-    ) -> Option<Found> {
-        let service = self.tables.services.for_packet(
-            section,
-            record.mark,
-            ends.family,
-            ends.protocol,
-            ends.destination,
+    /// A datagram has arrived that is too long. Process context.
+    pub(super) fn lose(&self) {
+        self.note_arrival();
+        self.backup.tables.synchronization.count(Event::Malformed);
+        self.backup.complain(
+            Complaint::TooLong,
+            format_args!("datagrams are longer than --sync-maxlen and are ignored"),
         );
-        let Some(service) = service else {
-            return Some(Found {
-                key: record.presumed_key(ends.protocol),
-                server: None,
-                has_service: false,
-            });
-        };
-        if service.stateless_pool(section).is_some() {
-            return None;
-        }
-        let settings = service.settings();
-        let port = record.service.port;
-        let leads = |server: &Destination| {
-            service.server_endpoint(&settings, server, port) == record.server
-        };
-        Some(Found {
-            key: service.key,
-            server: server_of(section, service, leads),
-            has_service: true,
-        })
-    }
-
-    /// The server of a template, and the key of its service.
-    fn template_server(&self, section: &Section<'_>, record: &Record<'_>) -> Option<Found> {
-        let services = &self.tables.services;
-        let service = record
-            .template_keys()
-            .find_map(|key| services.find(section, &key));
-        let Some(service) = service else {
-            return Some(Found {
-                key: record.template_keys().next()?,
-                server: None,
-                has_service: false,
-            });
-        };
-        let Endpoint { address, port } = record.server;
-        let leads = |server: &Destination| {
-            server.endpoint.address == address && (port == 0 || server.endpoint.port == port)
-        };
-        Some(Found {
-            key: service.key,
-            server: server_of(section, service, leads),
-            has_service: true,
-        })
-    }
-
-    /// The lease of the template that controls a connection to `server`.
-    fn lease(
-        &self,
-        section: &Section<'_>,
-        record: &Record<'_>,
-        key: &Key,
-        server: &Arc<Destination>,
-    ) -> Option<Arc<Lease>> {
-        let service = self.tables.services.find(section, key)?;
-        let settings = service.settings();
-        if settings.flags & F_PERSISTENT == 0 {
-            return None;
-        }
-        let template = Template {
-            family: record.family(),
-            client: record.client.address.persistence_client(settings.netmask),
-            service: key.identity(),
-        };
-        let hash = self.tables.template_hash(&template);
-        let entry = self.tables.find_template(section, &template, hash)?;
-        let leads = Arc::ptr_eq(entry.entry().destination(), server);
-        entry.lease().filter(|_| leads)
-    }
-
-    /// A server that the director lacks: packets to it are dropped until it is added.
-    fn unknown(
-        &self,
-        record: &Record<'_>,
-        key: Key,
-        has_service: bool,
-        forwarding: Forwarding,
-    ) -> Result<Arc<Destination>, Unusable> {
-        let endpoint = record.server;
-        let settings = destination::Settings {
-            forwarding,
-            tunnel: tunnel::Numbers::default(),
-            weight: 0,
-            upper_threshold: 0,
-            lower_threshold: 0,
-        };
-        let make = || {
-            let filter = self.tables.filter.clone();
-            let counted = Counted::new(filter, key.address(), Some(endpoint.address));
-            let server = Destination::new(key, endpoint, &settings, counted)?;
-            match has_service {
-                true => server.detach(),
-                false => server.lose_service(),
-            }
-            Ok(Arc::new(server, GFP_KERNEL_ACCOUNT)?)
-        };
-        let deleted = &self.tables.deleted;
-        Ok(deleted.find_or_keep(key, endpoint, MOST_UNKNOWN, make)?)
     }
 }
 
-/// Seconds for which a template of version 0 stays, which has no timeout.
-const DEFAULT_TEMPLATE: u32 = 180;
+/// Looks at the ports again and again.
+pub(super) struct Rounds(pub(super) KVVec<Arc<Port>>);
 
-/// The server of a service that `leads` finds.
-fn server_of(
-    section: &Section<'_>,
-    service: &Service,
-    leads: impl Fn(&Destination) -> bool,
-) -> Option<Arc<Destination>> {
-    let destinations = &service.pool(section)?.destinations;
-    destinations.iter().find(|server| leads(server)).cloned()
-}
-
-fn renew(entry: Member<'_, Connection>, now: u32, timeout: u32) {
-    entry.touch(now);
-    if entry.timeout() != timeout {
-        entry.set_timeout(timeout);
-    }
-}
-
-impl Receive for Backup {
-    fn receive(&self, datagram: &[u8]) {
-        let Ok(records) = Datagram::new(datagram) else {
-            return self.lose();
-        };
-        if self.syncid != 0 && records.syncid != self.syncid {
-            return self.count(Event::Foreign);
+impl Tick for Rounds {
+    fn tick(&self) -> Option<u32> {
+        let mut joins = false;
+        for port in &self.0 {
+            joins |= port.ask();
+            port.notice_silence();
         }
-        self.count(Event::Received);
-        for record in records {
-            let taken = match record {
-                Ok(record) => self.take(&record),
-                Err(Refused::One(_)) => Err(Unusable::Refused),
-                Err(Refused::Rest(_)) => return self.lose(),
-            };
-            self.count(match taken {
-                Ok(()) => Event::Taken,
-                Err(Unusable::Refused) => Event::Refused,
-                Err(Unusable::Outdated) => Event::Outdated,
-                Err(Unusable::NoRoom) => Event::NoRoom,
-            });
-        }
-    }
-
-    fn lose(&self) {
-        self.count(Event::Malformed);
+        let (soon, later) = PAUSE;
+        Some(if joins { soon } else { later })
     }
 }

@@ -6,14 +6,17 @@
 //! sent again and again (the *sweep*), so that timeouts are renewed and losses heal. A sweep is
 //! fast when the master starts, and when changes came faster than they could be sent.
 
+use super::channel::{Channel, Full};
 use crate::{
     services::service::Key,
     state::{
-        announcements::Queue, connection::Connection, settings::SYNC_REFRESH_PERIOD,
-        synchronization::Event, tables::Tables,
+        announcements::Queue,
+        connection::Connection,
+        settings::{SYNC_BULK_RATE, SYNC_REFRESH_PERIOD},
+        tables::Tables,
     },
 };
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicBool, Ordering};
 use kernel::{
     alloc::{KVVec, KVec},
     new_mutex,
@@ -22,32 +25,45 @@ use kernel::{
 };
 use knet::{
     rcu,
-    socket::Sender,
     table::Entry,
-    work::{self, Tick, Ticker},
+    work::{self, Tick, Ticker, Waker},
 };
-use lvs_core::{
-    daemon::Daemon,
-    sync::{self, Record, Unfit, Version, Writer},
+use lvs_core::sync::{
+    self,
+    join::{Answer, Sponsor},
+    message::{Hello, Message, Messages},
+    stamp::{self, Doubt, Keys},
+    Datagram, Event, Record,
 };
 
 /// Entries that are collected in one read section.
 const BATCH: usize = 64;
 /// Milliseconds between two rounds at most.
 const IDLE: u32 = 1000;
-/// Milliseconds between two rounds of a fast sweep, and the entries that a round sends: 190 Mbit/s.
-const FAST: (u32, u32) = (4, 64 * 40);
+/// Milliseconds between two rounds of a fast sweep.
+const FAST: u32 = 4;
+/// Octets that an entry takes on the wire, with its part of all headers.
+const ENTRY: u32 = 38;
 /// Milliseconds between two rounds of a slow sweep, and the entries that a round should send: few
 /// enough for the buffers of any receiver.
 const SLOW: (u32, u32) = (20, 16 * 40);
 /// Milliseconds until datagrams that could not be sent are sent again.
 const RETRY: u32 = 4;
+/// Milliseconds between two rounds while a promised sweep waits.
+const SOON: u32 = 50;
+/// Backups whose questions wait for an answer. Later ones repeat theirs.
+const MOST_ASKING: usize = 64;
 
 /// The daemon.
 #[pin_data]
 pub(super) struct Master {
     tables: Arc<Tables>,
     queue: Arc<Queue>,
+    /// Send the whole table.
+    resync: AtomicBool,
+    /// Backups that ask, with the number of the channel.
+    #[pin]
+    asking: Mutex<KVec<(u16, Hello)>>,
     #[pin]
     work: Mutex<Work>,
 }
@@ -59,14 +75,9 @@ struct Work {
     /// The number of keys that were taken out of the queue.
     taken: u32,
     sweep: Sweep,
-}
-
-/// A UDP port, and the datagram that is being written for it.
-struct Channel {
-    sender: Sender,
-    writer: Writer<KVVec<u8>>,
-    /// Version 1 or 0.
-    version: Version,
+    sponsor: Sponsor,
+    /// Datagrams are signed.
+    signs: bool,
 }
 
 /// A walk over all entries.
@@ -99,54 +110,112 @@ impl Sweep {
     }
 }
 
+impl Work {
+    /// Begins a fast sweep, or begins it again.
+    fn sweep_all(&mut self, tables: &Tables) {
+        tables.synchronization.count(Event::Bulk);
+        self.sponsor.begin();
+        self.sweep = Sweep::new(true);
+        for channel in &mut self.channels {
+            channel.swept = 0;
+            channel.ended = None;
+        }
+    }
+}
+
 impl Master {
     /// Starts the daemon. Process context.
     pub(super) fn start(
-        daemon: &Daemon,
         tables: Arc<Tables>,
-        senders: KVVec<Sender>,
-    ) -> Result<Ticker<Self>> {
-        let version = version(&tables);
-        let mut channels = KVVec::new();
-        for sender in senders {
-            let buffer = KVVec::from_elem(0u8, usize::from(daemon.max_len), GFP_KERNEL)?;
-            let writer = Writer::new(buffer, version, daemon.syncid).ok_or(EINVAL)?;
-            let channel = Channel {
-                sender,
-                writer,
-                version,
-            };
-            channels.push(channel, GFP_KERNEL)?;
-        }
-        let work = Work {
+        channels: KVVec<Channel>,
+    ) -> Result<(Arc<Self>, Ticker<Self>)> {
+        let mut work = Work {
             channels,
             records: KVec::with_capacity(BATCH, GFP_KERNEL)?,
             taken: 0,
             sweep: Sweep::new(true),
+            sponsor: Sponsor::default(),
+            signs: !tables.settings.keyring.is_empty(),
         };
+        work.sweep_all(&tables);
+        let asking = KVec::with_capacity(MOST_ASKING, GFP_KERNEL)?;
         let queue = Arc::new(Queue::new()?, GFP_KERNEL)?;
         let (its_tables, its_queue) = (tables.clone(), queue.clone());
         let master = Arc::pin_init(
             pin_init!(Self {
                 tables: its_tables,
                 queue: its_queue,
+                resync: AtomicBool::new(false),
+                asking <- new_mutex!(asking, "ipvs_rs_asking"),
                 work <- new_mutex!(work, "ipvs_rs_master"),
             }),
             GFP_KERNEL,
         )?;
-        let ticker = Ticker::start(master, IDLE)?;
+        let ticker = Ticker::start(master.clone(), IDLE)?;
         let waker = ticker.waker();
         tables.announcements.begin(queue, waker.clone())?;
         // Entries that change from now on are in the queue; the others are found by the sweep.
         waker.wake(0);
-        Ok(ticker)
+        Ok((master, ticker))
+    }
+
+    /// Has the whole table sent in the next round. Any context.
+    pub(super) fn resync(&self) {
+        self.resync.store(true, Ordering::Relaxed);
     }
 }
 
-fn version(tables: &Tables) -> Version {
-    match tables.settings.sync_version.load(Ordering::Relaxed) {
-        0 => Version::V0,
-        _ => Version::V1,
+/// Listens to backups at a UDP port of a master.
+pub(super) struct Ear {
+    pub(super) master: Arc<Master>,
+    pub(super) waker: Waker,
+    /// The number of the channel.
+    pub(super) channel: u16,
+    pub(super) syncid: u8,
+}
+
+impl Ear {
+    /// A datagram has arrived. Process context.
+    pub(super) fn receive(&self, bytes: &[u8]) {
+        let tables = &self.master.tables;
+        let Ok(datagram) = Datagram::new(bytes) else {
+            return;
+        };
+        // A backup with 0 belongs to all groups.
+        if datagram.syncid != 0 && datagram.syncid != self.syncid {
+            return;
+        }
+        let hello = |message| match message {
+            Message::Hello(hello) => Some(hello),
+            _ => None,
+        };
+        // The records of another master are for backups.
+        let Some(hello) = Messages::of(&datagram).and_then(|mut all| all.find_map(hello)) else {
+            return;
+        };
+        // A question that was recorded and is repeated gets an answer that no backup believes.
+        let doubt = tables.settings.keyring.with(|keys| match keys.signing() {
+            Some(_) => stamp::verify(bytes, keys).err(),
+            None => None,
+        });
+        if let Some(doubt) = doubt {
+            return tables.synchronization.count(event_of(doubt));
+        }
+        let mut asking = self.master.asking.lock();
+        if asking.len() < asking.capacity() {
+            let _ = asking.push_within_capacity((self.channel, hello));
+        }
+        drop(asking);
+        self.waker.wake(0);
+    }
+}
+
+/// What to count for a datagram that is not believed.
+pub(super) const fn event_of(doubt: Doubt) -> Event {
+    match doubt {
+        Doubt::Unsigned => Event::Unsigned,
+        Doubt::Key(_) => Event::OtherKey,
+        Doubt::Code => Event::Forged,
     }
 }
 
@@ -179,12 +248,19 @@ impl Tick for Master {
     fn tick(&self) -> Option<u32> {
         let mut work = self.work.lock();
         let work = &mut *work;
-        let version = version(&self.tables);
         for channel in &mut work.channels {
-            if channel.version != version {
-                channel.version = version;
-                channel.writer.begin(version);
-            }
+            channel.update(&self.tables);
+        }
+        self.answer(work);
+        let signs = !self.tables.settings.keyring.is_empty();
+        // Backups have refused what was not signed.
+        let must_repeat = signs && !work.signs;
+        work.signs = signs;
+        if self.resync.swap(false, Ordering::Relaxed)
+            || must_repeat
+            || work.sponsor.is_due(work::milliseconds())
+        {
+            work.sweep_all(&self.tables);
         }
         self.queue.begin();
         // The buffer of a socket is full for a moment only: the work stops there and continues
@@ -193,19 +269,38 @@ impl Tick for Master {
             .send_changes(work)
             .and_then(|()| self.sweep(work))
             .and_then(|next| self.flush(work).map(|()| next));
-        Some(is_sent.unwrap_or(RETRY))
+        let next = is_sent.unwrap_or(RETRY);
+        Some(match work.sponsor.has_promised() {
+            true => next.min(SOON),
+            false => next,
+        })
     }
 }
 
-/// The socket's buffer is full.
-struct Full;
-
 impl Master {
+    /// Answers the backups that ask.
+    fn answer(&self, work: &mut Work) {
+        // Taken out one by one, so that nobody waits for the socket.
+        while let Some((number, hello)) = { self.asking.lock().pop() } {
+            let Some(channel) = work.channels.get_mut(usize::from(number)) else {
+                continue;
+            };
+            self.tables.synchronization.count(Event::Answered);
+            match work.sponsor.answer(&hello, channel.mouth.epoch()) {
+                Answer::Welcome(welcome) => {
+                    let message = Message::Welcome(welcome);
+                    channel.mouth.tell(&self.tables, Some(message));
+                }
+                Answer::Done(sweep) => channel.ended = Some(sweep),
+            }
+        }
+    }
+
     /// Sends the entries that changed.
     fn send_changes(&self, work: &mut Work) -> Result<(), Full> {
         if self.queue.has_overflowed() {
             self.tables.synchronization.count(Event::Overflow);
-            work.sweep = Sweep::new(true);
+            work.sweep_all(&self.tables);
         }
         loop {
             self.send(work)?;
@@ -253,7 +348,7 @@ impl Master {
             true => None,
             false => work.sweep.due(period),
         };
-        let mut budget = if is_fast { FAST.1 } else { u32::MAX };
+        let mut budget = if is_fast { self.bulk() } else { u32::MAX };
         while let Some(from) = work.sweep.next {
             if budget == 0 || due.is_some_and(|due| from > due) {
                 break;
@@ -288,11 +383,29 @@ impl Master {
         self.send(work)?;
         if work.sweep.next.is_none() && (is_fast || due.is_none()) {
             work.sweep = Sweep::new(false);
+            if is_fast {
+                let number = work.sponsor.end(work::milliseconds());
+                for channel in &mut work.channels {
+                    channel.ended = Some(number);
+                }
+            }
         }
         Ok(match work.sweep.is_fast {
-            true => FAST.0,
+            true => FAST,
             false => self.pause(period),
         })
+    }
+
+    /// The entries that a round of a fast sweep sends.
+    fn bulk(&self) -> u32 {
+        let rate = &self.tables.settings.sync_bulk_rate;
+        let rate = match rate.load(Ordering::Relaxed) {
+            0 => SYNC_BULK_RATE,
+            megabits => megabits,
+        };
+        // Megabits in a second are kilobits in a millisecond.
+        let octets = rate.saturating_mul(1000 / 8 * FAST);
+        octets.checked_div(ENTRY).unwrap_or(0).max(1)
     }
 
     /// Milliseconds between two rounds of a slow sweep.
@@ -308,25 +421,16 @@ impl Master {
     /// Writes the collected records, and sends the datagrams that are full. What could not be
     /// written stays.
     fn send(&self, work: &mut Work) -> Result<(), Full> {
-        let counters = &self.tables.synchronization;
         let mut result = Ok(());
         let mut written = 0usize;
         let ports = work.channels.len().max(1);
         for (key, record) in &work.records {
             let port = *key as usize & ports.wrapping_sub(1);
             if let Some(channel) = work.channels.get_mut(port) {
-                let mut pushed = channel.writer.push(record);
-                if pushed == Err(Unfit::Full) {
-                    result = channel.send(&self.tables);
-                    if result.is_err() {
-                        break;
-                    }
-                    pushed = channel.writer.push(record);
+                result = channel.push(&self.tables, record);
+                if result.is_err() {
+                    break;
                 }
-                counters.count(match pushed {
-                    Ok(()) => Event::SentRecord,
-                    Err(_) => Event::Inexpressible,
-                });
             }
             written = written.wrapping_add(1);
         }
@@ -339,31 +443,13 @@ impl Master {
         result
     }
 
-    /// Sends the datagrams that are not full.
+    /// Sends the datagrams that are not full, and what is due beside them.
     fn flush(&self, work: &mut Work) -> Result<(), Full> {
         let mut result = Ok(());
         for channel in &mut work.channels {
-            result = channel.send(&self.tables).and(result);
+            let sent = channel.send(&self.tables);
+            result = sent.and_then(|()| channel.attend(&self.tables)).and(result);
         }
         result
-    }
-}
-
-impl Channel {
-    /// Sends the datagram, if it has any record, and begins another. The datagram stays if the
-    /// socket's buffer is full.
-    fn send(&mut self, tables: &Tables) -> Result<(), Full> {
-        if self.writer.records() == 0 {
-            return Ok(());
-        }
-        let event = match self.sender.send(self.writer.datagram()) {
-            Ok(()) => Event::Sent,
-            Err(EAGAIN) => return Err(Full),
-            // Without a link, for example. The sweep sends its entries again.
-            Err(_) => Event::Unsent,
-        };
-        tables.synchronization.count(event);
-        self.writer.begin(self.version);
-        Ok(())
     }
 }

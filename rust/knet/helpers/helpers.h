@@ -336,6 +336,10 @@ struct proc_dir_entry *knet_proc_create_list(struct net *net, const char *name,
 void knet_proc_remove(struct net *net, const char *name);
 struct net *knet_seq_net(struct seq_file *seq);
 
+/* crypto.c */
+void knet_blake2s_128(const u8 *key, const void *data, size_t len, u8 *code);
+void knet_forget(void *secret, size_t len);
+
 /* socket.c */
 struct knet_socket;
 
@@ -344,7 +348,7 @@ struct knet_device {
 	u32 mtu;
 };
 
-/* A multicast group, and how it is used. */
+/* A multicast group, or any address of this host (0), and how it is used. */
 struct knet_group {
 	struct knet_address address;
 	int family;
@@ -361,10 +365,13 @@ struct knet_group {
 int knet_device_find(struct net *net, const char *name, struct knet_device *found);
 struct knet_socket *knet_sender_open(struct net *net, const struct knet_group *group, int *err);
 int knet_sender_send(struct knet_socket *socket, const void *data, size_t len);
+int knet_sender_send_to(struct knet_socket *socket, const struct knet_address *address, u16 port,
+			const void *data, size_t len);
 struct knet_socket *knet_receiver_open(struct net *net, const struct knet_group *group,
 				       int *err);
 void knet_receiver_start(struct knet_socket *socket, struct knet_work *work);
-int knet_receiver_receive(struct knet_socket *socket, void *buffer, size_t len);
+int knet_receiver_receive(struct knet_socket *socket, void *buffer, size_t len,
+			  struct knet_address *source);
 void knet_receiver_quiet(struct knet_socket *socket);
 void knet_socket_close(struct knet_socket *socket);
 

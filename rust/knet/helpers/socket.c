@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* UDP sockets of the kernel that send to a multicast group, or receive from one. */
+/* UDP sockets of the kernel that send to a multicast group or to peers, or receive from them. */
 
 #include <linux/igmp.h>
 #include <linux/in.h>
@@ -160,6 +160,30 @@ int knet_sender_send(struct knet_socket *socket, const void *data, size_t len)
 	return sent < 0 ? sent : 0;
 }
 
+/*
+ * Sends a datagram to @address, of the socket's family, instead of its group: -EAGAIN if the
+ * socket's buffer is full. Process context.
+ */
+int knet_sender_send_to(struct knet_socket *socket, const struct knet_address *address, u16 port,
+			const void *data, size_t len)
+{
+	struct knet_group peer = {
+		.address = *address,
+		.family = socket->socket->sk->sk_family,
+		.port = port,
+	};
+	struct sockaddr_storage storage;
+	struct msghdr message = {
+		.msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL,
+		.msg_name = &storage,
+		.msg_namelen = knet_group_address(&peer, &storage),
+	};
+	struct kvec vector = { .iov_base = (void *)data, .iov_len = len };
+	int sent = kernel_sendmsg(socket->socket, &message, &vector, 1, len);
+
+	return sent < 0 ? sent : 0;
+}
+
 /* Softirq, for each datagram that arrives. */
 static void knet_socket_ready(struct sock *sk)
 {
@@ -172,7 +196,17 @@ static void knet_socket_ready(struct sock *sk)
 	read_unlock_bh(&sk->sk_callback_lock);
 }
 
-/* A socket that receives from @group on its device. Process context, waits for the RTNL. */
+static bool knet_is_group(const struct knet_group *group)
+{
+	if (group->family == AF_INET6)
+		return ipv6_addr_is_multicast(knet_ipv6(&group->address));
+	return ipv4_is_multicast(knet_ipv4(&group->address));
+}
+
+/*
+ * A socket that receives from @group on its device, or what is sent to this host there. Process
+ * context, waits for the RTNL.
+ */
 struct knet_socket *knet_receiver_open(struct net *net, const struct knet_group *group, int *err)
 {
 	struct knet_socket *socket = knet_socket_new(net, group, err);
@@ -201,6 +235,8 @@ struct knet_socket *knet_receiver_open(struct net *net, const struct knet_group 
 	*err = kernel_bind(socket->socket, (struct sockaddr_unsized *)&address, len);
 	if (*err)
 		goto fail;
+	if (!knet_is_group(group))
+		return socket;
 	rtnl_lock();
 	lock_sock(sk);
 	*err = knet_join(sk, group);
@@ -234,15 +270,24 @@ void knet_receiver_start(struct knet_socket *socket, struct knet_work *work)
 
 /*
  * Receives a datagram: its length, which is above @len if it does not fit, or a negative error,
- * among them -EAGAIN if there is none. Process context, not concurrently.
+ * among them -EAGAIN if there is none. @source gets the address of its sender. Process context, not
+ * concurrently.
  */
-int knet_receiver_receive(struct knet_socket *socket, void *buffer, size_t len)
+int knet_receiver_receive(struct knet_socket *socket, void *buffer, size_t len,
+			  struct knet_address *source)
 {
-	struct msghdr message = {};
+	struct in6_addr *from = (struct in6_addr *)source->words;
+	struct sockaddr_storage storage = {};
+	struct msghdr message = { .msg_name = &storage, .msg_namelen = sizeof(storage) };
 	struct kvec vector = { .iov_base = buffer, .iov_len = len };
+	int received = kernel_recvmsg(socket->socket, &message, &vector, 1, len,
+				      MSG_DONTWAIT | MSG_TRUNC);
 
-	return kernel_recvmsg(socket->socket, &message, &vector, 1, len,
-			      MSG_DONTWAIT | MSG_TRUNC);
+	if (storage.ss_family == AF_INET6)
+		*from = ((struct sockaddr_in6 *)&storage)->sin6_addr;
+	else
+		ipv6_addr_set_v4mapped(((struct sockaddr_in *)&storage)->sin_addr.s_addr, from);
+	return received;
 }
 
 /* No work of the receiver is queued any more. Process context. */

@@ -100,6 +100,7 @@ fn measured() -> Result<String, Error> {
         table: table(look()),
         status: metrics::status("Conns:\t12\nConns refused:\t3\nConns dropped:\t0\n"),
         drops,
+        sync: None,
     })
 }
 

@@ -13,10 +13,11 @@ mod options;
 mod parser;
 mod rules;
 mod subcommands;
+mod sync;
 
 pub use command::{
     Columns, Command, DrainOptions, Listing, Merge, ServerMerge, ServiceFilter, ServiceMerge,
-    Subject, Target, View,
+    Subject, Sync, Target, View,
 };
 pub use parser::{parse, Parser};
 pub use subcommands::SCHEMAS;

@@ -9,6 +9,7 @@ mod director;
 mod kernel;
 #[cfg(test)]
 pub mod memory;
+mod synchronization;
 
 pub use director::Director;
 pub use kernel::{module, Events, Kernel};

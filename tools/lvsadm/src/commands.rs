@@ -9,3 +9,4 @@ pub mod drain;
 pub mod monitor;
 pub mod set;
 pub mod show;
+pub mod sync;

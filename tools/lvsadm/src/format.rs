@@ -14,6 +14,7 @@ pub mod order;
 pub mod save;
 pub mod schedulers;
 pub mod show;
+pub mod sync;
 pub mod table;
 mod text;
 

@@ -65,31 +65,46 @@ pub fn manual() -> io::Result<Vec<u8>> {
 fn subcommands(page: &mut Vec<u8>, command: &clap::Command) -> io::Result<()> {
     writeln!(page, ".SH SUBCOMMANDS")?;
     for subcommand in command.get_subcommands() {
-        let about = subcommand.get_about().map(ToString::to_string);
-        writeln!(
-            page,
-            ".SS lvsadm {}\n{}",
-            subcommand.get_name(),
-            escaped(&about.unwrap_or_default())
-        )?;
-        for arg in subcommand.get_arguments() {
-            let known = command
-                .get_arguments()
-                .any(|other| other.get_id() == arg.get_id() && arg.get_id() != "json");
-            if known || arg.get_id() == "help" {
-                continue;
-            }
-            let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
-            let name = match arg.get_long() {
-                Some(_) => arg.to_string(),
-                None => arg.get_id().as_str().to_uppercase(),
-            };
-            writeln!(page, ".TP\n\\fB{}\\fR\n{}", escaped(&name), escaped(&help))?;
+        one_subcommand(page, command, subcommand, subcommand.get_name())?;
+    }
+    Ok(())
+}
+
+/// A subcommand with its options, and then those below it.
+fn one_subcommand(
+    page: &mut Vec<u8>,
+    command: &clap::Command,
+    subcommand: &clap::Command,
+    name: &str,
+) -> io::Result<()> {
+    let about = subcommand.get_about().map(ToString::to_string);
+    writeln!(
+        page,
+        ".SS lvsadm {}\n{}",
+        name,
+        escaped(&about.unwrap_or_default())
+    )?;
+    for arg in subcommand.get_arguments() {
+        let known = command
+            .get_arguments()
+            .any(|other| other.get_id() == arg.get_id() && arg.get_id() != "json");
+        if known || arg.get_id() == "help" {
+            continue;
         }
-        if let Some(examples) = subcommand.get_after_help() {
-            let lines = escaped(&examples.to_string());
-            writeln!(page, ".PP\n.nf\n{lines}\n.fi")?;
-        }
+        let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+        let name = match arg.get_long() {
+            Some(_) => arg.to_string(),
+            None => arg.get_id().as_str().to_uppercase(),
+        };
+        writeln!(page, ".TP\n\\fB{}\\fR\n{}", escaped(&name), escaped(&help))?;
+    }
+    if let Some(examples) = subcommand.get_after_help() {
+        let lines = escaped(&examples.to_string());
+        writeln!(page, ".PP\n.nf\n{lines}\n.fi")?;
+    }
+    for inner in subcommand.get_subcommands() {
+        let name = format!("{name} {}", inner.get_name());
+        one_subcommand(page, command, inner, &name)?;
     }
     Ok(())
 }
@@ -131,6 +146,10 @@ mod tests {
         for subcommand in definition::public().get_subcommands() {
             let title = format!(".SS lvsadm {}\n", subcommand.get_name());
             assert!(text.contains(&title), "{title}");
+            for inner in subcommand.get_subcommands() {
+                let name = format!("{} {}", subcommand.get_name(), inner.get_name());
+                assert!(text.contains(&format!(".SS lvsadm {name}\n")), "{name}");
+            }
             let help = subcommand.get_after_help().unwrap().to_string();
             assert!(help.lines().count() >= 3, "{title} has two examples");
         }

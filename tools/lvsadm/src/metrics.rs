@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
 
 use lvs_core::drop::Reason;
+use lvs_core::sync::Event;
 use prometheus_client::encoding::{text, EncodeLabelSet};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -17,7 +18,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::error::Error;
-use crate::model::{Drops, Group, ServiceId, Stats};
+use crate::model::{Drops, Group, ServiceId, Stats, SyncState, Synchronization};
 use crate::report::method;
 
 /// The media type of the format.
@@ -66,6 +67,8 @@ pub struct Sample {
     pub status: Vec<(String, u64)>,
     /// Dropped packets of the namespace, those of deleted services included.
     pub drops: Drops,
+    /// Synchronization, if a daemon runs.
+    pub sync: Option<Synchronization>,
 }
 
 type Count = Counter<u64, AtomicU64>;
@@ -190,6 +193,9 @@ pub fn encode(sample: &Sample) -> Result<String, Error> {
         );
     }
     let registry = &mut registry;
+    if let Some(sync) = &sample.sync {
+        synchronization(registry, sync);
+    }
     let of_services = Counters::<ServiceLabels>::register(registry, "service");
     let servers_of = level::<ServiceLabels>(registry, "service_servers", "Servers of the service");
     let accepting = level::<ServiceLabels>(
@@ -279,6 +285,26 @@ pub fn encode(sample: &Sample) -> Result<String, Error> {
     Ok(text)
 }
 
+fn synchronization(registry: &mut Registry, sync: &Synchronization) {
+    let ready = Gauge::<i64, std::sync::atomic::AtomicI64>::default();
+    ready.set((sync.state() == SyncState::Ready).into());
+    registry.register(
+        "sync_ready",
+        "1: the director could take over; 0: its backup waits for the table of a master",
+        ready,
+    );
+    let events = Family::<[(&str, String); 1], Count>::default();
+    for event in Event::ALL {
+        let labels = [("event", event.name().replace(' ', "-"))];
+        events.get_or_create(&labels).inc_by(sync.count(event));
+    }
+    registry.register(
+        "sync_events",
+        "What synchronization daemons sent, received, refused and missed",
+        events,
+    );
+}
+
 /// A name that a metric may have.
 fn metric_name(name: &str) -> String {
     name.trim()
@@ -362,6 +388,11 @@ mod tests {
             module: Some(("ipvs_rs".to_owned(), "0.1.0".to_owned())),
             table: vec![group(vec![busy, server(2, 0, 0)])],
             status: status("Conns refused:\t3\nBuckets:\t1024\nversion 1\n"),
+            sync: Some(Synchronization {
+                master: true,
+                events: vec![(Event::Sent, 5)],
+                ..Synchronization::default()
+            }),
         }
     }
 
@@ -371,6 +402,9 @@ mod tests {
         for line in [
             "lvs_module_info{name=\"ipvs_rs\",version=\"0.1.0\"} 1",
             "lvs_status_conns_refused 3",
+            "lvs_sync_ready 1",
+            "lvs_sync_events_total{event=\"datagrams-sent\"} 5",
+            "lvs_sync_events_total{event=\"datagrams-forged\"} 0",
             "lvs_service_servers{protocol=\"tcp\",address=\"192.0.2.1\",port=\"80\",fwmark=\"\"} 2",
             "lvs_service_servers_accepting{protocol=\"tcp\",address=\"192.0.2.1\",port=\"80\",\
              fwmark=\"\"} 1",

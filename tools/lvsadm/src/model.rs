@@ -15,6 +15,7 @@ mod module;
 pub mod scheduler;
 mod service;
 mod stats;
+mod synchronization;
 mod table;
 
 pub use address::{endpoint, Family, Protocol};
@@ -32,4 +33,5 @@ pub use service::{
     DEFAULT_SCHEDULER, ENGINE_NAME_MAX, SCHEDULER_NAME_MAX,
 };
 pub use stats::{Stats, Traffic};
+pub use synchronization::{Joined, State as SyncState, Synchronization};
 pub use table::{Group, Table};

@@ -21,6 +21,7 @@ pub mod request;
 pub mod service;
 pub mod socket;
 pub mod stats;
+pub mod synchronization;
 
 pub use message::{Attribute, Command, Message};
 pub use reply::{Failure, KernelError};

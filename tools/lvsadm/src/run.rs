@@ -15,17 +15,17 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::cli::{self, Command, DrainOptions, Listing, Subject, View};
+use crate::cli::{self, Command, DrainOptions, Listing, Subject, Sync, View};
 use crate::client::{Director, Events, Kernel};
 use crate::commands::drain::{self, Waiting, Weights};
-use crate::commands::{apply, monitor, set, show};
+use crate::commands::{apply, monitor, set, show, sync};
 use crate::connections::{ConnectionFilter, EndpointFilter};
 use crate::doctor::{self, Status};
 use crate::error::Error;
 use crate::format::connections::Form;
 use crate::format::{self, Labels};
 use crate::host::ThisHost;
-use crate::model::{DestinationEntry, Drops, Group, ServiceEntry, ServiceId, Table};
+use crate::model::{DestinationEntry, Drops, Group, ServiceEntry, ServiceId, SyncState, Table};
 use crate::names::{Names, System};
 use crate::tally::Tally;
 use crate::top::{self, Row, World};
@@ -52,9 +52,10 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// Exit status of `diff` and `doctor` when they found something.
+/// Exit status of `diff` and `doctor` when they found something, and of `sync status` without a
+/// daemon.
 const FOUND: u8 = 1;
-/// Exit status of `drain` when connections are left.
+/// Exit status of `drain` when connections are left, and of `sync status` while a backup joins.
 const TIMED_OUT: u8 = 3;
 /// What `ipvs_rs` reports about its table.
 const STATUS_FILE: &str = "/proc/net/ip_vs_status";
@@ -210,11 +211,14 @@ fn execute(arguments: impl Iterator<Item = OsString>) -> Result<u8, Error> {
         }
         Command::Doctor { json } => {
             let module = client::module()?.map(|module| module.name.to_owned());
-            let table = match Kernel::present()? {
-                Some(mut director) => director.table(true)?,
-                None => Vec::new(),
+            let (table, synchronization) = match Kernel::present()? {
+                Some(mut director) => (director.table(true)?, director.synchronization()?),
+                None => (Vec::new(), None),
             };
-            let checks = doctor::all(&doctor::gather(module, table, &ThisHost));
+            let checks = doctor::all(&doctor::Facts {
+                synchronization,
+                ..doctor::gather(module, table, &ThisHost)
+            });
             let text = if json {
                 format::doctor::json(&checks)
             } else {
@@ -259,6 +263,7 @@ fn execute(arguments: impl Iterator<Item = OsString>) -> Result<u8, Error> {
         } => {
             return watched(once, interval).map(|()| 0);
         }
+        Command::Sync(sync) => return synchronized(sync),
         Command::Monitor { json, interval } => return monitored(json, interval).map(|()| 0),
         Command::Tally {
             filter,
@@ -301,6 +306,54 @@ fn existing() -> Vec<Group> {
     director
         .and_then(|mut director| director.table(false).ok())
         .unwrap_or_default()
+}
+
+/// `sync`. Returns the exit status.
+fn synchronized(sync: Sync) -> Result<u8, Error> {
+    let mut director = Kernel::open()?;
+    match sync {
+        Sync::Status { wait, json } => {
+            let state = sync::status(wait, PAUSE, &mut || {
+                director.synchronization()?.ok_or_else(|| {
+                    Error::Failed(
+                        "cannot show the state of synchronization: the kernel module does not \
+                         report it (ipvs_rs does)"
+                            .to_owned(),
+                    )
+                })
+            })?;
+            let text = if json {
+                format::sync::json(&state)
+            } else {
+                format::sync::text(&state)
+            };
+            write(&mut io::stdout().lock(), text.as_bytes())?;
+            return Ok(match state.state() {
+                SyncState::Ready => 0,
+                SyncState::Joining => TIMED_OUT,
+                SyncState::Off => FOUND,
+            });
+        }
+        Sync::Resync => director.resync()?,
+        Sync::SetKey { file, id } => {
+            let mut octets = Vec::new();
+            let read = match file.as_str() {
+                "-" => io::stdin().read_to_end(&mut octets),
+                file => std::fs::File::open(file).and_then(|mut it| it.read_to_end(&mut octets)),
+            };
+            read.map_err(|error| Error::Failed(format!("cannot read {file}: {error}")))?;
+            director.add_sync_key(id, &sync::key(&file, &octets)?)?;
+        }
+        Sync::DeleteKey(id) => director.delete_sync_key(id)?,
+        Sync::AddPeer(address) => director.add_sync_peer(address)?,
+        Sync::DeletePeer(address) => director.delete_sync_peer(address)?,
+        Sync::Peers => {
+            let state = director.synchronization()?.unwrap_or_default();
+            let lines: String = state.peers.iter().map(|peer| format!("{peer}\n")).collect();
+            write(&mut io::stdout().lock(), lines.as_bytes())?;
+        }
+    }
+    Ok(0)
 }
 
 /// `monitor`: until the output is closed.
@@ -473,9 +526,12 @@ fn top_filter(id: &ServiceId, row: &Row) -> ConnectionFilter {
 /// The current statistics, of the loaded director only.
 fn measured() -> Result<String, Error> {
     let module = client::module()?;
-    let (table, drops) = match Kernel::present()? {
-        Some(mut director) => (director.table(true)?, director.drops()?),
-        None => (Vec::new(), Drops::default()),
+    let (table, drops, sync) = match Kernel::present()? {
+        Some(mut director) => {
+            let sync = director.synchronization()?;
+            (director.table(true)?, director.drops()?, sync)
+        }
+        None => (Vec::new(), Drops::default(), None),
     };
     let status = std::fs::read_to_string(STATUS_FILE).unwrap_or_default();
     metrics::encode(&metrics::Sample {
@@ -486,6 +542,7 @@ fn measured() -> Result<String, Error> {
         table,
         status: metrics::status(&status),
         drops,
+        sync: sync.filter(|sync| sync.state() != SyncState::Off),
     })
 }
 

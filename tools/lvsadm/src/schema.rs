@@ -7,7 +7,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 
 use crate::commands::{apply, drain, monitor, set};
-use crate::format::{connections, doctor, json, schedulers, show};
+use crate::format::{connections, doctor, json, schedulers, show, sync};
 
 /// The schema of an answer, one of [`crate::cli::SCHEMAS`], as JSON.
 #[must_use]
@@ -30,6 +30,7 @@ fn schema(name: &str) -> Option<Schema> {
         "drain" | "undrain" => made::<drain::Listing>(),
         "doctor" => made::<doctor::Listing<'_>>(),
         "schedulers" => made::<schedulers::Listing>(),
+        "sync" => made::<sync::Listing<'_>>(),
         "version" => made::<json::Versions<'_>>(),
         _ => return None,
     })
@@ -174,6 +175,7 @@ mod tests {
                 doctor::json(&[check(None), check(Some("ip route"))]),
             ),
             ("schedulers", schedulers::json(&|name| name == "rr")),
+            ("sync", sync::json(&model::Synchronization::default())),
             ("version", json::versions(None)),
             ("version", json::versions(Some(&module))),
             ("monitor", monitor::change("now".to_owned(), None).json()),

@@ -11,6 +11,8 @@ pub mod icmp;
 pub mod netlink;
 pub mod packet;
 pub mod rewrite;
+pub mod sync;
+pub mod sync_join;
 pub mod tunnel;
 pub mod verify;
 

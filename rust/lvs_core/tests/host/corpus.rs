@@ -41,3 +41,13 @@ fn tunnel() {
 fn netlink() {
     run_all("netlink", fuzz::netlink::run);
 }
+
+#[test]
+fn sync() {
+    run_all("sync", fuzz::sync::run);
+}
+
+#[test]
+fn sync_join() {
+    run_all("sync_join", fuzz::sync_join::run);
+}

@@ -23,7 +23,7 @@ fn v6(last: u8, port: u16) -> Endpoint {
     Endpoint::new(Address::from_v6(octets), port)
 }
 
-fn tcp() -> Record<'static> {
+pub fn tcp() -> Record<'static> {
     Record {
         flags: Flags::new(Forwarding::Masquerading),
         protocol: Some(Protocol::Tcp),
@@ -39,7 +39,7 @@ fn tcp() -> Record<'static> {
 }
 
 /// The record of [`tcp`] in version 1.
-fn tcp_octets() -> Vec<u8> {
+pub fn tcp_octets() -> Vec<u8> {
     let mut octets = vec![0, 6, 0, 36, 0, 0, 0, 0, 0, 1];
     octets.extend([0x9c, 0x40, 0, 80, 0x1f, 0x90, 0, 0, 0, 7, 0, 0, 3, 0x84]);
     octets.extend([192, 0, 2, 1, 192, 0, 2, 2, 192, 0, 2, 3]);
@@ -47,7 +47,7 @@ fn tcp_octets() -> Vec<u8> {
 }
 
 /// A datagram of version 1 with these records, each padded.
-fn datagram(records: &[Vec<u8>]) -> Vec<u8> {
+pub fn datagram(records: &[Vec<u8>]) -> Vec<u8> {
     let mut octets = vec![0, 5, 0, 0, records.len() as u8, 1, 0, 0];
     for record in records {
         octets.resize(octets.len().next_multiple_of(4), 0);
@@ -64,7 +64,7 @@ fn set_size(record: &mut [u8]) {
 }
 
 /// The record of [`tcp`] with an option behind it.
-fn with_option(kind: u8, data: &[u8]) -> Vec<u8> {
+pub fn with_option(kind: u8, data: &[u8]) -> Vec<u8> {
     let mut record = tcp_octets();
     record.extend([kind, data.len() as u8]);
     record.extend(data);
@@ -73,7 +73,7 @@ fn with_option(kind: u8, data: &[u8]) -> Vec<u8> {
 }
 
 /// The record of [`tcp`] with these flags.
-fn with_flags(mut record: Vec<u8>, flags: u32) -> Vec<u8> {
+pub fn with_flags(mut record: Vec<u8>, flags: u32) -> Vec<u8> {
     record[4..8].copy_from_slice(&flags.to_be_bytes());
     record
 }

@@ -150,7 +150,7 @@ fn a_buffer_takes_one_datagram_after_the_other() {
     let record = entry(key, 1).connection(Protocol::Tcp, service, State::Established);
     let mut writer = Writer::new(vec![0u8; 1472], Version::V1, 3).unwrap();
     for version in [Version::V1, Version::V0, Version::V1] {
-        writer.begin(version);
+        writer.begin(version, 0);
         assert_eq!(writer.records(), 0);
         writer.push(&record).unwrap();
         let octets = writer.datagram().to_vec();

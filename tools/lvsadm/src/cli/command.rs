@@ -150,6 +150,37 @@ pub enum Command {
         /// As JSON.
         json: bool,
     },
+    /// Synchronization with other directors.
+    Sync(Sync),
+}
+
+/// What to do about synchronization.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sync {
+    /// Show the state.
+    Status {
+        /// How long to wait until the director is ready.
+        wait: Option<Duration>,
+        /// As JSON.
+        json: bool,
+    },
+    /// Send the whole table, or ask for it.
+    Resync,
+    /// Add a key.
+    SetKey {
+        /// The file with the key, or `-`.
+        file: String,
+        /// Its identifier.
+        id: u8,
+    },
+    /// Delete the key with this identifier.
+    DeleteKey(u8),
+    /// Add a peer.
+    AddPeer(IpAddr),
+    /// Delete a peer.
+    DeletePeer(IpAddr),
+    /// List the peers.
+    Peers,
 }
 
 /// One service, or those of an address.

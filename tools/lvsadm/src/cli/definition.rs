@@ -12,9 +12,10 @@ pub const EXIT_STATUS: &str = "\
 0  success
 1  the kernel refused the command, or something else failed
 2  the command line, or a line of the rules, is wrong; nothing was changed
-3  drain: connections are left at the end of the time
+3  drain: connections are left at the end of the time; sync status: the backup is joining
 diff: 0 no differences, 1 differences, 2 an error
-doctor: 1 a check failed";
+doctor: 1 a check failed
+sync status: 0 ready, 1 no daemon runs or an error, 3 joining";
 
 /// The synopsis.
 pub const USAGE: &str = "\
@@ -221,6 +222,14 @@ schedulers --json
     loaded                boolean: the kernel has its module now
     flags                 list of strings as --sched-flags takes them
     chooses, when         strings: which server it chooses, and when to choose it
+
+sync status --json
+  state                   \"ready\", \"joining\" or \"off\"
+  reason                  \"complete\", \"no_answer\" or \"master\"; null if it is not ready
+  master, backup          booleans: such a daemon runs
+  keys                    list of numbers, the identifiers of keys; the first one signs
+  peers                   list of strings, addresses; empty with multicast
+  counters                what was counted: names and counts (failover.rst lists the names)
 
 --version --json
   lvsadm                  string, the version of this command

@@ -15,6 +15,7 @@ use super::command::{
 use super::convert::Options;
 use super::options;
 use super::rules;
+use super::sync;
 use crate::connections::ConnectionFilter;
 use crate::error::Error;
 use crate::model::Protocol;
@@ -24,7 +25,7 @@ use crate::tally::GroupBy;
 /// Reads the options of one subcommand.
 type Reader = fn(&Options<'_>) -> Result<Command, Error>;
 
-const READERS: [(&str, Reader); 14] = [
+const READERS: [(&str, Reader); 15] = [
     ("show", show),
     ("describe", describe),
     ("diff", diff),
@@ -38,11 +39,12 @@ const READERS: [(&str, Reader); 14] = [
     ("metrics", metrics),
     ("monitor", monitor),
     ("connections", connections),
+    ("sync", sync::read),
     ("schema", schema),
 ];
 
 /// The JSON answers that have a schema.
-pub const SCHEMAS: [&str; 18] = [
+pub const SCHEMAS: [&str; 19] = [
     "list",
     "timeouts",
     "daemons",
@@ -60,6 +62,7 @@ pub const SCHEMAS: [&str; 18] = [
     "undrain",
     "doctor",
     "schedulers",
+    "sync",
     "version",
 ];
 
@@ -294,6 +297,7 @@ pub(super) fn definitions() -> Vec<Definition> {
             ];
             kept.contains(&arg.get_id().as_str())
         })),
+        sync::definition(command, json, duration),
         command(
             "schema",
             "Print the JSON schema of what a command prints with --json",
@@ -306,7 +310,7 @@ pub(super) fn definitions() -> Vec<Definition> {
                 .value_parser(SCHEMAS)
                 .help(
                     "A subcommand; list, timeouts, daemons: of -L; counts, kill: of connections \
-                     --count, --group-by and --kill; version: of --version",
+                     --count, --group-by and --kill; sync: of sync status; version: of --version",
                 ),
         ),
     ]

@@ -152,7 +152,7 @@ impl Kernel {
     }
 
     /// The connection to the family of `ipvs_rs`, if it offers `feature`.
-    fn extension(&mut self, feature: &CStr) -> Result<Option<&mut Connection>, Failure> {
+    pub(super) fn extension(&mut self, feature: &CStr) -> Result<Option<&mut Connection>, Failure> {
         let extension = match &mut self.extension {
             Some(known) => known,
             unknown => unknown.insert(Extension::open()?),

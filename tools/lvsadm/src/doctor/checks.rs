@@ -6,6 +6,7 @@ mod firewall;
 mod module;
 mod network;
 mod services;
+mod synchronization;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -33,7 +34,7 @@ type Definition = (
     fn(&Facts) -> Option<Vec<Finding>>,
 );
 
-const CHECKS: [Definition; 20] = [
+const CHECKS: [Definition; 21] = [
     ("director", "ipvs_rs is the director", module::director),
     (
         "kernels",
@@ -113,6 +114,11 @@ const CHECKS: [Definition; 20] = [
         "loops",
         "no server is a virtual address of this host",
         services::loops,
+    ),
+    (
+        "synchronization",
+        "the backup takes what the master sends",
+        synchronization::synchronization,
     ),
 ];
 

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::probe::{self, Answer, Target};
 use crate::host::Host;
-use crate::model::{DestinationEntry, Forwarding, Group, Protocol, ServiceId};
+use crate::model::{DestinationEntry, Forwarding, Group, Protocol, ServiceId, Synchronization};
 use crate::report::{self, ServiceReport};
 
 /// The host and its director.
@@ -49,6 +49,8 @@ pub struct Facts {
     pub remote_addresses: Vec<IpAddr>,
     /// Addresses of servers that are addresses of this host.
     pub local_servers: Vec<IpAddr>,
+    /// The synchronization daemons, if the director reports about them.
+    pub synchronization: Option<Synchronization>,
 }
 
 /// An installed kernel.
@@ -93,7 +95,7 @@ pub struct FirewallRule {
     pub priority: i64,
 }
 
-/// Finds out all facts. `services` are those of the director, if there is one.
+/// Finds out all facts about the host. `table` is that of the director, if there is one.
 #[must_use]
 pub fn gather(module: Option<String>, table: Vec<Group>, host: &dyn Host) -> Facts {
     let services: Vec<ServiceReport> = table
@@ -137,6 +139,7 @@ pub fn gather(module: Option<String>, table: Vec<Group>, host: &dyn Host) -> Fac
             .copied()
             .filter(|address| host.is_local(address))
             .collect(),
+        synchronization: None,
     }
 }
 

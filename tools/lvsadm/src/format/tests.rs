@@ -121,17 +121,18 @@ fn versions_name_the_module_and_its_features() {
                     "states",
                     "kill",
                     "atomic",
+                    "sync",
                     "later",
                 ],
             )),
             "module ipvs_rs 9.8.7\nfeatures: connections, table, apply, drops, events, states, \
-             kill, atomic, later\n",
+             kill, atomic, sync, later\n",
         ),
         (
             Some(module(Some("0.0.1"), &["connections"])),
             "module ipvs_rs 0.0.1\nfeatures: connections\n\
              features that this module is too old for: table, apply, drops, events, states, kill, \
-             atomic\n",
+             atomic, sync\n",
         ),
         (Some(module(None, &[])), "module ip_vs, the C director\n"),
     ] {
@@ -147,6 +148,7 @@ fn versions_name_the_module_and_its_features() {
                 "name": "ipvs_rs", "version": "1.0.0", "features": ["later"],
                 "missing": [
                     "connections", "table", "apply", "drops", "events", "states", "kill", "atomic",
+                    "sync",
                 ],
             },
         })

@@ -36,6 +36,14 @@ pub struct Request {
 }
 
 impl Request {
+    /// A request with these attributes.
+    pub(super) fn with(command: u8, attributes: Vec<DefaultNla>) -> Self {
+        Self {
+            command,
+            attributes,
+        }
+    }
+
     /// Asks what the module is.
     #[must_use]
     pub fn module() -> Self {
@@ -208,14 +216,14 @@ impl Emitable for Request {
 }
 
 /// An attribute that holds others.
-fn nest(kind: u16, attributes: impl Emitable) -> DefaultNla {
+pub(super) fn nest(kind: u16, attributes: impl Emitable) -> DefaultNla {
     let mut nest = vec![0; attributes.buffer_len()];
     attributes.emit(&mut nest);
     DefaultNla::new(kind | NLA_F_NESTED, nest)
 }
 
 /// The attributes of an answer.
-fn answer(part: &[u8]) -> NlasIterator<&[u8]> {
+pub(super) fn answer(part: &[u8]) -> NlasIterator<&[u8]> {
     NlasIterator::new(part.get(GENERIC_HEADER..).unwrap_or_default())
 }
 
@@ -430,7 +438,7 @@ pub fn read_connection(part: &[u8]) -> Result<Connection, Failure> {
 }
 
 /// An address, whose length tells its family.
-fn address(value: &[u8]) -> Result<IpAddr, Failure> {
+pub(super) fn address(value: &[u8]) -> Result<IpAddr, Failure> {
     match value.len() {
         4 => Ok(attribute::octets::<4>(value, "an address")?.into()),
         _ => Ok(attribute::octets::<16>(value, "an address")?.into()),
