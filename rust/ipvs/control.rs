@@ -165,7 +165,7 @@ fn change(
             }
             let scheduler = details.scheduler()?;
             let settings = || {
-                details.check(&key)?;
+                details.check()?;
                 Ok(details.over(Default::default())?)
             };
             target
@@ -185,7 +185,7 @@ fn change(
             target.find_service(&key).map_err(no_service)?;
             let scheduler = details.scheduler()?;
             let settings = |present| {
-                details.check(&key)?;
+                details.check()?;
                 Ok(details.over(present)?)
             };
             target

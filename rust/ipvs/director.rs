@@ -15,6 +15,7 @@ use crate::{
         deleted::Reservation,
         destination::{self, Destination, Forwarding},
         filter::Counted,
+        helper,
         scheduler::Bound,
         service::{self, Key, Service},
         statistics::{PerCpu, Traffic},
@@ -38,7 +39,9 @@ use knet::{
     rcu,
     work::{Tick, Ticker},
 };
-use lvs_core::{daemon::Role, service::SchedulerName, timeout::Timeouts, Endpoint, Family};
+use lvs_core::{
+    daemon::Role, service::SchedulerName, timeout::Timeouts, Endpoint, Family, Protocol,
+};
 
 /// The buckets of a connection table that does not exist yet.
 const INITIAL_BUCKETS: u32 = 1 << 10;
@@ -263,7 +266,7 @@ impl Config {
 impl Director {
     /// A director that does not work yet. Process context.
     pub(crate) fn new(net: Net) -> Result<Arc<Self>> {
-        let settings = Arc::new(Settings::default(), GFP_KERNEL)?;
+        let settings = Arc::new(Settings::new(net.is_initial()), GFP_KERNEL)?;
         let inherited = match net.is_initial() {
             true => Self::MOST_CONNECTIONS,
             false => INHERITED_LIMIT.load(Ordering::Relaxed),
@@ -321,6 +324,9 @@ impl Director {
         }
         // May load a module, hence without the lock.
         let scheduler = Bound::new(scheduler)?;
+        if let (Some(Protocol::Tcp), endpoint) = key.identity() {
+            helper::request(endpoint.port);
+        }
         Ok(self.add_bound_service(key, &settings()?, scheduler)?)
     }
 

@@ -8,7 +8,8 @@
 use crate::{
     director::Director,
     proc::{
-        files::{IpVs, IpVsConn, IpVsConnSync, Stats, StatsPerCpu, Status},
+        files::{IpVs, IpVsApp, IpVsConn, IpVsConnSync, Stats, StatsPerCpu},
+        status::Status,
         sysctl,
     },
 };
@@ -36,6 +37,7 @@ struct Files {
     _list: File<IpVs<Instance>>,
     _connections: ListFile<IpVsConn<Instance>>,
     _origins: ListFile<IpVsConnSync<Instance>>,
+    _helpers: File<IpVsApp<Instance>>,
     _status: File<Status<Instance>>,
     _stats: File<Stats<Instance>>,
     _stats_percpu: File<StatsPerCpu<Instance>>,
@@ -63,6 +65,7 @@ impl namespace::Instance for Instance {
             _list: File::new(net.clone())?,
             _connections: ListFile::new(net.clone())?,
             _origins: ListFile::new(net.clone())?,
+            _helpers: File::new(net.clone())?,
             _status: File::new(net.clone())?,
             _stats: File::new(net.clone())?,
             _stats_percpu: File::new(net.clone())?,

@@ -10,6 +10,7 @@
 //! | `arrive` | takes a packet through the steps; gathers fragments |
 //! | `icmp` | does the same for an ICMP error |
 //! | `decide` | decides what happens to a packet: [`decide::Decision`] |
+//! | `helper` | reads control connections, and begins the data connections that they announce |
 //! | `schedule` | begins a connection, or refuses it: [`refusal::Refusal`] |
 //! | `choose` | chooses a real server: scheduler, persistence, no entries |
 //! | `transmit` | rewrites and sends; never decides |
@@ -27,6 +28,7 @@ mod choose;
 mod context;
 mod decide;
 mod drop;
+mod helper;
 pub(crate) mod hooks;
 mod icmp;
 mod read;

@@ -3,4 +3,5 @@
 //! What administrators read and write below `/proc`.
 
 pub(crate) mod files;
+pub(crate) mod status;
 pub(crate) mod sysctl;

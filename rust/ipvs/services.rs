@@ -5,12 +5,13 @@
 //! It depends on no other part of the crate. Within: a [`destination`] knows its statistics and
 //! its place in the [`filter`]; a [`scheduler`] chooses among destinations; a [`pool`] is the list
 //! of destinations that packets see, with its scheduler; a [`service`] changes its pool; the
-//! [`index`] finds services.
+//! [`index`] finds services. A [`helper`] reads control connections.
 
 pub mod deleted;
 pub mod destination;
 pub mod drops;
 pub mod filter;
+pub mod helper;
 pub mod index;
 pub mod nat_servers;
 pub mod pool;

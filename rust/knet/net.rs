@@ -72,6 +72,13 @@ impl Net {
         unsafe { bindings::knet_namespace_number(self.as_ptr()) }
     }
 
+    /// Whether the address is that of one host, and not of this one. Any context, inside an RCU
+    /// read section.
+    pub fn is_elsewhere(&self, address: Address) -> bool {
+        // SAFETY: the namespace is alive by the type invariant.
+        unsafe { bindings::knet_address_is_elsewhere(self.as_ptr(), &raw(address)) }
+    }
+
     /// Whether the address is one of this host. Process context.
     pub fn is_local(&self, address: Address) -> bool {
         // SAFETY: the namespace is alive by the type invariant.

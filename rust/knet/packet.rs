@@ -201,6 +201,28 @@ impl<'a, V: Version> Packet<'a, V> {
         unsafe { bindings::knet_skb_checksum_partial(self.skb.as_ptr()) }
     }
 
+    /// Replaces `len` octets of the payload at `at` by `text`, and corrects lengths and checksums.
+    /// The packet is a TCP segment with its header at `transport`. It stays unchanged and the call
+    /// fails if it is shorter, if a device will segment it, if its checksum is wrong, or if there
+    /// is no memory. Softirq.
+    pub fn replace(&mut self, transport: u16, at: usize, len: usize, text: &[u8]) -> Result {
+        let number = |number: usize| u32::try_from(number).map_err(|_| EINVAL);
+        let (at, len, new) = (number(at)?, number(len)?, number(text.len())?);
+        // SAFETY: live, owned and of this version by the type invariant; the call reads `text` and
+        // checks all positions. No borrow of the packet's bytes exists.
+        kernel::error::to_result(unsafe {
+            bindings::knet_skb_replace(
+                self.skb.as_ptr(),
+                V::FAMILY as i32,
+                transport.into(),
+                at,
+                len,
+                text.as_ptr(),
+                new,
+            )
+        })
+    }
+
     /// Reads a field of the packet.
     ///
     /// # Safety
@@ -662,6 +684,12 @@ impl<'a, V: Version> RoutedPacket<'a, V> {
     #[inline]
     pub fn checksum_is_partial(&self) -> bool {
         self.checksum_is_partial
+    }
+
+    /// The packet, whose payload may be changed. Its methods make no fewer bytes writable, since
+    /// [`Packet::replace`] changes nothing before the end of the transport header.
+    pub fn packet(&mut self) -> &mut Packet<'a, V> {
+        &mut self.packet
     }
 
     /// See [`Packet::discard`].

@@ -35,27 +35,57 @@ unsafe impl<T, V: Sync> Sync for Entry<T, V> {}
 impl<T: Send + Sync + 'static, V: Value<T>> Entry<T, V> {
     /// The setting in the file `name`. A value out of `range` is refused with [`EINVAL`].
     pub const fn new(name: &'static CStr, range: RangeInclusive<u32>, value: V) -> Self {
-        Self::of_numbers(1, name, range, value)
+        Self::of_numbers(1, name, *range.start(), *range.end(), false, value)
+    }
+
+    /// The setting in the file `name`, with a sign. [`Value`] has the number in two's complement.
+    pub const fn signed(name: &'static CStr, range: RangeInclusive<i32>, value: V) -> Self {
+        Self::of_numbers(
+            1,
+            name,
+            *range.start() as u32,
+            *range.end() as u32,
+            true,
+            value,
+        )
+    }
+
+    /// A switch in the file `name`. All numbers but 0 mean on, and who reads the file gets the
+    /// number that was written.
+    pub const fn switch(name: &'static CStr, value: V) -> Self {
+        let mut entry = Self::signed(name, i32::MIN..=i32::MAX, value);
+        entry.setting.is_switch = true;
+        entry
+    }
+
+    /// A list of CPUs in the file `name`, as the kernel writes them ("0-3,8"). It has no
+    /// effect: readers get what was written. `value` is not used.
+    pub const fn cpus(name: &'static CStr, value: V) -> Self {
+        Self::of_numbers(0, name, 0, 0, false, value)
     }
 
     /// The setting of two numbers in the file `name`, each in `range`. Who writes one number keeps
     /// the second.
     pub const fn pair(name: &'static CStr, range: RangeInclusive<u32>, value: V) -> Self {
-        Self::of_numbers(2, name, range, value)
+        Self::of_numbers(2, name, *range.start(), *range.end(), false, value)
     }
 
     const fn of_numbers(
         numbers: u32,
         name: &'static CStr,
-        range: RangeInclusive<u32>,
+        minimum: u32,
+        maximum: u32,
+        is_signed: bool,
         value: V,
     ) -> Self {
         Self {
             setting: bindings::knet_sysctl {
                 name: kernel::str::as_char_ptr_in_const_context(name),
-                minimum: *range.start(),
-                maximum: *range.end(),
+                minimum,
+                maximum,
                 numbers,
+                is_signed,
+                is_switch: false,
                 get: Some(get::<T, V>),
                 set: Some(set::<T, V>),
             },

@@ -18,6 +18,8 @@ pub enum Forwarding {
     /// Virtual server via direct routing: packets are sent unchanged to the server's link address,
     /// replies bypass the director.
     DirectRouting = 3,
+    /// Packets go to their own destination, as if there were no director.
+    Bypass = 4,
 }
 
 impl Forwarding {
@@ -29,14 +31,15 @@ impl Forwarding {
             1 => Some(Self::Local),
             2 => Some(Self::Tunneling),
             3 => Some(Self::DirectRouting),
+            4 => Some(Self::Bypass),
             _ => None,
         }
     }
 
-    /// Returns the name in `/proc/net/ip_vs`.
+    /// Returns the name in `/proc/net/ip_vs`. As in the C director, a bypass has none of its own.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Masquerading => "Masq",
+            Self::Masquerading | Self::Bypass => "Masq",
             Self::Local => "Local",
             Self::Tunneling => "Tunnel",
             Self::DirectRouting => "Route",
@@ -65,6 +68,9 @@ impl Settings {
     /// Returns true if a destination of a service without connection entries may have these
     /// settings.
     pub fn allow_stateless(&self) -> bool {
-        self.forwarding != Forwarding::Masquerading && self.upper_threshold == 0
+        !matches!(
+            self.forwarding,
+            Forwarding::Masquerading | Forwarding::Bypass
+        ) && self.upper_threshold == 0
     }
 }

@@ -266,11 +266,9 @@ impl ServiceDetails<'_> {
     ///
     /// # Errors
     ///
-    /// [`Errno::NotFound`] for a persistence engine; [`Errno::Invalid`] for a prefix length or a
-    /// flag that the service cannot have.
-    pub fn check(&self, key: &Key) -> Result<(), Refusal> {
-        use uapi::service::F_ONE_PACKET;
-
+    /// [`Errno::NotFound`] for a persistence engine; [`Errno::Invalid`] for a prefix length that no
+    /// service can have.
+    pub fn check(&self) -> Result<(), Refusal> {
         if !self.engine.is_empty() {
             return Err(Refusal::new(Errno::NotFound, c"no such persistence engine"));
         }
@@ -278,13 +276,6 @@ impl ServiceDetails<'_> {
             return Err(Refusal::new(
                 Errno::Invalid,
                 c"the prefix length of an IPv6 service is 1 to 128",
-            ));
-        }
-        let tcp = Some(Protocol::Tcp);
-        if self.flags & self.mask & F_ONE_PACKET != 0 && key.identity().0 == tcp {
-            return Err(Refusal::new(
-                Errno::Invalid,
-                c"one-packet scheduling is for UDP",
             ));
         }
         Ok(())
@@ -295,29 +286,16 @@ impl ServiceDetails<'_> {
     ///
     /// # Errors
     ///
-    /// [`Errno::Invalid`] for a persistence timeout or netmask that a persistent service cannot
-    /// have.
+    /// [`Errno::Invalid`] for a persistence timeout that a persistent service cannot have.
     pub fn over(&self, present: service::Settings) -> Result<service::Settings, Refusal> {
         use uapi::service::{F_HASHED, F_PERSISTENT};
 
         let flags = (present.flags & !self.mask | self.flags & self.mask) & !F_HASHED;
-        if flags & F_PERSISTENT != 0 {
-            if self.timeout > MAX_SECONDS {
-                return Err(Refusal::new(
-                    Errno::Invalid,
-                    c"the persistence timeout is out of range",
-                ));
-            }
-            let mask = u32::from_be(self.netmask);
-            let is_mask = self.family == Family::V6
-                || mask != 0
-                    && mask.leading_ones().wrapping_add(mask.trailing_zeros()) == u32::BITS;
-            if !is_mask {
-                return Err(Refusal::new(
-                    Errno::Invalid,
-                    c"the persistence granularity is not a netmask",
-                ));
-            }
+        if flags & F_PERSISTENT != 0 && self.timeout > MAX_SECONDS {
+            return Err(Refusal::new(
+                Errno::Invalid,
+                c"the persistence timeout is out of range",
+            ));
         }
         Ok(service::Settings {
             flags,
@@ -502,7 +480,7 @@ impl DestinationDetails {
         let forwarding = Forwarding::from_number(self.method).ok_or_else(|| {
             Refusal::new(
                 Errno::NotSupported,
-                c"the forwarding method must be masquerading, tunneling, direct routing or local",
+                c"the methods are masquerading, tunneling, direct routing, local and bypass",
             )
         })?;
         if forwarding == Forwarding::Tunneling && self.tunnel.tunnel().is_none() {

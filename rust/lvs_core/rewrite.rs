@@ -74,6 +74,63 @@ pub fn rewrite(
     Ok(())
 }
 
+/// Which sequence number of a TCP header to rewrite.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Number {
+    /// The number of the first octet.
+    Sequence,
+    /// The number of the next octet that the sender expects.
+    Acknowledgment,
+}
+
+/// Replaces a number in the TCP header that starts the slice by what `change` makes of it, and
+/// updates the checksum. `None` if the slice is shorter than the header; nothing is changed then.
+pub fn renumber(
+    tcp: &mut [u8],
+    which: Number,
+    mode: TransportChecksum,
+    change: impl FnOnce(u32) -> u32,
+) -> Option<()> {
+    let tcp = tcp.first_chunk_mut::<TCP_HEADER>()?;
+    let at = match which {
+        Number::Sequence => 4,
+        Number::Acknowledgment => 8,
+    };
+    let number = field::<4>(tcp, at)?;
+    let new = change(u32::from_be_bytes(*number)).to_be_bytes();
+    let mut difference = Difference::NONE;
+    difference.put(number, new);
+    if mode == TransportChecksum::Full {
+        let check = field(tcp, 16)?;
+        *check = difference
+            .checksum(u16::from_be_bytes(*check))
+            .to_be_bytes();
+    }
+    Some(())
+}
+
+/// Replaces two octets of TCP options at `at` by no-operations, and updates the checksum. `header`
+/// is the TCP header with its options. `None` if it is too short; nothing is changed then.
+pub fn blank_option(header: &mut [u8], at: usize, mode: TransportChecksum) -> Option<()> {
+    let begin = at.checked_add(TCP_HEADER)?;
+    let end = begin.checked_add(2)?;
+    let (fixed, _) = header.split_first_chunk::<TCP_HEADER>()?;
+    let mut check = u16::from_be_bytes([*fixed.get(16)?, *fixed.get(17)?]);
+    let option = header.get_mut(begin..end)?;
+    if mode == TransportChecksum::Full {
+        // A sum counts octets at even positions as the high ones.
+        let (old, new) = match (begin % 2, &*option) {
+            (0, [a, b]) => ([*a, *b, 0, 0], [1, 1, 0, 0]),
+            (_, [a, b]) => ([0, *a, *b, 0], [0, 1, 1, 0]),
+            _ => return None,
+        };
+        check = checksum::update(check, &old, &new);
+    }
+    option.fill(1);
+    *field(header, 16)? = check.to_be_bytes();
+    Some(())
+}
+
 /// Replaces the address on one side of the IP header that starts the slice, updates the header's
 /// checksum if it has one, and returns the change for a sum over the addresses. On error the header
 /// is unchanged.

@@ -38,7 +38,7 @@ pub use best_of_two::BestOfTwo;
 pub use dh::DestinationHashing;
 pub use ewma::{LeastPeakDelay, PeakEwma};
 pub use fo::{GreatestWeight, WeightedFailover};
-pub use lblc::{LocalityBasedLeastConnection, LocalityBasedWithReplication};
+pub use lblc::{Locality, LocalityBasedLeastConnection, LocalityBasedWithReplication};
 pub use lc::{FewestConnections, LeastConnection};
 pub use mh::MaglevHashing;
 pub use nq::{IdleFirst, NeverQueue};
@@ -114,13 +114,36 @@ pub struct Flow {
     pub now: u32,
 }
 
-/// Options for hashing schedulers, which administrators set for a service.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+/// Options that administrators set: for hashing schedulers of a service, and for locality-based
+/// schedulers of the director.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Options {
     /// Hash the client's port as well.
     pub port: bool,
     /// If the selected server accepts no connections, select another one.
     pub fallback: bool,
+    /// Seconds until locality-based scheduling forgets an address without connections.
+    pub lblc_expiration: u32,
+    /// The same with replication; also the seconds until an unchanged set loses a server.
+    pub lblcr_expiration: u32,
+}
+
+impl Options {
+    /// The default of both expirations: a day.
+    pub const EXPIRATION: u32 = 24 * 60 * 60;
+    /// The options of a service without flags, with the director's defaults.
+    pub const DEFAULT: Self = Self {
+        port: false,
+        fallback: false,
+        lblc_expiration: Self::EXPIRATION,
+        lblcr_expiration: Self::EXPIRATION,
+    };
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
 }
 
 /// A real server as schedulers see it.

@@ -39,6 +39,8 @@ pub enum State {
     SynAck,
     /// The only state of a UDP flow.
     Udp,
+    /// The state of a template in listings, once one of its connections was established.
+    Assured,
 }
 
 /// The direction of a packet.
@@ -88,7 +90,7 @@ impl Event {
 
 impl State {
     /// The number of states.
-    pub const COUNT: usize = 12;
+    pub const COUNT: usize = 13;
 
     /// Returns the state with this number, or [`State::None`] for an unknown number.
     #[inline]
@@ -105,6 +107,7 @@ impl State {
             9 => Self::Listen,
             10 => Self::SynAck,
             11 => Self::Udp,
+            12 => Self::Assured,
             _ => Self::None,
         }
     }
@@ -125,6 +128,7 @@ impl State {
             Self::Listen => "LISTEN",
             Self::SynAck => "SYNACK",
             Self::Udp => "UDP",
+            Self::Assured => "ASSURED",
         }
     }
 

@@ -152,7 +152,7 @@ done
 nsenter --net=/run/netns/client python3 "$here/flows.py" 10.1.0.102 9 &
 flows=$!
 while :; do
-	on director sed -n 's/^Conn buckets:\t//p' /proc/net/ip_vs_status
+	on director sed -n 's/^Conn buckets:\t\([0-9]*\) .*/\1/p' /proc/net/ip_vs_status
 	sleep 0.2
 done >"$work/sizes" &
 watch=$!

@@ -24,7 +24,8 @@ unload_all "$IPVS_MODULE"
 must module_load "$IPVS_MODULE"
 for module in "$(dirname "$(module_path "$IPVS_MODULE")")/${IPVS_MODULE}"_*.ko*; do
 	module=$(basename "$module")
-	must module_load "${module%%.ko*}"
+	# A helper is not a scheduler.
+	[ "${module%%.ko*}" = "${IPVS_MODULE}_ftp" ] || must module_load "${module%%.ko*}"
 done
 # Each unknown scheduler name would start modprobe, and the machine would do nothing else.
 modprobe=$(</proc/sys/kernel/modprobe)

@@ -11,7 +11,7 @@
 
 theirs=$(find "/lib/modules/$(uname -r)/kernel/net/netfilter/ipvs" -name 'ip_vs*.ko*' | sed 's,.*/,,; s,\.ko.*,,')
 # Modules of the C director that ipvs_rs does not replace.
-lacking='ip_vs_ftp ip_vs_pe_sip'
+lacking='ip_vs_pe_sip'
 
 # means NAME: prints the modules of either director that modprobe would load for the name.
 means() {

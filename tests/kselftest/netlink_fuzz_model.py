@@ -119,10 +119,7 @@ def persistence(family, timeout, netmask):
     """True if a persistent service can have this timeout and granularity."""
     if timeout > LONGEST:
         return False
-    if family == INET6:
-        return 1 <= int.from_bytes(netmask, "little") <= 128
-    mask = f"{int.from_bytes(netmask, 'big'):032b}"
-    return mask[0] == "1" and "01" not in mask
+    return family == INET or 1 <= int.from_bytes(netmask, "little") <= 128
 
 
 @functools.lru_cache(20000)
@@ -137,8 +134,6 @@ def service_settings(data):
     if len(flags) != 8 or timeout is None or len(netmask) != 4 or name is None or engine != b"":
         return None
     flags, mask = struct.unpack("=II", flags)
-    if flags & mask & ONE_PACKET and len(key) == 4 and key[1] == TCP:
-        return None
     if key[0] == INET6 and not 1 <= int.from_bytes(netmask, "little") <= 128:
         return None
     return name, flags, mask, timeout, netmask
@@ -179,7 +174,7 @@ def dest_settings(data, family, service_family):
     if None in (method, weight, upper, lower, tunnel, flags) or len(port) != 2:
         return None
     method &= 7
-    if method > 3 or weight > 0x7FFFFFFF or upper > 0x7FFFFFFF or lower > upper:
+    if method > 4 or weight > 0x7FFFFFFF or upper > 0x7FFFFFFF or lower > upper:
         return None
     if tunnel == 1 and port == b"\0\0":
         return None

@@ -238,8 +238,25 @@ must module_load "$IPVS_MODULE"
 service -u 10.1.0.100:8000 rr -- A:m:1 B:i:1 C:g:1
 service -t 10.1.0.100:80 rr -- A:m:1
 most=$(setting conn_max)
-check_eq 'ip_vs_status of a new module has its defaults' "$(on director cat /proc/net/ip_vs_status)" \
-	"Conns:"$'\t0\n'"Conn max:"$'\t'"$most"$'\n'"Conns refused:"$'\t0\n'"Conns dropped:"$'\t0\n'"Conns apart:"$'\t0\n'"Half-open evicted:"$'\t0\n'"Conn buckets:"$'\t1024'
+# shellcheck disable=SC2016
+check_eq 'ip_vs_status of a new module has its defaults' "$(on director cat /proc/net/ip_vs_status | tr '\t' ' ')" \
+	"Conns: 0
+Conn buckets: 1024 (10 bits, lfactor -2)
+Services: 2
+Service buckets: 64 (6 bits, lfactor -2)
+Service buckets empty: $(on director awk '/^Service buckets empty/ { print $4, $5 }' /proc/net/ip_vs_status)
+Service buckets len-$(on director sed -n 's/^Service buckets len-//p' /proc/net/ip_vs_status | tr '\t' ' ')
+Stats thread slots: 0 (max 0)
+Stats chain max len: 0
+Stats thread ests: 0
+Conn max: $most
+Conns refused: 0
+Conns dropped: 0
+Conns apart: 0
+Half-open evicted: 0"
+# shellcheck disable=SC2016
+check_match 'the services are in one bucket or in two' "$(on director awk '/^Service buckets [el]/ { print $3, $4 }' /proc/net/ip_vs_status | xargs)" \
+	'empty: 62 len-1: 2|empty: 63 len-2: 1'
 for value in 0 -1 x 4294967296 4294967295; do
 	check_fails "conn_max=$value is refused" 'Invalid argument' set_to conn_max $value
 done

@@ -57,22 +57,29 @@ while read -r name default good bad; do
 done <<-END
 	am_droprate 10 0,1,2147483647 -1,2147483648
 	amemthresh 1024 0,1,2147483647 -1,2147483648
-	backup_only 0 0,1 -1,2
+	backup_only 0 0,1,2,-1 2147483648
+	cache_bypass 0 0,1,2,-1 2147483648
+	conn_lfactor -2 -8,0,8 -9,9
 	conn_reuse_mode 1 0,1,2,3 -1,4
-	conntrack 0 0,1 -1,2
+	conntrack 0 0,1,2,-1 2147483648
 	drop_entry 0 0,1,3 -1,4
 	drop_packet 0 0,1,3 -1,4
-	expire_nodest_conn 0 0,1 -1,2
-	expire_quiescent_template 0 0,1 -1,2
-	ignore_tunneled 0 0,1 -1,2
-	nat_icmp_send 0 0,1 -1,2
-	pmtu_disc 1 0,1 -1,2
+	est_nice 0 -20,19 -21,20
+	expire_nodest_conn 0 0,1,2,-1 2147483648
+	expire_quiescent_template 0 0,1,2,-1 2147483648
+	ignore_tunneled 0 0,1,2,-1 2147483648
+	$(ours && echo 'lblc_expiration 86400 0,60,2147483647 -1,2147483648')
+	$(ours && echo 'lblcr_expiration 86400 0,60,2147483647 -1,2147483648')
+	nat_icmp_send 0 0,1,2,-1 2147483648
+	pmtu_disc 1 0,1,2,-1 2147483648
 	$(ours && echo 'route_marks 1 0,1,2,3 -1,4')
-	run_estimation 1 0,1 -1,2
-	schedule_icmp 0 0,1 -1,2
+	run_estimation 1 0,1,2,-1 2147483648
+	schedule_icmp 0 0,1,2,-1 2147483648
 	secure_tcp 0 0,1,3 -1,4
-	sloppy_tcp 0 0,1 -1,2
-	snat_reroute 1 0,1 -1,2
+	sloppy_sctp 0 0,1,2,-1 2147483648
+	sloppy_tcp 0 0,1,2,-1 2147483648
+	snat_reroute 1 0,1,2,-1 2147483648
+	svc_lfactor -2 -8,0,8 -9,9
 	$(ours && echo 'sync_bulk_rate 0 0,50 -1,2147483648')
 	sync_persist_mode 0 0,1 -1,2147483648
 	sync_ports 1 1,2,64 0,3,-1

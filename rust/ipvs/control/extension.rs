@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     director::{Director, Transaction},
-    services::{destination::Destination, scheduler::Bound, service::Service},
+    services::{destination::Destination, helper, scheduler::Bound, service::Service},
     state::listing::{self, Row, Rows},
 };
 use kernel::{alloc::KVVec, prelude::*, sync::Arc};
@@ -30,6 +30,7 @@ use lvs_core::{
     request::{need, NamedService},
     selection::{Pattern, Selection},
     state::State,
+    Protocol,
 };
 
 /// The generic netlink family "ipvs_rs".
@@ -214,13 +215,20 @@ fn drops(writer: &mut Writer<'_>, count: impl Fn(Reason) -> u64) -> Result<(), F
     })
 }
 
-/// Loads the module of the scheduler that a change names, which no transaction may wait for. A name
-/// without a module is refused when its turn comes.
+/// Loads the module of the scheduler that a change names, and that of the helper for its port: no
+/// transaction may wait for them. A scheduler without a module is refused when its turn comes.
 fn load_scheduler(attributes: &Attributes<'_>) {
     let named = NamedService::new(attributes).ok();
     let details = named.and_then(|service| service.details().ok());
     if let Some(name) = details.and_then(|details| details.scheduler().ok()) {
         let _ = Bound::new(name);
+    }
+    let named = NamedService::new(attributes).ok();
+    if let Some((Some(Protocol::Tcp), endpoint)) = named
+        .and_then(|service| service.key().ok())
+        .map(|key| key.identity())
+    {
+        helper::request(endpoint.port);
     }
 }
 

@@ -8,10 +8,10 @@ use crate::{
         context::Context,
         decide::{self, Decision},
         drop::{self, Dropped},
-        icmp,
+        helper, icmp,
         read::{self, Unusual},
         refusal::{Refusal, Refused},
-        schedule::{schedule, Scheduled},
+        schedule::{self, schedule, Scheduled},
         target::Target,
         transmit,
     },
@@ -168,13 +168,17 @@ fn act<'p, V: Version>(
         }
         Decision::Redirect(connection) => transmit::redirect(context, packet, headers, &connection),
         Decision::Request(connection) => {
-            note(
+            let helped = note(
                 context,
                 connection,
                 direction(connection.forwarding()),
                 headers,
             );
-            transmit::to_server(context, packet, headers, Target::of(&connection))
+            let target = Target {
+                helped,
+                ..Target::of(&connection)
+            };
+            transmit::to_server(context, packet, headers, target)
         }
         // The host checks a reply that it forwards or delivers itself.
         Decision::Reply(connection)
@@ -184,23 +188,24 @@ fn act<'p, V: Version>(
             packet.discard()
         }
         Decision::Reply(connection) => {
-            note(context, connection, Direction::Output, headers);
-            transmit::to_client(context, packet, headers, &connection)
+            let helped = note(context, connection, Direction::Output, headers);
+            transmit::to_client(context, packet, headers, &connection, helped)
         }
     }
 }
 
+/// Notes a packet of a connection, and returns whether a helper reads it.
 #[inline(always)]
 fn note(
     context: Context<'_>,
     connection: Member<'_, Connection>,
     direction: Direction,
     headers: &Headers,
-) {
+) -> bool {
     let flags = headers.tcp_flags;
     context
         .tables
-        .note(context.section, connection, direction, flags);
+        .note(context.section, connection, direction, flags)
 }
 
 /// Begins a connection with a packet, and sends it. `hash` is that of its source.
@@ -211,8 +216,19 @@ fn begin<'p, V: Version>(
     headers: &Headers,
     hash: u32,
 ) -> Verdict<'p> {
+    if helper::is_any() && packet.obeys_policies(false) {
+        if let Some(Ok(connection)) = helper::begin(context, headers, hash) {
+            return begin_data(context, packet, headers, connection);
+        }
+    }
     let Some(service) = choose::service(context, packet.mark(), headers) else {
-        return packet.accept();
+        // Those who send to ports without a service are few.
+        return match schedule::related(context, headers, hash) {
+            Some(connection) if packet.obeys_policies(false) => {
+                begin_data(context, packet, headers, connection)
+            }
+            _ => packet.accept(),
+        };
     };
     if !packet.obeys_policies(false) {
         Dropped::for_service(service, None, headers).count(context, Reason::Policy);
@@ -224,19 +240,39 @@ fn begin<'p, V: Version>(
     };
     let target = match &scheduled {
         Scheduled::Connection(connection) => {
-            note(
+            let helped = note(
                 context,
                 *connection,
                 direction(connection.forwarding()),
                 headers,
             );
-            Target::of(connection)
+            Target {
+                helped,
+                ..Target::of(connection)
+            }
         }
         Scheduled::OnePacket(connection) => Target::of(connection),
         Scheduled::Stateless(target) => *target,
     };
     trace::schedule(|| flow(context, service, headers, &target));
     transmit::to_server(context, packet, headers, target)
+}
+
+/// Sends the first packet of a data connection.
+#[cold]
+fn begin_data<'p, V: Version>(
+    context: Context<'_>,
+    packet: Packet<'p, V>,
+    headers: &Headers,
+    connection: Member<'_, Connection>,
+) -> Verdict<'p> {
+    note(
+        context,
+        connection,
+        direction(connection.forwarding()),
+        headers,
+    );
+    transmit::to_server(context, packet, headers, Target::of(&connection))
 }
 
 /// A scheduled packet, for tracers.

@@ -13,9 +13,10 @@ use crate::{
     },
     services::{
         destination::Destination,
+        helper,
         pool::Pool,
         scheduler::{Flow, Options},
-        service::{Service, Settings},
+        service::{Key, Service, Settings},
     },
     state::connection::{Connection, Template},
     uapi::service::{F_FALLBACK, F_PERSISTENT, F_PORT},
@@ -26,7 +27,7 @@ use knet::{
     table::{self, Member},
     work,
 };
-use lvs_core::{packet::Headers, scheduler::Destination as _};
+use lvs_core::{packet::Headers, scheduler::Destination as _, Endpoint};
 
 /// A server for a new connection, and the template that controls the connection.
 pub(crate) struct Choice<'a> {
@@ -54,10 +55,12 @@ pub(crate) fn service<'a>(
 
 /// The scheduler's choice.
 pub(crate) fn scheduled<'a>(
+    context: Context<'_>,
     pool: &'a Pool,
     settings: &Settings,
     headers: &Headers,
 ) -> Option<&'a Arc<Destination>> {
+    let of_director = &context.tables.settings;
     pool.select(&Flow {
         protocol: headers.protocol,
         client: headers.source,
@@ -65,6 +68,8 @@ pub(crate) fn scheduled<'a>(
         options: Options {
             port: settings.flags & F_PORT != 0,
             fallback: settings.flags & F_FALLBACK != 0,
+            lblc_expiration: of_director.lblc_expiration.load(Ordering::Relaxed),
+            lblcr_expiration: of_director.lblcr_expiration.load(Ordering::Relaxed),
         },
         now: work::seconds(),
     })
@@ -81,7 +86,7 @@ pub(crate) fn server<'a>(
     if settings.flags & F_PERSISTENT != 0 {
         return persistent(context, service, pool, settings, headers);
     }
-    match scheduled(pool, settings, headers) {
+    match scheduled(context, pool, settings, headers) {
         Some(server) => Ok(Choice {
             server: server.clone(),
             template: None,
@@ -115,7 +120,7 @@ fn persistent<'a>(
         }
         entry.remove();
     }
-    let server = scheduled(pool, settings, headers).ok_or(Refusal::NoDestination)?;
+    let server = scheduled(context, pool, settings, headers).ok_or(Refusal::NoDestination)?;
     let connection = Connection::template(&template, server.clone());
     let connection = connection.map_err(|_| Refusal::NoMemory.by(server))?;
     let now = work::seconds();
@@ -136,6 +141,38 @@ fn persistent<'a>(
             .ok_or_else(|| Refusal::Lost.by(server)),
         Err(refused) => Err(Refusal::from(refused).by(server)),
     }
+}
+
+/// The choice for a connection that belongs to a control connection (FTP) by its client alone: of a
+/// persistent service on port 21, for a port without a service. Without a template nothing begins.
+pub(crate) fn related<'a>(context: Context<'a>, headers: &Headers) -> Option<Choice<'a>> {
+    let Context {
+        tables, section, ..
+    } = context;
+    if !helper::may_be_data(
+        headers.protocol,
+        headers.destination.port,
+        headers.tcp_flags,
+    ) {
+        return None;
+    }
+    let key = Key::Address {
+        protocol: headers.protocol,
+        endpoint: Endpoint::new(headers.destination.address, helper::FTP),
+    };
+    let service = tables.services.find(section, &key)?;
+    let settings = service.settings();
+    if settings.flags & F_PERSISTENT == 0 {
+        return None;
+    }
+    let template = template(service, &settings, headers);
+    let hash = tables.template_hash(&template);
+    let entry = tables.find_template(section, &template, hash)?;
+    if !may_return(context, entry.destination()) {
+        return None;
+    }
+    entry.touch(work::seconds());
+    Some(led_by(entry))
 }
 
 fn led_by(template: Member<'_, Connection>) -> Choice<'_> {
@@ -178,7 +215,7 @@ pub(crate) fn presumed<'a>(
             return Some(entry.entry().destination());
         }
     }
-    scheduled(service.pool(context.section)?, &settings, headers)
+    scheduled(context, service.pool(context.section)?, &settings, headers)
 }
 
 /// The target of a packet with these headers, if its service has no connection entries.
@@ -189,6 +226,6 @@ pub(crate) fn stateless<'a>(
 ) -> Option<Target<'a>> {
     let service = service(context, mark, headers)?;
     let pool = service.stateless_pool(context.section)?;
-    let server = scheduled(pool, &service.settings(), headers)?;
+    let server = scheduled(context, pool, &service.settings(), headers)?;
     Some(Target::new(server, headers))
 }

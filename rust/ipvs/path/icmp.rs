@@ -153,6 +153,7 @@ fn to_server<'p, V: Version>(
         destination,
         forwarding,
         server,
+        ..
     } = target;
     if !destination.is_available() {
         return packet.discard();
@@ -160,7 +161,10 @@ fn to_server<'p, V: Version>(
     let settings = &context.tables.settings;
     let translation = match forwarding {
         Forwarding::Masquerading => Some((Side::Destination, server)),
-        Forwarding::Local | Forwarding::Tunneling | Forwarding::DirectRouting => None,
+        Forwarding::Local
+        | Forwarding::Tunneling
+        | Forwarding::DirectRouting
+        | Forwarding::Bypass => None,
     };
     let Some(route) = target.route(settings, packet.mark()) else {
         return packet.accept();

@@ -9,18 +9,24 @@ use crate::{
         refusal::{Refusal, Refused},
         target::Target,
     },
-    services::{destination::Forwarding, pool::Pool, service::Service},
-    state::connection::Connection,
+    services::{
+        destination::{Destination, Forwarding},
+        helper,
+        pool::Pool,
+        service::Service,
+    },
+    state::connection::{Connection, Lease},
     uapi::service::F_ONE_PACKET,
 };
 use core::sync::atomic::Ordering;
+use kernel::sync::Arc;
 use knet::{
     table::{self, Member},
     work,
 };
 use lvs_core::{
     packet::{Headers, TcpFlags},
-    Protocol,
+    Endpoint, Protocol,
 };
 
 /// Where a packet goes that no known connection has.
@@ -42,7 +48,7 @@ pub(crate) fn schedule<'a>(
     hash: u32,
 ) -> Result<Scheduled<'a>, Refused> {
     if let Some(pool) = service.stateless_pool(context.section) {
-        return Ok(stateless(service, pool, headers)?);
+        return Ok(stateless(context, service, pool, headers)?);
     }
     if headers.protocol == Protocol::Tcp && !may_begin(context, headers.tcp_flags) {
         return Err(Refusal::NotOpening.into());
@@ -54,7 +60,12 @@ pub(crate) fn schedule<'a>(
     let pool = service
         .pool(context.section)
         .ok_or(Refusal::NoDestination)?;
-    let choice = choose::server(context, service, pool, &settings, headers)?;
+    let choice = match choose::server(context, service, pool, &settings, headers) {
+        Err(refused) if refused.refusal == Refusal::NoDestination => {
+            bypass(context, service, headers).ok_or(refused)?
+        }
+        choice => choice?,
+    };
     let guarded = context
         .tables
         .settings
@@ -64,7 +75,7 @@ pub(crate) fn schedule<'a>(
     let lease = choice.template.and_then(|template| template.lease());
     let port = headers.destination.port;
     let server = service.server_endpoint(&settings, &choice.server, port);
-    let connection = Connection::new(headers, choice.server.clone(), server, lease, guarded);
+    let mut connection = Connection::new(headers, choice.server.clone(), server, lease, guarded);
     if settings.flags & F_ONE_PACKET != 0 && headers.protocol == Protocol::Udp {
         choice.server.statistics.live.connection();
         return Ok(Scheduled::OnePacket(connection));
@@ -75,16 +86,76 @@ pub(crate) fn schedule<'a>(
     {
         connection.measure();
     }
-    enter(context, headers, hash, choice, connection).map(Scheduled::Connection)
+    if helper::is_any()
+        && headers.protocol == Protocol::Tcp
+        && connection.forwarding() == Forwarding::Masquerading
+    {
+        help(context, &mut connection);
+    }
+    enter(context, headers, hash, &choice.server, connection).map(Scheduled::Connection)
+}
+
+/// Begins a connection that no service has, but which belongs to a control connection of its
+/// client: [`choose::related`]. Softirq.
+#[cold]
+#[inline(never)]
+pub(crate) fn related<'a>(
+    context: Context<'a>,
+    headers: &Headers,
+    hash: u32,
+) -> Option<Member<'a, Connection>> {
+    let choice = choose::related(context, headers)?;
+    let guarded = &context.tables.settings.defence.guarded;
+    let server = Endpoint::new(choice.server.endpoint.address, headers.destination.port);
+    let lease = choice.template.and_then(|template| template.lease());
+    let connection = Connection::new(
+        headers,
+        choice.server.clone(),
+        server,
+        lease,
+        guarded.load(Ordering::Relaxed),
+    );
+    enter(context, headers, hash, &choice.server, connection).ok()
+}
+
+/// Gives a new connection its helper, if there is one for its port. Without memory it has none.
+#[cold]
+fn help(context: Context<'_>, connection: &mut Connection) {
+    let port = connection.virtual_endpoint().port;
+    let Some(bound) = helper::Bound::new(context.section, port) else {
+        return;
+    };
+    match Lease::helped(bound, connection.lease()) {
+        Ok(lease) => connection.help(lease),
+        Err(_) => {
+            let skipped = &context.tables.helper.skipped;
+            skipped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The packet's own destination as the choice, with `cache_bypass`: if the service is one on a
+/// firewall mark, as of a transparent cache, and the destination is another host.
+#[cold]
+fn bypass<'a>(context: Context<'a>, service: &Service, headers: &Headers) -> Option<Choice<'a>> {
+    let tables = context.tables;
+    let applies = tables.settings.cache_bypass.load(Ordering::Relaxed)
+        && service.key.mark() != 0
+        && tables.is_elsewhere(headers.destination.address);
+    applies.then(|| Choice {
+        server: tables.bypass(headers.family).clone(),
+        template: None,
+    })
 }
 
 /// The destination of a packet whose service has no connection entries.
 fn stateless<'a>(
+    context: Context<'_>,
     service: &Service,
     pool: &'a Pool,
     headers: &Headers,
 ) -> Result<Scheduled<'a>, Refusal> {
-    let server = choose::scheduled(pool, &service.settings(), headers);
+    let server = choose::scheduled(context, pool, &service.settings(), headers);
     let server = server.ok_or(Refusal::NoDestination)?;
     // All that the director sees of a connection is the segment that opens it.
     if headers.tcp_flags.opens_connection() {
@@ -108,11 +179,11 @@ fn is_taken_over(context: Context<'_>, flags: TcpFlags) -> bool {
 
 /// Enters a connection into the table.
 #[inline(always)]
-fn enter<'a>(
+pub(crate) fn enter<'a>(
     context: Context<'a>,
     headers: &Headers,
     hash: u32,
-    choice: Choice<'_>,
+    server: &Arc<Destination>,
     connection: Connection,
 ) -> Result<Member<'a, Connection>, Refused> {
     let Context {
@@ -126,13 +197,13 @@ fn enter<'a>(
         .insert(section, hash, connection, now, timeout, &first);
     match inserted {
         // The client will try again.
-        Ok(entry) if !choice.server.is_available() => {
+        Ok(entry) if !server.is_available() => {
             entry.remove();
-            Err(Refusal::DestinationDeleted.by(&choice.server))
+            Err(Refusal::DestinationDeleted.by(server))
         }
         Ok(entry) => {
-            choice.server.admit();
-            choice.server.statistics.live.connection();
+            server.admit();
+            server.statistics.live.connection();
             tables.begun(section, entry);
             Ok(entry)
         }
@@ -140,7 +211,7 @@ fn enter<'a>(
         Err(table::Refused::Duplicate) => tables
             .find_request(section, headers, hash)
             .filter(|entry| entry.destination().is_available())
-            .ok_or_else(|| Refusal::Lost.by(&choice.server)),
-        Err(refused) => Err(Refusal::from(refused).by(&choice.server)),
+            .ok_or_else(|| Refusal::Lost.by(server)),
+        Err(refused) => Err(Refusal::from(refused).by(server)),
     }
 }

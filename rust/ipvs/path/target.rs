@@ -20,6 +20,10 @@ pub(crate) struct Target<'a> {
     pub(crate) forwarding: Forwarding,
     /// The real server's address and port.
     pub(crate) server: Endpoint,
+    /// The connection, which has the route of packets without a server.
+    pub(crate) connection: Option<&'a Connection>,
+    /// A helper reads the packet.
+    pub(crate) helped: bool,
 }
 
 impl<'a> Target<'a> {
@@ -29,6 +33,8 @@ impl<'a> Target<'a> {
             destination,
             forwarding: destination.forwarding(),
             server: destination.reached_at(headers.destination.port),
+            connection: None,
+            helped: false,
         }
     }
 
@@ -39,6 +45,8 @@ impl<'a> Target<'a> {
             destination: connection.destination(),
             forwarding: connection.forwarding(),
             server: connection.server(),
+            connection: Some(connection),
+            helped: false,
         }
     }
 
@@ -55,6 +63,8 @@ impl<'a> Target<'a> {
                 self.destination.tunnel_route(server, ignore_df)
             }
             Forwarding::DirectRouting => self.destination.direct_route(server),
+            // Without the packet's mark, by which it came to the service.
+            Forwarding::Bypass => return self.connection.map(Connection::bypass_route),
         };
         Some(route.by_mark(settings.routing_mark(MARKED_REQUESTS, mark)))
     }

@@ -3,7 +3,7 @@
 //! Rewrites packets and sends them.
 
 use crate::{
-    path::{context::Context, drop::Dropped, refusal, target::Target},
+    path::{context::Context, drop::Dropped, helper, refusal, target::Target},
     services::destination::Forwarding,
     state::{
         connection::Connection,
@@ -41,6 +41,7 @@ pub(crate) fn to_server<'p, V: Version>(
         destination,
         forwarding,
         server,
+        ..
     } = target;
     let Some(route) = target.route(&tables.settings, packet.mark()) else {
         return to_local_server(context, packet, headers, target);
@@ -62,18 +63,25 @@ pub(crate) fn to_server<'p, V: Version>(
             if tracking.0 && packet.track_server(server).is_err() {
                 return packet.discard();
             }
+            if let (true, Some(connection)) = (target.helped, target.connection) {
+                helper::request(context, packet.packet(), headers, connection);
+            }
             rewrite_side(&mut packet, headers, Side::Destination, server)
         }
-        Forwarding::Local | Forwarding::Tunneling | Forwarding::DirectRouting => age(&mut packet),
+        Forwarding::Local
+        | Forwarding::Tunneling
+        | Forwarding::DirectRouting
+        | Forwarding::Bypass => age(&mut packet),
     };
     if rewritten.is_none() {
         return packet.discard();
     }
     destination.statistics.live.packet_in(bytes);
     match forwarding {
-        Forwarding::Masquerading | Forwarding::Local | Forwarding::DirectRouting => {
-            packet.send(tracking)
-        }
+        Forwarding::Masquerading
+        | Forwarding::Local
+        | Forwarding::DirectRouting
+        | Forwarding::Bypass => packet.send(tracking),
         Forwarding::Tunneling => {
             packet.send_through(destination.tunnel(), server.address, tracking)
         }
@@ -110,6 +118,9 @@ fn to_local_server<'p, V: Version>(
     } else if rewrites && packet.track_server(target.server).is_err() {
         return packet.discard();
     }
+    if let (true, Some(connection)) = (target.helped, target.connection) {
+        helper::request(context, &mut packet, headers, connection);
+    }
     if rewrites
         && rewrite_in_place(&mut packet, headers, Side::Destination, target.server).is_none()
     {
@@ -130,10 +141,11 @@ pub(crate) fn to_client<'p, V: Version>(
     packet: Packet<'p, V>,
     headers: &Headers,
     connection: &Connection,
+    helped: bool,
 ) -> Verdict<'p> {
     let tables = context.tables;
     if context.point == Point::PostRouting {
-        return reply_in_passing(context, packet, headers, connection);
+        return reply_in_passing(context, packet, headers, connection, helped);
     }
     let from = connection.virtual_endpoint();
     let route = reply_route(&tables.settings, connection, packet.mark());
@@ -147,13 +159,16 @@ pub(crate) fn to_client<'p, V: Version>(
             return packet.accept();
         }
         Err(NotRouted::Local(packet)) => {
-            return reply_in_passing(context, packet, headers, connection);
+            return reply_in_passing(context, packet, headers, connection, helped);
         }
         Err(NotRouted::Over(verdict, unsent)) => {
             Dropped::to_client(connection, headers).count(context, refusal::unsent(unsent));
             return verdict;
         }
     };
+    if helped {
+        helper::reply(context, packet.packet(), headers, connection);
+    }
     if rewrite_side(&mut packet, headers, Side::Source, from).is_none() {
         return packet.discard();
     }
@@ -200,9 +215,13 @@ fn reply_in_passing<'p, V: Version>(
     mut packet: Packet<'p, V>,
     headers: &Headers,
     connection: &Connection,
+    helped: bool,
 ) -> Verdict<'p> {
     let from = connection.virtual_endpoint();
     let bytes = packet.len();
+    if helped {
+        helper::reply(context, &mut packet, headers, connection);
+    }
     if !tracking(&context.tables.settings).0 {
         packet.untrack();
     }

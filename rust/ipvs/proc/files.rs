@@ -6,7 +6,7 @@
 
 use crate::{
     director::Director,
-    services::{service::Key, statistics::Traffic},
+    services::{helper, service::Key, statistics::Traffic},
     state::listing::{self, Row},
     uapi::{
         self,
@@ -21,36 +21,7 @@ use knet::{
     procfs::{Content, List},
     rcu, work,
 };
-use lvs_core::{scheduler::Destination as _, selection::Ends, sync::Event, Protocol};
-
-/// How full the director is, a line each, as a name and a number.
-pub(crate) struct Status<I>(PhantomData<fn() -> I>);
-
-impl<I: Instance + AsRef<Director>> Content for Status<I> {
-    type Of = I;
-    const NAME: &'static CStr = c"ip_vs_status";
-
-    fn show(instance: &I, file: &SeqFile) {
-        let director = instance.as_ref();
-        let occupancy = director.occupancy();
-        seq_print!(file, "Conns:\t{}\n", occupancy.connections);
-        seq_print!(file, "Conn max:\t{}\n", director.most_connections());
-        seq_print!(file, "Conns refused:\t{}\n", occupancy.refused);
-        seq_print!(file, "Conns dropped:\t{}\n", occupancy.dropped);
-        seq_print!(file, "Conns apart:\t{}\n", occupancy.apart);
-        seq_print!(file, "Half-open evicted:\t{}\n", occupancy.evicted);
-        seq_print!(file, "Conn buckets:\t{}\n", occupancy.buckets);
-        if let Some(tables) = director.tables() {
-            for event in Event::ALL {
-                let number = tables.synchronization.get(event);
-                // Nothing is said about daemons that never ran.
-                if number != 0 {
-                    seq_print!(file, "Sync {}:\t{}\n", event.name(), number);
-                }
-            }
-        }
-    }
-}
+use lvs_core::{scheduler::Destination as _, selection::Ends, Protocol};
 
 /// The traffic of all services and its rates, in hexadecimal.
 pub(crate) struct Stats<I>(PhantomData<fn() -> I>);
@@ -210,6 +181,28 @@ fn ends(file: &SeqFile, row: &Row) {
         server.port,
         row.state.name()
     );
+}
+
+/// The list of helpers for protocols.
+pub(crate) struct IpVsApp<I>(PhantomData<fn() -> I>);
+
+impl<I: Instance + AsRef<Director>> Content for IpVsApp<I> {
+    type Of = I;
+    const NAME: &'static CStr = c"ip_vs_app";
+
+    fn show(_: &I, file: &SeqFile) {
+        seq_print!(file, "prot port    usecnt name\n");
+        helper::for_each(|helper| {
+            let name = helper.name.to_str().unwrap_or("");
+            seq_print!(
+                file,
+                "TCP  {:<7} {:<6} {:<17}\n",
+                helper.port,
+                helper.used,
+                name
+            );
+        });
+    }
 }
 
 /// The list of services and destinations.

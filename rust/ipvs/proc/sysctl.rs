@@ -32,57 +32,74 @@ enum Value {
     SyncPorts,
     /// A number that an administrator of the host may change, as it stands for memory.
     OfHost(fn(&Settings) -> &AtomicU32),
+    /// A list of CPUs that nobody uses.
+    Cpus,
 }
 
 use Value::{MostConnections, Number, OfHost, Switch};
 
 /// The largest number that the C director accepts.
 const MOST: u32 = i32::MAX as u32;
-const ON_OFF: RangeInclusive<u32> = 0..=1;
+/// The numbers that the C director accepts for most settings.
+const ANY: RangeInclusive<i32> = i32::MIN..=i32::MAX;
+/// The load factors of the C director's tables.
+const LOAD_FACTORS: RangeInclusive<i32> = -8..=8;
+/// The priorities of a thread.
+const NICE: RangeInclusive<i32> = -20..=19;
 /// The numbers of [`lvs_core::defence::Mode`].
 const MODES: RangeInclusive<u32> = 0..=3;
 
-static SETTINGS: [Entry<Director, Value>; 29] = [
+static SETTINGS: [Entry<Director, Value>; 38] = [
     Entry::new(c"am_droprate", 0..=MOST, Number(|s| &s.defence.drop_rate)),
     Entry::new(c"amemthresh", 0..=MOST, Number(|s| &s.defence.threshold)),
-    Entry::new(
-        c"backup_only",
-        ON_OFF,
-        Value::Coverage(|c| &mut c.backup_only),
+    Entry::switch(c"backup_only", Value::Coverage(|c| &mut c.backup_only)),
+    Entry::switch(c"cache_bypass", Switch(|s| &s.cache_bypass)),
+    Entry::signed(
+        c"conn_lfactor",
+        LOAD_FACTORS,
+        Number(|s| &s.unused.conn_lfactor),
     ),
     Entry::new(c"conn_max", 1..=Director::MOST_CONNECTIONS, MostConnections),
     Entry::new(c"conn_reuse_mode", 0..=3, Number(|s| &s.conn_reuse_mode)),
-    Entry::new(c"conntrack", ON_OFF, Value::Coverage(|c| &mut c.conntrack)),
+    Entry::switch(c"conntrack", Value::Coverage(|c| &mut c.conntrack)),
+    Entry::signed(c"debug_level", ANY, Number(|s| &s.unused.debug_level)),
     Entry::new(c"drop_entry", MODES, Number(|s| &s.defence.drop_entry)),
     Entry::new(c"drop_packet", MODES, Number(|s| &s.defence.drop_packet)),
-    Entry::new(
-        c"expire_nodest_conn",
-        ON_OFF,
-        Switch(|s| &s.expire_nodest_conn),
-    ),
-    Entry::new(
+    Entry::cpus(c"est_cpulist", Value::Cpus),
+    Entry::signed(c"est_nice", NICE, Number(|s| &s.unused.est_nice)),
+    Entry::switch(c"expire_nodest_conn", Switch(|s| &s.expire_nodest_conn)),
+    Entry::switch(
         c"expire_quiescent_template",
-        ON_OFF,
         Switch(|s| &s.expire_quiescent_template),
     ),
-    Entry::new(
+    Entry::switch(
         c"ignore_tunneled",
-        ON_OFF,
         Value::Coverage(|c| &mut c.ignore_tunneled),
     ),
+    Entry::new(c"lblc_expiration", 0..=MOST, Number(|s| &s.lblc_expiration)),
     Entry::new(
+        c"lblcr_expiration",
+        0..=MOST,
+        Number(|s| &s.lblcr_expiration),
+    ),
+    Entry::switch(
         c"nat_icmp_send",
-        ON_OFF,
         Value::Coverage(|c| &mut c.unexpected_replies),
     ),
-    Entry::new(c"pmtu_disc", ON_OFF, Switch(|s| &s.pmtu_disc)),
+    Entry::switch(c"pmtu_disc", Switch(|s| &s.pmtu_disc)),
     Entry::new(c"route_marks", 0..=3, Number(|s| &s.route_marks)),
-    Entry::new(c"run_estimation", ON_OFF, Switch(|s| &s.run_estimation)),
-    Entry::new(c"schedule_icmp", ON_OFF, Switch(|s| &s.schedule_icmp)),
+    Entry::switch(c"run_estimation", Switch(|s| &s.run_estimation)),
+    Entry::switch(c"schedule_icmp", Switch(|s| &s.schedule_icmp)),
     Entry::new(c"secure_tcp", MODES, Number(|s| &s.defence.secure_tcp)),
-    Entry::new(c"short_cut", ON_OFF, Value::Coverage(|c| &mut c.short_cut)),
-    Entry::new(c"sloppy_tcp", ON_OFF, Switch(|s| &s.sloppy_tcp)),
-    Entry::new(c"snat_reroute", ON_OFF, Switch(|s| &s.snat_reroute)),
+    Entry::switch(c"short_cut", Value::Coverage(|c| &mut c.short_cut)),
+    Entry::switch(c"sloppy_sctp", Switch(|s| &s.sloppy_sctp)),
+    Entry::switch(c"sloppy_tcp", Switch(|s| &s.sloppy_tcp)),
+    Entry::switch(c"snat_reroute", Switch(|s| &s.snat_reroute)),
+    Entry::signed(
+        c"svc_lfactor",
+        LOAD_FACTORS,
+        Number(|s| &s.unused.svc_lfactor),
+    ),
     Entry::new(c"sync_bulk_rate", 0..=MOST, Number(|s| &s.sync_bulk_rate)),
     Entry::new(
         c"sync_persist_mode",
@@ -99,7 +116,7 @@ static SETTINGS: [Entry<Director, Value>; 29] = [
     Entry::new(c"sync_retries", 0..=3, Number(|s| &s.sync_retries)),
     Entry::new(c"sync_sock_size", 0..=MOST, OfHost(|s| &s.sync_sock_size)),
     Entry::pair(c"sync_threshold", 0..=MOST, Value::SyncThreshold),
-    Entry::new(c"sync_version", ON_OFF, Number(|s| &s.sync_version)),
+    Entry::new(c"sync_version", 0..=1, Number(|s| &s.sync_version)),
 ];
 
 impl sysctl::Value<Director> for Value {
@@ -110,6 +127,8 @@ impl sysctl::Value<Director> for Value {
             Number(field) | OfHost(field) => field(settings).load(Ordering::Relaxed),
             Self::Coverage(field) => (*field(&mut director.coverage())).into(),
             MostConnections => director.most_connections(),
+            // C keeps the list.
+            Self::Cpus => 0,
             Self::SyncPorts => settings.sync_ports.load(Ordering::Relaxed),
             Self::SyncThreshold => {
                 let threshold = settings.sync_threshold.load(Ordering::Relaxed);
@@ -135,6 +154,7 @@ impl sysctl::Value<Director> for Value {
                 director.change_coverage(|coverage| *field(coverage) = value != 0)?;
             }
             MostConnections => director.set_most_connections(value)?,
+            Self::Cpus => {}
             Self::SyncPorts if !value.is_power_of_two() => return Err(EINVAL),
             Self::SyncPorts => settings.sync_ports.store(value, Ordering::Relaxed),
             // A period of 0 means that packets do not repeat the sending.

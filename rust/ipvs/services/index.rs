@@ -143,6 +143,28 @@ impl Index {
             .find(|service| service.key == *key)
     }
 
+    /// The number of buckets. Process context.
+    pub fn size(&self) -> u32 {
+        knet::rcu::read(|section| {
+            let buckets = self.buckets.get(section);
+            buckets.map_or(0, |buckets| u32::try_from(buckets.0.len()).unwrap_or(0))
+        })
+    }
+
+    /// Calls `f` with the number of services in each bucket. Process context.
+    pub fn lengths(&self, mut f: impl FnMut(usize)) {
+        knet::rcu::read(|section| {
+            for bucket in self
+                .buckets
+                .get(section)
+                .iter()
+                .flat_map(|buckets| buckets.0.iter())
+            {
+                f(bucket.get(section).map_or(0, KVec::len));
+            }
+        });
+    }
+
     fn hash_of(&self, key: &Key) -> u32 {
         let (protocol, endpoint) = key.identity();
         let protocol = protocol.map_or(0, |protocol| protocol as u8);

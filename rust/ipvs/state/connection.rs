@@ -21,7 +21,7 @@
 //! | 2 | 8 | route of replies | by the first reply, and when routing changed |
 //! | 2 | 4 | cookie of the route | with the route |
 //! | 2 | 4 | state, marks, and when the handshake began | by packets, compare and exchange |
-//! | 2 | 8 | lease of a template, by the template and what it controls | never |
+//! | 2 | 8 | lease of an entry that controls others, by the entry and what it controls | never |
 //!
 //! So the first line decides a mismatch, and a packet reads no third line of the entry.
 //!
@@ -31,17 +31,34 @@
 //! client of a persistent service: the client's connections go to the template's server. It is an
 //! entry of the same table under a key that no packet has. A template and the connections that it
 //! controls share a [`Lease`]; while that counts a connection, the template does not expire.
+//!
+//! # Helpers
+//!
+//! A control connection (FTP) owns a lease as well, which it shares with its data connections and
+//! with [`Expectation`]s: entries under keys that no packet has, for connections that clients will
+//! open. Its lease has what the helper remembers, and the lease of the template that controls the
+//! control connection itself.
+
+mod data;
+mod lease;
+mod newcomer;
+
+pub use data::Expectation;
+pub use lease::{Helped, Lease};
+pub use newcomer::{
+    client_hash, expectation_hash, reply_hash, request_hash, template_hash, Evicted, Expected,
+    First, FirstOfClient,
+};
 
 use crate::services::destination::{Destination, Forwarding};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use kernel::{prelude::*, sync::Arc};
 use knet::{
     route::{Route, RouteCache},
-    table::{Body, Newcomer},
+    table::Body,
     trace, work,
 };
 use lvs_core::{
-    hash::{flow_hash, hash_apart, Apart, HashKey},
     packet::{Headers, TcpFlags},
     state::{Direction, State},
     Address, Endpoint, Family, Protocol,
@@ -55,6 +72,8 @@ const UNSENT: u32 = 1 << 4;
 const LEARNED: u32 = 1 << 5;
 /// The connection must be sent if it is used in a later second than that of its beginning.
 const WAITS: u32 = 1 << 6;
+/// A helper reads the connection's packets, and the connection owns its lease. Never changes.
+const HELPED: u32 = 1 << 7;
 /// The entry has left the table: no more transitions.
 const GONE: u32 = 1 << 8;
 /// The bit at which the tick begins in which a measured handshake began; 0 means none.
@@ -90,6 +109,28 @@ pub struct Connection {
     lease: Option<Arc<Lease>>,
 }
 
+/// What a packet did to a connection.
+#[derive(Clone, Copy)]
+pub struct Advanced {
+    /// The state.
+    pub state: State,
+    /// The caller must put the key of the entry into the queue of a synchronization daemon.
+    pub is_news: bool,
+    /// A helper reads the packet.
+    pub helped: bool,
+}
+
+impl Advanced {
+    #[inline(always)]
+    const fn nothing(state: State) -> Self {
+        Self {
+            state,
+            is_news: false,
+            helped: false,
+        }
+    }
+}
+
 /// The state after a packet.
 fn after(
     state: State,
@@ -105,35 +146,16 @@ fn after(
     }
 }
 
-/// The number of connections that a template controls, and [`CONFIRMED`].
-pub struct Lease(AtomicU32);
-
-/// A connection of the template was established, so the client's address is not forged.
-const CONFIRMED: u32 = 1 << 31;
-
-impl Lease {
-    fn controls_any(&self) -> bool {
-        self.0.load(Ordering::Relaxed) & !CONFIRMED != 0
-    }
-
-    fn is_confirmed(&self) -> bool {
-        self.0.load(Ordering::Relaxed) & CONFIRMED != 0
-    }
-
-    /// Records that a connection went to `state`.
-    fn follow(&self, state: State) {
-        // A UDP client sends nothing that could confirm more than its first datagram does.
-        if matches!(state, State::Established | State::Udp) && !self.is_confirmed() {
-            self.0.fetch_or(CONFIRMED, Ordering::Relaxed);
-        }
-    }
-}
-
 /// Marks the kind of a template: neither TCP nor UDP has such a number.
 const TEMPLATE: u8 = 0x80;
 /// Marks the kind of an alias, by which replies find a connection of a client port that has many
 /// connections ([`Newcomer::alias`]).
 const ALIAS: u8 = 0x40;
+
+/// Marks the kind of an expectation.
+const EXPECTED: u8 = 0x20;
+/// The kind of expectations: helpers are for TCP.
+const EXPECTED_TCP: u8 = EXPECTED | Protocol::Tcp as u8;
 
 /// What identifies a template.
 pub struct Template {
@@ -175,7 +197,7 @@ impl Connection {
         );
         destination.join(state.is_active());
         if let Some(lease) = &lease {
-            lease.0.fetch_add(1, Ordering::Relaxed);
+            lease.gain();
             lease.follow(state);
         }
         Self {
@@ -204,7 +226,7 @@ impl Connection {
     ) -> Self {
         destination.join(state.is_active());
         if let Some(lease) = &lease {
-            lease.0.fetch_add(1, Ordering::Relaxed);
+            lease.gain();
             lease.follow(state);
         }
         Self {
@@ -234,7 +256,7 @@ impl Connection {
 
     /// A template that leads to `destination`. Any context.
     pub fn template(template: &Template, destination: Arc<Destination>) -> Result<Self> {
-        let lease = Arc::new(Lease(AtomicU32::new(0)), GFP_ATOMIC)?;
+        let lease = Lease::new(None)?;
         let (_, service) = template.service;
         destination.join_template();
         Ok(Self {
@@ -270,7 +292,7 @@ impl Connection {
     /// Records that a connection of this template was established. Any context.
     pub fn confirm(&self) {
         if let Some(lease) = &self.lease {
-            lease.0.fetch_or(CONFIRMED, Ordering::Relaxed);
+            lease.confirm();
         }
     }
 
@@ -308,14 +330,14 @@ impl Connection {
     /// True for a template of which a connection was established, and for a connection of such a
     /// template. Any context.
     pub fn is_confirmed(&self) -> bool {
-        self.lease
-            .as_ref()
-            .is_some_and(|lease| lease.is_confirmed())
+        let lease = self.lease.as_ref().and_then(Lease::of_template);
+        lease.is_some_and(|lease| lease.is_confirmed())
     }
 
     /// True for a connection that a template controls. Any context.
     pub fn is_controlled(&self) -> bool {
-        self.lease.is_some() && !self.is_template()
+        let lease = self.lease.as_ref().and_then(Lease::of_template);
+        lease.is_some() && !self.is_template()
     }
 
     /// The lease of a template, for a connection that it controls.
@@ -371,7 +393,7 @@ impl Connection {
 
     /// The protocol; none for a template of all protocols.
     pub fn protocol(&self) -> Option<Protocol> {
-        Protocol::try_from(self.kind & !TEMPLATE).ok()
+        Protocol::try_from(self.kind & !(TEMPLATE | EXPECTED)).ok()
     }
 
     /// What identifies its client's packets; none for a template.
@@ -399,6 +421,12 @@ impl Connection {
         self.reply_route
             .route(self.client().address, Some(source.address))
             .translated(source.port)
+    }
+
+    /// The route to the virtual address itself, for packets that no server takes.
+    pub fn bypass_route(&self) -> Route<'_> {
+        // There are no replies that the director would route.
+        self.reply_route.route(self.virtual_address, None)
     }
 
     #[inline(always)]
@@ -447,15 +475,13 @@ impl Connection {
     pub fn learn(&self, state: State) {
         let mut word = self.word().load(Ordering::Relaxed);
         while word & GONE == 0 {
-            let new = state as u32 | LEARNED;
+            let new = state as u32 | LEARNED | word & HELPED;
             match self
                 .word()
                 .compare_exchange_weak(word, new, Ordering::Relaxed, Ordering::Relaxed)
             {
                 Ok(_) => {
-                    if let Some(lease) = &self.lease {
-                        lease.follow(state);
-                    }
+                    self.follow(state);
                     if state.is_active() != state_in(word).is_active() {
                         self.destination.turn(state.is_active());
                     }
@@ -468,8 +494,7 @@ impl Connection {
 
     /// Changes to the state after a packet with `flags`. `guarded` says whether handshakes are
     /// guarded ([`State::after_guarded`]), `announced` whether changes are sent to other directors.
-    /// Returns the state, and whether the caller must put the key of the entry into the queue. Any
-    /// context.
+    /// Any context.
     #[inline]
     pub fn advance(
         &self,
@@ -477,14 +502,14 @@ impl Connection {
         flags: TcpFlags,
         guarded: &AtomicBool,
         announced: &AtomicBool,
-    ) -> (State, bool) {
+    ) -> Advanced {
         let word = self.word().load(Ordering::Relaxed);
         // Nearly all packets change nothing.
         if word == State::Udp as u32 {
-            return (State::Udp, false);
+            return Advanced::nothing(State::Udp);
         }
         if word == State::Established as u32 && flags.is_data() {
-            return (State::Established, false);
+            return Advanced::nothing(State::Established);
         }
         let guarded = guarded.load(Ordering::Relaxed);
         self.advance_from(word, direction, flags, guarded, announced)
@@ -498,20 +523,21 @@ impl Connection {
         flags: TcpFlags,
         guarded: bool,
         announced: &AtomicBool,
-    ) -> (State, bool) {
+    ) -> Advanced {
         let Some(protocol) = self.protocol() else {
-            return (State::None, false);
+            return Advanced::nothing(State::None);
         };
+        let helped = word & HELPED != 0;
         let announced = announced.load(Ordering::Relaxed);
         loop {
             let old = state_in(word);
             if word & GONE != 0 {
-                return (old, false);
+                return Advanced::nothing(old);
             }
             let new = after(old, protocol, direction, flags, guarded);
             // The first CPU that sees the answer removes the time from the word, so one measures.
             let answered = word >> BEGAN != 0 && direction == Direction::Output;
-            let mut next = new as u32;
+            let mut next = new as u32 | word & HELPED;
             if new == old && !answered {
                 next |= word >> BEGAN << BEGAN;
             }
@@ -523,7 +549,10 @@ impl Connection {
                 }
             }
             if next == word {
-                return (old, false);
+                return Advanced {
+                    helped,
+                    ..Advanced::nothing(old)
+                };
             }
             match self.word().compare_exchange_weak(
                 word,
@@ -538,13 +567,15 @@ impl Connection {
                     if new != old {
                         trace::state(old.name(), new.name(), || self.flow(protocol));
                     }
-                    if let Some(lease) = &self.lease {
-                        lease.follow(new);
-                    }
+                    self.follow(new);
                     if new.is_active() != old.is_active() {
                         self.destination.turn(new.is_active());
                     }
-                    return (new, next & !word & UNSENT != 0);
+                    return Advanced {
+                        state: new,
+                        is_news: next & !word & UNSENT != 0,
+                        helped,
+                    };
                 }
                 Err(current) => word = current,
             }
@@ -588,8 +619,26 @@ impl Connection {
             return;
         }
         self.destination.leave(state_in(word).is_active());
-        if let Some(lease) = &self.lease {
-            lease.0.fetch_sub(1, Ordering::Relaxed);
+        let Some(lease) = &self.lease else {
+            return;
+        };
+        if word & HELPED != 0 {
+            lease.end();
+            if let Some(template) = Lease::of_template(lease) {
+                template.lose();
+            }
+            return;
+        }
+        if let (EXPECTED_TCP, Some(helped)) = (self.kind, lease.helped_by()) {
+            helped.expectations.fetch_sub(1, Ordering::Relaxed);
+        }
+        lease.lose();
+    }
+
+    /// Records in the lease of the template that this connection went to `state`.
+    fn follow(&self, state: State) {
+        if let Some(lease) = self.lease.as_ref().and_then(Lease::of_template) {
+            lease.follow(state);
         }
     }
 }
@@ -600,7 +649,8 @@ impl Body for Connection {
     }
 
     fn is_held(&self) -> bool {
-        let lease = self.lease.as_ref().filter(|_| self.is_template());
+        let owns = self.is_template() || self.word().load(Ordering::Relaxed) & HELPED != 0;
+        let lease = self.lease.as_ref().filter(|_| owns);
         lease.is_some_and(|lease| lease.controls_any())
     }
 
@@ -624,119 +674,10 @@ impl Drop for Connection {
 /// The direction of a client's packets, as far as the director sees the connection.
 pub fn direction(forwarding: Forwarding) -> Direction {
     match forwarding {
-        Forwarding::Masquerading => Direction::Input,
+        // The C director expects replies of what it lets pass.
+        Forwarding::Masquerading | Forwarding::Bypass => Direction::Input,
         Forwarding::Local | Forwarding::Tunneling | Forwarding::DirectRouting => {
             Direction::InputOnly
         }
-    }
-}
-
-/// The hash of the connections of a client's port.
-#[inline]
-pub fn client_hash(key: &HashKey, family: Family, protocol: Protocol, client: Endpoint) -> u32 {
-    flow_hash(key, family, protocol as u8, client)
-}
-
-/// The hash of a client's connection by both ends, as a request shows them.
-pub fn request_hash(key: &HashKey, packet: &Headers) -> u32 {
-    let (client, service) = (packet.source, packet.destination);
-    hash_apart(key, Apart::Virtual, packet.protocol as u8, client, service)
-}
-
-/// The hash of a client's connection by both ends, as a reply shows them.
-pub fn reply_hash(key: &HashKey, packet: &Headers) -> u32 {
-    let (client, server) = (packet.destination, packet.source);
-    hash_apart(key, Apart::Server, packet.protocol as u8, client, server)
-}
-
-/// The hash of a template. It covers the service, so a client may have templates of many services.
-pub fn template_hash(key: &HashKey, template: &Template) -> u32 {
-    let (_, service) = template.service;
-    let client = Endpoint::new(template.client, 0);
-    hash_apart(key, Apart::Template, template.kind(), client, service)
-}
-
-/// The connection that begins with the packet with these headers, as a newcomer to the table.
-pub struct First<'a> {
-    /// The key of the table's hashes.
-    pub key: &'a HashKey,
-    /// The headers of the first packet.
-    pub headers: &'a Headers,
-    /// Learns of the connections that make room for it.
-    pub evicted: &'a dyn Evicted,
-}
-
-/// Learns of connections that made room for new ones.
-pub trait Evicted {
-    /// This connection is no longer in the table. Softirq or process context.
-    fn evicted(&self, connection: &Connection);
-}
-
-impl Newcomer<Connection> for First<'_> {
-    #[inline]
-    fn duplicates(&self, other: &Connection) -> bool {
-        other.is_request(self.headers)
-    }
-
-    fn hash_apart(&self) -> u32 {
-        request_hash(self.key, self.headers)
-    }
-
-    fn alias(&self, connection: &Connection) -> Option<(u32, Connection)> {
-        if connection.forwarding != Forwarding::Masquerading {
-            return None;
-        }
-        let (protocol, client) = (connection.kind, connection.client());
-        let hash = hash_apart(
-            self.key,
-            Apart::Server,
-            protocol,
-            client,
-            connection.server(),
-        );
-        Some((hash, connection.alias()))
-    }
-
-    fn evicted(&self, other: &Connection) {
-        self.evicted.evicted(other);
-    }
-
-    fn is_same_alias(&self, alias: &Connection, other: &Connection) -> bool {
-        alias.kind == other.kind
-            && alias.client() == other.client()
-            && alias.server() == other.server()
-    }
-}
-
-/// A template as a newcomer to the table.
-pub struct FirstOfClient<'a> {
-    /// The key of the table's hashes.
-    pub key: &'a HashKey,
-    /// The template.
-    pub template: &'a Template,
-    /// As of [`First`].
-    pub evicted: &'a dyn Evicted,
-}
-
-impl Newcomer<Connection> for FirstOfClient<'_> {
-    fn duplicates(&self, other: &Connection) -> bool {
-        other.is(self.template)
-    }
-
-    // The hash of a template covers all that distinguishes it from others.
-    fn hash_apart(&self) -> u32 {
-        template_hash(self.key, self.template)
-    }
-
-    fn alias(&self, _: &Connection) -> Option<(u32, Connection)> {
-        None
-    }
-
-    fn evicted(&self, other: &Connection) {
-        self.evicted.evicted(other);
-    }
-
-    fn is_same_alias(&self, _: &Connection, _: &Connection) -> bool {
-        false
     }
 }

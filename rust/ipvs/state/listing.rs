@@ -2,7 +2,10 @@
 
 //! Lists connections, for `/proc/net/ip_vs_conn` and netlink.
 
-use crate::state::{connection::Connection, tables::Tables};
+use crate::{
+    services::destination::Forwarding,
+    state::{connection::Connection, tables::Tables},
+};
 use kernel::{alloc::KVVec, prelude::*, sync::Arc};
 use knet::{rcu, table::Entry, work};
 use lvs_core::{
@@ -33,9 +36,16 @@ impl Row {
                 protocol: connection.protocol().map_or(0, |protocol| protocol as u8),
                 client: connection.client(),
                 service: connection.virtual_endpoint(),
-                server: connection.server(),
+                server: match connection.forwarding() {
+                    // The destination that stands for the packets' own.
+                    Forwarding::Bypass => connection.destination().endpoint,
+                    _ => connection.server(),
+                },
             },
-            state: connection.state(),
+            state: match connection.is_template() && connection.is_confirmed() {
+                true => State::Assured,
+                false => connection.state(),
+            },
             expires: connection.due().saturating_sub(now),
             is_learned: connection.is_learned(),
         }

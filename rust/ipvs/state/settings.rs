@@ -6,10 +6,24 @@
 use crate::state::{defence::Defence, keyring::Keyring, peers::Peers};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use knet::memory;
-use lvs_core::reuse;
+use lvs_core::{reuse, scheduler::Options};
+
+/// Settings of the C director that change nothing here. They keep what was written.
+pub struct Unused {
+    /// Logarithm of the load of the connection table.
+    pub conn_lfactor: AtomicU32,
+    /// Logarithm of the load of the service table.
+    pub svc_lfactor: AtomicU32,
+    /// The priority of the estimation threads.
+    pub est_nice: AtomicU32,
+    /// The level of debug messages.
+    pub debug_level: AtomicU32,
+}
 
 /// The settings that packets look at. Any context.
 pub struct Settings {
+    /// Packets of a firewall mark go to their own destination if no server accepts connections.
+    pub cache_bypass: AtomicBool,
     /// Conntrack tracks balanced connections.
     pub conntrack: AtomicBool,
     /// A connection to a deleted server ends with its next packet.
@@ -24,6 +38,8 @@ pub struct Settings {
     pub run_estimation: AtomicBool,
     /// ICMP errors about unknown connections go to the server that the scheduler would choose.
     pub schedule_icmp: AtomicBool,
+    /// SCTP associations are balanced even if the director has not seen their beginning.
+    pub sloppy_sctp: AtomicBool,
     /// TCP connections are balanced even if the director has not seen their beginning.
     pub sloppy_tcp: AtomicBool,
     /// Replies that take no short cut are routed again by the virtual address as their source.
@@ -33,6 +49,12 @@ pub struct Settings {
     /// Which connections end when the client uses its port again: [`reuse::CLOSED`],
     /// [`reuse::CLOSING`].
     pub conn_reuse_mode: AtomicU32,
+    /// Seconds until `lblc` forgets an address.
+    pub lblc_expiration: AtomicU32,
+    /// Seconds until `lblcr` forgets an address, and until an unchanged set loses a server.
+    pub lblcr_expiration: AtomicU32,
+    /// Kept for programs that set them.
+    pub unused: Unused,
     /// Defence against floods.
     pub defence: Defence,
     /// With more than 1, UDP connections are sent to other directors if they are used in a later
@@ -62,9 +84,13 @@ pub struct Settings {
     pub peers: Peers,
 }
 
-impl Default for Settings {
-    fn default() -> Self {
+impl Settings {
+    /// The defaults of a namespace; `is_initial`: that of the host. Process context.
+    pub fn new(is_initial: bool) -> Self {
+        // The C director's load factors: its tables are smaller in containers.
+        let (conn_lfactor, svc_lfactor): (i32, i32) = if is_initial { (-4, -3) } else { (-2, -2) };
         Self {
+            cache_bypass: AtomicBool::new(false),
             conntrack: AtomicBool::new(false),
             expire_nodest_conn: AtomicBool::new(false),
             expire_quiescent_template: AtomicBool::new(false),
@@ -72,10 +98,19 @@ impl Default for Settings {
             pmtu_disc: AtomicBool::new(true),
             run_estimation: AtomicBool::new(true),
             schedule_icmp: AtomicBool::new(false),
+            sloppy_sctp: AtomicBool::new(false),
             sloppy_tcp: AtomicBool::new(false),
             snat_reroute: AtomicBool::new(true),
             route_marks: AtomicU32::new(MARKED_REPLIES),
             conn_reuse_mode: AtomicU32::new(reuse::CLOSED),
+            lblc_expiration: AtomicU32::new(Options::EXPIRATION),
+            lblcr_expiration: AtomicU32::new(Options::EXPIRATION),
+            unused: Unused {
+                conn_lfactor: AtomicU32::new(conn_lfactor as u32),
+                svc_lfactor: AtomicU32::new(svc_lfactor as u32),
+                est_nice: AtomicU32::new(0),
+                debug_level: AtomicU32::new(0),
+            },
             defence: Defence::default(),
             sync_threshold: AtomicU32::new(3),
             sync_period: AtomicU32::new(50),

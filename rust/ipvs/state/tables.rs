@@ -6,14 +6,19 @@
 
 use crate::{
     services::{
-        deleted::Deleted, destination::Destination, drops::Drops, filter::Filter, index::Index,
+        deleted::Deleted,
+        destination::{self, Destination, Forwarding},
+        drops::Drops,
+        filter::{Counted, Filter},
+        index::Index,
         nat_servers::NatServers,
+        service::Key,
     },
     state::{
         announcements::Announcements,
         connection::{
-            client_hash, reply_hash, request_hash, template_hash, Connection, Evicted, First,
-            FirstOfClient, Template,
+            client_hash, expectation_hash, reply_hash, request_hash, template_hash, Connection,
+            Evicted, Expectation, Expected, First, FirstOfClient, Template,
         },
         settings::Settings,
         synchronization::Counters,
@@ -35,8 +40,17 @@ use lvs_core::{
     packet::{Headers, TcpFlags},
     state::{Direction, State},
     timeout::Timeouts,
-    Endpoint,
+    tunnel, Address, Endpoint, Family,
 };
+
+/// What helpers did.
+#[derive(Default)]
+pub(crate) struct Helper {
+    /// Announcements of foreign endpoints, which were ignored.
+    pub(crate) refused: AtomicU64,
+    /// Packets of control connections that could not be read or rewritten, and went on.
+    pub(crate) skipped: AtomicU64,
+}
 
 /// What the packets of one network namespace meet.
 #[pin_data]
@@ -55,6 +69,8 @@ pub struct Tables {
     pub(crate) dropped: AtomicU64,
     /// All packets that were dropped in this namespace.
     pub(crate) drops: Drops,
+    /// What helpers did.
+    pub(crate) helper: Helper,
     /// The number of the namespace; 0 for the initial one.
     pub(crate) namespace: u32,
     /// The settings that packets look at.
@@ -68,6 +84,8 @@ pub struct Tables {
     /// A connection's server turned out to be this host.
     local_server: AtomicBool,
     net: Net,
+    /// The destinations of connections that no server takes, IPv4 and IPv6.
+    bypass: [Arc<Destination>; 2],
     /// The entries whose changes are sent to other directors.
     pub(crate) announcements: Announcements,
     /// What synchronization daemons have sent and received.
@@ -90,6 +108,7 @@ impl Tables {
         let services = Index::new(hash)?;
         let filter = Filter::new()?;
         let connections = Table::new(work::seconds(), payer)?;
+        let bypass = [bypass(&filter, Family::V4)?, bypass(&filter, Family::V6)?];
         let timeouts = Cell::new(Boxed::new(timeouts, GFP_KERNEL)?);
         Arc::pin_init(
             pin_init!(Self {
@@ -101,6 +120,7 @@ impl Tables {
                 refused: AtomicU64::new(0),
                 dropped: AtomicU64::new(0),
                 drops: Drops::default(),
+                helper: Helper::default(),
                 namespace,
                 settings,
                 estimated: AtomicU32::new(work::seconds()),
@@ -108,6 +128,7 @@ impl Tables {
                 orphaned: AtomicBool::new(false),
                 local_server: AtomicBool::new(false),
                 net,
+                bypass,
                 announcements: Announcements::new(),
                 synchronization: Counters::default(),
                 deleted <- Deleted::new(),
@@ -301,7 +322,33 @@ impl Tables {
             .find(section, hash, |connection| connection.is(template))
     }
 
+    /// The hash of an expectation.
+    pub(crate) fn expectation_hash(&self, expectation: &Expectation) -> u32 {
+        expectation_hash(&self.hash, expectation)
+    }
+
+    /// The entry of an expectation. `hash` is that of the expectation.
+    pub(crate) fn find_expectation<'a>(
+        &'a self,
+        section: &'a Section<'_>,
+        expectation: &Expectation,
+        hash: u32,
+    ) -> Option<Member<'a, Connection>> {
+        self.connections
+            .find(section, hash, |connection| connection.is_of(expectation))
+    }
+
+    /// An expectation as a newcomer to the table.
+    pub(crate) fn newcomer_expectation<'a>(&'a self, expectation: &'a Expectation) -> Expected<'a> {
+        Expected {
+            key: &self.hash,
+            expectation,
+            evicted: self,
+        }
+    }
+
     /// Notes a packet of a connection: its time, and what its flags do to state and timeout.
+    /// Returns whether a helper reads the packet.
     #[inline(always)]
     pub(crate) fn note(
         &self,
@@ -309,20 +356,21 @@ impl Tables {
         connection: Member<'_, Connection>,
         direction: Direction,
         flags: TcpFlags,
-    ) {
+    ) -> bool {
         let announced = &self.announcements.active;
         if connection.touch(work::seconds()) && announced.load(Ordering::Relaxed) {
             self.used_again(section, connection);
         }
         let guarded = &self.settings.defence.guarded;
-        let (state, is_news) = connection.advance(direction, flags, guarded, announced);
-        if is_news {
+        let advanced = connection.advance(direction, flags, guarded, announced);
+        if advanced.is_news {
             self.announcements.put(section, connection.key());
         }
-        let timeout = self.timeout(section, state);
+        let timeout = self.timeout(section, advanced.state);
         if connection.timeout() != timeout {
             connection.set_timeout(timeout);
         }
+        advanced.helped
     }
 
     /// A connection is used in another second than before, while changes are sent.
@@ -364,6 +412,43 @@ impl Tables {
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
+}
+
+impl Tables {
+    /// The destination of connections of this family that no server takes. Any context.
+    pub(crate) fn bypass(&self, family: Family) -> &Arc<Destination> {
+        let [v4, v6] = &self.bypass;
+        match family {
+            Family::V4 => v4,
+            Family::V6 => v6,
+        }
+    }
+
+    /// Whether the address is that of one host, and not of this one. Softirq.
+    pub(crate) fn is_elsewhere(&self, address: Address) -> bool {
+        self.net.is_elsewhere(address)
+    }
+}
+
+/// A destination that stands for a packet's own.
+fn bypass(filter: &Arc<Filter>, family: Family) -> Result<Arc<Destination>> {
+    let address = match family {
+        Family::V4 => Address::UNSPECIFIED,
+        Family::V6 => Address::from_v6([0; 16]),
+    };
+    let settings = destination::Settings {
+        forwarding: Forwarding::Bypass,
+        tunnel: tunnel::Numbers::default(),
+        weight: 0,
+        upper_threshold: 0,
+        lower_threshold: 0,
+    };
+    let key = Key::Mark { mark: 0, family };
+    // It concerns packets of no address.
+    let counted = Counted::new(filter.clone(), Some(address), None);
+    let endpoint = Endpoint::new(address, 0);
+    let destination = Destination::new(key, endpoint, &settings, counted)?;
+    Ok(Arc::new(destination, GFP_KERNEL)?)
 }
 
 impl Evicted for Tables {

@@ -49,6 +49,8 @@ void knet_skb_orphan(struct sk_buff *skb);
 bool knet_skb_leaves_host(const struct sk_buff *skb);
 bool knet_skb_fragmented_here(const struct sk_buff *skb);
 bool knet_skb_from_tunnel(const struct sk_buff *skb);
+int knet_skb_replace(struct sk_buff *skb, int family, unsigned int transport, unsigned int at,
+		     unsigned int old, const u8 *text, unsigned int new);
 bool knet_skb_checksum_partial(const struct sk_buff *skb);
 
 /*
@@ -143,6 +145,7 @@ bool knet_route_again6(struct net *net, struct sk_buff *skb);
 bool knet_segments_fit(const struct sk_buff *skb, unsigned int mtu);
 bool knet_ipv6_enabled(void);
 bool knet_address_is_local(struct net *net, const struct knet_address *address);
+bool knet_address_is_elsewhere(struct net *net, const struct knet_address *address);
 
 /* ipsec.c */
 bool knet_ipsec_allows(const struct net *net, struct sk_buff *skb, int family, bool reply);
@@ -385,8 +388,12 @@ struct knet_sysctl {
 	/* The range of each number. */
 	u32 minimum;
 	u32 maximum;
-	/* How many numbers it has. */
+	/* How many numbers it has; 0: the setting is a list of CPUs, which C keeps. */
 	u32 numbers;
+	/* The range and the numbers are signed, in two's complement. */
+	bool is_signed;
+	/* All numbers but 0 mean on. The number that was written is read back. */
+	bool is_switch;
 	void (*get)(const struct knet_sysctl *setting, void *of, u32 *values);
 	int (*set)(const struct knet_sysctl *setting, void *of, const u32 *values);
 };

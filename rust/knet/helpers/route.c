@@ -401,3 +401,14 @@ bool knet_address_is_local(struct net *net, const struct knet_address *address)
 		return inet_addr_type(net, knet_ipv4(address)) == RTN_LOCAL;
 	return ipv6_chk_addr(net, knet_ipv6(address), NULL, 0);
 }
+
+/* Whether this is the address of one host, and not of this one. Any context, under RCU. */
+bool knet_address_is_elsewhere(struct net *net, const struct knet_address *address)
+{
+	const struct in6_addr *v6 = knet_ipv6(address);
+
+	if (ipv6_addr_v4mapped(v6))
+		return inet_addr_type(net, knet_ipv4(address)) == RTN_UNICAST;
+	return ipv6_addr_type(v6) & IPV6_ADDR_UNICAST && !ipv6_addr_loopback(v6) &&
+	       !ipv6_chk_addr(net, v6, NULL, 0);
+}

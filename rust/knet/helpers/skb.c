@@ -2,9 +2,14 @@
 /* Access to a packet's bytes. */
 
 #include <linux/if_arp.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
 #include <linux/netdevice.h>
 #include <linux/skbuff.h>
+#include <linux/tcp.h>
+#include <net/checksum.h>
 #include <net/dst.h>
+#include <net/ip6_checksum.h>
 
 #include "helpers.h"
 
@@ -69,4 +74,68 @@ bool knet_skb_from_tunnel(const struct sk_buff *skb)
 bool knet_skb_checksum_partial(const struct sk_buff *skb)
 {
 	return skb->ip_summed == CHECKSUM_PARTIAL;
+}
+
+/* The checksum of a TCP segment from @transport on; 0 if that in its header is right. */
+static __sum16 knet_tcp_sum(const struct sk_buff *skb, int family, unsigned int transport)
+{
+	unsigned int len = skb->len - transport;
+	__wsum sum = skb_checksum(skb, transport, len, 0);
+
+	if (family == AF_INET)
+		return csum_tcpudp_magic(ip_hdr(skb)->saddr, ip_hdr(skb)->daddr, len, IPPROTO_TCP,
+					 sum);
+	return csum_ipv6_magic(&ipv6_hdr(skb)->saddr, &ipv6_hdr(skb)->daddr, len, IPPROTO_TCP,
+			       sum);
+}
+
+/*
+ * Replaces the @old octets at @at, which are payload of the TCP segment with the
+ * header at @transport, by the @new octets of @text, and corrects lengths and
+ * checksums. The bytes may move; all are linear and private then. Returns 0; or,
+ * with the packet unchanged, -EINVAL if a device will segment it or it is too short,
+ * -EBADMSG if its checksum is wrong, -ENOMEM.
+ */
+int knet_skb_replace(struct sk_buff *skb, int family, unsigned int transport, unsigned int at,
+		     unsigned int old, const u8 *text, unsigned int new)
+{
+	unsigned int former = skb->len, end = at + old;
+	bool partial = skb->ip_summed == CHECKSUM_PARTIAL;
+	struct tcphdr *tcp;
+
+	if (skb_is_gso(skb) || transport + sizeof(*tcp) > at || end < at || end > former ||
+	    former - old + new > 0xffff)
+		return -EINVAL;
+	/* With a new checksum, a damaged segment would look intact. */
+	if (!partial && knet_tcp_sum(skb, family, transport))
+		return -EBADMSG;
+	if (skb_ensure_writable(skb, former))
+		return -ENOMEM;
+	if (new > old + skb_tailroom(skb) &&
+	    pskb_expand_head(skb, 0, new - old - skb_tailroom(skb), GFP_ATOMIC))
+		return -ENOMEM;
+	if (new > old)
+		skb_put(skb, new - old);
+	memmove(skb->data + at + new, skb->data + end, former - end);
+	memcpy(skb->data + at, text, new);
+	if (new < old)
+		skb_trim(skb, former - (old - new));
+
+	if (family == AF_INET) {
+		ip_hdr(skb)->tot_len = htons(skb->len);
+		ip_send_check(ip_hdr(skb));
+	} else {
+		ipv6_hdr(skb)->payload_len = htons(skb->len - sizeof(struct ipv6hdr));
+	}
+	tcp = (struct tcphdr *)(skb->data + transport);
+	if (partial) {
+		/* The field has the sum of the pseudo-header, which contains the length. */
+		inet_proto_csum_replace2(&tcp->check, skb, htons(former - transport),
+					 htons(skb->len - transport), true);
+	} else {
+		skb->ip_summed = CHECKSUM_NONE;
+		tcp->check = 0;
+		tcp->check = knet_tcp_sum(skb, family, transport);
+	}
+	return 0;
 }

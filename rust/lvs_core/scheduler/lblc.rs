@@ -17,22 +17,22 @@ pub type LocalityBasedLeastConnection = Locality<1>;
 
 /// The same with replication. Connections to one address go to the least loaded server of a set.
 /// The set gains a server when all of its servers are overloaded, and loses the most loaded one
-/// when it has not changed for a day.
-pub type LocalityBasedWithReplication = Locality<4>;
+/// when it has not changed for the length of the expiration.
+pub type LocalityBasedWithReplication = Locality<REPLICAS_MAX>;
 
-/// The number of addresses that are remembered.
-const ENTRIES: usize = 2048;
+/// The number of addresses that are remembered, that of the C director's table.
+const ENTRIES: usize = 16384;
+/// The most servers of an address.
+const REPLICAS_MAX: usize = 8;
 /// The number of places where an address may be stored.
 const WAYS: usize = 4;
-/// Words of an entry: tag and second of last use, servers, and the second of the servers' last
-/// change.
-const WORDS: usize = 3;
+/// Words of an entry: tag and second of last use, servers in two words, and the second of the
+/// servers' last change.
+const WORDS: usize = 4;
 const MEMORY: usize = ENTRIES * WORDS;
-/// Seconds until an address is forgotten, and until an unchanged set loses a server.
-const EXPIRATION: u32 = 24 * 60 * 60;
 
-/// Locality-based least-connection scheduling with at most `REPLICAS` servers, of at most four, for
-/// an address.
+/// Locality-based least-connection scheduling with at most `REPLICAS` servers, of at most eight,
+/// for an address.
 ///
 /// The table has a constant size and stores addresses by their hashes. A new address without a free
 /// place replaces the one that has been unused for the longest time. The words of an entry may come
@@ -47,11 +47,11 @@ struct Entry<'a>(&'a [AtomicU64; WORDS]);
 
 /// The servers of an address, 16 bits each: index + 1, or 0.
 #[derive(Clone, Copy)]
-struct Set(u64);
+struct Set(u128);
 
 impl Set {
     fn indices(self) -> impl Iterator<Item = usize> {
-        (0..4u32).filter_map(move |place| {
+        (0..REPLICAS_MAX as u32).filter_map(move |place| {
             ((self.0 >> place.wrapping_mul(16)) as u16 as usize).checked_sub(1)
         })
     }
@@ -61,8 +61,8 @@ impl Set {
         let words = indices.filter_map(|index| u16::try_from(index.checked_add(1)?).ok());
         Self(
             words
-                .take(4)
-                .fold(0, |set, word| (set << 16) | u64::from(word)),
+                .take(REPLICAS_MAX)
+                .fold(0, |set, word| (set << 16) | u128::from(word)),
         )
     }
 }
@@ -87,18 +87,19 @@ impl Entry<'_> {
     }
 
     fn set(&self) -> Set {
-        let [_, set, _] = self.0;
-        Set(set.load(Relaxed))
+        let [_, low, high, _] = self.0;
+        Set((u128::from(high.load(Relaxed)) << 64) | u128::from(low.load(Relaxed)))
     }
 
     fn change(&self, set: Set, now: u32) {
-        let [_, word, changed] = self.0;
-        word.store(set.0, Relaxed);
+        let [_, low, high, changed] = self.0;
+        low.store(set.0 as u64, Relaxed);
+        high.store((set.0 >> 64) as u64, Relaxed);
         changed.store(u64::from(now), Relaxed);
     }
 
     fn changed(&self) -> u32 {
-        let [_, _, changed] = self.0;
+        let [_, _, _, changed] = self.0;
         changed.load(Relaxed) as u32
     }
 }
@@ -208,12 +209,17 @@ impl<const REPLICAS: usize> Algorithm for Locality<REPLICAS> {
         let ways = || entries(memory.get(begin..).unwrap_or(&[])).take(WAYS);
         let age = |entry: &Entry<'_>| flow.now.wrapping_sub(entry.used());
 
-        let known = ways().find(|entry| entry.tag() == tag && age(entry) < EXPIRATION);
+        let expiration = match REPLICAS {
+            1 => flow.options.lblc_expiration,
+            _ => flow.options.lblcr_expiration,
+        };
+
+        let known = ways().find(|entry| entry.tag() == tag && age(entry) < expiration);
         let set = known.as_ref().map_or(Set(0), Entry::set);
         let extremes = extremes(list.destinations, set);
         if let (Some(entry), Some((least, most))) = (&known, extremes) {
             entry.touch(tag, flow.now);
-            if least != most && flow.now.wrapping_sub(entry.changed()) > EXPIRATION {
+            if least != most && flow.now.wrapping_sub(entry.changed()) > expiration {
                 entry.change(
                     Set::of(set.indices().filter(|index| *index != most)),
                     flow.now,

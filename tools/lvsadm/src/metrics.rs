@@ -322,7 +322,9 @@ pub fn status(text: &str) -> Vec<(String, u64)> {
     text.lines()
         .filter_map(|line| {
             let (name, value) = line.split_once(':')?;
-            Some((name.trim().to_owned(), value.trim().parse().ok()?))
+            // "1024 (10 bits, lfactor -4)" is 1024.
+            let number = value.split_whitespace().next()?;
+            Some((name.trim().to_owned(), number.parse().ok()?))
         })
         .collect()
 }

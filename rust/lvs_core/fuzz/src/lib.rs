@@ -7,6 +7,7 @@
 //! Nothing here may need the fuzzer. No expectation may come from the code under test: `verify`
 //! computes the correct results.
 
+pub mod ftp;
 pub mod icmp;
 pub mod netlink;
 pub mod packet;

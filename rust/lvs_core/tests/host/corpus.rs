@@ -51,3 +51,8 @@ fn sync() {
 fn sync_join() {
     run_all("sync_join", fuzz::sync_join::run);
 }
+
+#[test]
+fn ftp() {
+    run_all("ftp", fuzz::ftp::run);
+}

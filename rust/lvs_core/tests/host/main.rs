@@ -17,6 +17,7 @@ mod defence;
 mod delay;
 mod drop;
 mod filter;
+mod ftp;
 #[path = "../../fuzz/src/lib.rs"]
 mod fuzz;
 mod hash;
@@ -38,6 +39,7 @@ mod schedule_moves;
 mod schedule_race;
 mod schedule_ranked;
 mod selection;
+mod sequence;
 mod split_order;
 mod state;
 mod sync;

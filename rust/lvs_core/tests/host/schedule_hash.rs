@@ -14,8 +14,8 @@ use lvs_core::{Address, Endpoint, Family};
 pub const CLIENTS: u32 = 100_000;
 
 pub const FALLBACK: Options = Options {
-    port: false,
     fallback: true,
+    ..Options::DEFAULT
 };
 
 pub fn scheduled<A: Algorithm>(destinations: &[Fake]) -> Scheduled<A> {
@@ -197,7 +197,7 @@ fn ports_matter_only_with_the_port_flag() {
     for port in [false, true] {
         let options = Options {
             port,
-            fallback: false,
+            ..Options::DEFAULT
         };
         let choices = |select: &dyn Fn(&Flow) -> Option<usize>| {
             let flows = (1024..1200u16).map(|port| Flow {

@@ -4,8 +4,8 @@
 
 use crate::schedule::{flow, loads, weights, Fake, Scheduled};
 use lvs_core::scheduler::{
-    Algorithm, Change, Flow, LocalityBasedLeastConnection as Lblc,
-    LocalityBasedWithReplication as Lblcr,
+    Algorithm, Change, Flow, Locality, LocalityBasedLeastConnection as Lblc,
+    LocalityBasedWithReplication as Lblcr, Options,
 };
 use lvs_core::{Address, Endpoint};
 
@@ -81,7 +81,7 @@ fn lblc_moves_an_address_permanently() {
 #[test]
 fn lblcr_has_a_set_that_grows_and_shrinks() {
     let mut destinations = weights(&[10; 6]);
-    let scheduler = scheduled::<Lblcr>(&destinations);
+    let scheduler = scheduled::<Locality<4>>(&destinations);
     assert_eq!(scheduler.select_for(&destinations, &to(1, 0)), Some(0));
     load(&scheduler, &mut destinations, 0, 11);
     assert_eq!(scheduler.select_for(&destinations, &to(1, 0)), Some(1));
@@ -196,6 +196,32 @@ fn addresses_follow_their_servers_through_the_list() {
         Some(0),
         "its server is gone"
     );
+}
+
+/// The expirations are settings: one for each of the two schedulers.
+#[test]
+fn expirations_are_settings() {
+    fn moves<A: Algorithm>(options: Options) -> bool {
+        let mut destinations = weights(&[10, 10]);
+        let scheduler = scheduled::<A>(&destinations);
+        let at = |now| Flow {
+            options,
+            ..to(1, now)
+        };
+        assert_eq!(scheduler.select_for(&destinations, &at(0)), Some(0));
+        load(&scheduler, &mut destinations, 0, 5);
+        scheduler.select_for(&destinations, &at(100)) == Some(1)
+    }
+    let lblc = Options {
+        lblc_expiration: 60,
+        ..Options::DEFAULT
+    };
+    let lblcr = Options {
+        lblcr_expiration: 60,
+        ..Options::DEFAULT
+    };
+    assert!(moves::<Lblc>(lblc) && !moves::<Lblc>(lblcr));
+    assert!(moves::<Lblcr>(lblcr) && !moves::<Lblcr>(lblc));
 }
 
 /// More addresses than the table has room for: it does not grow, and used addresses stay.

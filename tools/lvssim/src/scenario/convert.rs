@@ -46,6 +46,7 @@ impl File {
             options: Options {
                 port: self.service.flags.contains(&Flag::Port),
                 fallback: self.service.flags.contains(&Flag::Fallback),
+                ..Options::default()
             },
             directors: directors.map_or(1, |directors| *directors.get_ref()),
             cost: self.service.cost.map_or(0, Duration::time),

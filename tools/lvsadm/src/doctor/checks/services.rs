@@ -4,7 +4,7 @@
 
 use crate::doctor::facts::Facts;
 use crate::doctor::finding::{fail, warn, with_services, Finding};
-use crate::model::{Protocol, ServiceFlags, ServiceId};
+use crate::model::{Forwarding, Protocol, ServiceFlags, ServiceId};
 use crate::report::{ServerState, ServiceState};
 
 pub(super) fn services(facts: &Facts) -> Option<Vec<Finding>> {
@@ -95,14 +95,18 @@ pub(super) fn helpers(facts: &Facts) -> Option<Vec<Finding>> {
             continue;
         };
         let persistent = service.flags.contains(ServiceFlags::PERSISTENT);
-        if *protocol == Protocol::Tcp && *port == 21 {
+        // With NAT, the director's helper reads control connections.
+        let all_by_nat = group
+            .destinations
+            .iter()
+            .all(|entry| entry.destination.forwarding == Forwarding::Masquerade);
+        if *protocol == Protocol::Tcp && *port == 21 && !persistent && !all_by_nat {
             findings.push(warn(
                 format!(
-                    "{} is FTP, whose data connections are not those of port 21",
+                    "{} is FTP, and data connections do not reach their servers",
                     service.id
                 ),
-                "a persistent service on every port (ADDRESS:0 -p), or on a firewall mark"
-                    .to_owned(),
+                format!("lvsadm set SERVICE -p 600 ({})", service.id),
             ));
         }
         if *port == 5060 && *protocol != Protocol::Tcp && service.engine.is_none() && !persistent {

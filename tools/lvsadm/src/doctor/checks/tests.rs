@@ -342,13 +342,18 @@ fn a_table_that_is_almost_full_is_found() {
 
 #[test]
 fn protocols_with_other_connections_and_loops_are_found() {
-    let mut ftp = group(vec![server(1, 1, 0)]);
+    let mut ftp = by(Forwarding::Route);
     ftp.service.service.id = ServiceId::Address {
         protocol: Protocol::Tcp,
         address: [192, 0, 2, 1].into(),
         port: 21,
     };
+    let id = ftp.service.service.id.clone();
     one(&sound(vec![ftp]), "helpers", Status::Warn, "is FTP");
+    // The helper is for NAT.
+    let mut ftp = by(Forwarding::Masquerade);
+    ftp.service.service.id = id;
+    assert_eq!(findings(&sound(vec![ftp])), []);
     let mut sip = group(vec![server(1, 1, 0)]);
     sip.service.service.id = ServiceId::Address {
         protocol: Protocol::Udp,

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The helper for FTP.
+
+ipvs::module_helper! {
+    helper: lvs_core::ftp::Ftp,
+    ports: [lvs_core::ftp::PORT, 0, 0, 0, 0, 0, 0, 0],
+    shown: c"ftp",
+    name: "ipvs_rs_ftp",
+    description: "The helper for FTP control connections",
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Control connections and the data connections that they announce.
+
+use super::{
+    lease::{Helped, Lease, EXPECTATIONS},
+    Connection, EXPECTED_TCP, HELPED,
+};
+use core::sync::atomic::{AtomicU32, Ordering};
+use kernel::sync::Arc;
+use knet::route::RouteCache;
+use lvs_core::{state::State, Address, Endpoint, Protocol};
+
+/// What identifies an expectation.
+pub struct Expectation {
+    /// The client.
+    pub client: Address,
+    /// The virtual address, and the port that the client will ask for.
+    pub service: Endpoint,
+}
+
+impl Connection {
+    /// Makes this connection a control connection of the helper: it owns the lease from now on. To
+    /// be called before the connection is in the table. Any context.
+    pub fn help(&mut self, lease: Arc<Lease>) {
+        // The template's lease counts this connection as before, through the new one.
+        self.lease = Some(lease);
+        self.word().fetch_or(HELPED, Ordering::Relaxed);
+    }
+
+    /// The connection that this control connection announces: the server will open it to `client`,
+    /// from the port below its own. Any context.
+    pub fn announced(&self, client: Endpoint) -> Self {
+        self.data(
+            client,
+            self.virtual_port.wrapping_sub(1),
+            Protocol::Tcp as u8,
+            self.server_port.wrapping_sub(1),
+        )
+    }
+
+    /// The expectation that the control connection's client opens a connection to `expectation`,
+    /// for the server's `port`. Any context.
+    pub fn expected(&self, expectation: &Expectation, port: u16) -> Self {
+        if let Some(helped) = self.helped() {
+            helped.expectations.fetch_add(1, Ordering::Relaxed);
+        }
+        let client = Endpoint::new(self.client_address, 0);
+        self.data(client, expectation.service.port, EXPECTED_TCP, port)
+    }
+
+    fn data(&self, client: Endpoint, virtual_port: u16, kind: u8, server_port: u16) -> Self {
+        self.destination.join(State::Listen.is_active());
+        if let Some(lease) = &self.lease {
+            lease.gain();
+        }
+        Self {
+            client_address: client.address,
+            virtual_address: self.virtual_address,
+            client_port: client.port,
+            virtual_port,
+            kind,
+            forwarding: self.forwarding,
+            server_port,
+            destination: self.destination.clone(),
+            server_address: self.server_address,
+            reply_route: RouteCache::new(AtomicU32::new(State::Listen as u32)),
+            lease: self.lease.clone(),
+        }
+    }
+
+    /// True for the entry of `expectation`, unless its control connection is over.
+    pub fn is_of(&self, expectation: &Expectation) -> bool {
+        self.kind == EXPECTED_TCP
+            && self.virtual_port == expectation.service.port
+            && self.virtual_address == expectation.service.address
+            && self.client_address == expectation.client
+            && self.lease.as_ref().is_some_and(|lease| !lease.has_ended())
+    }
+
+    /// What the helper knows of this control connection; none for other connections. Any context.
+    pub fn helped(&self) -> Option<&Helped> {
+        if self.word().load(Ordering::Relaxed) & HELPED == 0 {
+            return None;
+        }
+        self.lease.as_ref()?.helped_by()
+    }
+
+    /// Whether this control connection may have another expectation. Any context.
+    pub fn may_expect(&self) -> bool {
+        self.helped()
+            .is_some_and(|helped| helped.expectations.load(Ordering::Relaxed) < EXPECTATIONS)
+    }
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! What a template or a control connection shares with the entries that it controls.
+
+use crate::services::helper::Bound;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use kernel::{prelude::*, sync::Arc};
+use lvs_core::{sequence::Deltas, state::State};
+
+/// What an entry shares with those that it controls.
+pub struct Lease {
+    /// The number of entries that it controls, and [`CONFIRMED`] and [`ENDED`].
+    count: AtomicU32,
+    /// What a helper knows of a control connection; none for a template.
+    helped: Option<Helped>,
+}
+
+/// What a helper knows of a control connection.
+pub struct Helped {
+    /// The helper.
+    pub helper: Bound,
+    /// What the helper remembers.
+    memory: AtomicU64,
+    /// [`Deltas`] of the server's stream.
+    deltas: AtomicU64,
+    /// Expectations that wait for their connection.
+    pub(super) expectations: AtomicU32,
+    /// That of the template that controls the control connection.
+    template: Option<Arc<Lease>>,
+}
+
+/// A connection of the template was established, so the client's address is not forged.
+const CONFIRMED: u32 = 1 << 31;
+/// The control connection is over: nothing that it announced may begin.
+const ENDED: u32 = 1 << 30;
+/// The most expectations of one control connection.
+pub(super) const EXPECTATIONS: u32 = 8;
+
+impl Helped {
+    /// Calls `hear` with what the helper remembers. It returns what the helper remembers from now
+    /// on. If another CPU was faster with another packet, it is called again. Any context.
+    pub fn remember<T>(&self, mut hear: impl FnMut(u64) -> (u64, T)) -> T {
+        let mut memory = self.memory.load(Ordering::Relaxed);
+        loop {
+            let (new, heard) = hear(memory);
+            if new == memory {
+                return heard;
+            }
+            match self
+                .memory
+                .compare_exchange(memory, new, Ordering::Relaxed, Ordering::Relaxed)
+            {
+                Ok(_) => return heard,
+                Err(current) => memory = current,
+            }
+        }
+    }
+
+    /// How the numbers of the server's stream are shifted. Any context.
+    pub fn deltas(&self) -> Deltas {
+        Deltas::unpack(self.deltas.load(Ordering::Relaxed))
+    }
+
+    /// Records that the segment with this number became longer by `change` octets. Any context.
+    pub fn shift(&self, sequence: u32, change: i16) {
+        // A CPU that changes the same segment at the same time records the same.
+        let _ = self
+            .deltas
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |word| {
+                let changed = Deltas::unpack(word).changed(sequence, change)?;
+                Some(changed.pack())
+            });
+    }
+}
+
+impl Lease {
+    pub(super) fn new(helped: Option<Helped>) -> Result<Arc<Self>> {
+        let lease = Self {
+            count: AtomicU32::new(0),
+            helped,
+        };
+        Ok(Arc::new(lease, GFP_ATOMIC)?)
+    }
+
+    /// The lease of a control connection with this helper, which this template's lease controls.
+    /// Softirq.
+    pub fn helped(helper: Bound, template: Option<Arc<Lease>>) -> Result<Arc<Self>> {
+        Self::new(Some(Helped {
+            helper,
+            memory: AtomicU64::new(0),
+            deltas: AtomicU64::new(0),
+            expectations: AtomicU32::new(0),
+            template,
+        }))
+    }
+
+    pub(super) fn controls_any(&self) -> bool {
+        self.count.load(Ordering::Relaxed) & !(CONFIRMED | ENDED) != 0
+    }
+
+    pub(super) fn is_confirmed(&self) -> bool {
+        self.count.load(Ordering::Relaxed) & CONFIRMED != 0
+    }
+
+    /// The lease of the template at the end of the chain, if there is one.
+    pub(super) fn of_template(lease: &Arc<Self>) -> Option<&Arc<Self>> {
+        match &lease.helped {
+            Some(helped) => helped.template.as_ref(),
+            None => Some(lease),
+        }
+    }
+
+    /// Records that a connection went to `state`.
+    pub(super) fn follow(&self, state: State) {
+        // A UDP client sends nothing that could confirm more than its first datagram does.
+        if matches!(state, State::Established | State::Udp) && !self.is_confirmed() {
+            self.confirm();
+        }
+    }
+
+    pub(super) fn gain(&self) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Records that the control connection is over.
+    pub(super) fn end(&self) {
+        self.count.fetch_or(ENDED, Ordering::Relaxed);
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.count.load(Ordering::Relaxed) & ENDED != 0
+    }
+
+    pub(super) fn confirm(&self) {
+        self.count.fetch_or(CONFIRMED, Ordering::Relaxed);
+    }
+
+    pub(super) fn helped_by(&self) -> Option<&Helped> {
+        self.helped.as_ref()
+    }
+
+    pub(super) fn lose(&self) {
+        self.count.fetch_sub(1, Ordering::Relaxed);
+    }
+}
