@@ -16,6 +16,13 @@ pub trait Order: Send + Sync + 'static {
         capacity(destination)
     }
 
+    /// Returns a number that puts servers of one weight into this order, if there is such a number.
+    #[inline]
+    fn number<S: Destination>(destination: &S) -> Option<u64> {
+        let _ = destination;
+        None
+    }
+
     /// Compares two servers that may be chosen, each with its weight. Among equals the first in the
     /// list comes first.
     fn compare<S: Destination>(one: (&S, u32), other: (&S, u32)) -> Ordering;
@@ -45,20 +52,6 @@ impl<O: Order> Ranked<O> {
             (None, None) => one < other,
         }
     }
-
-    /// Does what [`Self::beats`] does, with one branch for all orders of two servers that accept
-    /// connections: nobody predicts it.
-    #[inline(always)]
-    fn beats_alone<S: Destination>(destinations: &[S], one: usize, other: usize) -> bool {
-        let (Some(a), Some(b)) = (destinations.get(one), destinations.get(other)) else {
-            return false;
-        };
-        let (Some(w), Some(v)) = (O::capacity(a), O::capacity(b)) else {
-            return Self::beats(destinations, one, other);
-        };
-        // Less, or equal and the first in the list.
-        (O::compare((a, w), (b, v)) as i8).wrapping_mul(2) < i8::from(one < other)
-    }
 }
 
 impl<O: Order> Algorithm for Ranked<O> {
@@ -84,8 +77,14 @@ impl<O: Order> Algorithm for Ranked<O> {
             let beats = |one, other| Self::beats(list.destinations, one, other);
             return ranking::update(list.memory, contestants, index, beats);
         }
-        let beats = |one, other| Self::beats_alone(list.destinations, one, other);
-        ranking::update_alone(list.memory, contestants, index, beats);
+        let number = |index: usize| {
+            let destination = list.destinations.get(index)?;
+            Some((O::number(destination)?, O::capacity(destination)?))
+        };
+        if let Some(left) = ranking::update_numbers(list.memory, contestants, index, number) {
+            let beats = |one, other| Self::beats(list.destinations, one, other);
+            ranking::finish_alone(list.memory, contestants, index, left, beats);
+        }
     }
 
     #[inline]

@@ -16,12 +16,13 @@ pub struct FewestForWeight;
 
 impl Order for FewestForWeight {
     #[inline]
+    fn number<S: Destination>(destination: &S) -> Option<u64> {
+        Some(destination.connections())
+    }
+
+    #[inline]
     fn compare<S: Destination>((one, w): (&S, u32), (other, v): (&S, u32)) -> Ordering {
         let (a, b) = (one.connections(), other.connections());
-        // Fewer instructions if weights are equal, and one more if not: not in the kernel.
-        if !S::SHARED && w == v {
-            return a.cmp(&b);
-        }
         let active = |connections: u64| (connections >> 32) as u32;
         let inactive = |connections: u64| connections as u32;
         ratio(active(a), w, active(b), v).then_with(|| ratio(inactive(a), w, inactive(b), v))

@@ -82,6 +82,10 @@ pub enum Command {
         /// The sequence
         file: PathBuf,
     },
+    /// Print how many servers one director carries, from the module's measured costs
+    ///
+    /// The sum is that of the LinuxDirector paper (section 3.4).
+    Capacity,
     /// List the schedulers
     Schedulers,
     /// Print a shell's completions

@@ -5,7 +5,11 @@
 //! A request is what a user wants; an *attempt* is a connection for it. A request has more than one
 //! attempt when the client loses patience.
 
+mod batch;
+mod drawn;
+mod event;
 mod faults;
+mod happen;
 mod outcome;
 mod requests;
 mod server;
@@ -17,77 +21,14 @@ use std::collections::HashMap;
 pub use outcome::{Marks, Outcome, Period, ServerOutcome, BATCHES};
 pub use setup::{Discipline, End, Fault, Kind, Patience, ServerSetup, Session, Setup, View};
 
-use crate::engine::{from_seconds, Queue, Time};
-use crate::policy::{self, one, Balancer, Clock, SimServer};
-use crate::random::{Arrivals, Process, Purpose, Stream};
+use crate::engine::{Queue, Time};
+use crate::policy::{self, Balancer, Clock, SimServer};
+use crate::random::{Process, Purpose, Stream};
+use batch::Batch;
+use drawn::Drawn;
+use event::{Event, Stage, Step};
 use server::Server;
 use times::Times;
-
-/// What happens.
-#[derive(Clone, Copy, Debug, Default)]
-enum Event {
-    /// The director has scheduled an attempt, which arrives at its server.
-    Forward { attempt: u32, generation: u32 },
-    /// A core of a first-come server has finished an attempt.
-    Done {
-        attempt: u32,
-        server: u32,
-        epoch: u32,
-    },
-    /// A sharing server has finished its next attempt.
-    Shared { server: u32, epoch: u32 },
-    /// A SYN is sent again.
-    Repeat { attempt: u32, generation: u32 },
-    /// A client has waited long enough.
-    Timeout { attempt: u32, generation: u32 },
-    /// The user of a session sends the next request.
-    Next { client: u32 },
-    /// A closed connection is forgotten.
-    Forget { director: u32, server: u32 },
-    /// All servers report their loads.
-    #[default]
-    Report,
-    /// A change of a server's connections gets to the directors.
-    See { server: u32, step: Step },
-    /// The stage of a fault.
-    Fault { number: u32, stage: Stage },
-}
-
-/// How the count of a server's connections changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
-    /// One more that is active.
-    Open,
-    /// One active less.
-    Close,
-    /// An active one is inactive now.
-    Settle,
-    /// One inactive less.
-    Forget,
-}
-
-impl Step {
-    /// What is added to the counts, see [`one`].
-    #[inline]
-    const fn difference(self) -> u64 {
-        match self {
-            Self::Open => one(true),
-            Self::Close => one(true).wrapping_neg(),
-            Self::Settle => one(false).wrapping_sub(one(true)),
-            Self::Forget => one(false).wrapping_neg(),
-        }
-    }
-}
-
-/// What of a fault happens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    Begin,
-    Detected,
-    Repaired,
-    Found,
-    Ramp(u8),
-}
 
 /// Where an attempt is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,78 +113,6 @@ struct Sim<'a> {
     area_since: Time,
     measuring: bool,
     batch: Batch,
-}
-
-/// Numbers that are drawn many at a time, which is quicker, and used one after the other.
-struct Drawn {
-    numbers: [Time; 64],
-    next: usize,
-}
-
-impl Drawn {
-    /// None.
-    fn new() -> Self {
-        Self {
-            numbers: [0; 64],
-            next: 64,
-        }
-    }
-
-    /// The next number; `None` if more must be drawn.
-    #[inline(always)]
-    fn take(&mut self) -> Option<Time> {
-        let number = self.numbers.get(self.next)?;
-        self.next += 1;
-        Some(*number)
-    }
-
-    /// Draws so many, with a function that gives seconds.
-    fn draw(&mut self, count: usize, mut seconds: impl FnMut() -> f64) {
-        self.next = self.numbers.len() - count;
-        for number in &mut self.numbers[self.next..] {
-            *number = from_seconds(seconds());
-        }
-    }
-}
-
-/// The batch of answers that a run is in: one of [`BATCHES`] equal parts of its length, which is
-/// told in answers or in nanoseconds.
-struct Batch {
-    length: u64,
-    number: usize,
-    /// Where the next batch begins.
-    next: u64,
-}
-
-impl Batch {
-    fn new(setup: &Setup) -> Self {
-        let length = match setup.end {
-            End::At(end) => end.saturating_sub(setup.warmup),
-            End::Answered(count) => count,
-        };
-        let mut batch = Self {
-            length,
-            number: 0,
-            next: 0,
-        };
-        batch.next = batch.begin(1);
-        batch
-    }
-
-    fn begin(&self, number: usize) -> u64 {
-        let begin = (u128::from(self.length) * number as u128).div_ceil(BATCHES as u128);
-        begin as u64
-    }
-
-    /// The batch at this progress, which never goes back.
-    #[inline]
-    fn at(&mut self, progress: u64) -> usize {
-        while progress >= self.next && self.number + 1 < BATCHES {
-            self.number += 1;
-            self.next = self.begin(self.number + 1);
-        }
-        self.number
-    }
 }
 
 /// Runs the model once; `replication` chooses other streams of random numbers.
@@ -354,43 +223,6 @@ impl<'a> Sim<'a> {
         }
     }
 
-    #[inline(always)]
-    fn draw_arrival(&mut self) {
-        self.next_arrival = match self.later.take() {
-            Some(time) => time,
-            None => self.draw_arrivals(),
-        };
-    }
-
-    #[inline(never)]
-    fn draw_arrivals(&mut self) -> Time {
-        // A trace tells the client of one request at a time.
-        let count = match self.setup.arrivals {
-            Arrivals::Trace(_) => 1,
-            _ => self.later.numbers.len(),
-        };
-        let (arrivals, stream) = (&mut self.arrivals, &mut self.arrival_stream);
-        self.later.draw(count, || arrivals.advance(stream));
-        self.later.take().unwrap_or(Time::MAX)
-    }
-
-    /// The work of the next request.
-    #[inline(always)]
-    fn draw_work(&mut self) -> Time {
-        match self.works.take() {
-            Some(work) => work,
-            None => self.draw_works(),
-        }
-    }
-
-    #[inline(never)]
-    fn draw_works(&mut self) -> Time {
-        let (sizes, stream) = (&self.setup.sizes, &mut self.size_stream);
-        let count = self.works.numbers.len();
-        self.works.draw(count, || sizes.sample(stream));
-        self.works.take().unwrap_or(0)
-    }
-
     /// Whether the setup has none of the features that most studies do without. Then the code of
     /// these features is left out.
     fn is_plain(&self) -> bool {
@@ -494,146 +326,6 @@ impl<'a> Sim<'a> {
             });
         }
         series.get_mut(index)
-    }
-
-    #[inline(always)]
-    fn happen<const PLAIN: bool>(&mut self, event: Event) {
-        match event {
-            Event::Done {
-                attempt,
-                server,
-                epoch,
-            } => {
-                let server_number = server;
-                let server = &mut self.servers[server as usize];
-                if server.epoch != epoch {
-                    return;
-                }
-                if let Some((next, done)) = server.finish(self.now, attempt) {
-                    let event = Event::Done {
-                        attempt: next,
-                        server: server_number,
-                        epoch,
-                    };
-                    self.queue.at(done, event);
-                }
-                self.answer::<PLAIN>(attempt);
-            }
-            Event::Shared { server, epoch } => {
-                let number = server;
-                let server = &mut self.servers[server as usize];
-                if server.epoch != epoch {
-                    return;
-                }
-                let finished = server.finish_shared(self.now);
-                if let Some(done) = server.next_shared(self.now) {
-                    let epoch = server.epoch;
-                    self.queue.at(
-                        done,
-                        Event::Shared {
-                            server: number,
-                            epoch,
-                        },
-                    );
-                }
-                if let Some(attempt) = finished {
-                    self.answer::<PLAIN>(attempt);
-                }
-            }
-            Event::Forward {
-                attempt,
-                generation,
-            } => {
-                let one = &self.attempts[attempt as usize];
-                if one.generation == generation && one.state == State::Served {
-                    self.forward_late(attempt);
-                }
-            }
-            Event::Repeat {
-                attempt,
-                generation,
-            } => {
-                let one = &self.attempts[attempt as usize];
-                if one.generation == generation && one.state != State::Free && !one.abandoned {
-                    self.repeat(attempt);
-                }
-            }
-            Event::Timeout {
-                attempt,
-                generation,
-            } => self.time_out(attempt, generation),
-            Event::Next { client } => self.want_next(client),
-            Event::Forget { director, server } => {
-                let step = match self.setup.linger_active {
-                    true => Step::Close,
-                    false => Step::Forget,
-                };
-                self.count::<false>(director as usize, server as usize, step);
-            }
-            Event::Report => self.report(),
-            Event::See { server, step } => {
-                for director in &mut self.directors {
-                    director.add_connections(server as usize, step.difference());
-                }
-            }
-            Event::Fault { number, stage } => self.fault(number, stage),
-        }
-    }
-
-    /// A client gives a connection up and tries another one.
-    #[inline(never)]
-    fn time_out(&mut self, number: u32, generation: u32) {
-        let attempt = self.attempts[number as usize];
-        if attempt.generation != generation || attempt.state == State::Free {
-            return;
-        }
-        let last = attempt.number >= self.setup.patience.attempts;
-        self.attempts[number as usize].abandoned = true;
-        let (director, index) = (usize::from(attempt.director), attempt.server as usize);
-        match attempt.state {
-            State::Dead => {
-                self.count::<false>(director, index, Step::Close);
-                self.remove(number);
-            }
-            State::Unanswered => self.remove(number),
-            State::Served if !attempt.accepted => {
-                // Only its SYNs are on the way.
-                self.count::<false>(director, index, Step::Close);
-                self.remove(number);
-            }
-            State::Served | State::Free => {}
-        }
-        if last {
-            self.outcome.broken += u64::from(self.measuring);
-            self.give_up(attempt.client);
-            return;
-        }
-        self.outcome.again += u64::from(self.measuring);
-        let next = self.add(Attempt {
-            number: attempt.number + 1,
-            syns: 1,
-            state: State::Unanswered,
-            accepted: false,
-            severed: false,
-            port: attempt.port.wrapping_add(1),
-            ..attempt
-        });
-        self.connect::<false>(next);
-    }
-
-    fn report(&mut self) {
-        let View::Snapshot { period, loss, .. } = self.setup.view else {
-            return;
-        };
-        for (index, connections) in self.connections.iter().enumerate() {
-            if loss > 0.0 && self.report_stream.unit() < loss {
-                continue;
-            }
-            for director in &mut self.directors {
-                director.set_connections(index, *connections);
-            }
-        }
-        self.queue.at(self.now + period, Event::Report);
     }
 }
 

@@ -188,9 +188,10 @@ impl<E: Copy> Table<E> {
         if self.first == 0 {
             // Four at a time, since each minimum waits for the one before.
             let mut least = [FREE; 4];
-            for words in self.times[..self.end.next_multiple_of(4)].chunks_exact(4) {
-                for (least, word) in least.iter_mut().zip(words) {
-                    *least = (*least).min(*word);
+            // Eight in one turn, so that the compiler adds no branch for four that are left.
+            for words in self.times[..self.end.next_multiple_of(8)].chunks_exact(8) {
+                for (place, word) in words.iter().enumerate() {
+                    least[place % 4] = least[place % 4].min(*word);
                 }
             }
             let [a, b, c, d] = least;

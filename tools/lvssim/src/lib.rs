@@ -5,11 +5,13 @@
 //! | module | subject |
 //! |---|---|
 //! | [`mod@bench`] | the speed of the models |
+//! | [`mod@capacity`] | how many servers one director carries |
 //! | [`engine`] | time and the event queue |
 //! | [`random`] | streams of random numbers, distributions, arrival processes |
 //! | [`policy`] | the adapter to `lvs_core::scheduler`; baselines |
 //! | [`cluster`] | clients, director, servers with queues |
 //! | [`scenario`] | scenario files, and what is wrong with them |
+//! | [`measured`] | what the module costs |
 //! | [`metric`] | quantities |
 //! | [`experiment`] | runs of scenarios, tables |
 //! | [`lan`] | the 2003 report's LAN, and its figures |
@@ -25,11 +27,13 @@
 //! here.
 
 pub mod bench;
+pub mod capacity;
 pub mod cli;
 pub mod cluster;
 pub mod engine;
 pub mod experiment;
 pub mod lan;
+pub mod measured;
 pub mod metric;
 pub mod plot;
 pub mod policy;

@@ -13,7 +13,7 @@ use lvssim::experiment::{self, aligned, rounded};
 use lvssim::lan::{comparison, figures as ns2};
 use lvssim::metric::METRICS;
 use lvssim::scenario::Scenario;
-use lvssim::{bench, policy, replay, report, validate};
+use lvssim::{bench, capacity, policy, replay, report, validate};
 
 /// What went wrong, in a sentence or a picture of the line.
 type Failure = Box<dyn std::error::Error>;
@@ -52,6 +52,7 @@ fn execute(command: Command) -> Result<ExitCode, Failure> {
                 .map_err(|error| format!("error: {}: {error}", file.display()))?;
             write(replay::replay(&text)?.as_bytes())
         }
+        Command::Capacity => write(capacity::capacity().as_bytes()),
         Command::Schedulers => {
             let mut rows = Vec::new();
             for (name, _, about) in policy::SCHEDULERS {

@@ -6,144 +6,16 @@
 //! list of servers, memory for the list, and word of every change. No algorithm of the director is
 //! implemented here.
 
-use std::cell::Cell;
-use std::collections::HashMap;
-use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::Mutex;
+mod baselines;
+mod server;
 
-use lvs_core::delay::{Delay, Estimate};
-use lvs_core::scheduler::{
-    self as lvs, capacity, Algorithm, Change, Destination, Flow, List, Options,
-};
+use std::sync::atomic::AtomicU64;
+
+use lvs_core::scheduler::{self as lvs, Algorithm, Change, Flow, List, Options};
 use lvs_core::{Address, Endpoint, Protocol};
 
-/// The clock that delays are measured by: microseconds, shared by all servers of a run.
-pub type Clock = Rc<Cell<u64>>;
-
-/// A real server as a scheduler sees it. Its counts of connections are a *view*, which may be older
-/// than the truth.
-#[derive(Debug)]
-pub struct SimServer {
-    endpoint: Endpoint,
-    weight: u32,
-    last_weight: u32,
-    /// Active connections in the upper half, the others in the lower one.
-    connections: u64,
-    upper_threshold: u32,
-    lower_threshold: u32,
-    overloaded: bool,
-    delay: Estimate,
-    /// For algorithms that know the future: microseconds of work that wait there.
-    work: Option<u32>,
-    clock: Clock,
-}
-
-impl SimServer {
-    /// A server without connections.
-    #[must_use]
-    pub fn new(endpoint: Endpoint, weight: u32, clock: Clock) -> Self {
-        Self {
-            endpoint,
-            weight,
-            last_weight: weight,
-            connections: 0,
-            upper_threshold: 0,
-            lower_threshold: 0,
-            overloaded: false,
-            delay: Estimate::new(),
-            work: None,
-            clock,
-        }
-    }
-
-    /// Sets the connections from which on it takes none, and those below which it takes some again
-    /// (0: three quarters of the former).
-    #[must_use]
-    pub fn with_thresholds(mut self, upper: u32, lower: u32) -> Self {
-        (self.upper_threshold, self.lower_threshold) = (upper, lower);
-        self
-    }
-
-    /// As the module judges it, see `Destination::judge_load` there.
-    fn judge_load(&mut self) {
-        if self.upper_threshold == 0 {
-            return;
-        }
-        let load = self.active().saturating_add(self.inactive());
-        let relief = match self.lower_threshold {
-            0 => self.upper_threshold - self.upper_threshold / 4,
-            lower => lower,
-        };
-        if load >= self.upper_threshold {
-            self.overloaded = true;
-        } else if load < relief {
-            self.overloaded = false;
-        }
-    }
-}
-
-impl Destination for SimServer {
-    // A run has one thread.
-    const SHARED: bool = false;
-
-    #[inline]
-    fn weight(&self) -> u32 {
-        self.weight
-    }
-
-    #[inline]
-    fn last_weight(&self) -> u32 {
-        self.last_weight
-    }
-
-    #[inline]
-    fn endpoint(&self) -> Endpoint {
-        self.endpoint
-    }
-
-    #[inline]
-    fn active(&self) -> u32 {
-        (self.connections >> 32) as u32
-    }
-
-    #[inline]
-    fn inactive(&self) -> u32 {
-        self.connections as u32
-    }
-
-    #[inline]
-    fn connections(&self) -> u64 {
-        self.connections
-    }
-
-    #[inline]
-    fn overloaded(&self) -> bool {
-        self.overloaded
-    }
-
-    #[inline]
-    fn delay(&self) -> Delay {
-        match self.work {
-            Some(work) => Delay {
-                measured: work,
-                present: work,
-            },
-            None => self.delay.at(self.clock.get()),
-        }
-    }
-}
-
-/// One connection in the counts of a server.
-#[inline]
-#[must_use]
-pub const fn one(active: bool) -> u64 {
-    if active {
-        1 << 32
-    } else {
-        1
-    }
-}
+pub use baselines::{JoinIdleQueue, LeastWorkLeft, Modulo, Random, RoundRobinDns};
+pub use server::{one, Clock, SimServer};
 
 /// A director with one virtual service, whatever its scheduler.
 pub trait Balancer {
@@ -181,14 +53,14 @@ pub trait Balancer {
     /// A new connection whose delay is measured went to a server.
     fn asked(&self, index: usize) {
         if let Some(server) = self.servers().get(index) {
-            server.delay.ask(server.clock.get());
+            server.ask();
         }
     }
 
     /// A server answered a new connection after so many microseconds.
     fn answered(&self, index: usize, after: u32) {
         if let Some(server) = self.servers().get(index) {
-            server.delay.observe(after, server.clock.get());
+            server.observe(after);
         }
     }
 
@@ -273,12 +145,7 @@ impl<A: Algorithm> Balancer for Director<A> {
 
     fn set_weight(&mut self, index: usize, weight: u32) {
         if let Some(server) = self.servers.get_mut(index) {
-            server.weight = weight;
-            if weight != 0 {
-                server.last_weight = weight;
-            }
-            server.overloaded = false;
-            server.judge_load();
+            server.set_weight(weight);
             self.change(Change::Edited(index));
         }
     }
@@ -348,159 +215,6 @@ pub fn flow(client: u32, port: u16, object: u16, now: u32, options: Options) -> 
     }
 }
 
-/// A draw from SplitMix64, for the baselines that draw.
-#[inline]
-fn draw(state: &AtomicU64) -> u64 {
-    const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mut z = state.fetch_add(STEP, Relaxed).wrapping_add(STEP);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
-
-/// A random server that takes connections and satisfies a condition, in proportion to the weights.
-fn random<S: Destination>(
-    state: &AtomicU64,
-    destinations: &[S],
-    condition: impl Fn(&S) -> bool,
-) -> Option<usize> {
-    let weights = || {
-        let weight = |server: &S| capacity(server).filter(|_| condition(server)).unwrap_or(0);
-        destinations
-            .iter()
-            .map(move |server| u64::from(weight(server)))
-    };
-    let total: u64 = weights().sum();
-    let mut number = ((u128::from(draw(state)) * u128::from(total)) >> 64) as u64;
-    weights().position(|weight| match number.checked_sub(weight) {
-        Some(rest) => {
-            number = rest;
-            false
-        }
-        None => true,
-    })
-}
-
-/// Baseline: a server drawn at random, by weights.
-pub struct Random(AtomicU64);
-
-impl Algorithm for Random {
-    fn new(seed: u64) -> Self {
-        Self(AtomicU64::new(seed))
-    }
-
-    fn changed<S: Destination>(&self, _list: &List<'_, S>, _former: &[AtomicU64], _change: Change) {
-    }
-
-    fn select<S: Destination>(&self, list: &List<'_, S>, _flow: &Flow) -> Option<usize> {
-        random(&self.0, list.destinations, |_| true)
-    }
-}
-
-/// Baseline: join the idle queue. A server without active connections, or any one at random.
-pub struct JoinIdleQueue(AtomicU64);
-
-impl Algorithm for JoinIdleQueue {
-    fn new(seed: u64) -> Self {
-        Self(AtomicU64::new(seed))
-    }
-
-    fn changed<S: Destination>(&self, _list: &List<'_, S>, _former: &[AtomicU64], _change: Change) {
-    }
-
-    fn select<S: Destination>(&self, list: &List<'_, S>, _flow: &Flow) -> Option<usize> {
-        random(&self.0, list.destinations, |server| server.active() == 0)
-            .or_else(|| random(&self.0, list.destinations, |_| true))
-    }
-}
-
-/// Baseline: the server with the least work left, which no director can know.
-pub struct LeastWorkLeft;
-
-impl Algorithm for LeastWorkLeft {
-    const MEASURES_DELAYS: bool = true;
-
-    fn new(_seed: u64) -> Self {
-        Self
-    }
-
-    fn changed<S: Destination>(&self, _list: &List<'_, S>, _former: &[AtomicU64], _change: Change) {
-    }
-
-    fn select<S: Destination>(&self, list: &List<'_, S>, _flow: &Flow) -> Option<usize> {
-        (0..list.destinations.len())
-            .filter(|index| capacity(&list.destinations[*index]).is_some())
-            .min_by_key(|index| list.destinations[*index].delay().present)
-    }
-}
-
-/// Baseline: the hash of the ONE-IP paper (section 3.2). A client's address, hashed, modulo the
-/// number of servers; if that server takes no connections, modulo the number of the others.
-pub struct Modulo;
-
-impl Algorithm for Modulo {
-    fn new(_seed: u64) -> Self {
-        Self
-    }
-
-    fn changed<S: Destination>(&self, _list: &List<'_, S>, _former: &[AtomicU64], _change: Change) {
-    }
-
-    fn select<S: Destination>(&self, list: &List<'_, S>, flow: &Flow) -> Option<usize> {
-        let address = u32::from_be_bytes(flow.client.address.v4()?);
-        let hash = draw(&AtomicU64::new(address.into())) as usize;
-        let takes = |index: &usize| capacity(&list.destinations[*index]).is_some();
-        let first = hash.checked_rem(list.destinations.len())?;
-        if takes(&first) {
-            return Some(first);
-        }
-        let others: Vec<usize> = (0..list.destinations.len()).filter(takes).collect();
-        others.get(hash.checked_rem(others.len())?).copied()
-    }
-}
-
-/// Baseline: round-robin DNS. Each resolver is given the next server and hands it to all its
-/// clients for [`RoundRobinDns::TTL`]. The last eight bits of a client's address are its resolver.
-pub struct RoundRobinDns(Mutex<DnsState>);
-
-#[derive(Default)]
-struct DnsState {
-    next: usize,
-    answers: HashMap<u8, (usize, u32)>,
-}
-
-impl RoundRobinDns {
-    /// How many seconds a resolver keeps an answer.
-    pub const TTL: u32 = 60;
-}
-
-impl Algorithm for RoundRobinDns {
-    fn new(_seed: u64) -> Self {
-        Self(Mutex::default())
-    }
-
-    fn changed<S: Destination>(&self, _list: &List<'_, S>, _former: &[AtomicU64], _change: Change) {
-    }
-
-    fn select<S: Destination>(&self, list: &List<'_, S>, flow: &Flow) -> Option<usize> {
-        let mut guard = self.0.lock().ok()?;
-        let state = &mut *guard;
-        let [.., resolver] = flow.client.address.v4()?;
-        let answer = state.answers.get(&resolver);
-        if let Some((index, _)) = answer.filter(|(_, since)| flow.now - since < Self::TTL) {
-            // A client with the answer goes there, whether that server works or not.
-            return Some(*index);
-        }
-        let count = list.destinations.len();
-        let index = (state.next..state.next + count)
-            .map(|index| index % count)
-            .find(|index| capacity(&list.destinations[*index]).is_some())?;
-        state.next = index + 1;
-        state.answers.insert(resolver, (index, flow.now));
-        Some(index)
-    }
-}
-
 macro_rules! schedulers {
     (
         director { $($name:literal $algorithm:path, $about:literal;)* }
@@ -562,6 +276,8 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 
 #[cfg(test)]
 mod tests {
+    use lvs::Destination;
+
     use super::*;
 
     /// The table has what the kernel's modules have, name for name and type for type.
@@ -643,7 +359,7 @@ mod tests {
                 let rank = |index: usize| {
                     let server = &director.servers[index];
                     // 60 is a multiple of all weights.
-                    let for_weight = |count: u32| count * 60 / server.weight;
+                    let for_weight = |count: u32| count * 60 / server.weight();
                     [for_weight(server.active()), for_weight(server.inactive())]
                 };
                 let takes = |index: &usize| weights[*index] > 0;

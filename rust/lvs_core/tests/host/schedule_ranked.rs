@@ -353,6 +353,43 @@ fn one_thread_plays_the_same_games() {
     }
 }
 
+/// Numbers put contestants of one class in order; others need a comparison.
+#[test]
+fn one_thread_plays_the_same_games_with_numbers() {
+    for (contestants, classes) in [(1, 1), (2, 1), (7, 1), (10, 1), (10, 2), (10, 3), (100, 2)] {
+        let numbers: Vec<_> = (0..contestants).map(|_| AtomicU32::new(50)).collect();
+        let [shared, alone] =
+            [(); 2].map(|()| Vec::from_iter((0..contestants).map(|_| AtomicU64::new(0))));
+        let number = |index: usize| numbers[index].load(SeqCst);
+        let class = |index: usize| (index * 7 / 3 % classes) as u32;
+        let rank = |index: usize| (number(index) * (class(index) + 1), index);
+        let beats = |one: usize, other: usize| rank(one) < rank(other);
+        ranking::play_all(&shared[..], contestants, beats);
+        ranking::play_all(&alone[..], contestants, beats);
+        let mut noise = 1u32;
+        for _ in 0..5000 {
+            noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let index = (noise >> 8) as usize % contestants;
+            numbers[index].store((noise >> 3) % 60, SeqCst);
+            ranking::update(&shared[..], contestants, index, beats);
+            let known = |index: usize| Some((number(index).into(), class(index)));
+            let left = ranking::update_numbers(&alone, contestants, index, known);
+            assert!(classes > 1 || left.is_none());
+            if let Some(left) = left {
+                ranking::finish_alone(&alone, contestants, index, left, beats);
+            }
+            let winners = |nodes: &[AtomicU64]| -> Vec<u32> {
+                nodes.iter().map(|node| node.load(SeqCst) as u32).collect()
+            };
+            assert_eq!(
+                winners(&shared)[1..],
+                winners(&alone)[1..],
+                "of {contestants}"
+            );
+        }
+    }
+}
+
 /// Threads that raise and lower ranks: when they are done, each node names the better of its two.
 #[test]
 fn ranks_that_many_change_at_once() {

@@ -7,7 +7,7 @@ use super::file::{
     SizeEntry,
 };
 use super::trace::Traces;
-use super::values::{Duration, Warmup};
+use super::values::{Cost, Duration, Warmup};
 use super::{wrong, Wrong};
 use crate::cluster::{Discipline, End, Fault, Kind, Patience, ServerSetup, Session, Setup, View};
 use crate::random::{Arrivals, Clients, Sizes};
@@ -49,7 +49,7 @@ impl File {
                 ..Options::default()
             },
             directors: directors.map_or(1, |directors| *directors.get_ref()),
-            cost: self.service.cost.map_or(0, Duration::time),
+            cost: self.service.cost.map_or(0, Cost::time),
             persistence: self.service.persistence.map_or(0, Duration::time),
             faults: self.faults(servers.len(), until)?,
             servers,

@@ -5,7 +5,7 @@
 use serde::Deserialize;
 use toml::{Spanned, Table};
 
-use super::values::{Duration, Positive, Scheduler, Share, Until, Warmup};
+use super::values::{Cost, Duration, Positive, Scheduler, Share, Until, Warmup};
 
 /// What a scenario's figure shows: keys of the sweep, and a quantity.
 #[derive(Clone, Debug, Deserialize)]
@@ -89,7 +89,7 @@ pub(super) struct Service {
     pub(super) directors: Option<Spanned<u32>>,
     /// What a new connection costs the director.
     #[serde(default)]
-    pub(super) cost: Option<Duration>,
+    pub(super) cost: Option<Cost>,
     /// How long closed connections are counted, and as what.
     #[serde(default)]
     pub(super) linger: Option<Duration>,

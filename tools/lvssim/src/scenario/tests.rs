@@ -37,6 +37,20 @@ fn a_scenario_becomes_a_setup() {
 }
 
 #[test]
+fn the_cost_of_a_new_connection_is_a_time_or_what_was_measured() {
+    let cost = |value: &str| {
+        let service = format!("scheduler = \"wlc\"\ncost = \"{value}\"");
+        let text = GOOD.replace("scheduler = \"wlc\"", &service);
+        Scenario::parse("good.toml", &text).map(|scenario| scenario.points[0].setup.cost)
+    };
+    assert_eq!(cost("2 us").unwrap(), 2000);
+    assert_eq!(cost("measured").unwrap(), 1196);
+    let error = cost("-1 us").unwrap_err().to_string();
+    assert!(error.contains("neither a time such as \"2 us\" nor \"measured\""));
+    assert!(error.contains("good.toml:9"), "{error}");
+}
+
+#[test]
 fn a_sweep_is_every_combination() {
     let text = format!(
         "{GOOD}\n[sweep]\nworkload.load = [0.5, 0.9]\nservice.scheduler = [\"rr\", \"lc\"]\n"

@@ -169,6 +169,41 @@ impl<'de> Deserialize<'de> for Warmup {
     }
 }
 
+/// What a new connection costs the director.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Cost {
+    /// So long.
+    Time(Duration),
+    /// As long as it takes the module, see [`crate::measured`].
+    Measured,
+}
+
+impl Cost {
+    /// In the engine's units.
+    #[must_use]
+    pub(super) fn time(self) -> Time {
+        match self {
+            Self::Time(time) => time.time(),
+            Self::Measured => crate::measured::new_connection(),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Cost {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        match text.as_str() {
+            "measured" => Ok(Self::Measured),
+            text => match parse_duration(text) {
+                Some(seconds) => Ok(Self::Time(Duration(seconds))),
+                None => Err(D::Error::custom(format!(
+                    "`{text}` is neither a time such as \"2 us\" nor \"measured\""
+                ))),
+            },
+        }
+    }
+}
+
 /// The name of a quantity.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Quantity(pub String);
