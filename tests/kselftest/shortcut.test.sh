@@ -35,13 +35,13 @@ hosts+=' second'
 must ip netns add second
 servers_up A B C
 check_eq 'short_cut is 1 by default' "$(setting short_cut)" 1
-for value in 2 -1 x 4294967297; do
+for value in x 4294967297; do
 	check_fails "short_cut=$value is refused" 'Invalid argument' set_to short_cut $value
 done
 check_eq 'refused values leave short_cut unchanged' "$(setting short_cut)" 1
 check 'short_cut=0 is accepted' set_to short_cut 0
 check_eq 'short_cut is 0 after it was set' "$(setting short_cut)" 0
-check_fails 'short_cut=2 is refused while it is 0' 'Invalid argument' set_to short_cut 2
+check_fails 'short_cut=x is refused while it is 0' 'Invalid argument' set_to short_cut x
 check_eq 'a refused value leaves short_cut=0 unchanged' "$(setting short_cut)" 0
 check_eq 'short_cut stays 1 in another namespace' "$(setting short_cut second)" 1
 check_eq 'short_cut is 1 in a new namespace' "$(ip netns add third && setting short_cut third; ip netns del third)" 1
