@@ -90,7 +90,7 @@ must client hold tcp tcp 10.1.0.101 80 1
 must client hold tcp tcp 10.1.0.101 8000 1
 check_same 'the backup has the connections and templates of the master'
 check_eq 'these are connections of TCP and UDP and templates of services and marks' \
-	"$(listed other | awk '{ print $1, $8 }' | sort | uniq -c | xargs)" '2 IP NONE 18 TCP ESTABLISHED 5 TCP NONE 6 UDP UDP'
+	"$(listed other | awk '{ print $1, $8 }' | sort | uniq -c | xargs)" '2 IP ASSURED 5 TCP ASSURED 18 TCP ESTABLISHED 6 UDP UDP'
 for option in '-t 10.1.0.100:80' '-u 10.1.0.100:80' '-t 10.1.0.100:8000' '-f 1'; do
 	check_eq "the backup counts them at its real servers ($option)" \
 		"$(DIRECTOR=other connections "${option% *}" "${option#* }")" "$(connections "${option% *}" "${option#* }")"

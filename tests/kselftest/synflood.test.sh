@@ -47,7 +47,7 @@ flood() {
 }
 flooded() { [ "$(cat "$work/sent" 2>/dev/null || echo 0)" -ge $((10 * limit)) ]; }
 
-templates() { on director awk '$8 == "NONE"' /proc/net/ip_vs_conn | wc -l; }
+templates() { on director awk '$8 == "NONE" || $8 == "ASSURED"' /proc/net/ip_vs_conn | wc -l; }
 # The number of half-open connections of forged addresses: 0A09 is 10.9.
 half_open() { on director grep -c '^TCP 0A09.* SYN_RECV' /proc/net/ip_vs_conn; }
 # few COMMAND NUMBER: succeeds when the command prints at most that number. It waits 3 s before each
