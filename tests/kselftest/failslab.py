@@ -296,8 +296,11 @@ def files():
         counts[path] = in_turn(path, (read_all, path))
     for path in sorted(glob.glob("/proc/sys/net/ipv4/vs/*")):
         old = read_all(path)
-        new = another(path, old)
         counts[path] = in_turn(path, (read_all, path))
+        if path.endswith("/est_cpulist") and os.cpu_count() == 1:
+            # There is no other list of processors.
+            continue
+        new = another(path, old)
 
         def check(worked, path=path, old=old, new=new):
             found = read_all(path)

@@ -35,6 +35,8 @@ capture() {
 	must wait_for 10 grep -q ready "$work/ready"
 }
 end_capture() {
+	# The last datagrams are still to come.
+	sleep 1
 	kill "$recorder"
 	wait "$recorder" 2>/dev/null
 }
