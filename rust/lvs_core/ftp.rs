@@ -237,14 +237,14 @@ impl Memory {
 
     const fn pack(self) -> u64 {
         let answered = match self.answered {
-            Some((Form::Numbers, sequence)) => (sequence as u64) << 32 | 16,
-            Some((Form::Port, sequence)) => (sequence as u64) << 32 | 48,
+            Some((Form::Numbers, sequence)) => ((sequence as u64) << 32) | 16,
+            Some((Form::Port, sequence)) => ((sequence as u64) << 32) | 48,
             None => 0,
         };
         self.passive as u64
-            | (self.extended as u64) << 1
-            | (self.secure as u64) << 2
-            | (self.encrypted as u64) << 3
+            | ((self.extended as u64) << 1)
+            | ((self.secure as u64) << 2)
+            | ((self.encrypted as u64) << 3)
             | answered
     }
 }

@@ -40,7 +40,7 @@ impl Deltas {
     /// Returns one word, 0 if nothing was ever shifted.
     #[inline]
     pub const fn pack(self) -> u64 {
-        (self.at as u64) << 32 | (self.before as u16 as u64) << 16 | self.after as u16 as u64
+        ((self.at as u64) << 32) | ((self.before as u16 as u64) << 16) | self.after as u16 as u64
     }
 
     /// Returns the shifts after the text of the segment with the sender's number `sequence` has

@@ -4,8 +4,8 @@
 # Two directors on two machines, with keepalived and the example configurations. The one that has
 # the addresses is killed without warning, under load and with many open connections: the other one
 # continues them. Then it returns. Without a second machine, the directors are two namespaces.
-# FAILOVER_CONNECTIONS is the number of connections that stay open, FAILOVER_RATE that of new ones in
-# a second.
+# FAILOVER_CONNECTIONS is the number of connections that stay open, FAILOVER_RATE that of new ones
+# in a second.
 # timeout: 900
 # machines: 2
 # long: VRRP times out when other work delays the machines

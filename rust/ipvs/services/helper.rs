@@ -2,8 +2,8 @@
 
 //! Helpers for protocols whose connections announce others, and how a module registers one.
 //!
-//! There is one helper at a time. A module offers it for some ports with [`module_helper!`]
-//! (crate::module_helper). Each control connection keeps the module loaded.
+//! There is one helper at a time. A module offers it for some ports with
+//! [`module_helper!`](crate::module_helper). Each control connection keeps the module loaded.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 use kernel::{prelude::*, ThisModule};

@@ -149,7 +149,7 @@ fn after(
 /// Marks the kind of a template: neither TCP nor UDP has such a number.
 const TEMPLATE: u8 = 0x80;
 /// Marks the kind of an alias, by which replies find a connection of a client port that has many
-/// connections ([`Newcomer::alias`]).
+/// connections ([`knet::table::Newcomer::alias`]).
 const ALIAS: u8 = 0x40;
 
 /// Marks the kind of an expectation.

@@ -349,8 +349,11 @@ fn synchronized(sync: Sync) -> Result<u8, Error> {
         Sync::DeletePeer(address) => director.delete_sync_peer(address)?,
         Sync::Peers => {
             let state = director.synchronization()?.unwrap_or_default();
-            let lines: String = state.peers.iter().map(|peer| format!("{peer}\n")).collect();
-            write(&mut io::stdout().lock(), lines.as_bytes())?;
+            let mut lines = Vec::new();
+            for peer in &state.peers {
+                lines.extend_from_slice(format!("{peer}\n").as_bytes());
+            }
+            write(&mut io::stdout().lock(), &lines)?;
         }
     }
     Ok(0)

@@ -58,7 +58,7 @@ pub fn run(data: &[u8]) {
             let numbers: Vec<u16> = text.split(',').map(|n| n.parse().unwrap()).collect();
             let port = match (waits.form, &numbers[..]) {
                 (Form::Port, [port]) => *port,
-                (Form::Numbers, [_, _, _, _, high, low]) => high << 8 | low,
+                (Form::Numbers, [_, _, _, _, high, low]) => (high << 8) | low,
                 other => panic!("{other:?}"),
             };
             assert_eq!(port, waits.port);

@@ -50,7 +50,7 @@ pub fn run(data: &[u8]) {
             _ => None,
         };
         let stamp = Stamp {
-            epoch: u64::from(order >> 3 & 7),
+            epoch: u64::from((order >> 3) & 7),
             sequence: number,
         };
         let mut buffer = [0; message::LONGEST];
