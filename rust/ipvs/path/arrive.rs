@@ -174,11 +174,11 @@ fn act<'p, V: Version>(
                 direction(connection.forwarding()),
                 headers,
             );
-            let target = Target {
-                helped,
-                ..Target::of(&connection)
-            };
-            transmit::to_server(context, packet, headers, target)
+            if helped {
+                return helped_request(context, packet, headers, &connection);
+            }
+            let target = Target::of(&connection);
+            transmit::to_server::<V, false>(context, packet, headers, target)
         }
         // The host checks a reply that it forwards or delivers itself.
         Decision::Reply(connection)
@@ -189,7 +189,10 @@ fn act<'p, V: Version>(
         }
         Decision::Reply(connection) => {
             let helped = note(context, connection, Direction::Output, headers);
-            transmit::to_client(context, packet, headers, &connection, helped)
+            if helped {
+                return helped_reply(context, packet, headers, &connection);
+            }
+            transmit::to_client::<V, false>(context, packet, headers, &connection)
         }
     }
 }
@@ -246,16 +249,42 @@ fn begin<'p, V: Version>(
                 direction(connection.forwarding()),
                 headers,
             );
-            Target {
-                helped,
-                ..Target::of(connection)
+            let target = Target::of(connection);
+            if helped {
+                trace::schedule(|| flow(context, service, headers, &target));
+                return helped_request(context, packet, headers, connection);
             }
+            target
         }
         Scheduled::OnePacket(connection) => Target::of(connection),
         Scheduled::Stateless(target) => *target,
     };
     trace::schedule(|| flow(context, service, headers, &target));
-    transmit::to_server(context, packet, headers, target)
+    transmit::to_server::<V, false>(context, packet, headers, target)
+}
+
+/// Sends a client's packet that a helper reads. Apart from the others, which pay nothing for it.
+#[cold]
+#[inline(never)]
+fn helped_request<'p, V: Version>(
+    context: Context<'_>,
+    packet: Packet<'p, V>,
+    headers: &Headers,
+    connection: &Connection,
+) -> Verdict<'p> {
+    transmit::to_server::<V, true>(context, packet, headers, Target::of(connection))
+}
+
+/// Sends a server's reply that a helper reads.
+#[cold]
+#[inline(never)]
+fn helped_reply<'p, V: Version>(
+    context: Context<'_>,
+    packet: Packet<'p, V>,
+    headers: &Headers,
+    connection: &Connection,
+) -> Verdict<'p> {
+    transmit::to_client::<V, true>(context, packet, headers, connection)
 }
 
 /// Sends the first packet of a data connection.
@@ -272,7 +301,7 @@ fn begin_data<'p, V: Version>(
         direction(connection.forwarding()),
         headers,
     );
-    transmit::to_server(context, packet, headers, Target::of(&connection))
+    transmit::to_server::<V, false>(context, packet, headers, Target::of(&connection))
 }
 
 /// A scheduled packet, for tracers.

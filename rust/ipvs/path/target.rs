@@ -22,8 +22,6 @@ pub(crate) struct Target<'a> {
     pub(crate) server: Endpoint,
     /// The connection, which has the route of packets without a server.
     pub(crate) connection: Option<&'a Connection>,
-    /// A helper reads the packet.
-    pub(crate) helped: bool,
 }
 
 impl<'a> Target<'a> {
@@ -34,7 +32,6 @@ impl<'a> Target<'a> {
             forwarding: destination.forwarding(),
             server: destination.reached_at(headers.destination.port),
             connection: None,
-            helped: false,
         }
     }
 
@@ -46,7 +43,6 @@ impl<'a> Target<'a> {
             forwarding: connection.forwarding(),
             server: connection.server(),
             connection: Some(connection),
-            helped: false,
         }
     }
 

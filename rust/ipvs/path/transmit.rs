@@ -28,9 +28,9 @@ const TCP_BYTES: u16 = 20;
 /// Bytes of a UDP header.
 const UDP_BYTES: u16 = 8;
 
-/// Sends a client's packet to its server.
+/// Sends a client's packet to its server. With `HELPED`, a helper reads it first.
 #[inline(always)]
-pub(crate) fn to_server<'p, V: Version>(
+pub(crate) fn to_server<'p, V: Version, const HELPED: bool>(
     context: Context<'_>,
     packet: Packet<'p, V>,
     headers: &Headers,
@@ -44,13 +44,15 @@ pub(crate) fn to_server<'p, V: Version>(
         ..
     } = target;
     let Some(route) = target.route(&tables.settings, packet.mark()) else {
-        return to_local_server(context, packet, headers, target);
+        return to_local_server::<V, HELPED>(context, packet, headers, target);
     };
     let writable = rewritten_bytes(headers);
     let bytes = packet.len();
     let mut packet = match packet.prepare(context.section, &route, writable) {
         Ok(packet) => packet,
-        Err(NotRouted::Local(packet)) => return to_local_server(context, packet, headers, target),
+        Err(NotRouted::Local(packet)) => {
+            return to_local_server::<V, HELPED>(context, packet, headers, target);
+        }
         Err(NotRouted::Over(verdict, unsent)) => {
             let reason = refusal::unsent(unsent);
             Dropped::to_server(destination, server, headers).count(context, reason);
@@ -63,7 +65,7 @@ pub(crate) fn to_server<'p, V: Version>(
             if tracking.0 && packet.track_server(server).is_err() {
                 return packet.discard();
             }
-            if let (true, Some(connection)) = (target.helped, target.connection) {
+            if let (true, Some(connection)) = (HELPED, target.connection) {
                 helper::request(context, packet.packet(), headers, connection);
             }
             rewrite_side(&mut packet, headers, Side::Destination, server)
@@ -92,7 +94,7 @@ pub(crate) fn to_server<'p, V: Version>(
 /// host as well, and the packet was on its way to another host.
 #[cold]
 #[inline(never)]
-fn to_local_server<'p, V: Version>(
+fn to_local_server<'p, V: Version, const HELPED: bool>(
     context: Context<'_>,
     mut packet: Packet<'p, V>,
     headers: &Headers,
@@ -118,7 +120,7 @@ fn to_local_server<'p, V: Version>(
     } else if rewrites && packet.track_server(target.server).is_err() {
         return packet.discard();
     }
-    if let (true, Some(connection)) = (target.helped, target.connection) {
+    if let (true, Some(connection)) = (HELPED, target.connection) {
         helper::request(context, &mut packet, headers, connection);
     }
     if rewrites
@@ -134,18 +136,18 @@ fn to_local_server<'p, V: Version>(
 }
 
 /// Sends a server's reply to the connection's client, with the virtual address as its source. At
-/// POST_ROUTING the reply is rewritten and continues on its way.
+/// POST_ROUTING the reply is rewritten and continues on its way. With `HELPED`, a helper reads it
+/// first.
 #[inline(always)]
-pub(crate) fn to_client<'p, V: Version>(
+pub(crate) fn to_client<'p, V: Version, const HELPED: bool>(
     context: Context<'_>,
     packet: Packet<'p, V>,
     headers: &Headers,
     connection: &Connection,
-    helped: bool,
 ) -> Verdict<'p> {
     let tables = context.tables;
     if context.point == Point::PostRouting {
-        return reply_in_passing(context, packet, headers, connection, helped);
+        return reply_in_passing::<V, HELPED>(context, packet, headers, connection);
     }
     let from = connection.virtual_endpoint();
     let route = reply_route(&tables.settings, connection, packet.mark());
@@ -159,14 +161,14 @@ pub(crate) fn to_client<'p, V: Version>(
             return packet.accept();
         }
         Err(NotRouted::Local(packet)) => {
-            return reply_in_passing(context, packet, headers, connection, helped);
+            return reply_in_passing::<V, HELPED>(context, packet, headers, connection);
         }
         Err(NotRouted::Over(verdict, unsent)) => {
             Dropped::to_client(connection, headers).count(context, refusal::unsent(unsent));
             return verdict;
         }
     };
-    if helped {
+    if HELPED {
         helper::reply(context, packet.packet(), headers, connection);
     }
     if rewrite_side(&mut packet, headers, Side::Source, from).is_none() {
@@ -210,16 +212,15 @@ pub(crate) fn redirect<'p, V: Version>(
 
 /// Rewrites the source of a reply, which continues on its way over this host. If the host forwards
 /// it, its time to live has been decremented already.
-fn reply_in_passing<'p, V: Version>(
+fn reply_in_passing<'p, V: Version, const HELPED: bool>(
     context: Context<'_>,
     mut packet: Packet<'p, V>,
     headers: &Headers,
     connection: &Connection,
-    helped: bool,
 ) -> Verdict<'p> {
     let from = connection.virtual_endpoint();
     let bytes = packet.len();
-    if helped {
+    if HELPED {
         helper::reply(context, &mut packet, headers, connection);
     }
     if !tracking(&context.tables.settings).0 {
