@@ -99,9 +99,15 @@ pub trait Newcomer<T> {
     /// The hash under which the new entry is inserted if its key is crowded.
     fn hash_apart(&self) -> u32;
     /// The hash and the body of its alias, if the entry needs one when it is apart.
-    fn alias(&self, body: &T) -> Option<(u32, T)>;
+    #[inline]
+    fn alias(&self, _body: &T) -> Option<(u32, T)> {
+        None
+    }
     /// Whether readers cannot distinguish two aliases.
-    fn is_same_alias(&self, alias: &T, other: &T) -> bool;
+    #[inline]
+    fn is_same_alias(&self, _alias: &T, _other: &T) -> bool {
+        false
+    }
     /// Called when the entry of `other` was removed, to make room for the new one. No lock is held.
     fn evicted(&self, other: &T);
 }

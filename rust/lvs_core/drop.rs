@@ -32,42 +32,22 @@ pub enum Reason {
     Policy = 11,
 }
 
+numbered! {
+    Reason:
+    NoDestination,
+    Overload,
+    NoRoute,
+    TableFull,
+    NoMemory,
+    TooLarge,
+    HopLimit,
+    Defense,
+    Deleted,
+    Race,
+    Policy,
+}
+
 impl Reason {
-    /// All reasons, in the order of their numbers.
-    pub const ALL: [Self; 11] = [
-        Self::NoDestination,
-        Self::Overload,
-        Self::NoRoute,
-        Self::TableFull,
-        Self::NoMemory,
-        Self::TooLarge,
-        Self::HopLimit,
-        Self::Defense,
-        Self::Deleted,
-        Self::Race,
-        Self::Policy,
-    ];
-
-    /// How many there are.
-    pub const COUNT: usize = Self::ALL.len();
-
-    /// Its number.
-    pub const fn number(self) -> u16 {
-        self as u16
-    }
-
-    /// Its place in [`Self::ALL`].
-    pub const fn index(self) -> usize {
-        (self as usize).wrapping_sub(1)
-    }
-
-    /// The reason with this number.
-    pub fn from_number(number: u16) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|reason| reason.number() == number)
-    }
-
     /// Its name in listings, metrics and trace events.
     pub const fn name(self) -> &'static str {
         match self {

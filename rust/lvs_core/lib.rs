@@ -30,6 +30,9 @@
     )
 )]
 
+#[macro_use]
+mod numbered;
+
 pub mod address;
 pub mod checksum;
 pub mod daemon;

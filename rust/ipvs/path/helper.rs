@@ -21,7 +21,7 @@ use lvs_core::{
     packet::{Headers, TcpFlags},
     rewrite::{self, Number, TransportChecksum},
     sequence,
-    state::State,
+    state::{Direction, State},
     Endpoint, Protocol,
 };
 
@@ -82,24 +82,32 @@ fn control(connection: &Connection) -> Control {
     }
 }
 
-/// Handles a client's packet of a control connection, before it is rewritten for its server.
+/// Handles a packet of a control connection, before it is rewritten: a client's, or with
+/// [`Direction::Output`] a server's.
 #[cold]
 #[inline(never)]
-pub(crate) fn request<V: Version>(
+pub(crate) fn handle<V: Version>(
     context: Context<'_>,
     packet: &mut Packet<'_, V>,
     headers: &Headers,
     connection: &Connection,
+    direction: Direction,
 ) {
     let Some(helped) = connection.helped() else {
         return;
     };
-    if try_request(context, packet, headers, connection, helped).is_none() {
+    let handled = match direction {
+        Direction::Output => reply(context, packet, headers, connection, helped),
+        Direction::Input | Direction::InputOnly => {
+            request(context, packet, headers, connection, helped)
+        }
+    };
+    if handled.is_none() {
         skip(context);
     }
 }
 
-fn try_request<V: Version>(
+fn request<V: Version>(
     context: Context<'_>,
     packet: &mut Packet<'_, V>,
     headers: &Headers,
@@ -169,12 +177,14 @@ fn announce(
     let first = tables.newcomer(&ends);
     let now = work::seconds();
     let timeout = tables.timeout(section, State::Listen);
-    let announced = connection.announced(client);
-    let inserted = tables
-        .connections
-        .insert(section, hash, announced, now, timeout, &first);
-    match inserted {
-        Ok(_) => Some(()),
+    let insert = || {
+        let announced = connection.announced(client);
+        tables
+            .connections
+            .insert(section, hash, announced, now, timeout, &first)
+            .map(|_| ())
+    };
+    match insert() {
         // The client has repeated its command, or uses the port again.
         Err(table::Refused::Duplicate) => {
             let entry = tables.find_request(section, &ends, hash)?;
@@ -183,41 +193,13 @@ fn announce(
                 return Some(());
             }
             tables.end(entry);
-            tables
-                .connections
-                .insert(
-                    section,
-                    hash,
-                    connection.announced(client),
-                    now,
-                    timeout,
-                    &first,
-                )
-                .ok()
-                .map(|_| ())
+            insert().ok()
         }
-        Err(_) => None,
+        inserted => inserted.ok(),
     }
 }
 
-/// Handles a server's packet of a control connection, before it is rewritten for its client.
-#[cold]
-#[inline(never)]
-pub(crate) fn reply<V: Version>(
-    context: Context<'_>,
-    packet: &mut Packet<'_, V>,
-    headers: &Headers,
-    connection: &Connection,
-) {
-    let Some(helped) = connection.helped() else {
-        return;
-    };
-    if try_reply(context, packet, headers, connection, helped).is_none() {
-        skip(context);
-    }
-}
-
-fn try_reply<V: Version>(
+fn reply<V: Version>(
     context: Context<'_>,
     packet: &mut Packet<'_, V>,
     headers: &Headers,

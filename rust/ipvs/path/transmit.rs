@@ -20,6 +20,7 @@ use lvs_core::{
     drop::Reason,
     packet::Headers,
     rewrite::{self, Side, TransportChecksum},
+    state::Direction,
     Endpoint, Protocol,
 };
 
@@ -66,7 +67,13 @@ pub(crate) fn to_server<'p, V: Version, const HELPED: bool>(
                 return packet.discard();
             }
             if let (true, Some(connection)) = (HELPED, target.connection) {
-                helper::request(context, packet.packet(), headers, connection);
+                helper::handle(
+                    context,
+                    packet.packet(),
+                    headers,
+                    connection,
+                    Direction::Input,
+                );
             }
             rewrite_side(&mut packet, headers, Side::Destination, server)
         }
@@ -121,7 +128,7 @@ fn to_local_server<'p, V: Version, const HELPED: bool>(
         return packet.discard();
     }
     if let (true, Some(connection)) = (HELPED, target.connection) {
-        helper::request(context, &mut packet, headers, connection);
+        helper::handle(context, &mut packet, headers, connection, Direction::Input);
     }
     if rewrites
         && rewrite_in_place(&mut packet, headers, Side::Destination, target.server).is_none()
@@ -169,7 +176,13 @@ pub(crate) fn to_client<'p, V: Version, const HELPED: bool>(
         }
     };
     if HELPED {
-        helper::reply(context, packet.packet(), headers, connection);
+        helper::handle(
+            context,
+            packet.packet(),
+            headers,
+            connection,
+            Direction::Output,
+        );
     }
     if rewrite_side(&mut packet, headers, Side::Source, from).is_none() {
         return packet.discard();
@@ -221,7 +234,7 @@ fn reply_in_passing<'p, V: Version, const HELPED: bool>(
     let from = connection.virtual_endpoint();
     let bytes = packet.len();
     if HELPED {
-        helper::reply(context, &mut packet, headers, connection);
+        helper::handle(context, &mut packet, headers, connection, Direction::Output);
     }
     if !tracking(&context.tables.settings).0 {
         packet.untrack();

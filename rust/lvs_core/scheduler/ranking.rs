@@ -228,7 +228,7 @@ pub fn update_numbers(
         let node = nodes.get(position)?;
         let (winner, before) = (best as usize, index(node.load(Relaxed)));
         node.store(winner as u64, Relaxed);
-        // The same winner as before, who is not this contestant.
+        // The game has the same winner as before, and it is another contestant.
         if (before ^ winner) | usize::from(winner == contestant) == 0 {
             return None;
         }

@@ -56,52 +56,34 @@ pub enum Event {
     Bulk = 23,
 }
 
+numbered! {
+    Event:
+    Sent,
+    SentRecord,
+    Unsent,
+    Inexpressible,
+    Overflow,
+    Received,
+    Taken,
+    Unbound,
+    Foreign,
+    Malformed,
+    Refused,
+    Outdated,
+    NoRoom,
+    Missing,
+    Repeated,
+    Unsigned,
+    OtherKey,
+    Forged,
+    Unproved,
+    Stranger,
+    Asked,
+    Answered,
+    Bulk,
+}
+
 impl Event {
-    /// All events, in the order of their numbers.
-    pub const ALL: [Self; 23] = [
-        Self::Sent,
-        Self::SentRecord,
-        Self::Unsent,
-        Self::Inexpressible,
-        Self::Overflow,
-        Self::Received,
-        Self::Taken,
-        Self::Unbound,
-        Self::Foreign,
-        Self::Malformed,
-        Self::Refused,
-        Self::Outdated,
-        Self::NoRoom,
-        Self::Missing,
-        Self::Repeated,
-        Self::Unsigned,
-        Self::OtherKey,
-        Self::Forged,
-        Self::Unproved,
-        Self::Stranger,
-        Self::Asked,
-        Self::Answered,
-        Self::Bulk,
-    ];
-
-    /// How many there are.
-    pub const COUNT: usize = Self::ALL.len();
-
-    /// Its number.
-    pub const fn number(self) -> u16 {
-        self as u16
-    }
-
-    /// Its place in [`Self::ALL`].
-    pub const fn index(self) -> usize {
-        (self as usize).wrapping_sub(1)
-    }
-
-    /// The event with this number.
-    pub fn from_number(number: u16) -> Option<Self> {
-        Self::ALL.into_iter().find(|event| event.number() == number)
-    }
-
     /// Its name in listings.
     pub const fn name(self) -> &'static str {
         match self {

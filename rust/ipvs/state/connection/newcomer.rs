@@ -120,16 +120,8 @@ impl Newcomer<Connection> for FirstOfClient<'_> {
         template_hash(self.key, self.template)
     }
 
-    fn alias(&self, _: &Connection) -> Option<(u32, Connection)> {
-        None
-    }
-
     fn evicted(&self, other: &Connection) {
         self.evicted.evicted(other);
-    }
-
-    fn is_same_alias(&self, _: &Connection, _: &Connection) -> bool {
-        false
     }
 }
 
@@ -153,15 +145,7 @@ impl Newcomer<Connection> for Expected<'_> {
         expectation_hash(self.key, self.expectation)
     }
 
-    fn alias(&self, _: &Connection) -> Option<(u32, Connection)> {
-        None
-    }
-
     fn evicted(&self, other: &Connection) {
         self.evicted.evicted(other);
-    }
-
-    fn is_same_alias(&self, _: &Connection, _: &Connection) -> bool {
-        false
     }
 }
