@@ -332,8 +332,11 @@ class Bench:
             self.cost("tcp-nat-100", self.packets, self.segments(self.packets, NAT_VIP, Flows(100)), flows=100)
 
     def closing(self):
-        """Measures segments that end connections, each a change of state, without and with a synchronization master. They
-        come within the 20 ms for which a master of ours collects changes, so its sending is not in the figure."""
+        """Measures segments that end connections, without a synchronization master and with one.
+
+        Each segment changes the state of its connection. The master sends later: it collects the
+        changes of 20 ms. So its sending is not in the figure.
+        """
         for row, master in (("tcp-fin-1000", False), ("tcp-fin-1000-master", True)):
             if not self.wanted(row):
                 continue

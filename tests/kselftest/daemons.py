@@ -10,9 +10,9 @@
 
 import sys
 
-from failslab import NO_MEMORY, Failures, message, outcome
-from netlink_fuzz import Line, Wrong
-from nl import ACK, DAEMON, DEL_DAEMON, DUMP, GET_DAEMON, NEW_DAEMON, REQUEST, Family, nest, parse, u32
+from failslab import NO_MEMORY, Failures, each_failure, request
+from netlink_fuzz import Wrong
+from nl import DAEMON, DEL_DAEMON, DUMP, GET_DAEMON, NEW_DAEMON, Family, nest, parse, u32
 
 STATE, INTERFACE, SYNCID, GROUP_V6 = 1, 2, 3, 6
 MASTER, BACKUP = 1, 2
@@ -70,35 +70,17 @@ def cases(interface):
 def command(title, before, order, failures):
     """Runs a command with each of its allocations failing in turn. Returns their number."""
     family = Family()
-    line = Line()
-    due = message(family.number, *order[:2], flags=REQUEST | (order[2] if len(order) > 2 else ACK))
 
     def prepare():
         for state in (MASTER, BACKUP):
             family.error(DEL_DAEMON, stopped(state))
         for step in before:
             family.call(*step)
-        return running(family)
 
-    old = prepare()
-    if line.say(due)[-1][2]:
-        raise Wrong(f"{title}: refused without a failure")
-    new = running(family)
-    number = 0
-    while True:
-        number += 1
-        if prepare() != old:
-            raise Wrong(f"{title}: after failure {number - 1}, the daemons cannot be restored")
-        if line.sock.fileno() < 0:
-            line = Line()
-        result, failed = outcome(line, due, failures, number)
-        found = running(family)
-        refused = result in (*NO_MEMORY, *NO_SOCKET) and failed
-        if found not in {"0": [new], "lost": [old, new]}.get(result, [old] if refused else []):
-            raise Wrong(f"{title}: failure {number} ends with {result} and {found}, before it was {old}")
-        if not failed:
-            prepare()
-            return number - 1
+    count = each_failure(title, request(family, order), failures, prepare, lambda: running(family),
+                         (*NO_MEMORY, *NO_SOCKET))
+    prepare()
+    return count
 
 
 def failslab(interface):

@@ -153,38 +153,52 @@ def outcome(line, due, failures, number):
     return name(codes[0]), left == 0
 
 
+def request(family, order):
+    """The message of a command."""
+    return message(family.number, *order[:2], flags=REQUEST | (order[2] if len(order) > 2 else ACK))
+
+
+def each_failure(title, due, failures, prepare, state, refusals=NO_MEMORY):
+    """Sends a message with each of its allocations failing in turn. Returns their number.
+
+    `state` returns what the command may change, and `prepare` restores what was before. The command
+    works, or ends with one of the `refusals` and changes nothing.
+    """
+    line = Line()
+    prepare()
+    old = state()
+    if line.say(due)[-1][2]:
+        raise Wrong(f"{title}: refused without a failure")
+    new = state()
+    number = 0
+    while True:
+        number += 1
+        prepare()
+        if state() != old:
+            raise Wrong(f"{title}: after failure {number - 1}, the state cannot be restored")
+        if line.sock.fileno() < 0:
+            line = Line()
+        result, failed = outcome(line, due, failures, number)
+        found = state()
+        allowed = {"0": [new], "lost": [old, new]}.get(result, [old] if result in refusals and failed else [])
+        if found not in allowed:
+            raise Wrong(f"{title}: failure {number} ends with {result} and {found}, before it was {old}")
+        if not failed:
+            return number - 1
+
+
 def command(title, before, order, failures):
     """Runs a command with each of its allocations failing in turn. Returns their number."""
     family = Family()
-    line = Line()
     speaks = Family(name=order[3]) if len(order) > 3 else family
-    due = message(speaks.number, *order[:2], flags=REQUEST | (order[2] if len(order) > 2 else ACK))
 
     def prepare():
         family.call(FLUSH)
         for step in before:
             family.call(*step)
         family.call(SET_CONFIG, attribute(TIMEOUT_TCP, u32(900)) + attribute(TIMEOUT_UDP, u32(300)))
-        return read_table(family)
 
-    old = prepare()
-    if line.say(due)[-1][2]:
-        raise Wrong(f"{title}: refused without a failure")
-    new = read_table(family)
-    number = 0
-    while True:
-        number += 1
-        if prepare() != old:
-            raise Wrong(f"{title}: after failure {number - 1}, the table cannot be restored")
-        if line.sock.fileno() < 0:
-            line = Line()
-        result, failed = outcome(line, due, failures, number)
-        table = read_table(family)
-        allowed = {"0": [new], "lost": [old, new]}.get(result, [old] if result in NO_MEMORY and failed else [])
-        if table not in allowed:
-            raise Wrong(f"{title}: failure {number} ends with {result} and {table}, before it was {old}")
-        if not failed:
-            return number - 1
+    return each_failure(title, request(speaks, order), failures, prepare, lambda: read_table(family))
 
 
 def commands():

@@ -150,7 +150,7 @@ fi
 hang_up
 if ours; then
 	# The port is not open any more: the host answers with a reset.
-	check_match 'what was expected does not outlive the control connection' \
+	check_match 'expectations end with their control connection' \
 		"$(on client curl -sS --max-time 5 "http://$vip:$((16#$port))/" 2>&1)" '.*(refused|Couldn.t connect|Failed to connect).*'
 fi
 flush

@@ -6,6 +6,8 @@
 # without it, for both families.
 # timeout: 400
 
+# Functions are called by each_way.
+# shellcheck disable=SC2317
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -30,71 +32,79 @@ in_family() { if [ "$1" = 4 ]; then echo "$2"; else six "$2"; fi; }
 at_port() { if [ "$1" = 4 ]; then echo "$2"; else echo "[$(six "$2")]"; fi; }
 director() { must ip -n director "$@"; }
 
+# each_way FUNCTION ROW…: calls the function in all modes and for both families, for each row
+# "METHOD SERVER" with an IPv4 address. It sets mode, family, method and server; unreachable, the
+# error about a host without a route; vip and at, the virtual address without brackets and with them
+# where a port follows; and what, the beginning of names of checks.
+each_way() {
+	local function=$1 mode family unreachable vip at method server what row
+	shift
+	for mode in $modes; do
+		short_cut "$mode"
+		for family in 4 6; do
+			unreachable=3/1/0
+			[ $family = 4 ] || unreachable=1/3/0
+			vip=$(in_family $family 10.1.0.100) at=$(at_port $family 10.1.0.100)
+			for row; do
+				read -r method server <<<"$row"
+				server=$(in_family $family "$server")
+				what="short_cut=$mode, IPv$family, -$method"
+				"$function"
+			done
+		done
+	done
+}
+
 # --- a server without a route --------------------------------------------------------------------
 
 # The route to the server becomes "unreachable" before a connection, and during one.
+no_route() {
+	local tag="$mode$family$method" option
+	for option in -t -u; do service "$option" "$at:80" rr -- A:"$method":1; done
+	check_eq "$what: a client is served" "$(client hold "$tag" udp "$vip" 80)" A
+	director -"$family" route add unreachable "$server" metric 1
+	check_eq "$what: without a route to the server, the client of a datagram is told so at once" \
+		"$(ask errors closed "$vip" 80 32)" \
+		"timeout from $vip $unreachable me>$at:80"
+	check_eq "$what: without a route to the server, opening a connection fails at once" \
+		"$(client get tcp "$vip" 80)" No-route-to-host
+	ask errors watch
+	check_eq "$what: a known connection loses its route" "$(client again "$tag")" timeout
+	check_match "$what: the client of a known connection is told so" "$(ask errors seen)" \
+		"from [^ ]* $unreachable [^ ]*>${at//[\[\]]/.}:80"
+	director -"$family" route del unreachable "$server" metric 1
+	check_eq "$what: a client is served when there is a route again" "$(client again "$tag")" A
+	client close "$tag" >/dev/null
+	for option in -t -u; do must lvs -D "$option" "$at:80"; done
+}
 client patience 2 >/dev/null
-for mode in $modes; do
-	short_cut "$mode"
-	for family in 4 6; do
-		unreachable=3/1/0
-		[ $family = 4 ] || unreachable=1/3/0
-		vip=$(in_family $family 10.1.0.100) at=$(at_port $family 10.1.0.100)
-		for row in 'm 10.2.0.11' 'i 10.3.0.11' 'g 10.1.0.11'; do
-			read -r method server <<<"$row"
-			what="short_cut=$mode, IPv$family, -$method" tag="$mode$family$method"
-			server=$(in_family $family "$server")
-			for option in -t -u; do service $option "$at:80" rr -- A:"$method":1; done
-			check_eq "$what: a client is served" "$(client hold "$tag" udp "$vip" 80)" A
-			director -"$family" route add unreachable "$server" metric 1
-			check_eq "$what: without a route to the server, the client of a datagram is told so at once" \
-				"$(ask errors closed "$vip" 80 32)" \
-				"timeout from $vip $unreachable me>$at:80"
-			check_eq "$what: without a route to the server, opening a connection fails at once" \
-				"$(client get tcp "$vip" 80)" No-route-to-host
-			ask errors watch
-			check_eq "$what: a known connection loses its route" "$(client again "$tag")" timeout
-			check_match "$what: the client of a known connection is told so" "$(ask errors seen)" \
-				"from [^ ]* $unreachable [^ ]*>${at//[\[\]]/.}:80"
-			director -"$family" route del unreachable "$server" metric 1
-			check_eq "$what: a client is served when there is a route again" "$(client again "$tag")" A
-			client close "$tag" >/dev/null
-			for option in -t -u; do must lvs -D $option "$at:80"; done
-		done
-	done
-done
+each_way no_route 'm 10.2.0.11' 'i 10.3.0.11' 'g 10.1.0.11'
 
 # --- a server that does not answer on the link ----------------------------------------------------
 
 # Nobody has the server's address. The kernel gives up after three requests for its link address.
 # Those who wait then must learn about it. The error of a tunnel comes back to the director first.
-client patience 10 >/dev/null
-for mode in $modes; do
-	short_cut "$mode"
-	for family in 4 6; do
-		unreachable=3/1/0
-		[ $family = 4 ] || unreachable=1/3/0
-		vip=$(in_family $family 10.1.0.100) at=$(at_port $family 10.1.0.100)
-		for row in 'm 10.2.0.99' 'i 10.1.0.99' 'g 10.1.0.98'; do
-			read -r method silent <<<"$row"
-			what="short_cut=$mode, IPv$family, -$method, a silent server"
-			for option in -t -u; do
-				must lvs -A $option "$at:80" -s rr
-				must lvs -a $option "$at:80" -r "$(at_port $family "$silent"):80" "-$method"
-			done
-			ask errors watch
-			check_eq "$what: opening a connection fails" "$(client get tcp "$vip" 80)" No-route-to-host
-			check_match "$what: the client gets an ICMP error" "$(ask errors seen)" \
-				"from [^ ]* $unreachable [^ ]*>${at//[\[\]]/.}:80"
-			# An error about a repeated segment is still to come.
-			sleep 5
-			check_match "$what: the client of a datagram gets an ICMP error" \
-				"$(ask errors closed "$vip" 80 32)" \
-				"timeout from [^ ]* $unreachable me>${at//[\[\]]/.}:80"
-			for option in -t -u; do must lvs -D $option "$at:80"; done
-		done
+silent_server() {
+	local option to=$server
+	[ "$family" = 4 ] || to="[$server]"
+	what+=', a silent server'
+	for option in -t -u; do
+		must lvs -A "$option" "$at:80" -s rr
+		must lvs -a "$option" "$at:80" -r "$to:80" "-$method"
 	done
-done
+	ask errors watch
+	check_eq "$what: opening a connection fails" "$(client get tcp "$vip" 80)" No-route-to-host
+	check_match "$what: the client gets an ICMP error" "$(ask errors seen)" \
+		"from [^ ]* $unreachable [^ ]*>${at//[\[\]]/.}:80"
+	# An error about a repeated segment is still to come.
+	sleep 5
+	check_match "$what: the client of a datagram gets an ICMP error" \
+		"$(ask errors closed "$vip" 80 32)" \
+		"timeout from [^ ]* $unreachable me>${at//[\[\]]/.}:80"
+	for option in -t -u; do must lvs -D "$option" "$at:80"; done
+}
+client patience 10 >/dev/null
+each_way silent_server 'm 10.2.0.99' 'i 10.1.0.99' 'g 10.1.0.98'
 client patience 2 >/dev/null
 
 # --- packets with a loopback source --------------------------------------------------------------

@@ -28,6 +28,24 @@ second_director_up() {
 	done
 }
 
+# directors_up [SETTING…]: loads the module and starts both directors, with servers and a client.
+# New connections are sent at once. There is no sweep in the background, so that what is lost stays
+# lost, and only joining fills a table.
+directors_up() {
+	local host
+	unload_all "$IPVS_MODULE"
+	must module_load "$IPVS_MODULE"
+	topology_up
+	client_up client
+	servers_start A B C
+	second_director_up
+	servers_up A B C
+	for host in director other; do
+		sysctls "$host" net.ipv4.vs.sync_threshold='0 1' net.ipv4.vs.sync_refresh_period=3600 "$@"
+		DIRECTOR=$host service -t 10.1.0.100:80 rr -- A:m:1 B:i:1 C:g:1
+	done
+}
+
 # daemon DIRECTOR ARGUMENT…: runs the command on a director.
 daemon() {
 	# shellcheck disable=SC2034 # lvs reads it

@@ -6,24 +6,14 @@
 # timeout: 240
 
 # Functions are called by name; jq has variables of its own.
-# shellcheck disable=SC2016,SC2317
+# shellcheck disable=SC2016,SC2119,SC2317
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-unload_all "$IPVS_MODULE"
-must module_load "$IPVS_MODULE"
-topology_up
-client_up client
-servers_start A B C
 # shellcheck source=tests/kselftest/second_director.sh
 . "$here/second_director.sh"
-second_director_up
-servers_up A B C
-for host in director other; do
-	# No sweep in the background, so that what is lost stays lost.
-	sysctls "$host" net.ipv4.vs.sync_threshold='0 1' net.ipv4.vs.sync_refresh_period=3600
-	DIRECTOR=$host service -t 10.1.0.100:80 rr -- A:m:1 B:i:1 C:g:1
-done
+
+directors_up
 start() { must daemon "$1" --start-daemon "$2" --mcast-interface eth2 --syncid 7; }
 stop() { must daemon "$1" --stop-daemon "$2"; }
 counters() { daemon other sync status --json | jq -r "[.counters | $1] | @tsv" | xargs; }

@@ -10,18 +10,11 @@
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-unload_all "$IPVS_MODULE"
-must module_load "$IPVS_MODULE"
-topology_up
-client_up client
-servers_start A B C
 # shellcheck source=tests/kselftest/second_director.sh
 . "$here/second_director.sh"
-second_director_up
-servers_up A B C
+
+directors_up net.ipv4.vs.sync_ports=2
 for host in director other; do
-	sysctls "$host" net.ipv4.vs.sync_threshold='0 1' net.ipv4.vs.sync_refresh_period=3600 net.ipv4.vs.sync_ports=2
-	DIRECTOR=$host service -t 10.1.0.100:80 rr -- A:m:1 B:i:1 C:g:1
 	must on "$host" nft 'add table inet wire; add chain inet wire in { type filter hook input priority 0; };
 		add rule inet wire in ip daddr 224.0.0.0/4 counter drop; add rule inet wire in ip6 daddr ff02::81 counter drop'
 done
