@@ -20,7 +20,7 @@ check: ## run every test: host tests, lints, guest tests on the stock and the de
 	@scripts/check full
 
 .PHONY: check-quick
-check-quick: ## host tests, lints and the guest tests on the stock kernel only
+check-quick: ## host tests, lints and each guest test on one kernel only
 	@scripts/check quick
 
 .PHONY: check-long

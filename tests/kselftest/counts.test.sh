@@ -5,7 +5,7 @@
 # They are exact after every kind of end, after a timeout, after -Z, and after a load from several
 # processes.
 # timeout: 120
-# kernel: stock, because it tests sums; forwarding and stress count on the debug kernel
+# kernel: debug, because sums do not depend on the kernel
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"

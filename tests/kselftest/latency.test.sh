@@ -4,7 +4,7 @@
 # ewma chooses between two servers by measured delays. A server with late answers gets fewer
 # connections until its answers are fast again.
 # timeout: 300
-# kernel: stock, because it tests arithmetic on delays; failslab runs ewma on the debug kernel
+# kernel: debug, because arithmetic on delays does not depend on the kernel
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"

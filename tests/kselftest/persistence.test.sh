@@ -6,7 +6,7 @@
 # two cases of the papers are here: a control and a data connection, and a session of several
 # connections.
 # timeout: 150
-# kernel: stock, because it tests choices; synflood creates templates on the debug kernel
+# kernel: debug, because choices do not depend on the kernel
 
 # Other functions call these functions.
 # shellcheck disable=SC2317

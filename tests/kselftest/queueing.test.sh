@@ -6,6 +6,7 @@
 # of lvssim (tools/lvssim/tests/queueing.rs). queueing.predicted has a line for each scheduler: the
 # mean and the 90th percentile of the time to the answer, in milliseconds.
 # timeout: 1800
+# kernel: debug, because choices do not depend on the kernel
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -4,7 +4,7 @@
 # Every scheduler: it is loaded by its name and distributes real connections as documented, with and
 # without weights. Servers are quiesced, added and deleted under load.
 # timeout: 300
-# kernel: stock, because it tests choices; failslab and stress run schedulers on the debug kernel
+# kernel: debug, because choices do not depend on the kernel
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -4,7 +4,7 @@
 # The module makes the same choices as the simulator. simulator.sequence holds events and, for each
 # connection, the server that lvssim chose. A host test of lvssim checks the same file.
 # timeout: 600
-# kernel: stock, because it tests choices; failslab and stress run schedulers on the debug kernel
+# kernel: debug, because choices do not depend on the kernel
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -4,7 +4,7 @@
 # Services without connection entries (oneip-stateless). Two independent directors send one client
 # to one server, connections continue when the other director takes over, and no entry is created.
 # timeout: 300
-# kernel: stock, because it tests choices; failslab runs oneip on the debug kernel
+# kernel: debug, because choices do not depend on the kernel
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"

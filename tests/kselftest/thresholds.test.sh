@@ -5,7 +5,7 @@
 # connections until it falls below its lower threshold, or below three quarters of the upper one if
 # the lower one is 0.
 # timeout: 90
-# kernel: stock, because it tests numbers; hostile_netlink sets thresholds on the debug kernel
+# kernel: debug, because numbers do not depend on the kernel
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -4,7 +4,7 @@
 # Timeouts: --set sets them within bounds. Connections expire on time and not before: UDP, idle TCP,
 # TCP closed by one side, TCP reset.
 # timeout: 150
-# kernel: stock, because it tests times; stress lets connections expire on the debug kernel
+# kernel: debug, because timeouts do not depend on the kernel
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"
