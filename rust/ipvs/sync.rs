@@ -57,7 +57,7 @@ struct MasterParts {
 
 /// What a backup consists of.
 struct BackupParts {
-    _receivers: KVVec<Receiver<Listener>>,
+    receivers: KVVec<Receiver<Listener>>,
     ticker: Ticker<Rounds>,
     ports: KVVec<Arc<Port>>,
     hub: Arc<Hub>,
@@ -222,19 +222,25 @@ impl Daemons {
         }
     }
 
-    /// Stops a daemon. [`ESRCH`]: none with this role runs. Process context, waits for the RTNL.
+    /// Stops a daemon. A master sends what is queued, a backup takes what has arrived. [`ESRCH`]:
+    /// none with this role runs. Process context, waits for the RTNL.
     pub(crate) fn stop(&mut self, role: Role) -> Result {
         match role {
             Role::Master => {
                 let running = self.master.take().ok_or(ESRCH)?;
-                running.parts.hub.set_master(KVVec::new());
-                running.tables.announcements.end();
                 running.log("stops");
+                let parts = running.parts;
+                parts.hub.set_master(KVVec::new());
+                running.tables.announcements.end();
+                drop(parts.ticker);
+                parts.master.finish();
             }
             Role::Backup => {
                 let running = self.backup.take().ok_or(ESRCH)?;
-                running.parts.hub.set_backup(KVVec::new());
                 running.log("stops");
+                let parts = running.parts;
+                drop(parts.receivers);
+                parts.hub.set_backup(KVVec::new());
             }
         }
         Ok(())
@@ -365,7 +371,7 @@ fn start_backup(
     hub.set_backup(heard);
     let ticker = Ticker::start(rounds, 0).inspect_err(|_| hub.set_backup(KVVec::new()))?;
     Ok(BackupParts {
-        _receivers: receivers,
+        receivers,
         ticker,
         ports,
         hub,

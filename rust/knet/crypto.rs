@@ -6,19 +6,26 @@
 
 use crate::bindings;
 use core::ffi::c_void;
+use kernel::{
+    alloc::{AllocError, KBox},
+    prelude::*,
+};
 
 /// Octets of a key.
 pub const KEY: usize = 32;
 /// Octets of a code.
 pub const CODE: usize = 16;
 
-/// A secret key. Its memory is overwritten when it is dropped.
-pub struct Key([u8; KEY]);
+/// A secret key. It stays where it is while this value moves, and its memory is overwritten when it
+/// is dropped.
+pub struct Key(KBox<[u8; KEY]>);
 
 impl Key {
-    /// A copy of these octets.
-    pub const fn new(octets: &[u8; KEY]) -> Self {
-        Self(*octets)
+    /// A copy of these octets. Process context.
+    pub fn new(octets: &[u8; KEY]) -> Result<Self, AllocError> {
+        let mut key = KBox::new([0; KEY], GFP_KERNEL)?;
+        key.copy_from_slice(octets);
+        Ok(Self(key))
     }
 
     /// The code of `data`: keyed BLAKE2s with 128 bits. Any context.

@@ -43,6 +43,8 @@ pub trait Family: 'static {
     const VERSION: u32;
     /// Its commands.
     const COMMANDS: &'static [Command];
+    /// Commands whose requests have a secret. The request's memory is overwritten after each.
+    const SECRET: &'static [u8] = &[];
     /// The name of its multicast group, which [`notify`] sends to. One family has one.
     const GROUP: Option<&'static CStr> = None;
     /// The state of a dump between its messages.
@@ -374,7 +376,14 @@ unsafe extern "C" fn act<F: Family>(
     let Some(info) = NonNull::new(info) else {
         return EINVAL.to_errno();
     };
-    match F::act(&Request(info, PhantomData)) {
+    let request = Request(info, PhantomData);
+    let result = F::act(&request);
+    if F::SECRET.contains(&request.command()) {
+        // SAFETY: generic netlink has checked the headers' lengths. The message is this request's,
+        // and `F::act` keeps no reference.
+        unsafe { bindings::knet_nlmsg_forget(bindings::knet_info_message_header(info.as_ptr())) };
+    }
+    match result {
         Ok(()) => 0,
         Err(error) => error.to_errno(),
     }

@@ -23,6 +23,8 @@ use lvs_core::{Address, Endpoint};
 
 /// The number of datagrams that are received before other work can run.
 const BATCH: usize = 64;
+/// Batches that a receiver takes at most when it ends: those of a buffer of some megabytes.
+const LAST_ROUNDS: usize = 64;
 /// Milliseconds after which a receiver tries again when its socket had an error.
 const AFTER_ERROR: u32 = 100;
 
@@ -160,8 +162,8 @@ pub trait Receive: Send + Sync + 'static {
 }
 
 /// A socket that receives from a multicast group on one interface. It hands datagrams to a target,
-/// one after the other, in process context. Dropping it waits for the target and closes the socket:
-/// in process context.
+/// one after the other, in process context. Dropping it hands over what has arrived, and closes the
+/// socket: in process context.
 pub struct Receiver<T: Receive>(KBox<State<T>>);
 
 struct State<T> {
@@ -220,17 +222,34 @@ impl<T: Receive> Drop for Receiver<T> {
             bindings::knet_receiver_quiet(self.0.socket.socket.as_ptr());
             bindings::knet_work_cancel(self.0.work.get());
         }
+        // Datagrams may go on arriving.
+        for _ in 0..LAST_ROUNDS {
+            // SAFETY: the canceled work does not run any more.
+            match unsafe { round(&self.0) } {
+                Round::More => crate::work::yield_now(),
+                Round::Empty | Round::Failed => break,
+            }
+        }
     }
 }
 
+/// What a round of receiving ended with.
+enum Round {
+    /// The batch was full.
+    More,
+    /// Nothing has arrived any more.
+    Empty,
+    /// An error of the socket.
+    Failed,
+}
+
+/// Receives a batch.
+///
 /// # Safety
 ///
-/// `data` must be the `State<T>` of a live receiver.
-unsafe extern "C" fn run<T: Receive>(data: *mut c_void) {
-    // SAFETY: by this function's contract.
-    let state = unsafe { &*data.cast::<State<T>>() };
-    // SAFETY: the kernel never runs a work item concurrently with itself, and nothing else uses the
-    // buffer.
+/// Not concurrently for one receiver.
+unsafe fn round<T: Receive>(state: &State<T>) -> Round {
+    // SAFETY: nothing else uses the buffer, by this function's contract.
     let buffer = unsafe { &mut *state.buffer.get() };
     for _ in 0..BATCH {
         let mut source = bindings::knet_address::default();
@@ -241,12 +260,11 @@ unsafe extern "C" fn run<T: Receive>(data: *mut c_void) {
             bindings::knet_receiver_receive(socket, place, buffer.len(), &mut source)
         };
         let Ok(len) = usize::try_from(len) else {
-            if Error::from_errno(len) != EAGAIN {
-                state.target.lose();
-                // SAFETY: as below.
-                unsafe { bindings::knet_work_queue(state.work.get(), AFTER_ERROR) };
+            if Error::from_errno(len) == EAGAIN {
+                return Round::Empty;
             }
-            return;
+            state.target.lose();
+            return Round::Failed;
         };
         match buffer.get(..len) {
             Some(datagram) => {
@@ -256,6 +274,21 @@ unsafe extern "C" fn run<T: Receive>(data: *mut c_void) {
             None => state.target.lose(),
         }
     }
+    Round::More
+}
+
+/// # Safety
+///
+/// `data` must be the `State<T>` of a live receiver.
+unsafe extern "C" fn run<T: Receive>(data: *mut c_void) {
+    // SAFETY: by this function's contract.
+    let state = unsafe { &*data.cast::<State<T>>() };
+    // SAFETY: the kernel never runs a work item concurrently with itself.
+    let pause = match unsafe { round(state) } {
+        Round::More => 0,
+        Round::Failed => AFTER_ERROR,
+        Round::Empty => return,
+    };
     // SAFETY: the work is live; a canceled work is not queued.
-    unsafe { bindings::knet_work_queue(state.work.get(), 0) };
+    unsafe { bindings::knet_work_queue(state.work.get(), pause) };
 }

@@ -99,6 +99,12 @@ pub fn yield_now() {
     unsafe { bindings::knet_cond_resched() };
 }
 
+/// Sleeps. Process context, no lock held but mutexes.
+pub fn sleep(milliseconds: u32) {
+    // SAFETY: process context, by this function's contract.
+    unsafe { bindings::knet_sleep(milliseconds) };
+}
+
 const HZ: u64 = bindings::knet_time_KNET_HZ as u64;
 
 /// Jiffies since boot.

@@ -4,10 +4,17 @@
 
     daemons.py turns INTERFACE COUNT   both daemons start and stop that often, in changing order, as
                                        when two directors change roles
+    daemons.py handover ADDRESS PORT COUNT
+                                       opens connections from the namespace "client", then stops the
+                                       master of "director" and the backup of "other" at once; says
+                                       how many connections "other" has
     daemons.py failslab INTERFACE      every command with each of its allocations failing in turn:
                                        it works, or fails cleanly and changes nothing
 """
 
+import os
+import select
+import socket
 import sys
 
 from failslab import NO_MEMORY, Failures, each_failure, request
@@ -51,6 +58,42 @@ def turns(interface, count):
             running(family)
         family.call(DEL_DAEMON, stopped(second))
     print(f"{count} times")
+
+
+def enter(namespace):
+    """Moves this process into a network namespace."""
+    with open(f"/run/netns/{namespace}", encoding="ascii") as handle:
+        os.setns(handle.fileno(), os.CLONE_NEWNET)
+
+
+def handover(address, port, count):
+    """Opens connections and stops both daemons."""
+    enter("director")
+    director = Family()
+    enter("other")
+    other = Family()
+    enter("client")
+    clients = {}
+    poll = select.poll()
+    for _ in range(count):
+        client = socket.socket()
+        client.setblocking(False)
+        client.connect_ex((address, port))
+        clients[client.fileno()] = client
+        poll.register(client, select.POLLOUT)
+    waiting = set(clients)
+    while waiting:
+        for number, event in poll.poll(10_000) or sys.exit("the servers do not answer"):
+            if event != select.POLLOUT:
+                sys.exit("a server refuses a connection")
+            poll.unregister(number)
+            waiting.remove(number)
+    director.call(DEL_DAEMON, stopped(MASTER))
+    other.call(DEL_DAEMON, stopped(BACKUP))
+    enter("other")
+    with open("/proc/net/ip_vs_conn", encoding="ascii") as listing:
+        known = {int(fields[2], 16) for fields in map(str.split, listing) if "ESTABLISHED" in fields}
+    print(len(known & {client.getsockname()[1] for client in clients.values()}))
 
 
 def cases(interface):
@@ -98,6 +141,8 @@ if __name__ == "__main__":
     try:
         if sys.argv[1] == "turns":
             turns(sys.argv[2], int(sys.argv[3]))
+        elif sys.argv[1] == "handover":
+            handover(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
         else:
             failslab(sys.argv[2])
     except Wrong as wrong:

@@ -133,6 +133,17 @@ if ours; then
 	sysctls director net.ipv4.vs.sync_refresh_period=0
 fi
 
+# --- a handover -----------------------------------------------------------------------------------
+
+# A change waits up to 20 ms for others, and a datagram for the backup's thread.
+if ours; then
+	check_eq 'a master and a backup that stop lose no connection of the last moment' \
+		"$(python3 "$here/daemons.py" handover 10.1.0.100 80 200)" 200
+	must daemon other --start-daemon backup --mcast-interface eth2 --syncid 7
+	must daemon director --start-daemon master --mcast-interface eth2 --syncid 7
+	check_same 'the backup has the connections of a master that starts again'
+fi
+
 # --- foreign and hostile datagrams ----------------------------------------------------------------
 
 # The directors do not hear each other's datagrams through the wire, but those of a program.

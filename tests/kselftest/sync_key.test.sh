@@ -64,6 +64,19 @@ check_eq 'nothing shows a key' "$({
 	dmesg
 } | grep -cE "${first:0:16}|0102030405|${second:0:16}")" 0
 
+# An error without the option NETLINK_CAP_ACK quotes the request, whose memory was overwritten.
+quoted() {
+	cd "$here" && on other python3 -c 'import sys, nl
+key = bytes.fromhex(sys.argv[1])
+family = nl.Family(name=b"ipvs_rs")
+family.sock.setsockopt(nl.SOL_NETLINK, nl.CAP_ACK, 0)
+data = nl.struct.pack("=BBH", 10, 1, 0) + nl.nest(12, {}, {5: b"\1", 6: key})
+family.sock.send(nl.struct.pack("=IHHII", 16 + len(data), family.number, nl.REQUEST | nl.ACK, 9, 0) + data)
+answer = family.sock.recv(4096)
+print(nl.errno.errorcode[-nl.struct.unpack_from("=i", answer, 16)[0]], len(answer) >= 36 + len(data), key in answer)' "$1"
+}
+check_eq 'the answer to a refused key does not quote it' "$(quoted "$second")" 'EEXIST True False'
+
 # --- signed datagrams -----------------------------------------------------------------------------
 
 must daemon director sync key set "$work/first" --id 1

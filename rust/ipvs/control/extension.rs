@@ -39,6 +39,7 @@ pub struct Extension;
 impl Family for Extension {
     const NAME: &'static CStr = extension::NAME;
     const VERSION: u32 = extension::FAMILY_VERSION as u32;
+    const SECRET: &'static [u8] = &[command::ADD_SYNC_KEY];
     const COMMANDS: &'static [Command] = &[
         does(command::GET_MODULE),
         dumps(command::GET_CONNECTIONS),

@@ -36,6 +36,7 @@ pub(super) fn act(request: &Request<'_>, director: &Director) -> Result<(), Refu
             let key = need(&nest, sync::KEY, c"no key given")?;
             let wrong = AttributeError::WrongLength { kind: key.kind };
             let key = Key::new(key.payload.try_into().map_err(|_| wrong)?);
+            let key = key.map_err(Error::from)?;
             director.add_sync_key(id, key).map_err(|error| match error {
                 EEXIST => Refusal::new(EEXIST, c"a key with this identifier exists already"),
                 ENOSPC => Refusal::new(ENOSPC, c"there are two keys already: delete one first"),

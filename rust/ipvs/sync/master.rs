@@ -49,6 +49,8 @@ const ENTRY: u32 = 38;
 const SLOW: (u32, u32) = (20, 16 * 40);
 /// Milliseconds until datagrams that could not be sent are sent again.
 const RETRY: u32 = 4;
+/// How often a master that ends tries to send again what did not fit into a socket's buffer.
+const LAST_TRIES: u32 = 25;
 /// Milliseconds between two rounds while a promised sweep waits.
 const SOON: u32 = 50;
 /// Backups whose questions wait for an answer. Later ones repeat theirs.
@@ -157,6 +159,21 @@ impl Master {
         // Entries that change from now on are in the queue; the others are found by the sweep.
         waker.wake(0);
         Ok((master, ticker))
+    }
+
+    /// Sends the changes that are queued. The daemon has ended: nothing calls [`Self::tick`], and
+    /// nothing is queued any more. Waits for the sockets for a tenth of a second at most. Process
+    /// context.
+    pub(super) fn finish(&self) {
+        let mut work = self.work.lock();
+        let work = &mut *work;
+        for _ in 0..LAST_TRIES {
+            let sent = self.send_changes(work).and_then(|()| self.flush(work));
+            if sent.is_ok() {
+                return;
+            }
+            work::sleep(RETRY);
+        }
     }
 
     /// Has the whole table sent in the next round. Any context.

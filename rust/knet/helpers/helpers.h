@@ -293,6 +293,7 @@ void knet_work_queue(struct knet_work *work, unsigned int milliseconds);
 void knet_work_hasten(struct knet_work *work, unsigned int milliseconds);
 void knet_work_cancel(struct knet_work *work);
 void knet_cond_resched(void);
+void knet_sleep(unsigned int milliseconds);
 
 /* memory.c */
 struct kmem_cache *knet_cache_create(const char *name, unsigned int size,
@@ -430,6 +431,7 @@ void knet_event_send(struct net *net, struct sk_buff *skb, void *header);
 struct net *knet_info_net(const struct genl_info *info);
 u8 knet_info_command(const struct genl_info *info);
 const u8 *knet_nlmsg_attributes(const struct nlmsghdr *nlh, u32 *len);
+void knet_nlmsg_forget(const struct nlmsghdr *nlh);
 void knet_info_message(struct genl_info *info, const char *message);
 void knet_cb_message(struct netlink_callback *cb, const char *message);
 struct net *knet_cb_net(const struct netlink_callback *cb);

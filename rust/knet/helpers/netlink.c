@@ -3,6 +3,7 @@
 
 #include <linux/rwsem.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 #include <net/genetlink.h>
 #include <net/sock.h>
 
@@ -162,6 +163,15 @@ const u8 *knet_nlmsg_attributes(const struct nlmsghdr *nlh, u32 *len)
 
 	*len = nlh->nlmsg_len > offset ? nlh->nlmsg_len - offset : 0;
 	return (const u8 *)nlh + offset;
+}
+
+/* Overwrites the attributes of a message. */
+void knet_nlmsg_forget(const struct nlmsghdr *nlh)
+{
+	u32 len;
+	const u8 *attributes = knet_nlmsg_attributes(nlh, &len);
+
+	memzero_explicit((void *)attributes, len);
 }
 
 /* @message must outlive the answer: string literals do. */

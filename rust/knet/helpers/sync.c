@@ -2,6 +2,7 @@
 /* Locks and deferred work. */
 
 #include <linux/bottom_half.h>
+#include <linux/delay.h>
 #include <linux/jiffies.h>
 #include <linux/mutex.h>
 #include <linux/preempt.h>
@@ -89,4 +90,9 @@ void knet_work_cancel(struct knet_work *work)
 void knet_cond_resched(void)
 {
 	cond_resched();
+}
+
+void knet_sleep(unsigned int milliseconds)
+{
+	msleep(milliseconds);
 }
