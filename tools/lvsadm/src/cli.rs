@@ -11,6 +11,7 @@ pub mod definition;
 mod hints;
 mod options;
 mod parser;
+mod readers;
 mod rules;
 mod subcommands;
 mod sync;

@@ -5,31 +5,32 @@
 //! Belongs here: the order of steps, reading standard input, writing to the terminal. Never: the
 //! layout of a listing, the text of an error.
 
-use std::cell::RefCell;
+mod listing;
+mod terminal;
+mod watch;
+
 use std::ffi::OsString;
-use std::io::{self, BufWriter, LineWriter, Read, Write};
-use std::net::IpAddr;
+use std::io::{self, BufWriter, LineWriter, Read};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread;
-use std::time::{Duration, Instant, SystemTime};
 
-use crate::cli::{self, Command, DrainOptions, Listing, Subject, Sync, View};
-use crate::client::{Director, Events, Kernel};
+pub use listing::{groups, list};
+
+use crate::cli::{self, Command, Subject, Sync};
+use crate::client::{Director, Kernel};
 use crate::commands::drain::{self, Waiting, Weights};
-use crate::commands::{apply, monitor, set, show, sync};
-use crate::connections::{ConnectionFilter, EndpointFilter};
+use crate::commands::{apply, set, show, sync};
 use crate::doctor::{self, Status};
 use crate::error::Error;
-use crate::format::connections::Form;
-use crate::format::{self, Labels};
+use crate::format;
 use crate::host::ThisHost;
-use crate::model::{DestinationEntry, Drops, Group, ServiceEntry, ServiceId, SyncState, Table};
+use crate::model::{Drops, Group, SyncState};
 use crate::names::{Names, System};
 use crate::tally::Tally;
-use crate::top::{self, Row, World};
-use crate::{advice, client, completion, generate, metrics, restore, schema};
+use crate::{advice, client, completion, generate, metrics, restore, schema, top};
+use listing::{addresses, collect, labels};
+use terminal::{colors, note, standard_input, write};
+use watch::{monitored, page_sample, watched, PAUSE, STATUS_FILE};
 
 /// The whole command: arguments in, exit code out.
 #[must_use]
@@ -57,13 +58,6 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 const FOUND: u8 = 1;
 /// Exit status of `drain` when connections are left, and of `sync status` while a backup joins.
 const TIMED_OUT: u8 = 3;
-/// What `ipvs_rs` reports about its table.
-const STATUS_FILE: &str = "/proc/net/ip_vs_status";
-/// No screen has more lines.
-const MOST_SHOWN: usize = 1000;
-/// Time between two looks at the connections of a server that is drained.
-const PAUSE: Duration = Duration::from_millis(500);
-
 fn execute(arguments: impl Iterator<Item = OsString>) -> Result<u8, Error> {
     let arguments: Vec<OsString> = arguments.collect();
     if completion::answer(&arguments, existing).map_err(|error| Error::Clap(Box::new(error)))? {
@@ -308,6 +302,29 @@ fn existing() -> Vec<Group> {
         .unwrap_or_default()
 }
 
+/// The current statistics, of the loaded director only.
+fn measured() -> Result<String, Error> {
+    let module = client::module()?;
+    let (table, drops, sync) = match Kernel::present()? {
+        Some(mut director) => {
+            let sync = director.synchronization()?;
+            (director.table(true)?, director.drops()?, sync)
+        }
+        None => (Vec::new(), Drops::default(), None),
+    };
+    let status = std::fs::read_to_string(STATUS_FILE).unwrap_or_default();
+    metrics::encode(&metrics::Sample {
+        module: module.map(|module| {
+            let version = module.version.unwrap_or_default();
+            (module.name.to_owned(), version)
+        }),
+        table,
+        status: metrics::status(&status),
+        drops,
+        sync: sync.filter(|sync| sync.state() != SyncState::Off),
+    })
+}
+
 /// `sync`. Returns the exit status.
 fn synchronized(sync: Sync) -> Result<u8, Error> {
     let mut director = Kernel::open()?;
@@ -359,201 +376,6 @@ fn synchronized(sync: Sync) -> Result<u8, Error> {
     Ok(0)
 }
 
-/// `monitor`: until the output is closed.
-fn monitored(json: bool, interval: Duration) -> Result<(), Error> {
-    let mut events = Events::open()?;
-    let mut director = Kernel::open()?;
-    let (sender, receiver) = mpsc::channel();
-    // It blocks while nothing happens, and ends with the process.
-    thread::spawn(move || loop {
-        let next = events.wait();
-        let failed = next.is_err();
-        if sender.send(next).is_err() || failed {
-            return;
-        }
-    });
-    let now = || humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-    let print = |lines: &[monitor::Line]| {
-        let form = if json {
-            monitor::Line::json
-        } else {
-            monitor::Line::text
-        };
-        let text: String = lines.iter().map(form).collect();
-        write(&mut io::stdout().lock(), text.as_bytes())
-    };
-    let mut states = monitor::States::default();
-    let mut due = Instant::now();
-    loop {
-        match receiver.recv_timeout(due.saturating_duration_since(Instant::now())) {
-            Ok(events) => {
-                let changes = events?;
-                let lines: Vec<monitor::Line> = changes
-                    .iter()
-                    .map(|event| monitor::change(now(), event.as_ref()))
-                    .collect();
-                print(&lines)?;
-            }
-            Err(RecvTimeoutError::Timeout) => {
-                due = Instant::now() + interval;
-                let reports = show::reports(&mut director, &ThisHost, None)?;
-                print(&states.update(&now(), &reports))?;
-            }
-            Err(RecvTimeoutError::Disconnected) => return Ok(()),
-        }
-    }
-}
-
-/// Packets that the director dropped so far, if it counts them.
-fn dropped(director: &mut Kernel) -> Result<Option<u64>, Error> {
-    // Only the director with this file counts them.
-    if !Path::new(STATUS_FILE).exists() {
-        return Ok(None);
-    }
-    let drops = director.drops()?;
-    Ok(Some(drops.iter().map(|(_, count)| count).sum()))
-}
-
-/// A sample for the page of `top --serve`.
-fn page_sample() -> Result<String, Error> {
-    let mut director = Kernel::open()?;
-    let reports = show::reports(&mut director, &ThisHost, None)?;
-    Ok(format::show::page_json(&reports, dropped(&mut director)?))
-}
-
-/// `top`.
-fn watched(once: bool, interval: Duration) -> Result<(), Error> {
-    // The three closures use it one after the other.
-    let director = RefCell::new(Kernel::open()?);
-    let weights = Weights::of_this_namespace();
-    let server = |row: &Row| -> Result<DrainOptions, Error> {
-        let mut director = director.borrow_mut();
-        let service = director
-            .services()?
-            .into_iter()
-            .map(|entry| entry.service.id)
-            .find(|id| id.to_string() == row.service);
-        match (service, row.server) {
-            (Some(service), Some((address, port))) => Ok(DrainOptions {
-                service: Some(service),
-                address,
-                port: Some(port),
-                json: false,
-            }),
-            _ => Err(Error::Failed("it is gone".to_owned())),
-        }
-    };
-    let mut world = World {
-        sample: &mut || {
-            let director = &mut *director.borrow_mut();
-            Ok(top::Sample {
-                services: show::reports(director, &ThisHost, None)?,
-                drops: dropped(director)?,
-            })
-        },
-        drain: &mut |row| {
-            let options = server(row)?;
-            let mut waiting = Waiting {
-                time: None,
-                then_delete: false,
-                pause: PAUSE,
-                progress: &mut |_| (),
-            };
-            drain::drain(
-                &mut *director.borrow_mut(),
-                &weights,
-                &options,
-                &mut waiting,
-            )
-            .map(|drained| drained.text)
-        },
-        connections: &mut |row| {
-            let mut director = director.borrow_mut();
-            let services = director.services()?.into_iter();
-            let found = services
-                .map(|entry| entry.service.id)
-                .find(|id| id.to_string() == row.service);
-            let Some(id) = found else {
-                return Ok(top::Connections::default());
-            };
-            let filter = top_filter(&id, row);
-            let mut connections = top::Connections::default();
-            director.connections(&filter, &mut |connection| {
-                connections.total = connections.total.saturating_add(1);
-                if connections.first.len() < MOST_SHOWN {
-                    connections.first.push(connection);
-                }
-                Ok(())
-            })?;
-            Ok(connections)
-        },
-        undrain: &mut |row| {
-            let options = server(row)?;
-            drain::undrain(&mut *director.borrow_mut(), &weights, &options, None)
-        },
-    };
-    if once {
-        let text = top::once(&mut world)?;
-        return write(&mut io::stdout().lock(), text.as_bytes());
-    }
-    top::run(interval, &mut world)
-}
-
-/// Selects the connections of a service, or of one of its servers.
-fn top_filter(id: &ServiceId, row: &Row) -> ConnectionFilter {
-    let service = match id {
-        ServiceId::Address { address, port, .. } => EndpointFilter {
-            address: Some(*address),
-            prefix: None,
-            port: Some(*port).filter(|port| *port != 0),
-        },
-        // Connections do not have the mark; those of the servers are shown.
-        ServiceId::Mark { .. } => EndpointFilter::default(),
-    };
-    let server = match row.server {
-        Some((address, port)) => EndpointFilter {
-            address: Some(address),
-            prefix: None,
-            port: Some(port).filter(|port| *port != 0),
-        },
-        None => EndpointFilter::default(),
-    };
-    ConnectionFilter {
-        protocol: id.protocol(),
-        service,
-        server,
-        ..ConnectionFilter::default()
-    }
-}
-
-/// The current statistics, of the loaded director only.
-fn measured() -> Result<String, Error> {
-    let module = client::module()?;
-    let (table, drops, sync) = match Kernel::present()? {
-        Some(mut director) => {
-            let sync = director.synchronization()?;
-            (director.table(true)?, director.drops()?, sync)
-        }
-        None => (Vec::new(), Drops::default(), None),
-    };
-    let status = std::fs::read_to_string(STATUS_FILE).unwrap_or_default();
-    metrics::encode(&metrics::Sample {
-        module: module.map(|module| {
-            let version = module.version.unwrap_or_default();
-            (module.name.to_owned(), version)
-        }),
-        table,
-        status: metrics::status(&status),
-        drops,
-        sync: sync.filter(|sync| sync.state() != SyncState::Off),
-    })
-}
-
-/// Standard output, with colors only on a terminal and never with `NO_COLOR`.
-fn colors() -> impl Write {
-    anstream::stdout().lock()
-}
-
 /// `diff` and `apply`. Returns whether there are, or were, differences.
 fn file_command(
     names: &dyn Names,
@@ -583,197 +405,4 @@ fn loaded(scheduler: &str) -> bool {
     ["ipvs_rs", "ip_vs"]
         .iter()
         .any(|director| Path::new(&format!("/sys/module/{director}_{scheduler}")).exists())
-}
-
-fn note(prefix: &str, notes: &[String]) {
-    for note in notes {
-        eprintln!("lvsadm: note: {prefix}{note}");
-    }
-}
-
-fn standard_input() -> Result<String, Error> {
-    let mut text = String::new();
-    io::stdin().read_to_string(&mut text).map_err(|error| {
-        Error::Failed(format!(
-            "cannot read the rules from standard input: {error}"
-        ))
-    })?;
-    Ok(text)
-}
-
-fn write(out: &mut impl Write, text: &[u8]) -> Result<(), Error> {
-    out.write_all(text)
-        .and_then(|()| out.flush())
-        .map_err(Error::Output)
-}
-
-fn labels<'a>(view: &View, names: &'a dyn Names) -> Labels<'a> {
-    if view.numeric {
-        Labels::numeric()
-    } else {
-        Labels::named(names)
-    }
-}
-
-/// Writes a listing to `out`.
-///
-/// # Errors
-///
-/// When the director gives no answer, or the listing cannot be written.
-pub fn list(
-    director: &mut dyn Director,
-    listing: &Listing,
-    names: &dyn Names,
-    mut out: impl Write,
-) -> Result<(), Error> {
-    let view = &listing.view;
-    let text = match &listing.subject {
-        // There may be a hundred thousand lines.
-        Subject::Table(_) => {
-            let statistics = listing.json || view.columns.has_statistics();
-            let mut table = collect(director, &listing.subject, view, statistics)?;
-            if listing.json {
-                add_drops(director, &listing.subject, &mut table)?;
-            }
-            if !view.numeric && !listing.json {
-                names.prepare(&mut addresses(&table));
-            }
-            let written = if listing.json {
-                format::json::table(&table, &mut out)
-            } else {
-                format::table::table(&table, view, &labels(view, names), &mut out)
-            };
-            return written.and_then(|()| out.flush()).map_err(Error::Output);
-        }
-        Subject::Timeouts => {
-            let timeouts = director.timeouts()?;
-            if listing.json {
-                format::json::timeouts(&timeouts)
-            } else {
-                format::timeouts(&timeouts)
-            }
-        }
-        Subject::Daemons => {
-            let daemons = director.daemons()?;
-            if listing.json {
-                format::json::daemons(&daemons)
-            } else {
-                format::daemons(&daemons)
-            }
-        }
-        // There may be more than memory has room for, so each is written as it comes.
-        Subject::Connections(filter) => {
-            let form = if listing.json {
-                Form::Json
-            } else {
-                Form::Text {
-                    engine_data: view.engine_data,
-                    labels: labels(view, names),
-                }
-            };
-            let mut listing = format::connections::Listing::new(form, out);
-            director.connections(filter, &mut |connection| listing.add(&connection))?;
-            return listing.end().map_err(Error::Output);
-        }
-    };
-    write(&mut out, text.as_bytes())
-}
-
-/// The addresses of a table in the order in which it is listed.
-fn addresses(table: &Table) -> impl Iterator<Item = IpAddr> + '_ {
-    table.groups.iter().flat_map(|group| {
-        let service = match &group.service.service.id {
-            ServiceId::Address { address, .. } => Some(*address),
-            ServiceId::Mark { .. } => None,
-        };
-        let servers = group
-            .destinations
-            .iter()
-            .map(|entry| entry.destination.id.address);
-        service.into_iter().chain(servers)
-    })
-}
-
-/// Asks for the table, or for one service of it, and for statistics if they are wanted.
-fn collect(
-    director: &mut dyn Director,
-    subject: &Subject,
-    view: &View,
-    statistics: bool,
-) -> Result<Table, Error> {
-    if let Subject::Table(Some(id)) = subject {
-        let service = director.service(id)?;
-        let destinations = director.destinations(id)?;
-        return Ok(Table {
-            info: None,
-            groups: vec![group(service, destinations, view)],
-        });
-    }
-    Ok(Table {
-        info: Some(director.info()?),
-        groups: groups(director, view, statistics)?,
-    })
-}
-
-/// Adds the dropped packets to the listing of one service. Only the whole table has them.
-fn add_drops(
-    director: &mut dyn Director,
-    subject: &Subject,
-    table: &mut Table,
-) -> Result<(), Error> {
-    let Subject::Table(Some(_)) = subject else {
-        return Ok(());
-    };
-    let whole = director.table(true)?;
-    for group in &mut table.groups {
-        let id = &group.service.service.id;
-        let Some(same) = whole.iter().find(|same| same.service.service.id == *id) else {
-            continue;
-        };
-        group.service.drops = same.service.drops.clone();
-        for entry in &mut group.destinations {
-            let id = entry.destination.id;
-            if let Some(same) = same
-                .destinations
-                .iter()
-                .find(|same| same.destination.id == id)
-            {
-                entry.drops = same.drops.clone();
-            }
-        }
-    }
-    Ok(())
-}
-
-/// All services with their destinations, and statistics if they are wanted.
-///
-/// # Errors
-///
-/// When the director gives no answer.
-pub fn groups(
-    director: &mut dyn Director,
-    view: &View,
-    statistics: bool,
-) -> Result<Vec<Group>, Error> {
-    let mut groups: Vec<Group> = director
-        .table(statistics)?
-        .into_iter()
-        .map(|found| group(found.service, found.destinations, view))
-        .collect();
-    if view.sorted {
-        format::order::sort(&mut groups, |a, b| {
-            format::order::services(&a.service, &b.service)
-        });
-    }
-    Ok(groups)
-}
-
-fn group(service: ServiceEntry, mut destinations: Vec<DestinationEntry>, view: &View) -> Group {
-    if view.sorted {
-        format::order::sort(&mut destinations, format::order::destinations);
-    }
-    Group {
-        service,
-        destinations,
-    }
 }

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 
 use super::command::{Command, Listing, Subject, View};
 use super::convert::{Options, Source};
-use super::{convert, definition, hints, rules, subcommands};
+use super::{convert, definition, hints, readers, rules};
 use crate::error::Error;
 use crate::names::Names;
 
@@ -84,7 +84,7 @@ impl<'a> Parser<'a> {
             )?;
         if let Some((name, matches)) = matches.subcommand() {
             let names = self.names;
-            return subcommands::read(name, &Options { matches, names });
+            return readers::read(name, &Options { matches, names });
         }
         let verb = rules::check(&matches)?;
         convert::command(verb, &matches, self.names, source)
