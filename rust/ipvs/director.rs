@@ -13,7 +13,7 @@ use crate::{
     path::hooks::{Coverage, Hooks},
     services::{
         deleted::Reservation,
-        destination::{self, Destination, Forwarding},
+        destination::{self, Destination},
         filter::Counted,
         helper,
         scheduler::Bound,
@@ -215,7 +215,7 @@ impl Config {
         // An address that becomes local later is noticed when a packet is sent to it.
         let is_local = |net: &Net| net.is_local(endpoint.address);
         let local_server = self.net.as_ref().is_some_and(is_local);
-        let nat = settings.forwarding == Forwarding::Masquerading;
+        let nat = settings.forwarding.rewrites();
         self.cover(|coverage| {
             coverage.local_server |= local_server;
             coverage.nat |= nat;

@@ -5,24 +5,32 @@
 use crate::tunnel;
 
 /// How packets are forwarded to a real server ("Linux Virtual Server for Scalable Network
-/// Services", section 3). The numbers are those of `IP_VS_CONN_F_FWD_MASK`.
+/// Services", section 3). [`Self::number`] is the number of `IP_VS_CONN_F_*`. In memory, the
+/// methods that rewrite requests come first, so that one comparison tells them apart.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Forwarding {
     /// Virtual server via NAT: addresses and ports are rewritten in both directions.
-    Masquerading = 0,
+    Masquerading,
+    /// The modified NAT of "Implementation, Simulation of Linux Virtual Server in ns-2": requests
+    /// are rewritten as by NAT, and the server answers the client directly, with the virtual
+    /// address and port as its source.
+    DirectReply,
     /// This host serves the packets itself, under the virtual address.
-    Local = 1,
+    Local,
     /// Virtual server via IP tunneling: packets travel inside others, replies bypass the director.
-    Tunneling = 2,
+    Tunneling,
     /// Virtual server via direct routing: packets are sent unchanged to the server's link address,
     /// replies bypass the director.
-    DirectRouting = 3,
+    DirectRouting,
     /// Packets go to their own destination, as if there were no director.
-    Bypass = 4,
+    Bypass,
 }
 
 impl Forwarding {
+    /// NAT with `IP_VS_CONN_F_NOOUTPUT`, which the C director takes for NAT.
+    const NAT_NO_OUTPUT: u32 = 0x80;
+
     /// Returns the method with this number of `IP_VS_CONN_F_*`.
     #[inline]
     pub fn from_number(number: u32) -> Option<Self> {
@@ -32,14 +40,35 @@ impl Forwarding {
             2 => Some(Self::Tunneling),
             3 => Some(Self::DirectRouting),
             4 => Some(Self::Bypass),
+            Self::NAT_NO_OUTPUT => Some(Self::DirectReply),
             _ => None,
         }
+    }
+
+    /// Returns the number of `IP_VS_CONN_F_*`.
+    #[inline]
+    pub const fn number(self) -> u32 {
+        match self {
+            Self::Masquerading => 0,
+            Self::Local => 1,
+            Self::Tunneling => 2,
+            Self::DirectRouting => 3,
+            Self::Bypass => 4,
+            Self::DirectReply => Self::NAT_NO_OUTPUT,
+        }
+    }
+
+    /// Returns true if requests are rewritten: the server's address and port differ from the
+    /// virtual ones.
+    #[inline]
+    pub const fn rewrites(self) -> bool {
+        matches!(self, Self::Masquerading | Self::DirectReply)
     }
 
     /// Returns the name in `/proc/net/ip_vs`. As in the C director, a bypass has none of its own.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Masquerading | Self::Bypass => "Masq",
+            Self::Masquerading | Self::DirectReply | Self::Bypass => "Masq",
             Self::Local => "Local",
             Self::Tunneling => "Tunnel",
             Self::DirectRouting => "Route",

@@ -50,6 +50,7 @@ pub mod load;
 pub mod netlink;
 pub mod packet;
 pub mod rate;
+pub mod redispatch;
 pub mod request;
 pub mod reuse;
 pub mod rewrite;

@@ -411,12 +411,16 @@ pub struct DestinationDetails {
 impl DestinationDetails {
     fn new(nest: &Attributes<'_>) -> Result<Self, Refusal> {
         use uapi::destination::{
-            FWD_MASK, FWD_METHOD, L_THRESH, TUN_FLAGS, TUN_PORT, TUN_TYPE, U_THRESH, WEIGHT,
+            FWD_MASK, FWD_METHOD, F_NO_OUTPUT, L_THRESH, TUN_FLAGS, TUN_PORT, TUN_TYPE, U_THRESH,
+            WEIGHT,
         };
 
         let method = need(nest, FWD_METHOD, c"no forwarding method given")?.u32()?;
         Ok(Self {
-            method: method & FWD_MASK,
+            method: match method & FWD_MASK {
+                0 => method & F_NO_OUTPUT,
+                method => method,
+            },
             weight: need(nest, WEIGHT, c"no weight given")?.u32()?,
             upper_threshold: need(nest, U_THRESH, c"no upper threshold given")?.u32()?,
             lower_threshold: need(nest, L_THRESH, c"no lower threshold given")?.u32()?,
@@ -440,7 +444,7 @@ impl DestinationDetails {
     /// Checks what every director refuses. `foreign` means that the address family differs from
     /// that of the service.
     fn check(&self, foreign: bool) -> Result<(), Refusal> {
-        if foreign && self.method != Forwarding::Tunneling as u32 {
+        if foreign && self.method != Forwarding::Tunneling.number() {
             return Err(Refusal::new(
                 Errno::Invalid,
                 c"a real server of another address family is reached through a tunnel only",

@@ -34,6 +34,9 @@ pub enum Usability {
     Abandoned,
     /// It ends here: the packet belongs to no connection, and may begin one.
     Over,
+    /// The client opens it again, and its server has not answered. If the service redispatches,
+    /// another server takes it.
+    Unanswered,
 }
 
 impl Settings {

@@ -149,6 +149,13 @@ impl State {
         )
     }
 
+    /// Whether the client has opened the connection and not completed the handshake, as far as the
+    /// director knows.
+    #[inline]
+    pub const fn is_handshake(self) -> bool {
+        matches!(self, Self::SynRecv | Self::SynAck)
+    }
+
     /// Returns the state after a packet with these flags passed in this direction. A new connection
     /// starts in [`State::None`].
     #[inline]

@@ -129,7 +129,7 @@ impl Flags {
 
     /// Returns the flags for a forwarding method.
     pub const fn new(forwarding: Forwarding) -> Self {
-        Self(forwarding as u32)
+        Self(forwarding.number())
     }
 
     /// Returns the flags as they are sent.
@@ -150,7 +150,10 @@ impl Flags {
 
     /// Returns the forwarding method, or `None` for one that the director does not have.
     pub fn forwarding(self) -> Option<Forwarding> {
-        Forwarding::from_number(self.0 & Self::FORWARDING)
+        match self.0 & Self::FORWARDING {
+            0 => Forwarding::from_number(self.0 & Self::NO_OUTPUT.0),
+            method => Forwarding::from_number(method),
+        }
     }
 
     /// Returns true if the record must have sequence numbers.

@@ -117,6 +117,9 @@ pub mod service {
     pub const F_STATELESS: u32 = F_SCHED1;
     /// The second flag of `sh` and `mh`: the hash includes the port.
     pub const F_PORT: u32 = F_SCHED2;
+    /// Flag, not of the C director: a client whose server does not answer gets another server
+    /// ([`crate::redispatch`]).
+    pub const F_REDISPATCH: u32 = 0x1_0000;
     /// The longest name of a scheduler, with its terminator.
     pub const SCHED_NAME_MAX: usize = 16;
     /// The longest name of a persistence engine, with its terminator.
@@ -173,6 +176,8 @@ pub mod destination {
     pub const TUN_FLAGS: u16 = 15;
     /// The part of `FWD_METHOD` that is the forwarding method.
     pub const FWD_MASK: u32 = 0x7;
+    /// With NAT: replies bypass the director (`IP_VS_CONN_F_NOOUTPUT`). The C director ignores it.
+    pub const F_NO_OUTPUT: u32 = 0x80;
 
     /// The lengths of attributes in requests.
     pub const LENGTHS: [(u16, Length); 10] = [

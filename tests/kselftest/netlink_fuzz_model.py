@@ -173,8 +173,9 @@ def dest_settings(data, family, service_family):
     port = fields.get(DST["tun_port"], b"\0\0")
     if None in (method, weight, upper, lower, tunnel, flags) or len(port) != 2:
         return None
-    method &= 7
-    if method > 4 or weight > 0x7FFFFFFF or upper > 0x7FFFFFFF or lower > upper:
+    # Only with NAT the director keeps the flag that replies bypass it.
+    method = method & 7 or method & 0x80
+    if 4 < method < 8 or weight > 0x7FFFFFFF or upper > 0x7FFFFFFF or lower > upper:
         return None
     if tunnel == 1 and port == b"\0\0":
         return None

@@ -115,7 +115,7 @@ pub(super) fn destination(
     writer.nest(form.destination, |writer| {
         writer.put(ADDR, &address(server.endpoint.address))?;
         writer.u16_be(PORT, server.endpoint.port)?;
-        writer.u32(FWD_METHOD, settings.forwarding as u32)?;
+        writer.u32(FWD_METHOD, settings.forwarding.number())?;
         writer.u32(WEIGHT, settings.weight)?;
         writer.u8(TUN_TYPE, settings.tunnel.kind)?;
         writer.u16_be(TUN_PORT, settings.tunnel.port)?;

@@ -11,7 +11,7 @@ use crate::{
         helper, icmp,
         read::{self, Unusual},
         refusal::{Refusal, Refused},
-        schedule::{self, schedule, Scheduled},
+        schedule::{self, redispatch, schedule, Scheduled},
         target::Target,
         transmit,
     },
@@ -31,7 +31,7 @@ use knet::{
 };
 use lvs_core::{
     drop::Reason,
-    packet::{self, Headers},
+    packet::{self, Headers, TcpFlags},
     state::Direction,
     Family,
 };
@@ -160,6 +160,7 @@ fn act<'p, V: Version>(
         Decision::Orphan(connection) => discard_orphan(context, packet, headers, &connection),
         Decision::Reject => packet.refuse(),
         Decision::Begin { hash } => begin(context, packet, headers, hash),
+        Decision::Again { hash, connection } => again(context, packet, headers, hash, connection),
         Decision::Request(connection) if !packet.obeys_policies(false) => {
             let (destination, server) = (connection.destination(), connection.server());
             let dropped = Dropped::to_server(destination, server, headers);
@@ -185,6 +186,13 @@ fn act<'p, V: Version>(
             if context.point == Point::PreRouting && !packet.obeys_policies(true) =>
         {
             Dropped::to_client(&connection, headers).count(context, Reason::Policy);
+            packet.discard()
+        }
+        // The client repeats its SYN, and another server gets it.
+        Decision::Reply(connection)
+            if headers.tcp_flags.contains(TcpFlags::RST)
+                && choose::hides_refusal(context.tables, context.section, &connection) =>
+        {
             packet.discard()
         }
         Decision::Reply(connection) => {
@@ -302,6 +310,40 @@ fn begin_data<'p, V: Version>(
         headers,
     );
     transmit::to_server::<V, false>(context, packet, headers, Target::of(&connection))
+}
+
+/// Sends a repeated SYN to another server than that of its connection, which has not answered; to
+/// the same one if there is no other.
+#[cold]
+#[inline(never)]
+fn again<'p, V: Version>(
+    context: Context<'_>,
+    packet: Packet<'p, V>,
+    headers: &Headers,
+    hash: u32,
+    former: Member<'_, Connection>,
+) -> Verdict<'p> {
+    let Some(service) = choose::service(context, packet.mark(), headers) else {
+        return packet.accept();
+    };
+    if !packet.obeys_policies(false) {
+        Dropped::for_service(service, None, headers).count(context, Reason::Policy);
+        return packet.discard();
+    }
+    let connection = match redispatch(context, service, headers, hash, former) {
+        Some(Ok(connection)) => connection,
+        Some(Err(refused)) => return refuse(context, packet, headers, service, &refused),
+        None => former,
+    };
+    note(
+        context,
+        connection,
+        direction(connection.forwarding()),
+        headers,
+    );
+    let target = Target::of(&connection);
+    trace::schedule(|| flow(context, service, headers, &target));
+    transmit::to_server::<V, false>(context, packet, headers, target)
 }
 
 /// A scheduled packet, for tracers.

@@ -18,16 +18,20 @@ use crate::{
         scheduler::{Flow, Options},
         service::{Key, Service, Settings},
     },
-    state::connection::{Connection, Template},
+    state::{
+        connection::{Connection, Template},
+        tables::Tables,
+    },
     uapi::service::{F_FALLBACK, F_PERSISTENT, F_PORT},
 };
 use core::sync::atomic::Ordering;
 use kernel::sync::Arc;
 use knet::{
+    rcu::Section,
     table::{self, Member},
     work,
 };
-use lvs_core::{packet::Headers, scheduler::Destination as _, Endpoint};
+use lvs_core::{packet::Headers, redispatch, scheduler::Destination as _, Endpoint};
 
 /// A server for a new connection, and the template that controls the connection.
 pub(crate) struct Choice<'a> {
@@ -41,16 +45,95 @@ pub(crate) fn service<'a>(
     mark: u32,
     headers: &Headers,
 ) -> Option<&'a Service> {
-    let services = &context.tables.services;
-    services
+    service_in(context.tables, context.section, mark, headers)
+}
+
+#[inline(always)]
+fn service_in<'a>(
+    tables: &'a Tables,
+    section: &'a Section<'a>,
+    mark: u32,
+    headers: &Headers,
+) -> Option<&'a Service> {
+    tables
+        .services
         .for_packet(
-            context.section,
+            section,
             mark,
             headers.family,
             headers.protocol,
             headers.destination,
         )
         .map(|service| &**service)
+}
+
+/// The service of a packet of a known connection, if it redispatches.
+#[cold]
+pub(crate) fn redispatching<'a>(
+    context: Context<'a>,
+    mark: u32,
+    headers: &Headers,
+) -> Option<&'a Service> {
+    service(context, mark, headers).filter(|service| service.redispatches())
+}
+
+/// Another server for the client of `connection`, whose server does not answer.
+pub(crate) fn another<'a>(pool: &'a Pool, connection: &Connection) -> Option<&'a Arc<Destination>> {
+    let servers = &pool.destinations;
+    let failed = servers
+        .iter()
+        .position(|server| Arc::ptr_eq(server, connection.destination()));
+    servers.get(redispatch::another(
+        servers,
+        failed,
+        connection.client().port,
+    )?)
+}
+
+/// True if a refusal, a server's reset or an ICMP error, must not reach the client of this
+/// connection: the server has not answered, and another one will get the client's next SYN.
+/// Softirq.
+///
+/// A service on a firewall mark is not found: replies and errors do not have the mark.
+#[cold]
+#[inline(never)]
+pub(crate) fn hides_refusal<'a>(
+    tables: &'a Tables,
+    section: &'a Section<'a>,
+    connection: &Connection,
+) -> bool {
+    let headers = connection.request().filter(|_| connection.awaits_answer());
+    headers
+        .and_then(|headers| service_in(tables, section, 0, &headers))
+        .filter(|service| service.redispatches())
+        .and_then(|service| service.pool(section))
+        .is_some_and(|pool| another(pool, connection).is_some())
+}
+
+/// The choice of `server`, which takes a connection over: the client of a persistent service keeps
+/// it from now on.
+pub(crate) fn moved<'a>(
+    context: Context<'a>,
+    service: &Service,
+    settings: &Settings,
+    headers: &Headers,
+    server: &Arc<Destination>,
+) -> Result<Choice<'a>, Refused> {
+    if settings.flags & F_PERSISTENT == 0 {
+        return Ok(Choice {
+            server: server.clone(),
+            template: None,
+        });
+    }
+    let template = template(service, settings, headers);
+    let hash = context.tables.template_hash(&template);
+    if let Some(entry) = context
+        .tables
+        .find_template(context.section, &template, hash)
+    {
+        entry.remove();
+    }
+    lead(context, settings, &template, hash, server)
 }
 
 /// The scheduler's choice.
@@ -121,10 +204,24 @@ fn persistent<'a>(
         entry.remove();
     }
     let server = scheduled(context, pool, settings, headers).ok_or(Refusal::NoDestination)?;
-    let connection = Connection::template(&template, server.clone());
+    lead(context, settings, &template, hash, server)
+}
+
+/// Enters a template that leads its client to `server`.
+fn lead<'a>(
+    context: Context<'a>,
+    settings: &Settings,
+    template: &Template,
+    hash: u32,
+    server: &Arc<Destination>,
+) -> Result<Choice<'a>, Refused> {
+    let Context {
+        tables, section, ..
+    } = context;
+    let connection = Connection::template(template, server.clone());
     let connection = connection.map_err(|_| Refusal::NoMemory.by(server))?;
     let now = work::seconds();
-    let first = tables.newcomer_template(&template);
+    let first = tables.newcomer_template(template);
     let timeout = settings.template_timeout();
     let inserted = tables
         .connections
@@ -136,7 +233,7 @@ fn persistent<'a>(
         }
         // Another CPU was faster with another packet of the same client.
         Err(table::Refused::Duplicate) => tables
-            .find_template(section, &template, hash)
+            .find_template(section, template, hash)
             .map(led_by)
             .ok_or_else(|| Refusal::Lost.by(server)),
         Err(refused) => Err(Refusal::from(refused).by(server)),

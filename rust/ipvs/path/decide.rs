@@ -3,7 +3,7 @@
 //! Decides what happens to a packet.
 
 use crate::{
-    path::{context::Context, read},
+    path::{choose, context::Context, read},
     state::{connection::Connection, settings::Settings},
 };
 use core::sync::atomic::Ordering;
@@ -33,6 +33,14 @@ pub(crate) enum Decision<'a> {
     /// It is a server's reply, and gets the route to the client of this connection. It is rewritten
     /// later.
     Redirect(Member<'a, Connection>),
+    /// It is a client's SYN again, of this connection, whose server has not answered: another
+    /// server takes it, if there is one.
+    Again {
+        /// The hash of its source.
+        hash: u32,
+        /// The connection.
+        connection: Member<'a, Connection>,
+    },
     /// No connection has it; if it is for a service, it may begin one.
     Begin {
         /// The hash of its source.
@@ -55,8 +63,9 @@ pub(crate) fn pre_routing<'a, V: Version>(
         let hash = tables.hash(headers, headers.source);
         if let Some(connection) = tables.find_request(section, headers, hash) {
             return match usability(&tables.settings, &connection, headers) {
-                // LOCAL_IN decides again, and schedules.
-                Usability::Over | Usability::Abandoned => Decision::Accept,
+                // LOCAL_IN decides again, and schedules. It also finds out whether the service of
+                // a repeated SYN redispatches.
+                Usability::Over | Usability::Abandoned | Usability::Unanswered => Decision::Accept,
                 // The host checks options, so such a packet goes by LOCAL_IN.
                 _ if !read::is_plain::<V>(headers) || !packet.is_to_host() => Decision::Accept,
                 Usability::Unavailable => Decision::Orphan(connection),
@@ -99,12 +108,16 @@ pub(crate) fn local_in<'a, V: Version>(
     if !tables.filter.may_be_request(destination) {
         return Decision::Accept;
     }
-    request(context, headers)
+    request(context, packet, headers)
 }
 
 /// Decides about a packet that may be a client's.
 #[inline(always)]
-fn request<'a>(context: Context<'a>, headers: &Headers) -> Decision<'a> {
+fn request<'a, V: Version>(
+    context: Context<'a>,
+    packet: &Packet<'_, V>,
+    headers: &Headers,
+) -> Decision<'a> {
     let Context {
         tables, section, ..
     } = context;
@@ -114,6 +127,9 @@ fn request<'a>(context: Context<'a>, headers: &Headers) -> Decision<'a> {
             Usability::Usable => return Decision::Request(connection),
             Usability::Unavailable => return Decision::Orphan(connection),
             Usability::Abandoned => return Decision::Accept,
+            Usability::Unanswered => {
+                return repeated(context, packet.mark(), hash, connection, headers);
+            }
             Usability::Over => tables.end(connection),
         }
     }
@@ -151,7 +167,7 @@ pub(crate) fn local_out<'a, V: Version>(
     let hash = tables.hash(&answered, answered.source);
     match tables.find_request(section, &answered, hash) {
         Some(_) => Decision::Accept,
-        None => request(context, headers),
+        None => request(context, packet, headers),
     }
 }
 
@@ -200,11 +216,10 @@ fn is_unexpected(context: Context<'_>, headers: &Headers) -> bool {
 /// Returns the use of a known connection for a packet of its client.
 #[inline(always)]
 fn usability(settings: &Settings, connection: &Connection, headers: &Headers) -> Usability {
-    if headers.tcp_flags.opens_connection()
-        && connection.protocol() == Some(Protocol::Tcp)
-        && allows_new(settings, connection)
-    {
-        return Usability::Over;
+    if headers.tcp_flags.opens_connection() && connection.protocol() == Some(Protocol::Tcp) {
+        if let Some(usability) = opened_again(settings, connection) {
+            return usability;
+        }
     }
     if connection.destination().is_available() {
         return Usability::Usable;
@@ -218,11 +233,39 @@ fn without_destination(settings: &Settings, connection: &Connection) -> Usabilit
     settings.reuse().without_destination(is_deleted)
 }
 
+/// Returns the use of a connection whose client sends a SYN, if it is not that of any other packet.
 #[cold]
-fn allows_new(settings: &Settings, connection: &Connection) -> bool {
-    settings.reuse().allows_new(
-        connection.state(),
-        connection.forwarding(),
-        connection.destination().weight(),
-    )
+#[inline(never)]
+fn opened_again(settings: &Settings, connection: &Connection) -> Option<Usability> {
+    let (state, weight) = (connection.state(), connection.destination().weight());
+    if settings
+        .reuse()
+        .allows_new(state, connection.forwarding(), weight)
+    {
+        return Some(Usability::Over);
+    }
+    connection.awaits_answer().then_some(Usability::Unanswered)
+}
+
+/// Decides about a client's SYN again, whose server has not answered.
+#[cold]
+fn repeated<'a>(
+    context: Context<'a>,
+    mark: u32,
+    hash: u32,
+    connection: Member<'a, Connection>,
+    headers: &Headers,
+) -> Decision<'a> {
+    match choose::redispatching(context, mark, headers) {
+        Some(_) => Decision::Again { hash, connection },
+        None if connection.destination().is_available() => Decision::Request(connection),
+        None => match without_destination(&context.tables.settings, &connection) {
+            Usability::Abandoned => Decision::Accept,
+            Usability::Over => {
+                context.tables.end(connection);
+                Decision::Begin { hash }
+            }
+            _ => Decision::Orphan(connection),
+        },
+    }
 }

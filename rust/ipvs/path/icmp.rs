@@ -159,13 +159,7 @@ fn to_server<'p, V: Version>(
         return packet.discard();
     }
     let settings = &context.tables.settings;
-    let translation = match forwarding {
-        Forwarding::Masquerading => Some((Side::Destination, server)),
-        Forwarding::Local
-        | Forwarding::Tunneling
-        | Forwarding::DirectRouting
-        | Forwarding::Bypass => None,
-    };
+    let translation = forwarding.rewrites().then_some((Side::Destination, server));
     let Some(route) = target.route(settings, packet.mark()) else {
         return packet.accept();
     };
@@ -186,6 +180,11 @@ fn to_client<'p, V: Version>(
     error: &Error,
     connection: &Connection,
 ) -> Verdict<'p> {
+    if error.size() == Size::Unmentioned
+        && choose::hides_refusal(context.tables, context.section, connection)
+    {
+        return packet.discard();
+    }
     let translation = Some((Side::Source, connection.virtual_endpoint()));
     if matches!(context.point, Point::PostRouting | Point::LocalOut) {
         return deliver(context, packet, error, translation);
@@ -251,6 +250,7 @@ fn about_tunnel<'p, V: Version>(
     let outer = at.saturating_sub(usize::from(quote.at)) as u32;
     let report = match error.size() {
         Size::Absurd => return packet.accept(),
+        Size::Unmentioned if hides_refusal(context, &headers) => return packet.discard(),
         Size::Unmentioned => Report::host_unreachable(family),
         Size::Mtu(mtu) => {
             // The director answers the next packet that is too large itself.
@@ -262,6 +262,16 @@ fn about_tunnel<'p, V: Version>(
         }
     };
     packet.relay_report(at, family, report)
+}
+
+/// True if the client that sent a packet with these headers must not learn that its server is not
+/// reachable.
+fn hides_refusal(context: Context<'_>, headers: &Headers) -> bool {
+    let hash = context.tables.hash(headers, headers.source);
+    let connection = context.tables.find_request(context.section, headers, hash);
+    connection.is_some_and(|connection| {
+        choose::hides_refusal(context.tables, context.section, &connection)
+    })
 }
 
 /// An error that got its route, or did not.

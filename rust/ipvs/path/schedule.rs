@@ -13,7 +13,7 @@ use crate::{
         destination::{Destination, Forwarding},
         helper,
         pool::Pool,
-        service::Service,
+        service::{Service, Settings},
     },
     state::connection::{Connection, Lease},
     uapi::service::F_ONE_PACKET,
@@ -66,33 +66,78 @@ pub(crate) fn schedule<'a>(
         }
         choice => choice?,
     };
-    let guarded = context
-        .tables
-        .settings
-        .defence
-        .guarded
-        .load(Ordering::Relaxed);
-    let lease = choice.template.and_then(|template| template.lease());
-    let port = headers.destination.port;
-    let server = service.server_endpoint(&settings, &choice.server, port);
-    let mut connection = Connection::new(headers, choice.server.clone(), server, lease, guarded);
+    let mut connection = connection(context, service, &settings, headers, &choice);
     if settings.flags & F_ONE_PACKET != 0 && headers.protocol == Protocol::Udp {
         choice.server.statistics.live.connection();
         return Ok(Scheduled::OnePacket(connection));
     }
+    measure(pool, headers, &connection);
+    assist(context, headers, &mut connection);
+    enter(context, headers, hash, &choice.server, connection).map(Scheduled::Connection)
+}
+
+/// Lets another server take a connection whose server has not answered the client's SYN, which
+/// came again with these headers. `None` if there is no other server: the connection stays.
+/// Softirq.
+///
+/// The request has not begun, so no second server gets it. If the first one answers late after all,
+/// its answer belongs to no connection.
+#[cold]
+pub(crate) fn redispatch<'a>(
+    context: Context<'a>,
+    service: &Service,
+    headers: &Headers,
+    hash: u32,
+    former: Member<'a, Connection>,
+) -> Option<Result<Member<'a, Connection>, Refused>> {
+    let pool = service.pool(context.section)?;
+    let server = choose::another(pool, &former)?;
+    let settings = service.settings();
+    context.tables.end(former);
+    let choice = choose::moved(context, service, &settings, headers, server);
+    Some(choice.and_then(|choice| {
+        let mut connection = connection(context, service, &settings, headers, &choice);
+        measure(pool, headers, &connection);
+        assist(context, headers, &mut connection);
+        let entry = enter(context, headers, hash, &choice.server, connection)?;
+        let redispatched = &context.tables.redispatched;
+        redispatched.fetch_add(1, Ordering::Relaxed);
+        Ok(entry)
+    }))
+}
+
+/// The connection that begins with a packet with these headers.
+#[inline(always)]
+fn connection(
+    context: Context<'_>,
+    service: &Service,
+    settings: &Settings,
+    headers: &Headers,
+    choice: &Choice<'_>,
+) -> Connection {
+    let guarded = &context.tables.settings.defence.guarded;
+    let lease = choice.template.and_then(|template| template.lease());
+    let port = headers.destination.port;
+    let server = service.server_endpoint(settings, &choice.server, port);
+    Connection::new(
+        headers,
+        choice.server.clone(),
+        server,
+        lease,
+        guarded.load(Ordering::Relaxed),
+    )
+}
+
+/// Measures the delay of the handshake, if the scheduler needs it and the director will see the
+/// answer.
+#[inline(always)]
+fn measure(pool: &Pool, headers: &Headers, connection: &Connection) {
     if pool.measures_delays
         && headers.tcp_flags.opens_connection()
         && connection.forwarding() == Forwarding::Masquerading
     {
         connection.measure();
     }
-    if helper::is_any()
-        && headers.protocol == Protocol::Tcp
-        && connection.forwarding() == Forwarding::Masquerading
-    {
-        help(context, &mut connection);
-    }
-    enter(context, headers, hash, &choice.server, connection).map(Scheduled::Connection)
 }
 
 /// Begins a connection that no service has, but which belongs to a control connection of its
@@ -119,6 +164,17 @@ pub(crate) fn related<'a>(
 }
 
 /// Gives a new connection its helper, if there is one for its port. Without memory it has none.
+#[inline(always)]
+fn assist(context: Context<'_>, headers: &Headers, connection: &mut Connection) {
+    if helper::is_any()
+        && headers.protocol == Protocol::Tcp
+        && connection.forwarding() == Forwarding::Masquerading
+    {
+        help(context, connection);
+    }
+}
+
+/// As [`assist`], once there is a helper.
 #[cold]
 fn help(context: Context<'_>, connection: &mut Connection) {
     let port = connection.virtual_endpoint().port;

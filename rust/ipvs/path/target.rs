@@ -52,7 +52,9 @@ impl<'a> Target<'a> {
     pub(crate) fn route(&self, settings: &Settings, mark: u32) -> Option<Route<'a>> {
         let server = self.server.address;
         let route = match self.forwarding {
-            Forwarding::Masquerading => self.destination.route(self.server),
+            Forwarding::Masquerading | Forwarding::DirectReply => {
+                self.destination.route(self.server)
+            }
             Forwarding::Local => return None,
             Forwarding::Tunneling => {
                 let ignore_df = !settings.pmtu_disc.load(Ordering::Relaxed);

@@ -62,7 +62,7 @@ pub(crate) fn to_server<'p, V: Version, const HELPED: bool>(
     };
     let tracking = tracking(&tables.settings);
     let rewritten = match forwarding {
-        Forwarding::Masquerading => {
+        Forwarding::Masquerading | Forwarding::DirectReply => {
             if tracking.0 && packet.track_server(server).is_err() {
                 return packet.discard();
             }
@@ -88,6 +88,7 @@ pub(crate) fn to_server<'p, V: Version, const HELPED: bool>(
     destination.statistics.live.packet_in(bytes);
     match forwarding {
         Forwarding::Masquerading
+        | Forwarding::DirectReply
         | Forwarding::Local
         | Forwarding::DirectRouting
         | Forwarding::Bypass => packet.send(tracking),
@@ -107,7 +108,7 @@ fn to_local_server<'p, V: Version, const HELPED: bool>(
     headers: &Headers,
     target: Target<'_>,
 ) -> Verdict<'p> {
-    let rewrites = target.forwarding == Forwarding::Masquerading;
+    let rewrites = target.forwarding.rewrites();
     match context.point {
         Point::LocalIn => {}
         // The virtual address is not this host's, so it has no server here without NAT.

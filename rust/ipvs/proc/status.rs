@@ -63,6 +63,11 @@ impl<I: Instance + AsRef<Director>> Content for Status<I> {
         seq_print!(file, "Conns apart:\t{}\n", occupancy.apart);
         seq_print!(file, "Half-open evicted:\t{}\n", occupancy.evicted);
         if let Some(tables) = tables {
+            let redispatched = tables.redispatched.load(Ordering::Relaxed);
+            // Only services with this setting have them.
+            if redispatched != 0 {
+                seq_print!(file, "Conns redispatched:\t{}\n", redispatched);
+            }
             for (name, number) in [
                 ("refused", &tables.helper.refused),
                 ("skipped", &tables.helper.skipped),

@@ -103,7 +103,7 @@ impl Destination {
     /// Configuration mutex held.
     pub fn set(&self, settings: &Settings) {
         self.forwarding
-            .store(settings.forwarding as u8, Ordering::Relaxed);
+            .store(settings.forwarding.number() as u8, Ordering::Relaxed);
         self.tunnel.store(settings.tunnel.pack(), Ordering::Relaxed);
         let thresholds = Thresholds {
             upper: settings.upper_threshold,

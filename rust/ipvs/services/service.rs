@@ -11,7 +11,7 @@ use crate::{
         scheduler::{Bound, Change},
         statistics::{PerCpu, Remembered, Traffic},
     },
-    uapi::service::{F_PERSISTENT, F_STATELESS},
+    uapi::service::{F_PERSISTENT, F_REDISPATCH, F_STATELESS},
 };
 use core::sync::atomic::{AtomicU32, Ordering};
 use kernel::{
@@ -138,6 +138,11 @@ impl Service {
             return None;
         }
         self.pool(section).filter(|pool| pool.may_be_stateless)
+    }
+
+    /// True if a client whose server does not answer gets another server. Any context.
+    pub(crate) fn redispatches(&self) -> bool {
+        self.flags.load(Ordering::Relaxed) & F_REDISPATCH != 0
     }
 
     /// Changes the settings, and the scheduler if there is a new one. [`EPERM`]: it would have no

@@ -60,6 +60,7 @@ use knet::{
 };
 use lvs_core::{
     packet::{Headers, TcpFlags},
+    redispatch,
     state::{Direction, State},
     Address, Endpoint, Family, Protocol,
 };
@@ -76,9 +77,12 @@ const WAITS: u32 = 1 << 6;
 const HELPED: u32 = 1 << 7;
 /// The entry has left the table: no more transitions.
 const GONE: u32 = 1 << 8;
+/// The server has answered the handshake, which is not complete.
+const ANSWERED: u32 = 1 << 9;
 /// The bit at which the tick begins in which a measured handshake began; 0 means none.
-const BEGAN: u32 = 9;
-/// log2 of the microseconds in a tick: the word has room for two minutes.
+const BEGAN: u32 = 10;
+/// log2 of the microseconds in a tick: the word has room for a minute, as long as a handshake may
+/// last.
 const TICK: u32 = 4;
 
 const _: () = assert!(State::COUNT <= STATE as usize + 1);
@@ -376,6 +380,20 @@ impl Connection {
             && self.server() == packet.source
     }
 
+    /// The headers of its client's packets, as far as they identify it; none for a template.
+    pub fn request(&self) -> Option<Headers> {
+        let (protocol, source, destination) = self.tracked()?;
+        Some(Headers {
+            family: destination.address.family(),
+            protocol,
+            source,
+            destination,
+            network_header_len: 0,
+            tcp_flags: TcpFlags::EMPTY,
+            more_fragments: false,
+        })
+    }
+
     /// The client's address and port.
     pub fn client(&self) -> Endpoint {
         Endpoint::new(self.client_address, self.client_port)
@@ -438,6 +456,12 @@ impl Connection {
     #[inline]
     pub fn state(&self) -> State {
         state_in(self.word().load(Ordering::Relaxed))
+    }
+
+    /// True if no packet of the server was seen, and the handshake is not complete. Any context.
+    pub fn awaits_answer(&self) -> bool {
+        let word = self.word().load(Ordering::Relaxed);
+        redispatch::awaits_answer(state_in(word), word & ANSWERED != 0)
     }
 
     /// True for an entry that was learned from another director, as long as no packet has used it
@@ -540,6 +564,12 @@ impl Connection {
             let mut next = new as u32 | word & HELPED;
             if new == old && !answered {
                 next |= word >> BEGAN << BEGAN;
+            }
+            if new.is_handshake() {
+                next |= match direction {
+                    Direction::Output => ANSWERED,
+                    Direction::Input | Direction::InputOnly => word & ANSWERED,
+                };
             }
             if announced {
                 next |= word & (UNSENT | WAITS);
@@ -659,7 +689,7 @@ impl Body for Connection {
     fn is_half_open(&self) -> bool {
         match &self.lease {
             Some(lease) if self.is_template() => !lease.is_confirmed(),
-            _ => matches!(self.state(), State::SynRecv | State::SynAck),
+            _ => self.state().is_handshake(),
         }
     }
 }
@@ -676,8 +706,9 @@ pub fn direction(forwarding: Forwarding) -> Direction {
     match forwarding {
         // The C director expects replies of what it lets pass.
         Forwarding::Masquerading | Forwarding::Bypass => Direction::Input,
-        Forwarding::Local | Forwarding::Tunneling | Forwarding::DirectRouting => {
-            Direction::InputOnly
-        }
+        Forwarding::Local
+        | Forwarding::Tunneling
+        | Forwarding::DirectRouting
+        | Forwarding::DirectReply => Direction::InputOnly,
     }
 }

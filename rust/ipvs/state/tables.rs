@@ -67,6 +67,8 @@ pub struct Tables {
     pub(crate) refused: AtomicU64,
     /// New connections that were dropped in defence.
     pub(crate) dropped: AtomicU64,
+    /// Connections that another server took, since theirs did not answer.
+    pub(crate) redispatched: AtomicU64,
     /// All packets that were dropped in this namespace.
     pub(crate) drops: Drops,
     /// What helpers did.
@@ -119,6 +121,7 @@ impl Tables {
                 timeouts,
                 refused: AtomicU64::new(0),
                 dropped: AtomicU64::new(0),
+                redispatched: AtomicU64::new(0),
                 drops: Drops::default(),
                 helper: Helper::default(),
                 namespace,

@@ -113,6 +113,10 @@ fn service_resets(old: &Service, new: &Service, given: &[String]) -> Vec<String>
         true => "on",
         false => "off",
     };
+    let redispatch = |service: &Service| match service.flags.contains(ServiceFlags::REDISPATCH) {
+        true => "on",
+        false => "off",
+    };
     let engine = |service: &Service| service.engine.clone().unwrap_or_else(|| "none".to_owned());
     resets.compare(
         &["scheduler"],
@@ -142,6 +146,12 @@ fn service_resets(old: &Service, new: &Service, given: &[String]) -> Vec<String>
     );
     resets.compare(&["ops"], "one-packet scheduling", ops(old), ops(new));
     resets.compare(
+        &["redispatch"],
+        "redispatch",
+        redispatch(old),
+        redispatch(new),
+    );
+    resets.compare(
         &["sched-flags"],
         "scheduler flags",
         &flags(old),
@@ -157,6 +167,7 @@ fn server_resets(old: &Destination, new: &Destination, given: &[String]) -> Vec<
     };
     let method = |destination: &Destination| match destination.forwarding {
         Forwarding::Masquerade => "NAT (-m)",
+        Forwarding::DirectReply => "NAT with direct replies (-m --direct-reply)",
         Forwarding::Tunnel => "tunnel (-i)",
         Forwarding::Route => "direct routing (-g)",
         Forwarding::Local => "the director itself",
@@ -165,7 +176,7 @@ fn server_resets(old: &Destination, new: &Destination, given: &[String]) -> Vec<
     // The kernel turns any method into this one for an address of its own.
     if old.forwarding != Forwarding::Local {
         resets.compare(
-            &["gatewaying", "ipip", "masquerading"],
+            &["gatewaying", "ipip", "masquerading", "direct-reply"],
             "the forwarding method",
             method(old),
             method(new),

@@ -17,8 +17,8 @@ mod subcommands;
 mod sync;
 
 pub use command::{
-    Columns, Command, DrainOptions, Listing, Merge, ServerMerge, ServiceFilter, ServiceMerge,
-    Subject, Sync, Target, View,
+    Columns, Command, DrainOptions, Listing, Merge, RealServerAction, ServerMerge, ServiceFilter,
+    ServiceMerge, Subject, Sync, Target, View,
 };
 pub use parser::{parse, Parser};
 pub use subcommands::SCHEMAS;

@@ -109,6 +109,8 @@ struct JsonService {
     scheduler_flags: Vec<String>,
     #[serde(default)]
     one_packet: bool,
+    #[serde(default)]
+    redispatch: bool,
     persistence: Option<JsonPersistence>,
     #[serde(default)]
     destinations: Vec<JsonDestination>,
@@ -197,6 +199,9 @@ fn json_service(json: &JsonService) -> Result<Wanted, String> {
     if json.one_packet {
         flags = flags.with(ServiceFlags::ONE_PACKET);
     }
+    if json.redispatch {
+        flags = flags.with(ServiceFlags::REDISPATCH);
+    }
     let mut netmask = Netmask::host(family);
     if let Some(persistence) = &json.persistence {
         flags = flags.with(ServiceFlags::PERSISTENT);
@@ -241,6 +246,7 @@ fn json_service(json: &JsonService) -> Result<Wanted, String> {
 fn json_destination(json: &JsonDestination) -> Result<Destination, String> {
     let forwarding = match json.forwarding.as_str() {
         "masquerade" => Forwarding::Masquerade,
+        "direct_reply" => Forwarding::DirectReply,
         "tunnel" => Forwarding::Tunnel,
         // What the kernel lists as local was direct routing or anything else: it decides again.
         "route" | "local" => Forwarding::Route,

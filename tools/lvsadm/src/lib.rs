@@ -17,6 +17,7 @@
 //! | [`desired`], [`plan`] | the table that a file asks for, and the way to it |
 //! | [`merge`] | edits that keep what they do not name |
 //! | [`host`], [`report`] | the host's network; states and warnings |
+//! | [`realserver`] | what a real server needs |
 //! | [`top`] | services and servers on the full screen |
 //! | [`metrics`] | statistics in the OpenMetrics format |
 //! | [`doctor`] | looks for mistakes of the configuration |
@@ -57,6 +58,7 @@ pub mod names;
 pub mod netlink;
 pub mod parse;
 pub mod plan;
+pub mod realserver;
 pub mod report;
 pub mod restore;
 pub mod run;

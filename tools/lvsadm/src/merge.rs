@@ -58,6 +58,11 @@ pub fn service(old: &Service, merge: &ServiceMerge) -> Result<Service, Error> {
         Some(false) => new.flags = without(new.flags, ServiceFlags::ONE_PACKET),
         None => (),
     }
+    match merge.redispatch {
+        Some(true) => new.flags = new.flags.with(ServiceFlags::REDISPATCH),
+        Some(false) => new.flags = without(new.flags, ServiceFlags::REDISPATCH),
+        None => (),
+    }
     Ok(new)
 }
 
@@ -151,6 +156,21 @@ mod tests {
         let new = server(&old, &merge).unwrap();
         assert_eq!((new.weight, new.upper_threshold), (7, 9));
         assert_eq!(new.forwarding, Forwarding::Masquerade);
+    }
+
+    #[test]
+    fn redispatch_is_set_and_reset() {
+        let old = group(vec![]).service.service;
+        let set = |old: &Service, redispatch| {
+            let merge = ServiceMerge {
+                redispatch: Some(redispatch),
+                ..ServiceMerge::default()
+            };
+            service(old, &merge).unwrap()
+        };
+        let with = set(&old, true);
+        assert_eq!(with.flags, old.flags.with(ServiceFlags::REDISPATCH));
+        assert_eq!(set(&with, false), old);
     }
 
     #[test]

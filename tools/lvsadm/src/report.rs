@@ -169,6 +169,8 @@ pub struct ServiceReport {
     pub scheduler_flags: Vec<&'static str>,
     /// One-packet scheduling.
     pub one_packet: bool,
+    /// Another server when one does not answer a client's SYN.
+    pub redispatch: bool,
     /// Persistence timeout in seconds.
     pub persistence: Option<u32>,
     /// Persistence granularity.
@@ -198,6 +200,7 @@ pub struct ServiceReport {
 pub fn method(destination: &Destination) -> String {
     match destination.forwarding {
         Forwarding::Masquerade => "NAT".to_owned(),
+        Forwarding::DirectReply => "NAT, direct reply".to_owned(),
         Forwarding::Local => "local".to_owned(),
         Forwarding::Tunnel => format!("tunnel {}", destination.tunnel.kind.name()),
         Forwarding::Route => "DR".to_owned(),
@@ -300,6 +303,7 @@ pub fn service(group: &Group, host: &dyn Host) -> ServiceReport {
         scheduler: service.scheduler.clone(),
         scheduler_flags: service.flags.scheduler_names(&service.scheduler),
         one_packet: service.flags.contains(ServiceFlags::ONE_PACKET),
+        redispatch: service.flags.contains(ServiceFlags::REDISPATCH),
         persistence: persistent.then_some(service.timeout),
         netmask: persistent.then(|| match service.netmask {
             Netmask::Inet(mask) => mask.to_string(),

@@ -16,16 +16,17 @@ use std::process::ExitCode;
 
 pub use listing::{groups, list};
 
-use crate::cli::{self, Command, Subject, Sync};
+use crate::cli::{self, Command, RealServerAction, Subject, Sync};
 use crate::client::{Director, Kernel};
 use crate::commands::drain::{self, Waiting, Weights};
 use crate::commands::{apply, set, show, sync};
-use crate::doctor::{self, Status};
+use crate::doctor::{self, Check, Status};
 use crate::error::Error;
 use crate::format;
 use crate::host::ThisHost;
 use crate::model::{Drops, Group, SyncState};
 use crate::names::{Names, System};
+use crate::realserver::{self, ThisMachine};
 use crate::tally::Tally;
 use crate::{advice, client, completion, generate, metrics, restore, schema, top};
 use listing::{addresses, collect, labels};
@@ -213,14 +214,30 @@ fn execute(arguments: impl Iterator<Item = OsString>) -> Result<u8, Error> {
                 synchronization,
                 ..doctor::gather(module, table, &ThisHost)
             });
-            let text = if json {
-                format::doctor::json(&checks)
-            } else {
-                format::doctor::text(&checks)
+            return checked(&checks, json);
+        }
+        Command::RealServer {
+            request,
+            action,
+            json,
+        } => {
+            let steps = realserver::plan(&request)?;
+            let text = match action {
+                RealServerAction::Print => realserver::script(&steps),
+                RealServerAction::Unit(arguments) => realserver::unit(&arguments),
+                RealServerAction::Check => {
+                    let checks = realserver::check(&steps, &mut ThisMachine);
+                    return checked(&checks, json);
+                }
+                RealServerAction::Apply => {
+                    let done = realserver::apply(&steps, &mut ThisMachine)?;
+                    match done.as_slice() {
+                        [] => "nothing was missing\n".to_owned(),
+                        done => format!("{}\n", done.join("\n")),
+                    }
+                }
             };
-            write(&mut colors(), text.as_bytes())?;
-            let failed = checks.iter().any(|check| check.status == Status::Fail);
-            return Ok(if failed { FOUND } else { 0 });
+            text.into_bytes()
         }
         Command::Metrics { listen: None } => measured()?.into_bytes(),
         Command::Metrics {
@@ -292,6 +309,18 @@ fn execute(arguments: impl Iterator<Item = OsString>) -> Result<u8, Error> {
         .into_bytes(),
     };
     write(&mut io::stdout().lock(), &text).map(|()| 0)
+}
+
+/// Prints outcomes of checks; the exit status says whether one failed.
+fn checked(checks: &[Check], json: bool) -> Result<u8, Error> {
+    let text = if json {
+        format::doctor::json(checks)
+    } else {
+        format::doctor::text(checks)
+    };
+    write(&mut colors(), text.as_bytes())?;
+    let failed = checks.iter().any(|check| check.status == Status::Fail);
+    Ok(if failed { FOUND } else { 0 })
 }
 
 /// The table for completion. It loads no module.

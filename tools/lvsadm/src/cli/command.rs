@@ -9,6 +9,7 @@ use crate::connections::ConnectionFilter;
 use crate::model::{
     Change, DestinationId, Forwarding, Netmask, Protocol, ServiceId, TunnelChecksum, TunnelKind,
 };
+use crate::realserver;
 use crate::tally::GroupBy;
 
 /// A command with its options.
@@ -96,6 +97,15 @@ pub enum Command {
         options: DrainOptions,
         /// The weight, if not the former one.
         weight: Option<u32>,
+    },
+    /// Print, check or carry out what a real server needs.
+    RealServer {
+        /// The forwarding method and the addresses.
+        request: realserver::Request,
+        /// What to do.
+        action: RealServerAction,
+        /// As JSON.
+        json: bool,
     },
     /// Print the schema of a JSON answer.
     Schema(&'static str),
@@ -259,6 +269,19 @@ impl Merge {
     }
 }
 
+/// What `realserver` does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RealServerAction {
+    /// Prints the commands.
+    Print,
+    /// Prints a systemd unit that runs this command with these arguments.
+    Unit(String),
+    /// Changes nothing, and says what is missing.
+    Check,
+    /// Carries out what is missing.
+    Apply,
+}
+
 /// Options of a service to change; what is absent stays.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServiceMerge {
@@ -272,6 +295,8 @@ pub struct ServiceMerge {
     pub engine: Option<String>,
     /// One-packet scheduling.
     pub one_packet: Option<bool>,
+    /// Another server when one does not answer.
+    pub redispatch: Option<bool>,
     /// The scheduler's flags, as they were given: their meaning is the scheduler's.
     pub flags: Option<String>,
 }

@@ -126,6 +126,16 @@ fn wrong(option: &str, text: &str, why: &str) -> Error {
     Error::Usage(format!("--{option} {text:?}: {why}"))
 }
 
+/// Only a client that opens a TCP connection repeats itself until it has an answer.
+pub(super) fn check_redispatch(id: &ServiceId) -> Result<(), Error> {
+    match id.protocol() {
+        None | Some(Protocol::Tcp) => Ok(()),
+        Some(_) => Err(Error::Usage(format!(
+            "--redispatch works for TCP and firewall-mark services only, not for {id}"
+        ))),
+    }
+}
+
 impl Options<'_> {
     pub(super) fn text(&self, option: &str) -> Option<&str> {
         let value = self.matches.try_get_one::<String>(option);
@@ -230,6 +240,7 @@ impl Options<'_> {
     /// The options of a server that were given, to be merged with those that it has.
     pub(super) fn server_merge(&self) -> Result<ServerMerge, Error> {
         let forwarding = [
+            ("direct-reply", Forwarding::DirectReply),
             ("masquerading", Forwarding::Masquerade),
             ("ipip", Forwarding::Tunnel),
             ("gatewaying", Forwarding::Route),
@@ -290,6 +301,10 @@ impl Options<'_> {
             }
             flags = flags.with(ServiceFlags::ONE_PACKET);
         }
+        if self.given("redispatch") {
+            check_redispatch(&id)?;
+            flags = flags.with(ServiceFlags::REDISPATCH);
+        }
         Ok(Service {
             scheduler,
             flags,
@@ -316,7 +331,9 @@ impl Options<'_> {
         service: &ServiceId,
         notes: &mut Vec<String>,
     ) -> Result<Destination, Error> {
-        let forwarding = if self.given("masquerading") {
+        let forwarding = if self.given("direct-reply") {
+            Forwarding::DirectReply
+        } else if self.given("masquerading") {
             Forwarding::Masquerade
         } else if self.given("ipip") {
             Forwarding::Tunnel
@@ -325,7 +342,7 @@ impl Options<'_> {
         };
         let mut id = self.destination_id(service)?;
         // Only address translation can change a port. A firewall mark has no port to keep.
-        if !service.is_mark() && forwarding != Forwarding::Masquerade && id.port != service.port() {
+        if !service.is_mark() && !forwarding.rewrites() && id.port != service.port() {
             notes.push(format!(
                 "only --masquerading changes ports: the server gets the port of the service, {}, \
                  not {}",

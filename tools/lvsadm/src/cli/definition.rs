@@ -117,6 +117,7 @@ ever added. null, or a member that is absent, means no value.
     scheduler             string
     scheduler_flags       list of strings as --sched-flags takes them
     one_packet            boolean
+    redispatch            boolean
     persistence           null, or:
       timeout             number, seconds
       netmask             string for inet, prefix length (number) for inet6
@@ -126,7 +127,8 @@ ever added. null, or a member that is absent, means no value.
     drops                 dropped packets: reasons and their counts (lvsadm.rst lists the reasons)
     destinations          list of:
       family, address, port
-      forwarding          \"masquerade\", \"tunnel\", \"route\", \"local\" or a number as a string
+      forwarding          \"masquerade\", \"direct_reply\", \"tunnel\", \"route\", \"local\"
+                          or a number as a string
       tunnel              null, or:
         type              \"ipip\", \"gue\", \"gre\" or a number as a string
         port              number
@@ -176,7 +178,7 @@ show --json, describe --json, top --once --json
     service               string, such as \"TCP 192.0.2.1:80\"
     protocol, address, port, fwmark   as above
     state                 \"ok\", \"degraded\", \"down\" or \"empty\"
-    scheduler, scheduler_flags, one_packet   as above
+    scheduler, scheduler_flags, one_packet, redispatch   as above
     persistence           number, seconds, or null
     netmask, engine       strings or null
     active, inactive, persistent   numbers of connections of all servers

@@ -148,6 +148,11 @@ pub(super) fn service_options() -> Vec<Arg> {
         flag("ops", SERVICE, "One-packet scheduling (UDP) [also: -O]")
             .short('o')
             .short_alias('O'),
+        flag(
+            "redispatch",
+            SERVICE,
+            "Try another server when one does not answer a client's SYN (TCP; ipvs_rs only)",
+        ),
         value(
             "sched-flags",
             "FLAGS",
@@ -170,6 +175,12 @@ pub(super) fn server_options() -> Vec<Arg> {
         flag("gatewaying", SERVER, "Direct routing (default)").short('g'),
         flag("ipip", SERVER, "Tunneling").short('i'),
         flag("masquerading", SERVER, "Network address translation").short('m'),
+        flag(
+            "direct-reply",
+            SERVER,
+            "With -m: the server answers the client directly (ipvs_rs only; see lvsadm realserver)",
+        )
+        .requires("masquerading"),
         value(
             "weight",
             "WEIGHT",

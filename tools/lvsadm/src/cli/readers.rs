@@ -7,9 +7,10 @@ use std::time::Duration;
 use lvs_core::state::State;
 
 use super::command::{
-    Command, DrainOptions, Listing, Merge, ServiceFilter, ServiceMerge, Subject, Target, View,
+    Command, DrainOptions, Listing, Merge, RealServerAction, ServiceFilter, ServiceMerge, Subject,
+    Target, View,
 };
-use super::convert::Options;
+use super::convert::{check_redispatch, Options};
 use super::rules;
 use super::subcommands::SCHEMAS;
 use super::sync;
@@ -17,12 +18,13 @@ use crate::connections::ConnectionFilter;
 use crate::error::Error;
 use crate::model::Protocol;
 use crate::parse;
+use crate::realserver::{Method, Request};
 use crate::tally::GroupBy;
 
 /// Reads the options of one subcommand.
 type Reader = fn(&Options<'_>) -> Result<Command, Error>;
 
-const READERS: [(&str, Reader); 15] = [
+const READERS: [(&str, Reader); 16] = [
     ("show", show),
     ("describe", describe),
     ("diff", diff),
@@ -32,6 +34,7 @@ const READERS: [(&str, Reader); 15] = [
     ("undrain", undrain),
     ("schedulers", schedulers),
     ("doctor", doctor),
+    ("realserver", real_server),
     ("top", top),
     ("metrics", metrics),
     ("monitor", monitor),
@@ -141,9 +144,10 @@ fn set(options: &Options<'_>) -> Result<Command, Error> {
         .service_id()?
         .ok_or_else(|| Error::Usage("set needs a service".to_owned()))?;
     let merge = if options.given("real-server") {
-        for option in rules::SERVICE_OPTIONS
-            .iter()
-            .chain(&["no-persistent", "no-ops"])
+        for option in
+            rules::SERVICE_OPTIONS
+                .iter()
+                .chain(&["no-persistent", "no-ops", "no-redispatch"])
         {
             if options.given(option) {
                 return Err(Error::Usage(format!(
@@ -181,6 +185,14 @@ fn set(options: &Options<'_>) -> Result<Command, Error> {
                 Some(false)
             } else {
                 options.given("ops").then_some(true)
+            },
+            redispatch: if options.given("no-redispatch") {
+                Some(false)
+            } else if options.given("redispatch") {
+                check_redispatch(&service)?;
+                Some(true)
+            } else {
+                None
             },
             flags: options.text("sched-flags").map(str::to_owned),
         }))
@@ -230,6 +242,67 @@ fn doctor(options: &Options<'_>) -> Result<Command, Error> {
     Ok(Command::Doctor {
         json: options.given("json"),
     })
+}
+
+fn real_server(options: &Options<'_>) -> Result<Command, Error> {
+    let end = |text: &str| {
+        let end = parse::endpoint(text, Some(Protocol::Tcp), options.names);
+        end.map(|end| (end.address, end.port))
+            .map_err(|why| Error::Usage(format!("{text}: {why}")))
+    };
+    let name = options.text("method").unwrap_or_default();
+    let method = Method::from_name(name)
+        .ok_or_else(|| Error::Usage(format!("there is no method {name:?}")))?;
+    let texts: Vec<&String> = options
+        .matches
+        .get_many("virtual-address")
+        .into_iter()
+        .flatten()
+        .collect();
+    let number = |name| options.matches.get_one::<u16>(name).copied();
+    let request = Request {
+        method,
+        services: texts
+            .iter()
+            .map(|text| end(text))
+            .collect::<Result<_, _>>()?,
+        server: options.text("server").map(end).transpose()?,
+        gue_port: number("gue-port").unwrap_or(6080),
+        mtu: number("mtu").unwrap_or(1500),
+    };
+    let action = if options.given("apply") {
+        RealServerAction::Apply
+    } else if options.given("check") {
+        RealServerAction::Check
+    } else if options.given("unit") {
+        let mut arguments = name.to_owned();
+        for text in texts {
+            arguments += &format!(" {text}");
+        }
+        for name in ["server", "gue-port", "mtu"] {
+            if options.given(name) {
+                let value = match number_or_text(options, name) {
+                    Some(value) => value,
+                    None => continue,
+                };
+                arguments += &format!(" --{name} {value}");
+            }
+        }
+        RealServerAction::Unit(arguments)
+    } else {
+        RealServerAction::Print
+    };
+    Ok(Command::RealServer {
+        request,
+        action,
+        json: options.given("json"),
+    })
+}
+
+/// The value of an option as it was given.
+fn number_or_text(options: &Options<'_>, name: &str) -> Option<String> {
+    let mut raw = options.matches.get_raw(name)?;
+    Some(raw.next()?.to_string_lossy().into_owned())
 }
 
 fn metrics(options: &Options<'_>) -> Result<Command, Error> {

@@ -53,9 +53,11 @@ pub(super) const SERVICE_OPTIONS: &[&str] = &[
     "netmask",
     "pe",
     "ops",
+    "redispatch",
     "sched-flags",
 ];
 pub(super) const SERVER_OPTIONS: &[&str] = &[
+    "direct-reply",
     "weight",
     "u-threshold",
     "l-threshold",

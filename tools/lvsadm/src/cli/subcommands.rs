@@ -12,10 +12,11 @@ use lvs_core::state::State;
 use super::options;
 use super::rules;
 use super::sync;
+use crate::realserver::Method;
 use crate::tally::GroupBy;
 
 /// The JSON answers that have a schema.
-pub const SCHEMAS: [&str; 19] = [
+pub const SCHEMAS: [&str; 20] = [
     "list",
     "timeouts",
     "daemons",
@@ -32,6 +33,7 @@ pub const SCHEMAS: [&str; 19] = [
     "drain",
     "undrain",
     "doctor",
+    "realserver",
     "schedulers",
     "sync",
     "version",
@@ -91,6 +93,7 @@ pub(super) fn definitions() -> Vec<Definition> {
         )
         .arg(flag("no-persistent", "No persistence").conflicts_with("persistent"))
         .arg(flag("no-ops", "No one-packet scheduling").conflicts_with("ops"))
+        .arg(flag("no-redispatch", "No redispatch").conflicts_with("redispatch"))
         .args(options::server_options())
         .arg(json())
         .group(service_group().required(true)),
@@ -151,6 +154,66 @@ pub(super) fn definitions() -> Vec<Definition> {
             "lvsadm doctor\n  lvsadm doctor --json",
         )
         .arg(json()),
+        command(
+            "realserver",
+            "Print what this host needs as a real server; --apply does it, --check looks",
+            "lvsadm realserver dr 192.0.2.1 2001:db8::1\n  \
+             lvsadm realserver ipip 192.0.2.1 --apply\n  \
+             lvsadm realserver direct-reply 192.0.2.1:80 --server 10.2.0.21:8080 --check",
+        )
+        .arg(
+            Arg::new("method")
+                .value_name("METHOD")
+                .required(true)
+                .value_parser(Method::NAMES.map(|(name, _)| name))
+                .help("How the director forwards packets to this host"),
+        )
+        .arg(
+            Arg::new("virtual-address")
+                .value_name("ADDRESS[:PORT]")
+                .required(true)
+                .num_args(1..)
+                .help("Virtual addresses; the port matters for direct-reply only"),
+        )
+        .arg(
+            Arg::new("server")
+                .long("server")
+                .value_name("ADDRESS[:PORT]")
+                .help(
+                    "The address of this host that the director sends to, with the port for \
+                     direct-reply [default for tunnels: of the family of the virtual address]",
+                ),
+        )
+        .arg(
+            Arg::new("gue-port")
+                .long("gue-port")
+                .value_name("PORT")
+                .value_parser(value_parser!(u16).range(1..))
+                .default_value("6080")
+                .help("UDP port of GUE, the director's --tun-port"),
+        )
+        .arg(
+            Arg::new("mtu")
+                .long("mtu")
+                .value_name("OCTETS")
+                .value_parser(value_parser!(u16).range(1280..))
+                .default_value("1500")
+                .help("MTU of the path from the director, for tunnels"),
+        )
+        .arg(flag(
+            "apply",
+            "Do what is missing; change nothing if this host lacks something",
+        ))
+        .arg(flag(
+            "check",
+            "Say what is missing; exit status 1: something is",
+        ))
+        .arg(flag(
+            "unit",
+            "Print a systemd unit that does it at every start",
+        ))
+        .group(ArgGroup::new("what").args(["apply", "check", "unit"]))
+        .arg(flag("json", "Print JSON, what doctor --json prints").requires("check")),
         command(
             "metrics",
             "Print statistics in the OpenMetrics text format, or serve them",

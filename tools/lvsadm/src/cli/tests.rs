@@ -108,6 +108,28 @@ fn a_service_with_all_it_can_say() {
 }
 
 #[test]
+fn redispatch_is_for_tcp_and_firewall_marks() {
+    for line in [
+        "-A -t 10.0.0.1:80 --redispatch",
+        "-E -t 10.0.0.1:80 --redispatch",
+        "-A -f 7 --redispatch",
+    ] {
+        let (Change::AddService(service) | Change::EditService(service)) = change(line) else {
+            panic!("{line}");
+        };
+        assert!(service.flags.contains(ServiceFlags::REDISPATCH), "{line}");
+    }
+    for line in [
+        "-A -u 10.0.0.1:53 --redispatch",
+        "set -u 10.0.0.1:53 --redispatch",
+    ] {
+        let error = refusal(line);
+        let wanted = "works for TCP and firewall-mark services only, not for UDP 10.0.0.1:53";
+        assert!(error.contains(wanted), "{line}: {error}");
+    }
+}
+
+#[test]
 fn persistence_has_a_value_or_not() {
     for (line, seconds) in [
         ("-A -t 10.0.0.1:0 -p", 360),

@@ -166,7 +166,7 @@ fn refused_destination(destination: &Destination, errno: i32) -> Option<Meaning>
         libc::EOPNOTSUPP => Assumed(format!(
             "the kernel does not support {} to an {} server",
             match destination.forwarding {
-                Forwarding::Masquerade => "NAT (-m)",
+                Forwarding::Masquerade | Forwarding::DirectReply => "NAT (-m)",
                 Forwarding::Tunnel => "tunnels (-i)",
                 Forwarding::Local | Forwarding::Route | Forwarding::Other(_) =>
                     "direct routing (-g)",

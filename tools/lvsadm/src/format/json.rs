@@ -67,6 +67,8 @@ struct Service {
     scheduler_flags: Vec<&'static str>,
     /// One-packet scheduling.
     one_packet: bool,
+    /// Another server when one does not answer a client's SYN.
+    redispatch: bool,
     /// Persistence, if it has it.
     persistence: Option<Persistence>,
     /// Counts.
@@ -389,6 +391,7 @@ fn service(entry: &ServiceEntry, destinations: &[DestinationEntry]) -> Service {
         scheduler: service.scheduler.clone(),
         scheduler_flags: service.flags.scheduler_names(&service.scheduler),
         one_packet: service.flags.contains(ServiceFlags::ONE_PACKET),
+        redispatch: service.flags.contains(ServiceFlags::REDISPATCH),
         persistence,
         stats: counters(&entry.stats),
         rate: rates(&entry.stats),
@@ -401,6 +404,7 @@ fn destination(entry: &DestinationEntry) -> Destination {
     let destination = &entry.destination;
     let forwarding = match destination.forwarding {
         Forwarding::Masquerade => "masquerade".to_owned(),
+        Forwarding::DirectReply => "direct_reply".to_owned(),
         Forwarding::Local => "local".to_owned(),
         Forwarding::Tunnel => "tunnel".to_owned(),
         Forwarding::Route => "route".to_owned(),

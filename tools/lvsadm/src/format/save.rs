@@ -86,6 +86,9 @@ fn service_options(service: &Service) -> String {
     if service.flags.contains(ServiceFlags::ONE_PACKET) {
         text += " -o";
     }
+    if service.flags.contains(ServiceFlags::REDISPATCH) {
+        text += " --redispatch";
+    }
     let flags = service.flags.scheduler_names(&service.scheduler);
     if !flags.is_empty() {
         text += &format!(" -b {}", flags.join(","));
@@ -96,6 +99,7 @@ fn service_options(service: &Service) -> String {
 fn destination_options(destination: &Destination) -> String {
     let method = match destination.forwarding {
         Forwarding::Masquerade => "-m",
+        Forwarding::DirectReply => "-m --direct-reply",
         Forwarding::Tunnel => "-i",
         Forwarding::Local | Forwarding::Route | Forwarding::Other(_) => "-g",
     };

@@ -129,6 +129,9 @@ pub fn table_of(services: &[ServiceReport]) -> String {
         if service.one_packet {
             how += " --ops";
         }
+        if service.redispatch {
+            how += " --redispatch";
+        }
         let mut row = vec![service.service.clone(), how, String::new()];
         row.extend(loads(service.active, service.inactive, &service.rate));
         row.push(service_state(service.state));
@@ -193,6 +196,12 @@ pub fn details(service: &ServiceReport) -> String {
     line("Persistence", &persistence);
     if service.one_packet {
         line("One-packet", "yes: every packet is scheduled by itself");
+    }
+    if service.redispatch {
+        line(
+            "Redispatch",
+            "yes: another server gets the SYN that one did not answer",
+        );
     }
     line(
         "Connections",

@@ -148,6 +148,9 @@ fn properties(service: &Service) -> String {
     if service.flags.contains(ServiceFlags::ONE_PACKET) {
         text += " ops";
     }
+    if service.flags.contains(ServiceFlags::REDISPATCH) {
+        text += " redispatch";
+    }
     text
 }
 
@@ -202,7 +205,7 @@ fn destination(
 
 fn forwarding(forwarding: Forwarding) -> &'static str {
     match forwarding {
-        Forwarding::Masquerade => "Masq",
+        Forwarding::Masquerade | Forwarding::DirectReply => "Masq",
         Forwarding::Local => "Local",
         Forwarding::Tunnel => "Tunnel",
         Forwarding::Route => "Route",

@@ -5,6 +5,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use lvs_core::uapi::destination::{FWD_MASK, F_NO_OUTPUT};
+
 use super::address::endpoint;
 use super::drops::Drops;
 use super::stats::Traffic;
@@ -17,6 +19,8 @@ pub const DEFAULT_WEIGHT: u32 = 1;
 pub enum Forwarding {
     /// Network address translation (`-m`).
     Masquerade,
+    /// The same for requests only: the server answers the client directly (`-m --direct-reply`).
+    DirectReply,
     /// The director itself.
     Local,
     /// Encapsulation (`-i`).
@@ -29,7 +33,8 @@ pub enum Forwarding {
 
 impl From<u32> for Forwarding {
     fn from(flags: u32) -> Self {
-        match flags & 0x7 {
+        match flags & FWD_MASK {
+            0 if flags & F_NO_OUTPUT != 0 => Self::DirectReply,
             0 => Self::Masquerade,
             1 => Self::Local,
             2 => Self::Tunnel,
@@ -43,11 +48,20 @@ impl From<Forwarding> for u32 {
     fn from(forwarding: Forwarding) -> Self {
         match forwarding {
             Forwarding::Masquerade => 0,
+            Forwarding::DirectReply => F_NO_OUTPUT,
             Forwarding::Local => 1,
             Forwarding::Tunnel => 2,
             Forwarding::Route => 3,
             Forwarding::Other(other) => other,
         }
+    }
+}
+
+impl Forwarding {
+    /// Whether requests are rewritten, so that the server's port may differ from the service's.
+    #[must_use]
+    pub fn rewrites(self) -> bool {
+        matches!(self, Self::Masquerade | Self::DirectReply)
     }
 }
 

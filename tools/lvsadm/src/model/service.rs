@@ -156,6 +156,8 @@ impl ServiceFlags {
     pub const HASHED: Self = Self(service::F_HASHED);
     /// Every packet is scheduled by itself.
     pub const ONE_PACKET: Self = Self(service::F_ONE_PACKET);
+    /// A client whose server does not answer gets another server.
+    pub const REDISPATCH: Self = Self(service::F_REDISPATCH);
     /// First flag that means what the scheduler says.
     pub const SCHEDULER_1: Self = Self(service::F_SCHED1);
     /// Second flag that means what the scheduler says.
