@@ -17,13 +17,21 @@
 
 #include "helpers.h"
 
-/* icmp_send() needs a route of the packet to find its host; before routing there is none. */
+/*
+ * icmp_send() needs a route of the packet to find its host; before routing there is none. If the
+ * packet is for this host, the error must come from its destination: the sender may be behind a
+ * director that translates errors, too.
+ */
 static bool knet_route_back(struct net *net, struct sk_buff *skb)
 {
-	struct flowi4 fl4 = { .daddr = ip_hdr(skb)->saddr };
+	const struct iphdr *ip = ip_hdr(skb);
+	struct flowi4 fl4 = { .daddr = ip->saddr };
 	struct rtable *rt;
 
 	if (skb_dst(skb))
+		return true;
+	if (skb->dev && inet_addr_type(net, ip->daddr) == RTN_LOCAL &&
+	    !ip_route_input(skb, ip->daddr, ip->saddr, ip4h_dscp(ip), skb->dev))
 		return true;
 	rt = ip_route_output_key(net, &fl4);
 	if (IS_ERR(rt))

@@ -1,0 +1,149 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Two levels of directors: a server of the first director is a director itself. All nine pairs of
+# methods, both families, TCP and UDP, large bodies, and the death of a lower director.
+# timeout: 900
+
+# shellcheck source=tests/kselftest/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+must module_load "$IPVS_MODULE"
+topology_up
+
+# The lower director, with .31 in all networks. Its own servers are B and C, by NAT under the
+# addresses 10.5.0.1x, whose replies leave through it.
+hosts+=' lower'
+must ip netns add lower
+must ip link add eth0 netns lower type veth peer name lower0 netns router
+must ip link add eth1 netns lower type veth peer name lower1 netns router
+must ip -n router link set lower0 up master front
+must ip -n router link set lower1 up master back
+{
+	echo "link set lo up"
+	echo "link set eth0 up"
+	echo "link set eth1 up"
+	echo "link set tunl0 up"
+	echo "link set ip6tnl0 up type ip6tnl mode any"
+	echo "address add 10.1.0.31/24 dev eth0"
+	echo "address add fd00:0:0:1::31/64 dev eth0"
+	# The gateway of its servers by NAT, and the source of ARP requests: its servers have the
+	# other address, too.
+	echo "address add 10.2.0.32/24 dev eth1"
+	echo "address add fd00:0:0:2::32/64 dev eth1"
+	echo "address add 10.2.0.31/32 dev eth1"
+	echo "address add fd00:0:0:2::31/64 dev eth1"
+	echo "address add 10.3.0.31/32 dev lo"
+	echo "address add fd00:0:0:3::31/128 dev lo"
+	for vip in $vips; do
+		echo "address add $vip/32 dev lo"
+		echo "address add $(six "$vip")/128 dev lo preferred_lft 0"
+	done
+	echo "route add default via 10.1.0.254 advmss 1420"
+	echo "route add default via fd00:0:0:1::254 advmss 1360"
+	# What the first director rewrote returns to it.
+	echo "route add default via 10.2.0.1 table 100"
+	echo "route add default via fd00:0:0:2::1 table 100"
+	echo "rule add from 10.2.0.31 lookup 100"
+	for n in 12 13; do
+		echo "route add 10.5.0.$n via 10.2.0.$n"
+		echo "route add fd00:0:0:5::$n via fd00:0:0:2::$n"
+	done
+} | batch -n lower
+must ip -6 -n lower rule add from fd00:0:0:2::31 lookup 100
+sysctls lower net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv4.conf.{all,default,eth0,eth1,tunl0}.rp_filter=0 \
+	net.ipv4.conf.{all,eth0,eth1}.send_redirects=0 net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2
+{
+	echo "route add 10.3.0.31 via 10.1.0.31"
+	echo "route add fd00:0:0:3::31 via fd00:0:0:1::31"
+} | batch -n router
+n=11
+for host in B C; do
+	n=$((n + 1))
+	{
+		echo "address add 10.5.0.$n/32 dev lo"
+		echo "address add fd00:0:0:5::$n/128 dev lo"
+		# The service's address at the lower director under NAT.
+		echo "address add 10.2.0.31/32 dev lo"
+		echo "address add fd00:0:0:2::31/128 dev lo preferred_lft 0"
+		echo "route add default via 10.2.0.32 table 200"
+		echo "route add default via fd00:0:0:2::32 table 200"
+		echo "rule add from 10.5.0.$n lookup 200"
+		echo "rule add from 10.2.0.31 lookup 100"
+		# Two tunnels one in the other.
+		echo "route replace default via 10.1.0.254 advmss 1420"
+		echo "route replace default via fd00:0:0:1::254 advmss 1360"
+	} | batch -n $host
+	must ip -6 -n $host rule add from fd00:0:0:5::$n lookup 200
+	must ip -6 -n $host rule add from fd00:0:0:2::31 lookup 100
+done
+
+client_up client
+servers_up A B C
+
+# of METHOD NUMBER: the address of a server by that method, for IPv4.
+of() {
+	case $1 in
+	m) echo "10.2.0.$2" ;;
+	i) echo "10.3.0.$2" ;;
+	g) echo "10.1.0.$2" ;;
+	esac
+}
+# for_family 4|6 ADDRESS: the address in that family, in brackets for IPv6.
+for_family() {
+	if [ "$1" = 6 ]; then echo "[$(six "$2")]"; else echo "$2"; fi
+}
+# pair FAMILY UPPER LOWER: makes services on both levels. The first director's only server is the
+# lower director.
+pair() {
+	local family=$1 upper=$2 lower=$3 at below server n option
+	at=$(for_family "$family" 10.1.0.100):80
+	below=$at
+	[ "$upper" != m ] || below=$(for_family "$family" 10.2.0.31):80
+	for option in -t -u; do
+		must lvs -A $option "$at" -s rr
+		must lvs -a $option "$at" -r "$(for_family "$family" "$(of "$upper" 31)"):80" "-$upper"
+		DIRECTOR=lower must lvs -A $option "$below" -s rr
+		for n in 12 13; do
+			server=$(of "$lower" $n)
+			[ "$lower" != m ] || server=10.5.0.$n
+			DIRECTOR=lower must lvs -a $option "$below" -r "$(for_family "$family" "$server"):80" "-$lower"
+		done
+	done
+}
+clear() {
+	flush
+	DIRECTOR=lower must lvs -C
+}
+
+for family in 4 6; do
+	address=10.1.0.100
+	[ $family = 4 ] || address=$(six $address)
+	for upper in m i g; do
+		for lower in m i g; do
+			what="-$upper above -$lower, IPv$family"
+			pair $family $upper $lower
+			check_match "$what: TCP clients reach both servers" "$(client get tcp "$address" 80 4)" 'B C B C|C B C B'
+			check_match "$what: UDP clients reach both servers" "$(client get udp "$address" 80 4)" 'B C B C|C B C B'
+			client hold big tcp "$address" 80 >/dev/null
+			check_match "$what: a megabyte arrives and comes back" "$(client exchange big 1000000)" 'B|C'
+			client close big >/dev/null
+			clear
+		done
+	done
+done
+
+# --- a lower director dies ------------------------------------------------------------------------
+
+must lvs -A -t 10.1.0.100:80 -s rr --redispatch
+must lvs -a -t 10.1.0.100:80 -r 10.1.0.31:80 -g
+must lvs -a -t 10.1.0.100:80 -r 10.1.0.11:80 -g
+DIRECTOR=lower must lvs -A -t 10.1.0.100:80 -s rr
+DIRECTOR=lower must lvs -a -t 10.1.0.100:80 -r 10.1.0.12:80 -g
+check_match 'a server and a director share the clients of the first director' \
+	"$(client get tcp 10.1.0.100 80 4)" 'A B A B|B A B A'
+must ip -n lower link set eth0 down
+check_eq 'when the lower director dies, redispatch sends its clients to the server' \
+	"$(client get tcp 10.1.0.100 80 4)" 'A A A A'
+
+finish
