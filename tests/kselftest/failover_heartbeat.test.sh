@@ -3,8 +3,9 @@
 #
 # Two directors on two machines with the programs of the first Linux Virtual Servers, as Debian has
 # them: heartbeat finds that a director is dead, fake takes its address, ldirectord and mon look
-# after the real servers. They use the example configurations.
-# timeout: 900
+# after the real servers. They use the example configurations. A director is killed and returns, in
+# both modes of failback.
+# timeout: 1800
 # long: heartbeat's scripts take half a minute on an emulated processor
 # machines: 2
 # kernel: stock, because the debug kernel has no wire to another machine
@@ -19,6 +20,7 @@
 . "$here/failover.sh"
 
 held=${FAILOVER_CONNECTIONS:-600}
+rate=${FAILOVER_RATE:-20}
 # servers OPTION ADDRESS: prints the real servers of a service.
 servers() { lvs -L -n "$1" "$2" | awk "$names"' $1 == "->" && $2 ~ /^[0-9]/ { print name($2) }' | sort | xargs; }
 # dead HOST, alive HOST: its server refuses connections, or serves again.
@@ -31,32 +33,49 @@ alive() { must on "$1" nft delete table inet dead; }
 pair_up
 crowd_up
 primary_ready heartbeat_up mode1
-check 'the primary has the addresses' wait_for 120 eval '[ "$(holder)" = primary ]'
+check 'the primary has the addresses' wait_for 120 held_by primary
 heartbeat_up mode1
 check_soon 'ldirectord configures the services' 'A B C' servers -t 10.1.0.100:80
 hold "$held"
 check_soon 'the backup has all connections' "$held" active
 
-# --- the primary is killed ------------------------------------------------------------------------
-
 neighbor() { ip -n router neighbor show 10.1.0.100 | awk '{ print $5 }'; }
-second_dies
-begin=$SECONDS
-check 'the backup takes the addresses' wait_for 120 holds
-note "after $((SECONDS - begin)) s"
-check_soon 'fake announces the address: the router sends to the backup' \
-	"$(ip -n director -br link show eth0 | awk '{ print $3 }')" neighbor
-check_held 'every open connection answers through the backup'
+# heartbeat_dies MODE: the primary is killed, and can start again.
+heartbeat_dies() {
+	local begin=$SECONDS
+	second_dies
+	check "$1: the backup takes the addresses" wait_for 120 holds
+	note "after $((SECONDS - begin)) s"
+	check_soon "$1: fake announces the address, so the router sends to the backup" \
+		"$(ip -n director -br link show eth0 | awk '{ print $3 }')" neighbor
+	check_held "$1: every open connection answers through the backup"
+	wait_for 120 second_reached || bail 'the second machine does not return'
+}
 
 # --- failback, mode 1: the primary becomes the backup ---------------------------------------------
 
-wait_for 120 second_reached || bail 'the second machine does not return'
+heartbeat_dies 'mode 1'
 primary_ready heartbeat_up mode1
-check 'the returned primary has all connections' wait_for 60 eval '[ "$(second active)" -ge "$held" ]'
+check 'mode 1: the returned primary has all connections' wait_for 60 filled second active
 check_eq 'mode 1: the addresses stay where they are' "$(holder)" backup
+loads_up
 on director /etc/init.d/heartbeat stop >/dev/null 2>&1
-check 'the primary takes the addresses when the other director stops' wait_for 120 eval '[ "$(holder)" = primary ]'
-check_held 'every open connection answers through the returned primary'
+check 'mode 1: the primary takes the addresses when the other director stops' wait_for 120 held_by primary
+check_loads 'mode 1: the other director stops'
+check_held 'mode 1: every open connection answers through the returned primary'
+
+# --- failback, mode 2: the primary takes over again -----------------------------------------------
+
+must second 'on "$DIRECTOR" /etc/init.d/heartbeat stop >/dev/null 2>&1; heartbeat_up mode2'
+check 'mode 2: the primary has the addresses' wait_for 120 held_by primary
+heartbeat_up mode2
+heartbeat_dies 'mode 2'
+loads_up
+primary_ready heartbeat_up mode2
+check 'mode 2: the primary takes the addresses again' wait_for 180 held_by primary
+check 'mode 2: it has all connections then' filled second active
+check_loads 'mode 2: the primary takes over again'
+check_held 'mode 2: every open connection answers through the primary again'
 
 # --- ldirectord and mon ---------------------------------------------------------------------------
 
