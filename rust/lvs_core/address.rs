@@ -275,15 +275,18 @@ pub enum Protocol {
     Tcp = 6,
     /// The User Datagram Protocol, RFC 768.
     Udp = 17,
+    /// The Stream Control Transmission Protocol, RFC 9260.
+    Sctp = 132,
 }
 
 impl Protocol {
-    /// The name in listings: `TCP` or `UDP`.
+    /// The name in listings: `TCP`, `UDP` or `SCTP`.
     #[inline]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Tcp => "TCP",
             Self::Udp => "UDP",
+            Self::Sctp => "SCTP",
         }
     }
 }
@@ -296,6 +299,7 @@ impl TryFrom<u8> for Protocol {
         match number {
             6 => Ok(Self::Tcp),
             17 => Ok(Self::Udp),
+            132 => Ok(Self::Sctp),
             _ => Err(Unsupported),
         }
     }

@@ -35,6 +35,7 @@ mod numbered;
 
 pub mod address;
 pub mod checksum;
+pub mod crc32c;
 pub mod daemon;
 pub mod defence;
 pub mod delay;

@@ -6,80 +6,24 @@
 //! field of a packet is trusted: each is checked against the others and against the given bytes.
 
 mod error;
+mod flags;
 pub(crate) mod ipv4;
 pub(crate) mod ipv6;
+pub mod sctp;
 
 pub use error::ParseError;
+pub use flags::TcpFlags;
 pub use ipv4::{addresses_v4, IPV4_HEADER};
 pub use ipv6::{addresses_v6, IPV6_HEADER};
 
 use crate::{Address, Endpoint, Family, Protocol};
-use core::ops::BitOr;
 
 /// Octets of a TCP header without options.
 pub(crate) const TCP_HEADER: usize = 20;
 /// Octets of a UDP header.
 pub(crate) const UDP_HEADER: usize = 8;
 
-/// The control bits of a TCP header (RFC 9293, section 3.1), as they stand in its octet 13.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct TcpFlags(u8);
-
-impl TcpFlags {
-    /// No control bit, as in a UDP packet.
-    pub const EMPTY: Self = Self(0);
-    /// No more data from the sender.
-    pub const FIN: Self = Self(0x01);
-    /// Synchronize sequence numbers.
-    pub const SYN: Self = Self(0x02);
-    /// Reset the connection.
-    pub const RST: Self = Self(0x04);
-    /// Push function.
-    pub const PSH: Self = Self(0x08);
-    /// The acknowledgment field is significant.
-    pub const ACK: Self = Self(0x10);
-
-    /// The flags of this octet.
-    #[inline]
-    pub const fn from_bits(bits: u8) -> Self {
-        Self(bits)
-    }
-
-    /// The octet that holds the flags.
-    #[inline]
-    pub const fn bits(self) -> u8 {
-        self.0
-    }
-
-    /// Whether every flag of `other` is set.
-    #[inline]
-    pub const fn contains(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
-    }
-
-    /// True for a segment that opens a connection: SYN without ACK and RST.
-    #[inline]
-    pub const fn opens_connection(self) -> bool {
-        self.0 & (Self::SYN.0 | Self::ACK.0 | Self::RST.0) == Self::SYN.0
-    }
-
-    /// Whether the segment neither opens nor closes a connection: ACK without SYN, FIN and RST.
-    #[inline]
-    pub const fn is_data(self) -> bool {
-        self.0 & (Self::ACK.0 | Self::SYN.0 | Self::FIN.0 | Self::RST.0) == Self::ACK.0
-    }
-}
-
-impl BitOr for TcpFlags {
-    type Output = Self;
-
-    #[inline]
-    fn bitor(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-}
-
-/// The headers of a TCP or UDP packet.
+/// The headers of a TCP, UDP or SCTP packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Headers {
     /// The IP version.
@@ -93,7 +37,7 @@ pub struct Headers {
     /// Octets of the IP header with its options or extension headers: where the transport header
     /// begins.
     pub network_header_len: u16,
-    /// The flags of the TCP header; empty for UDP.
+    /// The flags of the TCP header; empty for UDP; for SCTP [`sctp::Event::flags`].
     pub tcp_flags: TcpFlags,
     /// This is the first of several fragments.
     pub more_fragments: bool,
@@ -189,6 +133,7 @@ impl Transport {
         let minimum = match protocol {
             Protocol::Tcp => TCP_HEADER,
             Protocol::Udp => UDP_HEADER,
+            Protocol::Sctp => sctp::HEADER,
         };
         if payload_len < minimum {
             return Err(ParseError::Malformed);
@@ -205,7 +150,7 @@ impl Transport {
                 if len < TCP_HEADER || len > payload_len {
                     return Err(ParseError::Malformed);
                 }
-                ([s0, s1, d0, d1], TcpFlags(flags))
+                ([s0, s1, d0, d1], TcpFlags::from_bits(flags))
             }
             Protocol::Udp => {
                 let [s0, s1, d0, d1, l0, l1, ..] =
@@ -217,12 +162,35 @@ impl Transport {
                 }
                 ([s0, s1, d0, d1], TcpFlags::EMPTY)
             }
+            Protocol::Sctp => return Self::read_sctp(ip, at, payload_len),
         };
         let [s0, s1, d0, d1] = ports;
         Ok(Self {
             source: u16::from_be_bytes([s0, s1]),
             destination: u16::from_be_bytes([d0, d1]),
             flags,
+        })
+    }
+}
+
+impl Transport {
+    /// The same for SCTP: the flags are those of the first chunk's event.
+    #[cold]
+    #[inline(never)]
+    fn read_sctp(ip: &[u8], at: usize, payload_len: usize) -> Result<Self, ParseError> {
+        let short = |need: usize| ParseError::Truncated {
+            need: at.saturating_add(need),
+        };
+        let packet = ip.get(at..).ok_or(short(sctp::HEADER))?;
+        let [s0, s1, d0, d1, ..] = *packet
+            .first_chunk::<{ sctp::HEADER }>()
+            .ok_or(short(sctp::HEADER))?;
+        Ok(Self {
+            source: u16::from_be_bytes([s0, s1]),
+            destination: u16::from_be_bytes([d0, d1]),
+            flags: sctp::Event::read(packet, payload_len)
+                .map_err(short)?
+                .flags(),
         })
     }
 }

@@ -234,7 +234,7 @@ fn key(protocol: u16, address: Address, port: u16, family: Family) -> Result<Key
         .ok_or_else(|| {
             Refusal::new(
                 Errno::ProtocolNotSupported,
-                c"this director supports TCP and UDP services",
+                c"this director supports TCP, UDP and SCTP services",
             )
         })?;
     let endpoint = Endpoint::new(address, port);

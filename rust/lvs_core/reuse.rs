@@ -61,7 +61,9 @@ impl Settings {
             return true;
         }
         match state {
-            State::TimeWait | State::Close => self.mode & (CLOSED | CLOSING) != 0,
+            State::TimeWait | State::Close | State::SctpClosed => {
+                self.mode & (CLOSED | CLOSING) != 0
+            }
             State::FinWait => {
                 self.mode & CLOSING != 0 && !matches!(forwarding, Forwarding::Masquerading)
             }

@@ -4,10 +4,10 @@
 //! NAT" in the papers) and the hop count. Checksums are updated incrementally (RFC 1624).
 
 use crate::checksum::{self, Difference};
-use crate::packet::{Headers, ParseError, IPV4_HEADER, IPV6_HEADER, TCP_HEADER, UDP_HEADER};
-use crate::{Address, Endpoint, Family, Protocol};
+use crate::packet::{sctp, Headers, ParseError, IPV4_HEADER, IPV6_HEADER, TCP_HEADER, UDP_HEADER};
+use crate::{crc32c, Address, Endpoint, Family, Protocol};
 
-/// The content of a TCP or UDP header's checksum field.
+/// The content of a transport header's checksum field.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TransportChecksum {
     /// A checksum over pseudo-header, header and payload.
@@ -27,7 +27,7 @@ pub enum Side {
 }
 
 /// Replaces the address and port on one side of the packet that starts the slice, and updates the
-/// checksums of IPv4 and of TCP or UDP. [`crate::packet::parse`] must have read its headers.
+/// checksums of IPv4 and of TCP, UDP or SCTP. [`crate::packet::parse`] must have read its headers.
 ///
 /// A UDP packet without a checksum keeps none; over IPv6 such a packet is a tunnel's (RFC 6935).
 /// The payload is never read, so it may be beyond the slice. A sum over the whole packet
@@ -50,6 +50,7 @@ pub fn rewrite(
     let (len, check_at) = match packet.protocol {
         Protocol::Tcp => (TCP_HEADER, 16),
         Protocol::Udp => (UDP_HEADER, 6),
+        Protocol::Sctp => return rewrite_sctp(ip, packet, side, to, mode),
     };
     let truncated = ParseError::Truncated {
         need: at.saturating_add(len),
@@ -69,8 +70,50 @@ pub fn rewrite(
         // The sender sent no checksum (RFC 768).
         (TransportChecksum::Full, Protocol::Udp) if old == 0 => 0,
         (TransportChecksum::Full, Protocol::Udp) => checksum::udp(all.checksum(old)),
+        // It was handled above.
+        (TransportChecksum::Full, Protocol::Sctp) => old,
     };
     *check = new.to_be_bytes();
+    Ok(())
+}
+
+/// The same for SCTP, whose checksum does not cover addresses.
+#[cold]
+#[inline(never)]
+fn rewrite_sctp(
+    ip: &mut [u8],
+    packet: &Headers,
+    side: Side,
+    to: Endpoint,
+    mode: TransportChecksum,
+) -> Result<(), ParseError> {
+    let at = usize::from(packet.network_header_len);
+    let truncated = ParseError::Truncated {
+        need: at.saturating_add(sctp::HEADER),
+    };
+    let len = match packet.family {
+        Family::V4 => *field::<2>(ip, 2).ok_or(truncated)?,
+        Family::V6 => *field::<2>(ip, 4).ok_or(truncated)?,
+    };
+    let before = match packet.family {
+        Family::V4 => packet.network_header_len,
+        // The field does not count the fixed header.
+        Family::V6 => packet.network_header_len.saturating_sub(IPV6_HEADER as u16),
+    };
+    let len = u16::from_be_bytes(len).saturating_sub(before);
+    let (network, transport) = ip.split_at_mut_checked(at).ok_or(truncated)?;
+    let header = transport
+        .first_chunk_mut::<{ sctp::HEADER }>()
+        .ok_or(truncated)?;
+    rewrite_address(network, packet.family, side, to.address)?;
+    let old = *field::<4>(header, 0).ok_or(truncated)?;
+    *field(header, side.of(0, 2)).ok_or(truncated)? = to.port.to_be_bytes();
+    let new = *field::<4>(header, 0).ok_or(truncated)?;
+    if mode == TransportChecksum::Full && old != new {
+        let check = field::<4>(header, 8).ok_or(truncated)?;
+        let updated = crc32c::update(u32::from_be_bytes(*check), old, new, len);
+        *check = updated.to_be_bytes();
+    }
     Ok(())
 }
 

@@ -85,7 +85,12 @@ impl Selection {
     /// Whether a connection with these ends in this state is selected.
     #[must_use]
     pub fn matches(&self, ends: &Ends, state: State) -> bool {
-        self.state.is_none_or(|wanted| wanted == state) && self.matches_ends(ends)
+        let is_wanted = self.state.is_none_or(|wanted| {
+            wanted == state
+                // Two states have one name.
+                || wanted == State::Established && state == State::SctpEstablished
+        });
+        is_wanted && self.matches_ends(ends)
     }
 
     /// Whether a connection with these ends is selected, in the right state.

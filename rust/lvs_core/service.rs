@@ -18,7 +18,7 @@ pub enum Key {
         /// The virtual address and port.
         endpoint: Endpoint,
     },
-    /// A firewall mark, for TCP and UDP packets.
+    /// A firewall mark, for TCP, UDP and SCTP packets.
     Mark {
         /// The mark, not 0.
         mark: u32,

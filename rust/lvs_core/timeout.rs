@@ -20,7 +20,10 @@ impl Timeouts {
     /// The defaults: 15 minutes for an established connection, 2 minutes after a FIN, 5 minutes for
     /// UDP.
     pub const fn new() -> Self {
-        Self([2, 900, 120, 60, 120, 120, 10, 60, 30, 120, 120, 300, 0])
+        Self([
+            2, 900, 120, 60, 120, 120, 10, 60, 30, 120, 120, 300, 0, 4, 61, 61, 61, 61, 61, 61,
+            900, 61, 61, 61, 4, 61,
+        ])
     }
 
     /// Returns the seconds that an entry in this state stays after its last packet.
@@ -57,7 +60,7 @@ impl Timeouts {
         if tcp > MAX_SECONDS || tcp_fin > MAX_SECONDS || udp > MAX_SECONDS {
             return Err(OutOfRange);
         }
-        let [_, established, _, _, fin_wait, _, _, _, _, _, _, udp_flow, _] = &mut self.0;
+        let [_, established, _, _, fin_wait, _, _, _, _, _, _, udp_flow, ..] = &mut self.0;
         for (seconds, place) in [(tcp, established), (tcp_fin, fin_wait), (udp, udp_flow)] {
             if seconds != 0 {
                 *place = seconds;

@@ -20,7 +20,7 @@ DUMPS = {GET_SERVICE, GET_DEST, GET_DAEMON}
 ERRORS = {"EPERM", "EINVAL", "ERANGE", "EAFNOSUPPORT", "EPROTONOSUPPORT", "EOPNOTSUPP", "ENOENT", "ESRCH", "EEXIST"}
 LONGEST = 8_589_934
 INET, INET6 = 2, 10
-TCP, UDP = 6, 17
+TCP, UDP, SCTP = 6, 17, 132
 PERSISTENT, HASHED, ONE_PACKET = 1, 2, 4
 # The sizes of attributes in octets. A negative number is a maximum.
 SVC_LENGTHS = {"af": 2, "protocol": 2, "addr": -16, "port": 2, "fwmark": 4, "sched": -16, "flags": 8, "timeout": 4, "netmask": 4,
@@ -81,7 +81,7 @@ def service_key(data):
     if None in (protocol, port) or len(address) < (4 if family == INET else 16):
         return None
     address = host(address, family)
-    if protocol not in (TCP, UDP) or address is None:
+    if protocol not in (TCP, UDP, SCTP) or address is None:
         return NOBODY
     return (family, protocol, address, fields[SVC["port"]])
 

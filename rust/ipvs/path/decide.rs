@@ -216,7 +216,7 @@ fn is_unexpected(context: Context<'_>, headers: &Headers) -> bool {
 /// Returns the use of a known connection for a packet of its client.
 #[inline(always)]
 fn usability(settings: &Settings, connection: &Connection, headers: &Headers) -> Usability {
-    if headers.tcp_flags.opens_connection() && connection.protocol() == Some(Protocol::Tcp) {
+    if headers.tcp_flags.opens_connection() && connection.protocol() != Some(Protocol::Udp) {
         if let Some(usability) = opened_again(settings, connection) {
             return usability;
         }

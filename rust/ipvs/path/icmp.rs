@@ -44,7 +44,7 @@ enum Decision<'a> {
     AboutTunnel,
 }
 
-/// Handles a packet that is neither TCP nor UDP: it may be an ICMP error about a connection.
+/// Handles a packet of another protocol: it may be an ICMP error about a connection.
 pub(crate) fn handle<'p, V: Version>(context: Context<'_>, packet: Packet<'p, V>) -> Verdict<'p> {
     let (packet, error) = match read(context, packet) {
         Ok(read) => read,

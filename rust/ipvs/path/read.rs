@@ -14,13 +14,13 @@ use lvs_core::{
 pub(crate) enum Unusual {
     /// It is a fragment.
     Fragment,
-    /// It is neither TCP nor UDP.
+    /// It is of another protocol.
     Other,
     /// Its headers contradict each other, or there is no memory.
     Unreadable,
 }
 
-/// Reads the headers of a whole TCP or UDP packet; makes them linear if they are not.
+/// Reads the headers of a whole TCP, UDP or SCTP packet; makes them linear if they are not.
 #[inline(always)]
 pub(crate) fn headers<V: Version>(packet: &mut Packet<'_, V>) -> Result<Headers, Unusual> {
     // The length of one header is known only after the one before; each turn pulls more.

@@ -50,7 +50,7 @@ pub(crate) fn schedule<'a>(
     if let Some(pool) = service.stateless_pool(context.section) {
         return Ok(stateless(context, service, pool, headers)?);
     }
-    if headers.protocol == Protocol::Tcp && !may_begin(context, headers.tcp_flags) {
+    if headers.protocol != Protocol::Udp && !may_begin(context, headers) {
         return Err(Refusal::NotOpening.into());
     }
     if context.tables.settings.defence.drops() {
@@ -220,17 +220,21 @@ fn stateless<'a>(
     Ok(Scheduled::Stateless(Target::new(server, headers)))
 }
 
-/// True if a connection may begin with this TCP segment: one that opens it, or with `sloppy_tcp`
-/// any but a reset, since another director may have seen the beginning.
+/// True if a connection may begin with this segment: one that opens it, or with `sloppy_tcp` or
+/// `sloppy_sctp` any but a reset, since another director may have seen the beginning.
 #[inline(always)]
-fn may_begin(context: Context<'_>, flags: TcpFlags) -> bool {
-    flags.opens_connection() || is_taken_over(context, flags)
+fn may_begin(context: Context<'_>, headers: &Headers) -> bool {
+    headers.tcp_flags.opens_connection() || is_taken_over(context, headers)
 }
 
 #[cold]
-fn is_taken_over(context: Context<'_>, flags: TcpFlags) -> bool {
-    let sloppy = &context.tables.settings.sloppy_tcp;
-    sloppy.load(Ordering::Relaxed) && !flags.contains(TcpFlags::RST)
+fn is_taken_over(context: Context<'_>, headers: &Headers) -> bool {
+    let settings = &context.tables.settings;
+    let sloppy = match headers.protocol {
+        Protocol::Sctp => &settings.sloppy_sctp,
+        Protocol::Tcp | Protocol::Udp => &settings.sloppy_tcp,
+    };
+    sloppy.load(Ordering::Relaxed) && !headers.tcp_flags.contains(TcpFlags::RST)
 }
 
 /// Enters a connection into the table.

@@ -28,6 +28,8 @@ use lvs_core::{
 const TCP_BYTES: u16 = 20;
 /// Bytes of a UDP header.
 const UDP_BYTES: u16 = 8;
+/// Bytes of the common header of SCTP.
+const SCTP_BYTES: u16 = 12;
 
 /// Sends a client's packet to its server. With `HELPED`, a helper reads it first.
 #[inline(always)]
@@ -268,6 +270,7 @@ fn rewritten_bytes(headers: &Headers) -> u16 {
         .saturating_add(match headers.protocol {
             Protocol::Tcp => TCP_BYTES,
             Protocol::Udp => UDP_BYTES,
+            Protocol::Sctp => SCTP_BYTES,
         })
 }
 

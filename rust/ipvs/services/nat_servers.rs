@@ -72,7 +72,7 @@ impl Default for NatServers {
 fn protocols(key: &Key) -> &[Protocol] {
     match key {
         Key::Address { protocol, .. } => core::slice::from_ref(protocol),
-        Key::Mark { .. } => &[Protocol::Tcp, Protocol::Udp],
+        Key::Mark { .. } => &[Protocol::Tcp, Protocol::Udp, Protocol::Sctp],
     }
 }
 

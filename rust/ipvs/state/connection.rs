@@ -66,24 +66,24 @@ use lvs_core::{
 };
 
 /// The bits of the word that are a [`State`].
-const STATE: u32 = 0xf;
+const STATE: u32 = 0x1f;
 /// The key of the entry is in the queue of a synchronization daemon, which has not sent it yet.
-const UNSENT: u32 = 1 << 4;
+const UNSENT: u32 = 1 << 5;
 /// The entry was learned from another director, and no packet has used it here since.
-const LEARNED: u32 = 1 << 5;
+const LEARNED: u32 = 1 << 6;
 /// The connection must be sent if it is used in a later second than that of its beginning.
-const WAITS: u32 = 1 << 6;
+const WAITS: u32 = 1 << 7;
 /// A helper reads the connection's packets, and the connection owns its lease. Never changes.
-const HELPED: u32 = 1 << 7;
+const HELPED: u32 = 1 << 8;
 /// The entry has left the table: no more transitions.
-const GONE: u32 = 1 << 8;
+const GONE: u32 = 1 << 9;
 /// The server has answered the handshake, which is not complete.
-const ANSWERED: u32 = 1 << 9;
+const ANSWERED: u32 = 1 << 10;
 /// The bit at which the tick begins in which a measured handshake began; 0 means none.
-const BEGAN: u32 = 10;
+const BEGAN: u32 = 11;
 /// log2 of the microseconds in a tick: the word has room for a minute, as long as a handshake may
 /// last.
-const TICK: u32 = 4;
+const TICK: u32 = 5;
 
 const _: () = assert!(State::COUNT <= STATE as usize + 1);
 
@@ -150,14 +150,19 @@ fn after(
     }
 }
 
-/// Marks the kind of a template: neither TCP nor UDP has such a number.
-const TEMPLATE: u8 = 0x80;
+/// Marks the kind of a template: no protocol's number has this bit, nor those below.
+const TEMPLATE: u8 = 0x08;
 /// Marks the kind of an alias, by which replies find a connection of a client port that has many
 /// connections ([`knet::table::Newcomer::alias`]).
 const ALIAS: u8 = 0x40;
 
 /// Marks the kind of an expectation.
 const EXPECTED: u8 = 0x20;
+const _: () = {
+    let protocols = Protocol::Tcp as u8 | Protocol::Udp as u8 | Protocol::Sctp as u8;
+    assert!(protocols & (TEMPLATE | ALIAS | EXPECTED) == 0);
+};
+
 /// The kind of expectations: helpers are for TCP.
 const EXPECTED_TCP: u8 = EXPECTED | Protocol::Tcp as u8;
 
@@ -182,7 +187,9 @@ const _: () = assert!(size_of::<Connection>() == 88);
 
 impl Connection {
     /// The connection to `server` that a packet with the headers `first` begins. `lease` is that of
-    /// the template that controls it; `guarded` as in [`Self::advance`]. Any context.
+    /// the template that controls it; `guarded` as in [`Self::advance`]. The caller has the packet
+    /// change the state once more: only with SCTP does that make a difference, whose connections
+    /// begin without a state. Any context.
     pub fn new(
         first: &Headers,
         destination: Arc<Destination>,
@@ -192,13 +199,11 @@ impl Connection {
     ) -> Self {
         let forwarding = destination.forwarding();
         let direction = direction(forwarding);
-        let state = after(
-            State::None,
-            first.protocol,
-            direction,
-            first.tcp_flags,
-            guarded,
-        );
+        let state = match first.protocol {
+            // A second INIT counts as a repeated one.
+            Protocol::Sctp => State::None,
+            protocol => after(State::None, protocol, direction, first.tcp_flags, guarded),
+        };
         destination.join(state.is_active());
         if let Some(lease) = &lease {
             lease.gain();
@@ -562,7 +567,7 @@ impl Connection {
             // The first CPU that sees the answer removes the time from the word, so one measures.
             let answered = word >> BEGAN != 0 && direction == Direction::Output;
             let mut next = new as u32 | word & HELPED;
-            if new == old && !answered {
+            if (new == old || old == State::None) && !answered {
                 next |= word >> BEGAN << BEGAN;
             }
             if new.is_handshake() {
@@ -689,7 +694,17 @@ impl Body for Connection {
     fn is_half_open(&self) -> bool {
         match &self.lease {
             Some(lease) if self.is_template() => !lease.is_confirmed(),
-            _ => self.state().is_handshake(),
+            _ => {
+                let state = self.state();
+                state.is_handshake()
+                    || matches!(
+                        state,
+                        State::SctpInit1
+                            | State::SctpInit
+                            | State::SctpCookieSent
+                            | State::SctpCookieReplied
+                    )
+            }
         }
     }
 }

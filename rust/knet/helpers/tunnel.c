@@ -54,7 +54,20 @@ static u16 knet_identify(const struct sk_buff *skb)
 
 static bool knet_leaves_checksum(const struct knet_tunnel *tunnel, const struct sk_buff *skb)
 {
-	return tunnel->remote_checksum && skb->ip_summed == CHECKSUM_PARTIAL;
+	return tunnel->remote_checksum && skb->ip_summed == CHECKSUM_PARTIAL &&
+	       !skb->csum_not_inet;
+}
+
+/*
+ * The outer checksum is computed from an inner one that a device will complete,
+ * but only if that is of the Internet's kind. SCTP's is completed first; for
+ * segments, the kernel does so.
+ */
+static int knet_complete_sctp(const struct knet_tunnel *tunnel, struct sk_buff *skb)
+{
+	if (likely(!skb_csum_is_sctp(skb)) || !tunnel->checksum || skb_is_gso(skb))
+		return 0;
+	return skb_crc32c_csum_help(skb);
 }
 
 /* Generic UDP Encapsulation, variant 0. */
@@ -212,8 +225,10 @@ int knet_encapsulate_ipip6(struct sk_buff *skb, bool may_fragment)
  */
 int knet_encapsulate(struct net *net, struct sk_buff *skb, const struct knet_tunnel *tunnel)
 {
-	int err = knet_begin(skb, tunnel->overhead, knet_offloads(tunnel, skb));
+	int err = knet_complete_sctp(tunnel, skb);
 
+	if (!err)
+		err = knet_begin(skb, tunnel->overhead, knet_offloads(tunnel, skb));
 	if (err)
 		return err;
 	if (tunnel->kind == KNET_GRE)

@@ -62,10 +62,7 @@ impl Entry {
         Record {
             flags: flags(self.forwarding, state.is_active()),
             protocol: Some(protocol),
-            state: match state {
-                State::Udp => 0,
-                tcp => tcp as u16,
-            },
+            state: state.number_in_records(),
             mark: self.key.mark(),
             timeout: self.timeout,
             client: self.client,
@@ -125,6 +122,7 @@ impl Record<'_> {
         match self.protocol {
             _ if self.is_template() => State::None,
             Some(Protocol::Udp) => State::Udp,
+            Some(Protocol::Sctp) => State::of_sctp_record(self.state),
             _ => u8::try_from(self.state).map_or(State::None, State::from_u8),
         }
     }
@@ -203,6 +201,31 @@ impl State {
                 | Self::CloseWait
                 | Self::TimeWait
                 | Self::Udp
+                | Self::SctpEstablished
+                | Self::SctpShutdownSent
+                | Self::SctpShutdownReceived
+                | Self::SctpShutdownAckSent
+                | Self::SctpClosed
         )
+    }
+
+    /// The number in records. Each protocol has numbers of its own, and [`Self::None`] is 0 in all.
+    const fn number_in_records(self) -> u16 {
+        let number = self as u16;
+        match self {
+            Self::Udp => 0,
+            // The last state before those of SCTP counts as their 0.
+            _ if number > Self::Assured as u16 => number.wrapping_sub(Self::Assured as u16),
+            _ => number,
+        }
+    }
+
+    /// The state of SCTP with this number in a record; [`Self::None`] for 0.
+    fn of_sctp_record(number: u16) -> Self {
+        match u8::try_from(number) {
+            Ok(1..) => u8::try_from(number.saturating_add(Self::Assured as u16))
+                .map_or(Self::None, Self::from_u8),
+            _ => Self::None,
+        }
     }
 }

@@ -10,6 +10,9 @@ use super::{
 };
 use crate::{state::State, Address, Endpoint, Family, Protocol};
 
+/// The number of states of SCTP in records.
+const SCTP_STATES: u16 = 14;
+
 /// A datagram. Its records are read one after the other.
 #[derive(Clone, Debug)]
 pub struct Datagram<'a> {
@@ -293,6 +296,7 @@ impl Fields {
         let states = match protocol {
             _ if is_template => 2,
             Some(Protocol::Tcp) => State::Udp as u16,
+            Some(Protocol::Sctp) => SCTP_STATES,
             _ => 1,
         };
         if self.state >= states {

@@ -113,7 +113,11 @@ impl Lease {
     /// Records that a connection went to `state`.
     pub(super) fn follow(&self, state: State) {
         // A UDP client sends nothing that could confirm more than its first datagram does.
-        if matches!(state, State::Established | State::Udp) && !self.is_confirmed() {
+        let confirms = matches!(
+            state,
+            State::Established | State::SctpEstablished | State::Udp
+        );
+        if confirms && !self.is_confirmed() {
             self.confirm();
         }
     }

@@ -41,6 +41,18 @@ pub fn run(data: &[u8]) {
     assert_eq!(octets(headers.source.address), ip[source]);
     assert_eq!(octets(headers.destination.address), ip[destination]);
 
+    if headers.protocol == Protocol::Sctp {
+        // How much is read depends on the first chunk.
+        let enough = (at + 12..=ip.len()).find(|end| {
+            !matches!(
+                packet::parse(family, &ip[..*end]),
+                Err(ParseError::Truncated { .. })
+            )
+        });
+        let enough = enough.expect("the whole packet is enough");
+        assert_eq!(packet::parse(family, &ip[..enough]), Ok(headers));
+        return;
+    }
     // Everything that was read is before the end of the transport header.
     let enough = at + least(headers.protocol);
     assert_eq!(packet::parse(family, &ip[..enough]), Ok(headers));
@@ -55,5 +67,6 @@ fn least(protocol: Protocol) -> usize {
     match protocol {
         Protocol::Tcp => 20,
         Protocol::Udp => 8,
+        Protocol::Sctp => 12,
     }
 }

@@ -56,15 +56,17 @@ pub fn run(data: &[u8]) {
     };
     assert_eq!(after[address.clone()], octets(to.address));
     assert_eq!(after[port.clone()], to.port.to_be_bytes());
-    let check = at
-        + if headers.protocol == Protocol::Tcp {
-            16
-        } else {
-            6
-        };
-    let check = check..check + 2;
+    let check = match headers.protocol {
+        Protocol::Tcp => at + 16..at + 18,
+        Protocol::Udp => at + 6..at + 8,
+        Protocol::Sctp => at + 8..at + 12,
+    };
     let touched = [address, port, check.clone(), ip_checksum(family)];
     same_but(before, &after, &touched);
+    if headers.protocol == Protocol::Sctp {
+        // The host tests compute CRCs.
+        return;
+    }
     match mode {
         TransportChecksum::Full => same_checksums(before, &after),
         TransportChecksum::Partial => {

@@ -97,13 +97,15 @@ fn families_and_protocols_have_their_numbers() {
         let expected = match number {
             6 => Ok(Protocol::Tcp),
             17 => Ok(Protocol::Udp),
+            132 => Ok(Protocol::Sctp),
             _ => Err(Unsupported),
         };
         assert_eq!(Protocol::try_from(number), expected);
     }
     assert_eq!((Family::V4 as u8, Family::V6 as u8), (2, 10));
-    assert_eq!((Protocol::Tcp as u8, Protocol::Udp as u8), (6, 17));
-    assert_eq!((Protocol::Tcp.name(), Protocol::Udp.name()), ("TCP", "UDP"));
+    let protocols = [Protocol::Tcp, Protocol::Udp, Protocol::Sctp];
+    assert_eq!(protocols.map(|it| it as u8), [6, 17, 132]);
+    assert_eq!(protocols.map(Protocol::name), ["TCP", "UDP", "SCTP"]);
 }
 
 proptest! {

@@ -40,6 +40,7 @@ mod schedule_locality;
 mod schedule_moves;
 mod schedule_race;
 mod schedule_ranked;
+mod sctp;
 mod selection;
 mod sequence;
 mod split_order;

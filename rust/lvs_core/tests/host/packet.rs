@@ -115,7 +115,7 @@ fn other_versions_and_protocols_are_refused() {
             "{version}"
         );
     }
-    for protocol in (0..=255).filter(|protocol| ![6, 17].contains(protocol)) {
+    for protocol in (0..=255).filter(|protocol| ![6, 17, 132].contains(protocol)) {
         let mut packet = SYN;
         packet[9] = protocol;
         assert_eq!(

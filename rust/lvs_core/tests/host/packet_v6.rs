@@ -126,7 +126,7 @@ fn later_fragments_of_other_protocols_are_refused() {
         (58, ParseError::NotOurs),
         (50, ParseError::NotOurs),
         (59, ParseError::NotOurs),
-        (132, ParseError::NotOurs),
+        (132, ParseError::Fragment),
     ] {
         let mut bytes = with(true, &[(44, &[0, 1, 0, 1, 2, 3, 4])]);
         bytes[40] = next;
@@ -156,7 +156,7 @@ fn the_first_fragment_must_have_the_whole_chain() {
 
 #[test]
 fn esp_no_next_header_and_unknown_numbers_are_refused() {
-    for number in (0..=255).filter(|number| ![0, 6, 17, 43, 44, 51, 60].contains(number)) {
+    for number in (0..=255).filter(|number| ![0, 6, 17, 43, 44, 51, 60, 132].contains(number)) {
         let mut bytes = Wire::v6(true).build();
         bytes[6] = number;
         assert_eq!(parsed(&bytes), Err(ParseError::NotOurs), "{number}");

@@ -22,6 +22,19 @@ const STATES: [(State, &str, bool, u32); State::COUNT] = [
     (State::SynAck, "SYNACK", true, 120),
     (State::Udp, "UDP", false, 300),
     (State::Assured, "ASSURED", false, 0),
+    (State::SctpInit1, "INIT1", false, 4),
+    (State::SctpInit, "INIT", false, 61),
+    (State::SctpCookieSent, "C-SENT", false, 61),
+    (State::SctpCookieReplied, "C-REPLIED", false, 61),
+    (State::SctpCookieWait, "C-WAIT", false, 61),
+    (State::SctpCookie, "COOKIE", false, 61),
+    (State::SctpCookieEchoed, "C-ECHOED", false, 61),
+    (State::SctpEstablished, "ESTABLISHED", true, 900),
+    (State::SctpShutdownSent, "S-SENT", false, 61),
+    (State::SctpShutdownReceived, "S-RECEIVED", false, 61),
+    (State::SctpShutdownAckSent, "S-ACK-SENT", false, 61),
+    (State::SctpRejected, "REJECTED", false, 4),
+    (State::SctpClosed, "CLOSED", false, 61),
 ];
 
 /// The transitions of IPVS: for each state, the state after SYN, FIN, ACK and RST.
@@ -152,10 +165,8 @@ fn guarded_handshakes_have_the_documented_states() {
                 let usual = from.after(Protocol::Tcp, direction, bits);
                 let expected = match (rows.get(&from), column(flags)) {
                     (Some(row), Some(column)) => row[column],
-                    // TCP never has the state of UDP or of a template.
-                    _ if matches!(from, State::Udp | State::Assured)
-                        && column(flags) == Some(0) =>
-                    {
+                    // TCP never has the state of UDP, of a template or of SCTP.
+                    _ if from as u8 >= State::Udp as u8 && column(flags) == Some(0) => {
                         continue;
                     }
                     _ => usual,

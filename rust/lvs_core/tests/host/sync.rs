@@ -303,6 +303,9 @@ fn a_state_or_protocol_that_does_not_exist_is_refused() {
         (6, 0, 11, false),
         (17, 0, 0, true),
         (17, 0, 1, false),
+        (132, 0, 0, true),
+        (132, 0, 13, true),
+        (132, 0, 14, false),
         (6, 0x1000, 1, true),
         (6, 0x1000, 2, false),
         (6, 0x1000, 0x8001, false),
@@ -317,7 +320,7 @@ fn a_state_or_protocol_that_does_not_exist_is_refused() {
         };
         assert_eq!(only(record), expected, "{protocol} {flags:x} {state}");
     }
-    for protocol in [0, 1, 132] {
+    for protocol in [0, 1, 131, 133] {
         let mut record = tcp_octets();
         record[1] = protocol;
         assert_eq!(only(record), Err(Refused::One(Unusable::Protocol)));

@@ -50,6 +50,11 @@ fn a_connection_keeps_its_state_and_activity() {
         (Protocol::Tcp, State::FinWait, 4, false),
         (Protocol::Tcp, State::SynAck, 10, true),
         (Protocol::Udp, State::Udp, 0, false),
+        // Their numbers are those of the C director.
+        (Protocol::Sctp, State::SctpInit1, 1, false),
+        (Protocol::Sctp, State::SctpEstablished, 8, true),
+        (Protocol::Sctp, State::SctpShutdownSent, 9, false),
+        (Protocol::Sctp, State::SctpClosed, 13, false),
     ] {
         let service = Endpoint::new(SERVICE, 80);
         let entry = entry(address(protocol, 80), 40000);
@@ -175,7 +180,12 @@ fn handshakes_are_not_announced() {
             "TIME_WAIT",
             "CLOSE",
             "CLOSE_WAIT",
-            "UDP"
+            "UDP",
+            "ESTABLISHED",
+            "S-SENT",
+            "S-RECEIVED",
+            "S-ACK-SENT",
+            "CLOSED",
         ]
     );
 }
