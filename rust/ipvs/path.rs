@@ -9,6 +9,7 @@
 //! | `hooks` | registers the hooks, and hands their packets to `arrive` |
 //! | `arrive` | takes a packet through the steps; gathers fragments |
 //! | `icmp` | does the same for an ICMP error |
+//! | `related` | does the same for packets of IPsec, which follow the negotiation of their keys |
 //! | `decide` | decides what happens to a packet: [`decide::Decision`] |
 //! | `helper` | reads control connections, and begins the data connections that they announce |
 //! | `schedule` | begins a connection, or refuses it: [`refusal::Refusal`] |
@@ -33,6 +34,7 @@ pub(crate) mod hooks;
 mod icmp;
 mod read;
 mod refusal;
+mod related;
 mod schedule;
 mod target;
 mod transmit;

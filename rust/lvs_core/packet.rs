@@ -7,6 +7,7 @@
 
 mod error;
 mod flags;
+pub mod ipsec;
 pub(crate) mod ipv4;
 pub(crate) mod ipv6;
 pub mod sctp;

@@ -117,6 +117,21 @@ fn rewrite_sctp(
     Ok(())
 }
 
+/// Replaces the address on one side of the packet that starts the slice, and updates the checksum
+/// of IPv4. What follows the IP header stays as it is.
+///
+/// # Errors
+///
+/// As [`rewrite`].
+pub fn readdress(
+    ip: &mut [u8],
+    packet: &Headers,
+    side: Side,
+    to: Address,
+) -> Result<(), ParseError> {
+    rewrite_address(ip, packet.family, side, to).map(|_| ())
+}
+
 /// Which sequence number of a TCP header to rewrite.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Number {

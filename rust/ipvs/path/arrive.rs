@@ -11,6 +11,7 @@ use crate::{
         helper, icmp,
         read::{self, Unusual},
         refusal::{Refusal, Refused},
+        related,
         schedule::{self, redispatch, schedule, Scheduled},
         target::Target,
         transmit,
@@ -424,7 +425,7 @@ fn handle_unusual<'p, V: Version>(
 ) -> Verdict<'p> {
     match unusual {
         Unusual::Unreadable => packet.accept(),
-        Unusual::Other => icmp::handle(context, packet),
+        Unusual::Other => handle_other(context, packet),
         // What this host sends is whole.
         Unusual::Fragment if context.point == Point::LocalOut => packet.accept(),
         Unusual::Fragment => match read::gather(context, packet) {
@@ -434,11 +435,16 @@ fn handle_unusual<'p, V: Version>(
     }
 }
 
+/// Handles a packet of another protocol.
+fn handle_other<'p, V: Version>(context: Context<'_>, packet: Packet<'p, V>) -> Verdict<'p> {
+    related::handle(context, packet).unwrap_or_else(|packet| icmp::handle(context, packet))
+}
+
 /// Handles a packet that was put together from fragments.
 fn handle_gathered<'p, V: Version>(context: Context<'_>, mut packet: Packet<'p, V>) -> Verdict<'p> {
     match read::headers(&mut packet) {
         Ok(headers) => act(context, packet, &headers),
-        Err(Unusual::Other) => icmp::handle(context, packet),
+        Err(Unusual::Other) => handle_other(context, packet),
         Err(_) => packet.accept(),
     }
 }

@@ -23,6 +23,7 @@ mod ftp;
 mod fuzz;
 mod hash;
 mod icmp;
+mod ipsec;
 mod load;
 mod netlink;
 mod packet;
