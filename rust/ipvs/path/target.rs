@@ -51,19 +51,30 @@ impl<'a> Target<'a> {
     #[inline(always)]
     pub(crate) fn route(&self, settings: &Settings, mark: u32) -> Option<Route<'a>> {
         let server = self.server.address;
-        let route = match self.forwarding {
-            Forwarding::Masquerading | Forwarding::DirectReply => {
-                self.destination.route(self.server)
-            }
-            Forwarding::Local => return None,
-            Forwarding::Tunneling => {
-                let ignore_df = !settings.pmtu_disc.load(Ordering::Relaxed);
-                self.destination.tunnel_route(server, ignore_df)
-            }
-            Forwarding::DirectRouting => self.destination.direct_route(server),
-            // Without the packet's mark, by which it came to the service.
-            Forwarding::Bypass => return self.connection.map(Connection::bypass_route),
+        // The frequent methods first, with one test each.
+        let route = if self.forwarding.rewrites() {
+            self.destination.route(self.server)
+        } else if self.forwarding == Forwarding::DirectRouting {
+            self.destination.direct_route(server)
+        } else if self.forwarding == Forwarding::Tunneling {
+            let ignore_df = !settings.pmtu_disc.load(Ordering::Relaxed);
+            self.destination.tunnel_route(server, ignore_df)
+        } else {
+            return unusual_route(self.forwarding, self.connection);
         };
         Some(route.by_mark(settings.routing_mark(MARKED_REQUESTS, mark)))
+    }
+}
+
+/// The route without a server, if there is one: without the packet's mark, by which it came to the
+/// service.
+#[cold]
+fn unusual_route<'a>(
+    forwarding: Forwarding,
+    connection: Option<&'a Connection>,
+) -> Option<Route<'a>> {
+    match forwarding {
+        Forwarding::Bypass => connection.map(Connection::bypass_route),
+        _ => None,
     }
 }

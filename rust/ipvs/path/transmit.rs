@@ -63,41 +63,32 @@ pub(crate) fn to_server<'p, V: Version, const HELPED: bool>(
         }
     };
     let tracking = tracking(&tables.settings);
-    let rewritten = match forwarding {
-        Forwarding::Masquerading | Forwarding::DirectReply => {
-            if tracking.0 && packet.track_server(server).is_err() {
-                return packet.discard();
-            }
-            if let (true, Some(connection)) = (HELPED, target.connection) {
-                helper::handle(
-                    context,
-                    packet.packet(),
-                    headers,
-                    connection,
-                    Direction::Input,
-                );
-            }
-            rewrite_side(&mut packet, headers, Side::Destination, server)
+    // One test each, where a match of all methods takes several.
+    let rewritten = if forwarding.rewrites() {
+        if tracking.0 && packet.track_server(server).is_err() {
+            return packet.discard();
         }
-        Forwarding::Local
-        | Forwarding::Tunneling
-        | Forwarding::DirectRouting
-        | Forwarding::Bypass => age(&mut packet),
+        if let (true, Some(connection)) = (HELPED, target.connection) {
+            helper::handle(
+                context,
+                packet.packet(),
+                headers,
+                connection,
+                Direction::Input,
+            );
+        }
+        rewrite_side(&mut packet, headers, Side::Destination, server)
+    } else {
+        age(&mut packet)
     };
     if rewritten.is_none() {
         return packet.discard();
     }
     destination.statistics.live.packet_in(bytes);
-    match forwarding {
-        Forwarding::Masquerading
-        | Forwarding::DirectReply
-        | Forwarding::Local
-        | Forwarding::DirectRouting
-        | Forwarding::Bypass => packet.send(tracking),
-        Forwarding::Tunneling => {
-            packet.send_through(destination.tunnel(), server.address, tracking)
-        }
+    if forwarding == Forwarding::Tunneling {
+        return packet.send_through(destination.tunnel(), server.address, tracking);
     }
+    packet.send(tracking)
 }
 
 /// Lets a client's packet continue to its server on this host. At LOCAL_OUT, the client is on this

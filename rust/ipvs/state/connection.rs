@@ -521,10 +521,20 @@ impl Connection {
         }
     }
 
+    /// The state, if a packet with `flags` changes nothing and no helper reads it, as is so with
+    /// nearly all packets. `None`: call [`Self::advance`]. Any context.
+    #[inline(always)]
+    pub fn stays(&self, flags: TcpFlags) -> Option<State> {
+        let word = self.word().load(Ordering::Relaxed);
+        if word == State::Udp as u32 {
+            return Some(State::Udp);
+        }
+        (word == State::Established as u32 && flags.is_data()).then_some(State::Established)
+    }
+
     /// Changes to the state after a packet with `flags`. `guarded` says whether handshakes are
     /// guarded ([`State::after_guarded`]), `announced` whether changes are sent to other directors.
     /// Any context.
-    #[inline]
     pub fn advance(
         &self,
         direction: Direction,
@@ -532,27 +542,8 @@ impl Connection {
         guarded: &AtomicBool,
         announced: &AtomicBool,
     ) -> Advanced {
-        let word = self.word().load(Ordering::Relaxed);
-        // Nearly all packets change nothing.
-        if word == State::Udp as u32 {
-            return Advanced::nothing(State::Udp);
-        }
-        if word == State::Established as u32 && flags.is_data() {
-            return Advanced::nothing(State::Established);
-        }
         let guarded = guarded.load(Ordering::Relaxed);
-        self.advance_from(word, direction, flags, guarded, announced)
-    }
-
-    #[inline(never)]
-    fn advance_from(
-        &self,
-        mut word: u32,
-        direction: Direction,
-        flags: TcpFlags,
-        guarded: bool,
-        announced: &AtomicBool,
-    ) -> Advanced {
+        let mut word = self.word().load(Ordering::Relaxed);
         let Some(protocol) = self.protocol() else {
             return Advanced::nothing(State::None);
         };

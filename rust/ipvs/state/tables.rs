@@ -364,16 +364,40 @@ impl Tables {
         if connection.touch(work::seconds()) && announced.load(Ordering::Relaxed) {
             self.used_again(section, connection);
         }
+        let Some(state) = connection.stays(flags) else {
+            return self.note_change(section, connection, direction, flags);
+        };
+        self.renew(section, connection, state);
+        false
+    }
+
+    /// The same for a packet that may change the connection's state, or that a helper reads. Apart,
+    /// so that others do not pay for what this returns.
+    #[inline(never)]
+    fn note_change(
+        &self,
+        section: &Section<'_>,
+        connection: Member<'_, Connection>,
+        direction: Direction,
+        flags: TcpFlags,
+    ) -> bool {
+        let announced = &self.announcements.active;
         let guarded = &self.settings.defence.guarded;
         let advanced = connection.advance(direction, flags, guarded, announced);
         if advanced.is_news {
             self.announcements.put(section, connection.key());
         }
-        let timeout = self.timeout(section, advanced.state);
+        self.renew(section, connection, advanced.state);
+        advanced.helped
+    }
+
+    /// Gives a connection the timeout of its state.
+    #[inline(always)]
+    fn renew(&self, section: &Section<'_>, connection: Member<'_, Connection>, state: State) {
+        let timeout = self.timeout(section, state);
         if connection.timeout() != timeout {
             connection.set_timeout(timeout);
         }
-        advanced.helped
     }
 
     /// A connection is used in another second than before, while changes are sent.
