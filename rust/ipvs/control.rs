@@ -25,6 +25,7 @@ use crate::{
     instance::Instance,
     services::{
         destination::Destination,
+        engine,
         service::{Key, Service},
     },
     uapi::{self, command, message},
@@ -38,7 +39,7 @@ use knet::{
 use lvs_core::{
     daemon::Daemon,
     netlink::Attributes,
-    request::{self, NamedDestination, NamedService},
+    request::{self, NamedDestination, NamedService, ServiceDetails},
 };
 use refusal::Refusal;
 
@@ -148,6 +149,23 @@ fn carry_out(director: &Director, request: &Request<'_>) -> Result<(), Refusal> 
     }
 }
 
+/// Loads the module of the persistence engine that a request names. A transaction cannot wait for
+/// modules: who begins it has loaded them.
+fn load_engine(target: &impl Configure, details: &ServiceDetails<'_>) {
+    if let (Some(_), Ok(Some(name))) = (target.director(), details.engine()) {
+        engine::request(name);
+    }
+}
+
+/// Checks what does not depend on the present settings of the service.
+fn check(details: &ServiceDetails<'_>) -> Result<(), Refusal> {
+    details.check()?;
+    match details.engine()? {
+        Some(name) if !engine::is_offered(name) => Err(request::Refusal::no_engine().into()),
+        _ => Ok(()),
+    }
+}
+
 /// Carries out a command that changes the configuration.
 fn change(
     target: &mut impl Configure,
@@ -164,8 +182,9 @@ fn change(
                 return Err(exists());
             }
             let scheduler = details.scheduler()?;
+            load_engine(target, &details);
             let settings = || {
-                details.check()?;
+                check(&details)?;
                 Ok(details.over(Default::default())?)
             };
             target
@@ -184,8 +203,9 @@ fn change(
             let key = named.existing_key()?;
             target.find_service(&key).map_err(no_service)?;
             let scheduler = details.scheduler()?;
+            load_engine(target, &details);
             let settings = |present| {
-                details.check()?;
+                check(&details)?;
                 Ok(details.over(present)?)
             };
             target

@@ -375,7 +375,7 @@ impl Director {
             // Another command was quicker.
             return Err(EAGAIN.into());
         }
-        Ok(service.edit(&settings(service.settings())?, bound)?)
+        Ok(service.edit(&settings(service.all_settings())?, bound)?)
     }
 
     /// The settings of a service. [`ESRCH`]: no such service.

@@ -12,6 +12,7 @@
 //! | `related` | does the same for packets of IPsec, which follow the negotiation of their keys |
 //! | `decide` | decides what happens to a packet: [`decide::Decision`] |
 //! | `helper` | reads control connections, and begins the data connections that they announce |
+//! | `engine` | has a persistence engine read a datagram; begins what servers send first |
 //! | `schedule` | begins a connection, or refuses it: [`refusal::Refusal`] |
 //! | `choose` | chooses a real server: scheduler, persistence, no entries |
 //! | `transmit` | rewrites and sends; never decides |
@@ -29,6 +30,7 @@ mod choose;
 mod context;
 mod decide;
 mod drop;
+mod engine;
 mod helper;
 pub(crate) mod hooks;
 mod icmp;

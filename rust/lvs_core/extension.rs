@@ -149,6 +149,10 @@ pub mod connection {
     pub const VIRTUAL_PREFIX: u16 = 11;
     /// The same for the real server's address.
     pub const SERVER_PREFIX: u16 = 12;
+    /// The name of the persistence engine of a template, a string.
+    pub const ENGINE: u16 = 13;
+    /// The octets by which the engine recognizes the template's client.
+    pub const ENGINE_DATA: u16 = 14;
 }
 
 /// Names of the features that a module has beyond the first version of this family.

@@ -132,3 +132,19 @@ pub fn hash_apart(
     hash.block(40 << 56);
     hash.finish() as u32
 }
+
+/// The hash of a text, under a secret key.
+#[must_use]
+pub fn hash_text(key: &HashKey, text: &[u8]) -> u32 {
+    let mut hash = SipHash::new(key);
+    for part in text.chunks(8) {
+        let mut word = [0; 8];
+        for (place, octet) in word.iter_mut().zip(part) {
+            *place = *octet;
+        }
+        hash.block(u64::from_le_bytes(word));
+    }
+    // The length distinguishes texts that end with zeros.
+    hash.block(text.len() as u64);
+    hash.finish() as u32
+}

@@ -11,6 +11,7 @@
 use crate::{
     daemon::{InterfaceName, Role, Wanted},
     destination::{self, Forwarding},
+    engine::EngineName,
     netlink::{Attribute, AttributeError, Attributes},
     service::{self, Key, SchedulerName},
     timeout::MAX_SECONDS,
@@ -77,6 +78,11 @@ impl Refusal {
     /// No scheduler has this name.
     pub const fn no_scheduler() -> Self {
         Self::new(Errno::NotFound, c"no such scheduler")
+    }
+
+    /// No persistence engine has this name.
+    pub const fn no_engine() -> Self {
+        Self::new(Errno::NotFound, c"no such persistence engine")
     }
 
     /// The service has no such destination.
@@ -262,6 +268,20 @@ impl ServiceDetails<'_> {
         SchedulerName::new(self.scheduler).ok_or_else(Refusal::no_scheduler)
     }
 
+    /// Returns the name of the persistence engine.
+    ///
+    /// # Errors
+    ///
+    /// [`Errno::NotFound`] if no engine can have this name.
+    pub fn engine(&self) -> Result<Option<EngineName>, Refusal> {
+        if self.engine.is_empty() {
+            return Ok(None);
+        }
+        EngineName::new(self.engine)
+            .ok_or_else(Refusal::no_engine)
+            .map(Some)
+    }
+
     /// Checks what does not depend on the present settings of the service.
     ///
     /// # Errors
@@ -269,9 +289,7 @@ impl ServiceDetails<'_> {
     /// [`Errno::NotFound`] for a persistence engine; [`Errno::Invalid`] for a prefix length that no
     /// service can have.
     pub fn check(&self) -> Result<(), Refusal> {
-        if !self.engine.is_empty() {
-            return Err(Refusal::new(Errno::NotFound, c"no such persistence engine"));
-        }
+        self.engine()?;
         if self.family == Family::V6 && !(1..=128).contains(&self.netmask) {
             return Err(Refusal::new(
                 Errno::Invalid,
@@ -301,6 +319,7 @@ impl ServiceDetails<'_> {
             flags,
             timeout: self.timeout,
             netmask: self.netmask,
+            engine: self.engine()?,
         })
     }
 }

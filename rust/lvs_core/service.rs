@@ -3,6 +3,7 @@
 //! The identity and the settings of a virtual service.
 
 use crate::{
+    engine::EngineName,
     uapi::service::{F_ONE_PACKET, F_PERSISTENT, SCHED_NAME_MAX},
     Address, Endpoint, Family, Protocol,
 };
@@ -88,6 +89,8 @@ pub struct Settings {
     /// Persistence granularity: a netmask in network byte order for IPv4, a prefix length for
     /// IPv6.
     pub netmask: u32,
+    /// The persistence engine.
+    pub engine: Option<EngineName>,
 }
 
 impl Settings {

@@ -10,8 +10,6 @@
 . "$(dirname "$0")/lib.sh"
 
 theirs=$(find "/lib/modules/$(uname -r)/kernel/net/netfilter/ipvs" -name 'ip_vs*.ko*' | sed 's,.*/,,; s,\.ko.*,,')
-# Modules of the C director that ipvs_rs does not replace.
-lacking='ip_vs_pe_sip'
 
 # means NAME: prints the modules of either director that modprobe would load for the name.
 means() {
@@ -29,19 +27,11 @@ drop_in
 
 check_eq 'the kernel has several director modules' "$(wc -l <<<"$theirs" | awk '{ print ($1 > 5) }')" 1
 for name in $theirs; do
-	case " $lacking " in
-	*" $name "*)
-		check_fails "$name is refused" 'ip_vs' modprobe "$name"
-		none_of_theirs "$name"
-		;;
-	*)
-		must modprobe "$name"
-		check "$name loads ${name/ip_vs/ipvs_rs}" loaded "${name/ip_vs/ipvs_rs}"
-		none_of_theirs "$name"
-		must modprobe -r "$name"
-		check_eq "modprobe -r $name removes the module" "$(lsmod | grep -c '^ipvs_rs')" 0
-		;;
-	esac
+	must modprobe "$name"
+	check "$name loads ${name/ip_vs/ipvs_rs}" loaded "${name/ip_vs/ipvs_rs}"
+	none_of_theirs "$name"
+	must modprobe -r "$name"
+	check_eq "modprobe -r $name removes the module" "$(lsmod | grep -c '^ipvs_rs')" 0
 done
 
 # Firewall modules that use connections of the C director must not load it.

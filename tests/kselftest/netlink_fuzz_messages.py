@@ -95,7 +95,7 @@ class Messages:
         named |= {"sched": self.pick(self.schedulers), "flags": struct.pack("=II", flags, mask),
                   "timeout": u32(self.pick((300, 1, 0, 8589934, 8589935))), "netmask": netmask}
         if self.chance(0.05):
-            named["pe"] = self.pick((b"\0", b"sip\0", b"x" * 40))
+            named["pe"] = self.pick((b"\0", b"nosuch\0", b"x" * 40))
         return [(SVC[name], value) for name, value in named.items()]
 
     @staticmethod

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     director::{Director, Transaction},
-    services::{destination::Destination, helper, scheduler::Bound, service::Service},
+    services::{destination::Destination, engine, helper, scheduler::Bound, service::Service},
     state::listing::{self, Row, Rows},
 };
 use kernel::{alloc::KVVec, prelude::*, sync::Arc};
@@ -216,13 +216,19 @@ fn drops(writer: &mut Writer<'_>, count: impl Fn(Reason) -> u64) -> Result<(), F
     })
 }
 
-/// Loads the module of the scheduler that a change names, and that of the helper for its port: no
-/// transaction may wait for them. A scheduler without a module is refused when its turn comes.
+/// Loads the modules of the scheduler and the engine that a change names, and that of the helper
+/// for its port: no transaction may wait for them. What has no module is refused when its turn
+/// comes.
 fn load_scheduler(attributes: &Attributes<'_>) {
     let named = NamedService::new(attributes).ok();
     let details = named.and_then(|service| service.details().ok());
-    if let Some(name) = details.and_then(|details| details.scheduler().ok()) {
-        let _ = Bound::new(name);
+    if let Some(details) = details {
+        if let Ok(name) = details.scheduler() {
+            let _ = Bound::new(name);
+        }
+        if let Ok(Some(name)) = details.engine() {
+            engine::request(name);
+        }
     }
     let named = NamedService::new(attributes).ok();
     if let Some((Some(Protocol::Tcp), endpoint)) = named
@@ -471,6 +477,10 @@ fn write(writer: &mut Writer<'_>, row: &Row) -> Result<(), Full> {
     writer.u8(connection::PROTOCOL, row.ends.protocol)?;
     writer.put(connection::STATE, row.state.name().as_bytes())?;
     writer.u32(connection::EXPIRES, row.expires)?;
+    if let Some((engine, text)) = row.found() {
+        writer.string(connection::ENGINE, engine)?;
+        writer.put(connection::ENGINE_DATA, text)?;
+    }
     for (addr, port, end) in [
         (
             connection::CLIENT_ADDR,

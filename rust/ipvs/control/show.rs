@@ -80,9 +80,9 @@ pub(super) fn endpoint(writer: &mut Writer<'_>, endpoint: Endpoint) -> Result<()
 
 /// Writes a service as in the answer to GET_SERVICE.
 pub(super) fn service(writer: &mut Writer<'_>, form: &Form, service: &Service) -> Result<(), Full> {
-    use uapi::service::{FLAGS, F_HASHED, NETMASK, SCHED_NAME, STATS, STATS64, TIMEOUT};
+    use uapi::service::{FLAGS, F_HASHED, NETMASK, PE_NAME, SCHED_NAME, STATS, STATS64, TIMEOUT};
 
-    let settings = service.settings();
+    let settings = service.all_settings();
     let name = service.scheduler_name();
     writer.nest(form.service, |writer| {
         key(writer, &service.key)?;
@@ -90,6 +90,9 @@ pub(super) fn service(writer: &mut Writer<'_>, form: &Form, service: &Service) -
             SCHED_NAME,
             name.as_ref().map_or(c"none", |name| name.as_c_str()),
         )?;
+        if let Some(engine) = &settings.engine {
+            writer.string(PE_NAME, engine.as_c_str())?;
+        }
         // A service in the listing is always in the table. kube-proxy ignores services without
         // this flag.
         let [a, b, c, d] = (settings.flags | F_HASHED).to_ne_bytes();

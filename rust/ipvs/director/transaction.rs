@@ -214,7 +214,7 @@ impl Transaction<'_> {
         if self.drafts.get(key).is_none() {
             let present = self.config.find(key).ok();
             let future = present.as_ref().map(|service| Future {
-                settings: service.settings(),
+                settings: service.all_settings(),
                 scheduler: None,
                 destinations: None,
                 place: 0,

@@ -8,7 +8,7 @@ use crate::{
         context::Context,
         decide::{self, Decision},
         drop::{self, Dropped},
-        helper, icmp,
+        engine, helper, icmp,
         read::{self, Unusual},
         refusal::{Refusal, Refused},
         related,
@@ -160,6 +160,7 @@ fn act<'p, V: Version>(
         Decision::Accept => packet.accept(),
         Decision::Orphan(connection) => discard_orphan(context, packet, headers, &connection),
         Decision::Reject => packet.refuse(),
+        Decision::Follow => follow(context, packet, headers),
         Decision::Begin { hash } => begin(context, packet, headers, hash),
         Decision::Again { hash, connection } => again(context, packet, headers, hash, connection),
         Decision::Request(connection) if !packet.obeys_policies(false) => {
@@ -224,7 +225,7 @@ fn note(
 #[inline(never)]
 fn begin<'p, V: Version>(
     context: Context<'_>,
-    packet: Packet<'p, V>,
+    mut packet: Packet<'p, V>,
     headers: &Headers,
     hash: u32,
 ) -> Verdict<'p> {
@@ -246,7 +247,11 @@ fn begin<'p, V: Version>(
         Dropped::for_service(service, None, headers).count(context, Reason::Policy);
         return packet.discard();
     }
-    let scheduled = match schedule(context, service, headers, hash) {
+    let found = match service.engine(context.section) {
+        Some(engine) => engine::find(&mut packet, headers, engine),
+        None => None,
+    };
+    let scheduled = match schedule(context, service, headers, hash, found) {
         Ok(scheduled) => scheduled,
         Err(refused) => return refuse(context, packet, headers, service, &refused),
     };
@@ -294,6 +299,35 @@ fn helped_reply<'p, V: Version>(
     connection: &Connection,
 ) -> Verdict<'p> {
     transmit::to_client::<V, true>(context, packet, headers, connection)
+}
+
+/// Sends a real server's datagram that may begin a connection.
+#[cold]
+#[inline(never)]
+fn follow<'p, V: Version>(
+    context: Context<'_>,
+    mut packet: Packet<'p, V>,
+    headers: &Headers,
+) -> Verdict<'p> {
+    let Some(begun) = engine::begin(context, &mut packet, headers) else {
+        return match decide::is_unexpected(context, headers) {
+            true if context.point == Point::Forward => packet.refuse(),
+            _ => packet.accept(),
+        };
+    };
+    let connection: &Connection = match &begun {
+        Scheduled::Connection(connection) => connection.entry(),
+        Scheduled::OnePacket(connection) => connection,
+        Scheduled::Stateless(_) => return packet.accept(),
+    };
+    if context.point == Point::Forward {
+        return transmit::redirect(context, packet, headers, connection);
+    }
+    if context.point == Point::PreRouting && !packet.obeys_policies(true) {
+        Dropped::to_client(connection, headers).count(context, Reason::Policy);
+        return packet.discard();
+    }
+    transmit::to_client::<V, false>(context, packet, headers, connection)
 }
 
 /// Sends the first packet of a data connection.

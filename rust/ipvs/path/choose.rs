@@ -19,7 +19,7 @@ use crate::{
         service::{Key, Service, Settings},
     },
     state::{
-        connection::{Connection, Template},
+        connection::{Connection, Found, Template},
         tables::Tables,
     },
     uapi::service::{F_FALLBACK, F_PERSISTENT, F_PORT},
@@ -125,7 +125,7 @@ pub(crate) fn moved<'a>(
             template: None,
         });
     }
-    let template = template(service, settings, headers);
+    let template = template(service, settings, headers, None);
     let hash = context.tables.template_hash(&template);
     if let Some(entry) = context
         .tables
@@ -165,9 +165,10 @@ pub(crate) fn server<'a>(
     pool: &Pool,
     settings: &Settings,
     headers: &Headers,
+    found: Option<Found<'_>>,
 ) -> Result<Choice<'a>, Refused> {
     if settings.flags & F_PERSISTENT != 0 {
-        return persistent(context, service, pool, settings, headers);
+        return persistent(context, service, pool, settings, headers, found);
     }
     match scheduled(context, pool, settings, headers) {
         Some(server) => Ok(Choice {
@@ -186,11 +187,12 @@ fn persistent<'a>(
     pool: &Pool,
     settings: &Settings,
     headers: &Headers,
+    found: Option<Found<'_>>,
 ) -> Result<Choice<'a>, Refused> {
     let Context {
         tables, section, ..
     } = context;
-    let template = template(service, settings, headers);
+    let template = template(service, settings, headers, found);
     let hash = tables.template_hash(&template);
     if let Some(entry) = tables.find_template(section, &template, hash) {
         if may_return(context, entry.destination()) {
@@ -211,7 +213,7 @@ fn persistent<'a>(
 fn lead<'a>(
     context: Context<'a>,
     settings: &Settings,
-    template: &Template,
+    template: &Template<'_>,
     hash: u32,
     server: &Arc<Destination>,
 ) -> Result<Choice<'a>, Refused> {
@@ -240,6 +242,37 @@ fn lead<'a>(
     }
 }
 
+/// The choice for a connection that `server` begins with a datagram to a client. `headers` are
+/// those of the client's packets. A template that leads to another server gives way.
+pub(crate) fn begun_by<'a>(
+    context: Context<'a>,
+    service: &Service,
+    server: &Arc<Destination>,
+    headers: &Headers,
+    found: Option<Found<'_>>,
+) -> Result<Choice<'a>, Refused> {
+    let settings = service.settings();
+    if settings.flags & F_PERSISTENT == 0 {
+        return Ok(Choice {
+            server: server.clone(),
+            template: None,
+        });
+    }
+    let Context {
+        tables, section, ..
+    } = context;
+    let template = template(service, &settings, headers, found);
+    let hash = tables.template_hash(&template);
+    if let Some(entry) = tables.find_template(section, &template, hash) {
+        if Arc::ptr_eq(entry.entry().destination(), server) {
+            entry.touch(work::seconds());
+            return Ok(led_by(entry));
+        }
+        entry.remove();
+    }
+    lead(context, &settings, &template, hash, server)
+}
+
 /// The choice for a connection that belongs to a control connection (FTP) by its client alone: of a
 /// persistent service on port 21, for a port without a service. Without a template nothing begins.
 pub(crate) fn related<'a>(context: Context<'a>, headers: &Headers) -> Option<Choice<'a>> {
@@ -262,7 +295,7 @@ pub(crate) fn related<'a>(context: Context<'a>, headers: &Headers) -> Option<Cho
     if settings.flags & F_PERSISTENT == 0 {
         return None;
     }
-    let template = template(service, &settings, headers);
+    let template = template(service, &settings, headers, None);
     let hash = tables.template_hash(&template);
     let entry = tables.find_template(section, &template, hash)?;
     if !may_return(context, entry.destination()) {
@@ -286,11 +319,17 @@ fn may_return(context: Context<'_>, server: &Arc<Destination>) -> bool {
 }
 
 /// The template that the client of a persistent service has.
-fn template(service: &Service, settings: &Settings, headers: &Headers) -> Template {
+fn template<'a>(
+    service: &Service,
+    settings: &Settings,
+    headers: &Headers,
+    found: Option<Found<'a>>,
+) -> Template<'a> {
     Template {
         family: headers.family,
         client: headers.source.address.persistence_client(settings.netmask),
         service: service.key.identity(),
+        found,
     }
 }
 
@@ -303,7 +342,7 @@ pub(crate) fn presumed<'a>(
     let service = service(context, mark, headers)?;
     let settings = service.settings();
     if settings.flags & F_PERSISTENT != 0 {
-        let template = template(service, &settings, headers);
+        let template = template(service, &settings, headers, None);
         let hash = context.tables.template_hash(&template);
         if let Some(entry) = context
             .tables

@@ -4,6 +4,7 @@
 
 use crate::{
     path::{choose, context::Context, read},
+    services::engine,
     state::{connection::Connection, settings::Settings},
 };
 use core::sync::atomic::Ordering;
@@ -41,6 +42,8 @@ pub(crate) enum Decision<'a> {
         /// The connection.
         connection: Member<'a, Connection>,
     },
+    /// No connection has it. It may be the datagram of a real server that begins one.
+    Follow,
     /// No connection has it; if it is for a service, it may begin one.
     Begin {
         /// The hash of its source.
@@ -79,9 +82,18 @@ pub(crate) fn pre_routing<'a, V: Version>(
             if packet.is_to_host() {
                 return Decision::Reply(connection);
             }
+        } else if may_follow(headers) && packet.is_to_host() {
+            return Decision::Follow;
         }
     }
     Decision::Accept
+}
+
+/// Whether the datagram of a real server may begin a connection: if some service has a persistence
+/// engine.
+#[inline(always)]
+fn may_follow(headers: &Headers) -> bool {
+    engine::is_any() && headers.protocol == Protocol::Udp
 }
 
 /// Decides about a packet that was routed to this host.
@@ -181,6 +193,7 @@ pub(crate) fn forward<'a>(context: Context<'a>, headers: &Headers) -> Decision<'
     let hash = tables.hash(headers, headers.destination);
     match tables.find_reply(section, headers, hash) {
         Some(connection) => Decision::Redirect(connection),
+        None if may_follow(headers) => Decision::Follow,
         None if is_unexpected(context, headers) => Decision::Reject,
         None => Decision::Accept,
     }
@@ -196,6 +209,8 @@ pub(crate) fn post_routing<'a>(context: Context<'a>, headers: &Headers) -> Decis
     let hash = tables.hash(headers, headers.destination);
     match tables.find_reply(section, headers, hash) {
         Some(connection) => Decision::Reply(connection),
+        // With one-packet scheduling, FORWARD left no connection.
+        None if may_follow(headers) => Decision::Follow,
         None => Decision::Accept,
     }
 }
@@ -204,7 +219,7 @@ pub(crate) fn post_routing<'a>(context: Context<'a>, headers: &Headers) -> Decis
 /// it is not a reset itself.
 #[cold]
 #[inline(never)]
-fn is_unexpected(context: Context<'_>, headers: &Headers) -> bool {
+pub(crate) fn is_unexpected(context: Context<'_>, headers: &Headers) -> bool {
     let tables = context.tables;
     tables.settings.nat_icmp_send.load(Ordering::Relaxed)
         && !headers.tcp_flags.contains(TcpFlags::RST)

@@ -80,6 +80,7 @@ fn act<'p, V: Version>(
         | Decision::Accept
         | Decision::Reject
         | Decision::Again { .. }
+        | Decision::Follow
         | Decision::Begin { .. } => packet.accept(),
     }
 }

@@ -15,7 +15,7 @@ use crate::{
         pool::Pool,
         service::{Service, Settings},
     },
-    state::connection::{Connection, Lease},
+    state::connection::{Connection, Found, Lease},
     uapi::service::F_ONE_PACKET,
 };
 use core::sync::atomic::Ordering;
@@ -39,13 +39,15 @@ pub(crate) enum Scheduled<'a> {
     Stateless(Target<'a>),
 }
 
-/// Schedules a packet for `service` of no known connection. `hash` is that of its source. Softirq.
+/// Schedules a packet for `service` of no known connection. `hash` is that of its source, `found`
+/// what the service's persistence engine found in it. Softirq.
 #[inline(never)]
 pub(crate) fn schedule<'a>(
     context: Context<'a>,
     service: &'a Service,
     headers: &Headers,
     hash: u32,
+    found: Option<Found<'_>>,
 ) -> Result<Scheduled<'a>, Refused> {
     if let Some(pool) = service.stateless_pool(context.section) {
         return Ok(stateless(context, service, pool, headers)?);
@@ -60,7 +62,7 @@ pub(crate) fn schedule<'a>(
     let pool = service
         .pool(context.section)
         .ok_or(Refusal::NoDestination)?;
-    let choice = match choose::server(context, service, pool, &settings, headers) {
+    let choice = match choose::server(context, service, pool, &settings, headers, found) {
         Err(refused) if refused.refusal == Refusal::NoDestination => {
             bypass(context, service, headers).ok_or(refused)?
         }

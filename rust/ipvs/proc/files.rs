@@ -14,7 +14,7 @@ use crate::{
     },
 };
 use core::marker::PhantomData;
-use kernel::{prelude::*, seq_file::SeqFile, seq_print};
+use kernel::{prelude::*, seq_file::SeqFile, seq_print, str::BStr};
 use knet::{
     counters::Totals,
     namespace::Instance,
@@ -111,7 +111,13 @@ impl<I: Instance + AsRef<Director>> List for IpVsConn<I> {
     fn show(instance: &I, key: u32, file: &SeqFile) {
         connections(instance.as_ref(), key, |row| {
             ends(file, row);
-            seq_print!(file, "{:7}\n", row.expires);
+            seq_print!(file, "{:7}", row.expires);
+            // Another director may have sent any octets.
+            if let Some((engine, text)) = row.found() {
+                let engine = engine.to_str().unwrap_or("");
+                seq_print!(file, " {} {}", engine, BStr::from_bytes(text));
+            }
+            seq_print!(file, "\n");
         });
     }
 }

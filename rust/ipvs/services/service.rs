@@ -6,6 +6,7 @@ use crate::{
     services::{
         destination::{self, Destination},
         drops::Drops,
+        engine,
         filter::Counted,
         pool::{Pool, Prepared},
         scheduler::{Bound, Change},
@@ -22,7 +23,7 @@ use kernel::{
 };
 use knet::{
     counters::Totals,
-    rcu::{Cell, Section},
+    rcu::{Boxed, Cell, Section},
 };
 use lvs_core::{drop::Reason, service::SchedulerName, Endpoint};
 
@@ -37,6 +38,7 @@ pub(crate) fn is_stateless(settings: &Settings, scheduler: &Bound) -> bool {
 pub(crate) struct Prospect {
     settings: Settings,
     scheduler: Option<Bound>,
+    engine: Option<Boxed<engine::Bound>>,
     pool: Option<(Prepared, Change)>,
 }
 
@@ -56,6 +58,8 @@ pub struct Service {
     /// Empty once the service was deleted. It is dropped before `scheduler`: its RCU callback must
     /// be queued before the scheduler's module is released.
     pool: Cell<Arc<Pool>>,
+    /// The persistence engine.
+    engine: Cell<engine::Bound>,
     /// The traffic of destinations that were deleted.
     retired: Remembered,
     /// Packets that were dropped before a destination was chosen, or that destinations that are
@@ -79,6 +83,8 @@ impl Service {
         if is_stateless(settings, &scheduler) && !settings.allow_stateless() {
             return Err(EPERM);
         }
+        let engine = Cell::empty();
+        engine.replace(settings.engine.map(engine::Bound::new).transpose()?);
         let pool = Cell::new(Prepared::new(KVVec::new(), &scheduler, None)?.into_pool());
         Arc::pin_init(
             pin_init!(Self {
@@ -87,6 +93,7 @@ impl Service {
                 timeout: AtomicU32::new(settings.timeout),
                 netmask: AtomicU32::new(settings.netmask),
                 pool,
+                engine,
                 retired: Remembered::new(),
                 drops: Drops::default(),
                 _counted: counted,
@@ -111,13 +118,29 @@ impl Service {
         server.reached_at(port)
     }
 
-    /// The settings. Any context.
+    /// The settings without the name of the engine. Any context.
+    #[inline]
     pub fn settings(&self) -> Settings {
         Settings {
             flags: self.flags.load(Ordering::Relaxed),
             timeout: self.timeout.load(Ordering::Relaxed),
             netmask: self.netmask.load(Ordering::Relaxed),
+            engine: None,
         }
+    }
+
+    /// All settings. Any context.
+    pub fn all_settings(&self) -> Settings {
+        let name = |section: &Section<'_>| Some(*self.engine(section)?.name());
+        Settings {
+            engine: knet::rcu::read(name),
+            ..self.settings()
+        }
+    }
+
+    /// The persistence engine. Any context.
+    pub(crate) fn engine<'a>(&self, section: &'a Section<'_>) -> Option<&'a engine::Reference> {
+        self.engine.get(section).map(engine::Bound::reference)
     }
 
     /// The name of the scheduler; none when the service is gone. Any context.
@@ -155,11 +178,13 @@ impl Service {
                 return Err(EPERM);
             }
         }
+        let engine = settings.engine.map(engine::Bound::new).transpose()?;
         if let Some(new) = scheduler {
             let prepared = Prepared::new(self.destinations()?, &new, None)?;
             prepared.take_effect(&self.pool, Change::Reset);
             *self.scheduler.lock() = Some(new);
         }
+        self.engine.replace(engine);
         self.set(settings);
         Ok(())
     }
@@ -185,9 +210,11 @@ impl Service {
             (None, Some(destinations)) => Some((self.prepare_pool(destinations)?, change)),
             (None, None) => None,
         };
+        let engine = settings.engine.map(engine::Bound::new).transpose()?;
         Ok(Prospect {
             settings,
             scheduler,
+            engine,
             pool,
         })
     }
@@ -198,6 +225,7 @@ impl Service {
         let Prospect {
             settings,
             scheduler,
+            engine,
             pool,
         } = prospect;
         if let Some((prepared, change)) = pool {
@@ -206,6 +234,7 @@ impl Service {
         if let Some(new) = scheduler {
             *self.scheduler.lock() = Some(new);
         }
+        self.engine.replace(engine);
         self.set(&settings);
     }
 
@@ -347,6 +376,7 @@ impl Service {
         // The RCU callback of what packets may still use is queued before the module is released:
         // unloading waits for RCU.
         self.pool.replace(None);
+        self.engine.replace(None);
         *self.scheduler.lock() = None;
     }
 

@@ -44,7 +44,7 @@ mod lease;
 mod newcomer;
 
 pub use data::Expectation;
-pub use lease::{Helped, Lease};
+pub use lease::{Found, Helped, Lease};
 pub use newcomer::{
     client_hash, expectation_hash, reply_hash, request_hash, template_hash, Evicted, Expected,
     First, FirstOfClient,
@@ -167,16 +167,18 @@ const _: () = {
 const EXPECTED_TCP: u8 = EXPECTED | Protocol::Tcp as u8;
 
 /// What identifies a template.
-pub struct Template {
+pub struct Template<'a> {
     /// The client's address family.
     pub family: Family,
     /// The client's address under the service's netmask.
     pub client: Address,
     /// The service: [`Key::identity`](crate::services::service::Key::identity).
     pub service: (Option<Protocol>, Endpoint),
+    /// What the service's persistence engine found in the client's datagram.
+    pub found: Option<Found<'a>>,
 }
 
-impl Template {
+impl Template<'_> {
     fn kind(&self) -> u8 {
         let (protocol, _) = self.service;
         TEMPLATE | protocol.map_or(0, |protocol| protocol as u8)
@@ -264,8 +266,8 @@ impl Connection {
     }
 
     /// A template that leads to `destination`. Any context.
-    pub fn template(template: &Template, destination: Arc<Destination>) -> Result<Self> {
-        let lease = Lease::new(None)?;
+    pub fn template(template: &Template<'_>, destination: Arc<Destination>) -> Result<Self> {
+        let lease = Lease::of_client(template.found)?;
         let (_, service) = template.service;
         destination.join_template();
         Ok(Self {
@@ -286,7 +288,7 @@ impl Connection {
     /// A template that another director has. `is_confirmed`: a connection was established. Any
     /// context.
     pub fn learned_template(
-        template: &Template,
+        template: &Template<'_>,
         destination: Arc<Destination>,
         is_confirmed: bool,
     ) -> Result<Self> {
@@ -323,12 +325,25 @@ impl Connection {
     }
 
     /// True for the entry of `template`.
-    pub fn is(&self, template: &Template) -> bool {
+    pub fn is(&self, template: &Template<'_>) -> bool {
         let (_, service) = template.service;
         self.kind == template.kind()
             && self.client_address == template.client
             && self.virtual_address == service.address
             && self.virtual_port == service.port
+            && match (self.found(), template.found) {
+                (None, None) => true,
+                (Some(found), Some(wanted)) => {
+                    found.engine.name() == wanted.engine.name() && found.text == wanted.text
+                }
+                _ => false,
+            }
+    }
+
+    /// What a persistence engine found, for a template that has it. Any context.
+    pub fn found(&self) -> Option<Found<'_>> {
+        let lease = self.lease.as_ref().filter(|_| self.is_template());
+        lease.and_then(|lease| lease.found())
     }
 
     /// True for a template. Any context.

@@ -4,7 +4,10 @@
 
 use crate::{
     services::destination::Forwarding,
-    state::{connection::Connection, tables::Tables},
+    state::{
+        connection::{Connection, Lease},
+        tables::Tables,
+    },
 };
 use kernel::{alloc::KVVec, prelude::*, sync::Arc};
 use knet::{rcu, table::Entry, work};
@@ -14,7 +17,7 @@ use lvs_core::{
 };
 
 /// A connection or template, as it is listed.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Row {
     /// Its position in the order of the listing.
     pub(crate) key: u32,
@@ -26,6 +29,8 @@ pub(crate) struct Row {
     pub(crate) expires: u32,
     /// It was learned from another director, and no packet has used it here since.
     pub(crate) is_learned: bool,
+    /// That of a template with what a persistence engine found.
+    evidence: Option<Arc<Lease>>,
 }
 
 impl Row {
@@ -48,7 +53,14 @@ impl Row {
             },
             expires: connection.due().saturating_sub(now),
             is_learned: connection.is_learned(),
+            evidence: connection.found().and_then(|_| connection.lease()),
         }
+    }
+
+    /// The name of a persistence engine, and what it found about the client of this template.
+    pub(crate) fn found(&self) -> Option<(&CStr, &[u8])> {
+        let found = self.evidence.as_ref()?.found()?;
+        Some((found.engine.name().as_c_str(), found.text))
     }
 }
 
@@ -148,7 +160,7 @@ impl Rows {
                 if self.selection.matches(&row.ends, row.state) {
                     matching = matching.wrapping_add(1);
                     // Without room, all are searched again.
-                    let _ = self.found.push_within_capacity(*row);
+                    let _ = self.found.push_within_capacity(row.clone());
                 }
             });
             if matching == self.found.len() {

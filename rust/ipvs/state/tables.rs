@@ -9,6 +9,7 @@ use crate::{
         deleted::Deleted,
         destination::{self, Destination, Forwarding},
         drops::Drops,
+        engine_servers::EngineServers,
         filter::{Counted, Filter},
         index::Index,
         nat_servers::NatServers,
@@ -81,6 +82,8 @@ pub struct Tables {
     pub(super) estimated: AtomicU32,
     /// The addresses and ports of real servers that NAT is used for, while they matter.
     pub(crate) nat_servers: NatServers,
+    /// Real servers whose datagrams may begin connections.
+    pub(crate) engine_servers: EngineServers,
     /// Destinations were deleted since their connections were last looked for.
     pub(super) orphaned: AtomicBool,
     /// A connection's server turned out to be this host.
@@ -128,6 +131,7 @@ impl Tables {
                 settings,
                 estimated: AtomicU32::new(work::seconds()),
                 nat_servers: NatServers::new(),
+                engine_servers: EngineServers::new(),
                 orphaned: AtomicBool::new(false),
                 local_server: AtomicBool::new(false),
                 net,
@@ -232,7 +236,7 @@ impl Tables {
     }
 
     /// The hash of a template.
-    pub(crate) fn template_hash(&self, template: &Template) -> u32 {
+    pub(crate) fn template_hash(&self, template: &Template<'_>) -> u32 {
         template_hash(&self.hash, template)
     }
 
@@ -306,7 +310,7 @@ impl Tables {
     }
 
     /// A template as a newcomer to the table.
-    pub(crate) fn newcomer_template<'a>(&'a self, template: &'a Template) -> FirstOfClient<'a> {
+    pub(crate) fn newcomer_template<'a>(&'a self, template: &'a Template<'a>) -> FirstOfClient<'a> {
         FirstOfClient {
             key: &self.hash,
             template,
@@ -318,7 +322,7 @@ impl Tables {
     pub(crate) fn find_template<'a>(
         &'a self,
         section: &'a Section<'_>,
-        template: &Template,
+        template: &Template<'_>,
         hash: u32,
     ) -> Option<Member<'a, Connection>> {
         self.connections

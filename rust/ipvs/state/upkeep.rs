@@ -2,7 +2,10 @@
 
 //! What the slow timer does to the tables each second.
 
-use crate::state::{connection::Connection, tables::Tables};
+use crate::{
+    services::engine,
+    state::{connection::Connection, tables::Tables},
+};
 use core::sync::atomic::Ordering;
 use knet::{
     rcu,
@@ -40,6 +43,11 @@ impl Tables {
             self.nat_servers.refresh(&self.services);
         } else {
             self.nat_servers.clear();
+        }
+        if engine::is_any() {
+            self.engine_servers.refresh(&self.services);
+        } else {
+            self.engine_servers.clear();
         }
         // At the beginning of the next second, so that an entry that is due waits no longer.
         work::until_next_second()

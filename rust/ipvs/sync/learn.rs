@@ -9,11 +9,12 @@
 use crate::{
     services::{
         destination::{self, Destination},
+        engine::Reference,
         filter::Counted,
         service::{Key, Service},
     },
     state::{
-        connection::{Connection, Lease, Template},
+        connection::{Connection, Found, Lease, Template},
         tables::Tables,
     },
     uapi::service::F_PERSISTENT,
@@ -26,8 +27,9 @@ use knet::{
 };
 use lvs_core::{
     destination::Forwarding,
+    engine::EngineName,
     packet::{Headers, TcpFlags},
-    sync::{Datagram, Event, Flags, Record, Refused},
+    sync::{self, Datagram, Event, Flags, Record, Refused},
     tunnel, Endpoint, Protocol,
 };
 
@@ -68,7 +70,7 @@ impl From<Error> for Unusable {
 }
 
 /// A server that an entry leads to, and what the director knows about its service.
-struct Found {
+struct Owner {
     key: Key,
     server: Option<Arc<Destination>>,
     /// The service exists.
@@ -112,18 +114,23 @@ impl Learner {
     }
 
     fn take(&self, record: &Record<'_>) -> Result<(), Unusable> {
-        let strange = record.engine.is_some()
-            || record.sequences.is_some()
-            || record.flags.contains(Flags::NO_CLIENT_PORT);
+        let strange = record.sequences.is_some() || record.flags.contains(Flags::NO_CLIENT_PORT);
         let forwarding = record.flags.forwarding();
-        // Persistence engines, FTP and packets that bypass services are not supported.
+        // FTP and packets that bypass services are not supported.
         let forwarding = forwarding.filter(|_| !strange).ok_or(Unusable::Refused)?;
-        match rcu::read(|section| self.enter(section, record, None))? {
+        let engine = match &record.engine {
+            Some(engine) => Some(engine_of(engine).ok_or(Unusable::Refused)?),
+            None => None,
+        };
+        let text = record.engine.as_ref().map(|engine| engine.data);
+        let found = engine.as_ref().zip(text);
+        let found = found.map(|(engine, text)| Found { engine, text });
+        match rcu::read(|section| self.enter(section, record, found, None))? {
             Step::Done => Ok(()),
             Step::Missing { key, has_service } => {
                 let server = self.unknown(record, key, has_service, forwarding)?;
                 self.count(Event::Unbound);
-                rcu::read(|section| self.enter(section, record, Some((key, server))))?;
+                rcu::read(|section| self.enter(section, record, found, Some((key, server))))?;
                 Ok(())
             }
         }
@@ -134,13 +141,14 @@ impl Learner {
         &self,
         section: &Section<'_>,
         record: &Record<'_>,
+        found: Option<Found<'_>>,
         made: Option<(Key, Arc<Destination>)>,
     ) -> Result<Step, Unusable> {
         match record.protocol {
             Some(protocol) if !record.is_template() => {
                 self.enter_connection(section, record, protocol, made)
             }
-            _ => self.enter_template(section, record, made),
+            _ => self.enter_template(section, record, found, made),
         }
     }
 
@@ -181,7 +189,7 @@ impl Learner {
             }
         }
         let found = match &made {
-            Some((key, server)) => Found {
+            Some((key, server)) => Owner {
                 key: *key,
                 server: Some(server.clone()),
                 has_service: false,
@@ -219,12 +227,13 @@ impl Learner {
         &self,
         section: &Section<'_>,
         record: &Record<'_>,
+        evidence: Option<Found<'_>>,
         made: Option<(Key, Arc<Destination>)>,
     ) -> Result<Step, Unusable> {
         let tables = &*self.tables;
         let now = work::seconds();
         let found = match made {
-            Some((key, server)) => Found {
+            Some((key, server)) => Owner {
                 key,
                 server: Some(server),
                 has_service: false,
@@ -237,6 +246,7 @@ impl Learner {
             family: record.family(),
             client: record.client.address,
             service: found.key.identity(),
+            found: evidence,
         };
         let hash = tables.template_hash(&template);
         let known = tables.find_template(section, &template, hash);
@@ -275,7 +285,7 @@ impl Learner {
         section: &Section<'_>,
         record: &Record<'_>,
         ends: &Headers,
-    ) -> Option<Found> {
+    ) -> Option<Owner> {
         let service = self.tables.services.for_packet(
             section,
             record.mark,
@@ -284,7 +294,7 @@ impl Learner {
             ends.destination,
         );
         let Some(service) = service else {
-            return Some(Found {
+            return Some(Owner {
                 key: record.presumed_key(ends.protocol),
                 server: None,
                 has_service: false,
@@ -298,7 +308,7 @@ impl Learner {
         let leads = |server: &Destination| {
             service.server_endpoint(&settings, server, port) == record.server
         };
-        Some(Found {
+        Some(Owner {
             key: service.key,
             server: server_of(section, service, leads),
             has_service: true,
@@ -306,13 +316,13 @@ impl Learner {
     }
 
     /// The server of a template, and the key of its service.
-    fn template_server(&self, section: &Section<'_>, record: &Record<'_>) -> Option<Found> {
+    fn template_server(&self, section: &Section<'_>, record: &Record<'_>) -> Option<Owner> {
         let services = &self.tables.services;
         let service = record
             .template_keys()
             .find_map(|key| services.find(section, &key));
         let Some(service) = service else {
-            return Some(Found {
+            return Some(Owner {
                 key: record.template_keys().next()?,
                 server: None,
                 has_service: false,
@@ -322,7 +332,7 @@ impl Learner {
         let leads = |server: &Destination| {
             server.endpoint.address == address && (port == 0 || server.endpoint.port == port)
         };
-        Some(Found {
+        Some(Owner {
             key: service.key,
             server: server_of(section, service, leads),
             has_service: true,
@@ -346,6 +356,7 @@ impl Learner {
             family: record.family(),
             client: record.client.address.persistence_client(settings.netmask),
             service: key.identity(),
+            found: None,
         };
         let hash = self.tables.template_hash(&template);
         let entry = self.tables.find_template(section, &template, hash)?;
@@ -382,6 +393,12 @@ impl Learner {
         let deleted = &self.tables.deleted;
         Ok(deleted.find_or_keep(key, endpoint, MOST_UNKNOWN, make)?)
     }
+}
+
+/// The engine of a record, if its module is loaded, and if the record has what it found.
+fn engine_of(engine: &sync::Engine<'_>) -> Option<Reference> {
+    let name = EngineName::new(engine.name).filter(|_| !engine.data.is_empty())?;
+    Reference::find(name).ok()
 }
 
 /// Seconds for which a template of version 0 stays, which has no timeout.

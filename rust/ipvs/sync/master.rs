@@ -11,7 +11,7 @@ use crate::{
     services::service::Key,
     state::{
         announcements::Queue,
-        connection::Connection,
+        connection::{Connection, Lease},
         settings::{SYNC_BULK_RATE, SYNC_REFRESH_PERIOD},
         tables::Tables,
     },
@@ -73,7 +73,7 @@ pub(super) struct Master {
 /// What its rounds change.
 struct Work {
     channels: KVVec<Channel>,
-    records: KVec<(u32, Record<'static>)>,
+    records: KVec<Noted>,
     /// The number of keys that were taken out of the queue.
     taken: u32,
     sweep: Sweep,
@@ -236,6 +236,37 @@ pub(super) const fn event_of(doubt: Doubt) -> Event {
     }
 }
 
+/// A record that waits until it is sent.
+struct Noted {
+    /// The key of its entry.
+    key: u32,
+    record: Record<'static>,
+    /// What a persistence engine found, for a template that has it.
+    evidence: Option<Arc<Lease>>,
+}
+
+impl Noted {
+    fn new(entry: &Entry<Connection>, record: Record<'static>) -> Self {
+        Self {
+            key: entry.key(),
+            record,
+            evidence: entry.found().and_then(|_| entry.lease()),
+        }
+    }
+
+    /// The record with what the engine found.
+    fn complete(&self) -> Record<'_> {
+        let found = self.evidence.as_ref().and_then(|lease| lease.found());
+        Record {
+            engine: found.map(|found| sync::Engine {
+                name: found.engine.name().as_c_str().to_bytes(),
+                data: found.text,
+            }),
+            ..self.record
+        }
+    }
+}
+
 /// The record of an entry that other directors should have.
 fn record(tables: &Tables, entry: &Entry<Connection>) -> Option<Record<'static>> {
     let persist_mode = &tables.settings.sync_persist_mode;
@@ -331,7 +362,7 @@ impl Master {
                     let room = records.len() < records.capacity();
                     if entry.key() == key && room && entry.take_unsent() {
                         if let Some(record) = record(&self.tables, entry) {
-                            let _ = records.push_within_capacity((key, record));
+                            let _ = records.push_within_capacity(Noted::new(entry, record));
                         }
                     }
                 });
@@ -383,7 +414,7 @@ impl Master {
                 if room {
                     entry.take_unsent();
                     if let Some(record) = record(&self.tables, entry) {
-                        let _ = records.push_within_capacity((entry.key(), record));
+                        let _ = records.push_within_capacity(Noted::new(entry, record));
                     }
                 }
             });
@@ -441,10 +472,10 @@ impl Master {
         let mut result = Ok(());
         let mut written = 0usize;
         let ports = work.channels.len().max(1);
-        for (key, record) in &work.records {
-            let port = *key as usize & ports.wrapping_sub(1);
+        for noted in &work.records {
+            let port = noted.key as usize & ports.wrapping_sub(1);
             if let Some(channel) = work.channels.get_mut(port) {
-                result = channel.push(&self.tables, record);
+                result = channel.push(&self.tables, &noted.complete());
                 if result.is_err() {
                     break;
                 }

@@ -6,8 +6,17 @@
 //! which the director reports.
 
 use crate::client::Director;
-use crate::model::{Change, Destination, Forwarding, Service, ServiceFlags, ServiceId};
+use crate::model::{
+    Change, Destination, Forwarding, Protocol, Service, ServiceFlags, ServiceId,
+};
 
+const FTP_OVER_TLS: &str = "FTP over TLS is encrypted, so no director sees where data connections \
+                            go: make the service persistent, and let servers announce the virtual \
+                            address and ports of a service on port 0 or a firewall mark";
+const SIP_OVER_TCP: &str = "persistence engines read UDP: over TCP, calls of one client address go \
+                            to one server only if the service is persistent (-p)";
+const NAT_OF_SCTP: &str = "NAT (-m) does not translate the addresses that multi-homed ends of SCTP \
+                           announce: bind the server to one address, or use -g or -i";
 const NAT_OF_ONE_PACKET: &str = "one-packet scheduling keeps no connections, so the director does \
                                  not translate the replies of NAT servers (-m): use -g or -i";
 
@@ -15,12 +24,14 @@ const NAT_OF_ONE_PACKET: &str = "one-packet scheduling keeps no connections, so 
 /// director does not answer leads to no remark: the change itself will report the reason.
 pub fn before(change: &Change, given: &[String], director: &mut dyn Director) -> Vec<String> {
     match change {
+        Change::AddService(service) => limit(service).map(str::to_owned).into_iter().collect(),
         Change::EditService(service) => {
             let mut notes = Vec::new();
             if let Ok(old) = director.service(&service.id) {
                 notes.extend(resets("-E", &service_resets(&old.service, service, given)));
             }
             if service.flags.contains(ServiceFlags::ONE_PACKET)
+                && service.engine.is_none()
                 && director.destinations(&service.id).is_ok_and(|servers| {
                     servers
                         .iter()
@@ -31,9 +42,14 @@ pub fn before(change: &Change, given: &[String], director: &mut dyn Director) ->
             }
             notes
         }
-        Change::AddDestination(id, destination) => nat_of_one_packet(id, destination, director)
-            .into_iter()
-            .collect(),
+        Change::AddDestination(id, destination) => {
+            let is_sctp_by_nat = id.protocol() == Some(Protocol::Sctp)
+                && destination.forwarding == Forwarding::Masquerade;
+            let sctp = is_sctp_by_nat.then(|| NAT_OF_SCTP.to_owned());
+            sctp.into_iter()
+                .chain(nat_of_one_packet(id, destination, director))
+                .collect()
+        }
         Change::EditDestination(id, destination) => {
             let old = director.destinations(id).ok().and_then(|servers| {
                 servers
@@ -51,6 +67,20 @@ pub fn before(change: &Change, given: &[String], director: &mut dyn Director) ->
     }
 }
 
+/// What a director cannot do for the protocol that has this port.
+fn limit(service: &Service) -> Option<&'static str> {
+    let ServiceId::Address { protocol, port, .. } = &service.id else {
+        return None;
+    };
+    match (protocol, port) {
+        (Protocol::Tcp, 990) => Some(FTP_OVER_TLS),
+        (Protocol::Tcp, 5060 | 5061) if !service.flags.contains(ServiceFlags::PERSISTENT) => {
+            Some(SIP_OVER_TCP)
+        }
+        _ => None,
+    }
+}
+
 fn nat_of_one_packet(
     id: &ServiceId,
     destination: &Destination,
@@ -61,7 +91,9 @@ fn nat_of_one_packet(
     }
     let entry = director.service(id).ok()?;
     let one_packet = entry.service.flags.contains(ServiceFlags::ONE_PACKET);
-    one_packet.then(|| NAT_OF_ONE_PACKET.to_owned())
+    // With an engine, a server's datagrams are known without a connection.
+    let is_lost = one_packet && entry.service.engine.is_none();
+    is_lost.then(|| NAT_OF_ONE_PACKET.to_owned())
 }
 
 fn resets(command: &str, resets: &[String]) -> Option<String> {
@@ -264,12 +296,26 @@ mod tests {
     }
 
     #[test]
+    fn what_no_director_can_do_for_a_protocol_is_remarked() {
+        assert_eq!(notes(&["-A -t 10.0.0.1:990"]), [FTP_OVER_TLS]);
+        assert_eq!(notes(&["-A -t 10.0.0.1:5060"]), [SIP_OVER_TCP]);
+        for quiet in ["-A -t 10.0.0.1:5061 -p 60", "-A -u 10.0.0.1:5060", "-A -t 10.0.0.1:21"] {
+            assert!(notes(&[quiet]).is_empty(), "{quiet}");
+        }
+        let sctp = "-A --sctp-service 10.0.0.1:80";
+        let server = "-a --sctp-service 10.0.0.1:80 -r 10.0.0.2";
+        assert_eq!(notes(&[sctp, &format!("{server} -m")]), [NAT_OF_SCTP]);
+        assert!(notes(&[sctp, &format!("{server} -g")]).is_empty());
+    }
+
+    #[test]
     fn one_packet_scheduling_with_nat_is_remarked() {
         let one_packet = "-A -u 10.0.0.1:80 -o";
         let nat = "-a -u 10.0.0.1:80 -r 10.0.0.2 -m";
         assert_eq!(notes(&[one_packet, nat]), [NAT_OF_ONE_PACKET]);
         assert!(notes(&[one_packet, "-a -u 10.0.0.1:80 -r 10.0.0.2 -g"]).is_empty());
         assert!(notes(&["-A -u 10.0.0.1:80", nat]).is_empty());
+        assert!(notes(&["-A -u 10.0.0.1:80 -o -p --pe sip", nat]).is_empty());
         let edit = "-E -u 10.0.0.1:80 -s wlc -o";
         assert_eq!(
             notes(&["-A -u 10.0.0.1:80", nat, edit]),

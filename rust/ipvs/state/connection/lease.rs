@@ -2,9 +2,9 @@
 
 //! What a template or a control connection shares with the entries that it controls.
 
-use crate::services::helper::Bound;
+use crate::services::{engine, helper::Bound};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use kernel::{prelude::*, sync::Arc};
+use kernel::{alloc::KVec, prelude::*, sync::Arc};
 use lvs_core::{sequence::Deltas, state::State};
 
 /// What an entry shares with those that it controls.
@@ -13,6 +13,23 @@ pub struct Lease {
     count: AtomicU32,
     /// What a helper knows of a control connection; none for a template.
     helped: Option<Helped>,
+    /// What a persistence engine found about a template's client.
+    evidence: Option<Evidence>,
+}
+
+/// What a persistence engine found.
+#[derive(Clone, Copy)]
+pub struct Found<'a> {
+    /// The engine.
+    pub engine: &'a engine::Reference,
+    /// 1 to [`LONGEST`](lvs_core::engine::LONGEST) octets.
+    pub text: &'a [u8],
+}
+
+/// The text by which a persistence engine recognizes a client.
+struct Evidence {
+    engine: engine::Reference,
+    text: KVec<u8>,
 }
 
 /// What a helper knows of a control connection.
@@ -75,11 +92,34 @@ impl Helped {
 
 impl Lease {
     pub(super) fn new(helped: Option<Helped>) -> Result<Arc<Self>> {
+        Self::make(helped, None)
+    }
+
+    fn make(helped: Option<Helped>, evidence: Option<Evidence>) -> Result<Arc<Self>> {
         let lease = Self {
             count: AtomicU32::new(0),
             helped,
+            evidence,
         };
         Ok(Arc::new(lease, GFP_ATOMIC)?)
+    }
+
+    /// The lease of a template, with what a persistence engine found about its client.
+    pub(super) fn of_client(found: Option<Found<'_>>) -> Result<Arc<Self>> {
+        let Some(found) = found else {
+            return Self::make(None, None);
+        };
+        let mut text = KVec::new();
+        text.extend_from_slice(found.text, GFP_ATOMIC)?;
+        // The module goes away: the client is no longer recognized.
+        let engine = found.engine.again().ok_or(ENOENT)?;
+        Self::make(None, Some(Evidence { engine, text }))
+    }
+
+    /// What a persistence engine found about the template's client. Any context.
+    pub fn found(&self) -> Option<Found<'_>> {
+        let Evidence { engine, text } = self.evidence.as_ref()?;
+        Some(Found { engine, text })
     }
 
     /// The lease of a control connection with this helper, which this template's lease controls.

@@ -6,7 +6,7 @@ use super::{data::Expectation, Connection, Template, EXPECTED_TCP};
 use crate::services::destination::Forwarding;
 use knet::table::Newcomer;
 use lvs_core::{
-    hash::{flow_hash, hash_apart, Apart, HashKey},
+    hash::{flow_hash, hash_apart, hash_text, Apart, HashKey},
     packet::Headers,
     Endpoint, Family, Protocol,
 };
@@ -30,10 +30,14 @@ pub fn reply_hash(key: &HashKey, packet: &Headers) -> u32 {
 }
 
 /// The hash of a template. It covers the service, so a client may have templates of many services.
-pub fn template_hash(key: &HashKey, template: &Template) -> u32 {
+pub fn template_hash(key: &HashKey, template: &Template<'_>) -> u32 {
     let (_, service) = template.service;
     let client = Endpoint::new(template.client, 0);
-    hash_apart(key, Apart::Template, template.kind(), client, service)
+    let hash = hash_apart(key, Apart::Template, template.kind(), client, service);
+    match template.found {
+        Some(found) => hash ^ hash_text(key, found.text),
+        None => hash,
+    }
 }
 
 /// The hash of an expectation.
@@ -105,7 +109,7 @@ pub struct FirstOfClient<'a> {
     /// The key of the table's hashes.
     pub key: &'a HashKey,
     /// The template.
-    pub template: &'a Template,
+    pub template: &'a Template<'a>,
     /// As of [`First`].
     pub evicted: &'a dyn Evicted,
 }

@@ -12,6 +12,7 @@ pub mod icmp;
 pub mod netlink;
 pub mod packet;
 pub mod rewrite;
+pub mod sip;
 pub mod sync;
 pub mod sync_join;
 pub mod tunnel;

@@ -53,6 +53,11 @@ fn sync_join() {
 }
 
 #[test]
+fn sip() {
+    run_all("sip", fuzz::sip::run);
+}
+
+#[test]
 fn ftp() {
     run_all("ftp", fuzz::ftp::run);
 }

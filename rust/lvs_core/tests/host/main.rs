@@ -44,6 +44,7 @@ mod schedule_ranked;
 mod sctp;
 mod selection;
 mod sequence;
+mod sip;
 mod split_order;
 mod state;
 mod sync;

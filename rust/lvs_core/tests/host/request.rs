@@ -5,6 +5,7 @@
 
 use lvs_core::{
     destination::{self, Forwarding},
+    engine::EngineName,
     netlink::Attributes,
     request::{self, Errno, NamedDestination, NamedService, Refusal, Timeouts},
     service::{self, Key, SchedulerName},
@@ -115,6 +116,7 @@ fn a_complete_service_is_read() {
         flags: 0,
         timeout: 0,
         netmask: u32::MAX,
+        engine: None,
     };
     assert_eq!(settings, expected);
     let (key, ..) = add(&tcp_service_v6()).unwrap();
@@ -205,11 +207,15 @@ fn a_scheduler_name_has_1_to_15_plain_characters() {
 }
 
 #[test]
-fn a_persistence_engine_is_not_found() {
+fn a_persistence_engine_is_named() {
     let nest = with(tcp_service(), PE_NAME, b"sip\0");
-    assert_eq!(add(&nest), Err(Errno::NotFound));
+    assert_eq!(add(&nest).unwrap().2.engine, EngineName::new(b"sip"));
     let nest = with(tcp_service(), PE_NAME, b"\0");
-    assert!(add(&nest).is_ok());
+    assert_eq!(add(&nest).unwrap().2.engine, None);
+    for name in [&b"a/b\0"[..], b"\xff\0"] {
+        let nest = with(tcp_service(), PE_NAME, name);
+        assert_eq!(add(&nest), Err(Errno::NotFound));
+    }
 }
 
 #[test]
@@ -263,11 +269,14 @@ fn an_edit_keeps_the_flags_outside_its_mask() {
         flags: 0x1 | 0x2 | 0x10,
         timeout: 9,
         netmask: u32::MAX,
+        engine: EngineName::new(b"sip"),
     };
     // The kernel sets the flag "hashed" (0x2) itself; it is no setting.
     let settings = named.details().unwrap().over(present).unwrap();
     assert_eq!(settings.flags, 0x1 | 0x8);
     assert_eq!(settings.timeout, 0);
+    // The engine is that of the request.
+    assert_eq!(settings.engine, None);
 }
 
 const FWD_METHOD: u16 = 3;

@@ -401,6 +401,7 @@ pub fn read_connection(part: &[u8]) -> Result<Connection, Failure> {
     let nest = required(nest, "the connection")?;
     let (mut protocol, mut state, mut expires) = (None, None, None);
     let (mut addresses, mut ports) = ([None; 3], [None; 3]);
+    let (mut engine, mut engine_data) = (None, String::new());
     for attribute in NlasIterator::new(nest.value()) {
         let attribute = attribute?;
         let value = attribute.value();
@@ -419,6 +420,8 @@ pub fn read_connection(part: &[u8]) -> Result<Connection, Failure> {
             connection::CLIENT_PORT => ports[0] = Some(parse_u16_be(value)?),
             connection::VIRTUAL_PORT => ports[1] = Some(parse_u16_be(value)?),
             connection::SERVER_PORT => ports[2] = Some(parse_u16_be(value)?),
+            connection::ENGINE => engine = Some(attribute::text(value)),
+            connection::ENGINE_DATA => engine_data = printable(value),
             _ => (),
         }
     }
@@ -433,8 +436,20 @@ pub fn read_connection(part: &[u8]) -> Result<Connection, Failure> {
         destination: end(destination, destination_port, "a connection's server")?,
         state: required(state, "a connection's state")?,
         expires: required(expires, "a connection's time")?,
-        engine: None,
+        engine: engine.map(|name| (name, engine_data)),
     })
+}
+
+/// Octets that another director may have sent, without those that a terminal would obey.
+fn printable(octets: &[u8]) -> String {
+    let mut text = String::new();
+    for octet in octets {
+        match octet.is_ascii_graphic() {
+            true => text.push(char::from(*octet)),
+            false => text.extend(octet.escape_ascii().map(char::from)),
+        }
+    }
+    text
 }
 
 /// An address, whose length tells its family.
