@@ -58,7 +58,8 @@ lines() {
 			echo "IPv$version ESP fragment: C $me $real"
 			echo "IPv$version ESP fragment: C $me $real"
 		else
-			echo "IPv$version ESP fragment: C $me $vip"
+			# The C director waits for the last one, and sends the packet whole.
+			if ours; then echo "IPv$version ESP fragment: C $me $vip"; else echo "IPv$version ESP fragment: C nothing"; fi
 			echo "IPv$version ESP fragment: C $me $vip"
 		fi
 		vip=$(six "$vip") real=$(six "$real") me=$(six $me)
