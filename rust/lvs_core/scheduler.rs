@@ -122,6 +122,9 @@ pub struct Options {
     pub port: bool,
     /// If the selected server accepts no connections, select another one.
     pub fallback: bool,
+    /// The seed of the hash that selects a server. Directors with different seeds choose
+    /// independently of each other.
+    pub seed: u8,
     /// Seconds until locality-based scheduling forgets an address without connections.
     pub lblc_expiration: u32,
     /// The same with replication; also the seconds until an unchanged set loses a server.
@@ -135,6 +138,7 @@ impl Options {
     pub const DEFAULT: Self = Self {
         port: false,
         fallback: false,
+        seed: 0,
         lblc_expiration: Self::EXPIRATION,
         lblcr_expiration: Self::EXPIRATION,
     };

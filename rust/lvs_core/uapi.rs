@@ -120,6 +120,10 @@ pub mod service {
     /// Flag, not of the C director: a client whose server does not answer gets another server
     /// ([`crate::redispatch`]).
     pub const F_REDISPATCH: u32 = 0x1_0000;
+    /// Flags, not of the C director: the seed of hashes of clients, in the highest octet.
+    pub const F_HASH_SEED: u32 = 0xff << HASH_SEED_SHIFT;
+    /// The place of the seed among the flags.
+    pub const HASH_SEED_SHIFT: u32 = 24;
     /// The longest name of a scheduler, with its terminator.
     pub const SCHED_NAME_MAX: usize = 16;
     /// The longest name of a persistence engine, with its terminator.

@@ -133,6 +133,28 @@ for family in 4 6; do
 	done
 done
 
+# --- hashing on both levels -----------------------------------------------------------------------
+
+# With the same hash, the first director sends only clients of every other slot to the lower one.
+tenants_up
+must lvs -A -t 10.1.0.100:80 -s sh
+must lvs -a -t 10.1.0.100:80 -r 10.1.0.31:80 -g
+must lvs -a -t 10.1.0.100:80 -r 10.1.0.11:80 -g
+DIRECTOR=lower must lvs -A -t 10.1.0.100:80 -s sh
+DIRECTOR=lower must lvs -a -t 10.1.0.100:80 -r 10.1.0.12:80 -g
+DIRECTOR=lower must lvs -a -t 10.1.0.100:80 -r 10.1.0.13:80 -g
+used() { tr ' ' '\n' | sort -u | xargs; }
+before=$(tenants tcp 10.1.0.100)
+check_eq 'with the same hash on both levels, a server of the lower director has no clients' "$(used <<<"$before")" 'A B'
+check_eq 'the lower director takes a seed' "$(DIRECTOR=lower lvs set -t 10.1.0.100:80 --hash-seed 1 >/dev/null
+	DIRECTOR=lower lvs -S -n | head -n 1)" '-A -t 10.1.0.100:80 -s sh --hash-seed 1'
+after=$(tenants tcp 10.1.0.100)
+check_eq 'with another seed, both have clients' "$(used <<<"$after")" 'A B C'
+check_eq 'the first director chooses as before' "$(tr BC LL <<<"$after")" "$(tr BC LL <<<"$before")"
+check_eq 'rules that were saved make the same service' "$(DIRECTOR=lower lvs -S -n | DIRECTOR=lower lvs diff - | tail -n 1)" 'no differences'
+check_eq 'JSON has the seed' "$(DIRECTOR=lower lvs -L --json | jq .services[0].hash_seed)" 1
+clear
+
 # --- a lower director dies ------------------------------------------------------------------------
 
 must lvs -A -t 10.1.0.100:80 -s rr --redispatch

@@ -22,7 +22,7 @@ use crate::{
         connection::{Connection, Found, Template},
         tables::Tables,
     },
-    uapi::service::{F_FALLBACK, F_PERSISTENT, F_PORT},
+    uapi::service::{F_FALLBACK, F_PERSISTENT, F_PORT, HASH_SEED_SHIFT},
 };
 use core::sync::atomic::Ordering;
 use kernel::sync::Arc;
@@ -151,6 +151,7 @@ pub(crate) fn scheduled<'a>(
         options: Options {
             port: settings.flags & F_PORT != 0,
             fallback: settings.flags & F_FALLBACK != 0,
+            seed: (settings.flags >> HASH_SEED_SHIFT) as u8,
             lblc_expiration: of_director.lblc_expiration.load(Ordering::Relaxed),
             lblcr_expiration: of_director.lblcr_expiration.load(Ordering::Relaxed),
         },

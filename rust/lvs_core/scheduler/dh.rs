@@ -2,7 +2,7 @@
 
 //! Destination hashing.
 
-use super::{sh::take_turns, slots, Algorithm, Change, Destination, Flow, List};
+use super::{sh::take_turns, slots, Algorithm, Change, Destination, Flow, List, Options};
 use crate::Endpoint;
 use core::sync::atomic::AtomicU64;
 
@@ -29,6 +29,14 @@ impl Algorithm for DestinationHashing {
 
     #[inline]
     fn select<S: Destination>(&self, list: &List<'_, S>, flow: &Flow) -> Option<usize> {
-        slots::select(list, Endpoint::new(flow.virtual_endpoint.address, 0), false)
+        let options = Options {
+            fallback: false,
+            ..flow.options
+        };
+        slots::select(
+            list,
+            Endpoint::new(flow.virtual_endpoint.address, 0),
+            &options,
+        )
     }
 }

@@ -38,7 +38,7 @@ impl Algorithm for MaglevHashing {
             destinations: list.destinations,
             memory: list.memory.get(..SLOTS)?,
         };
-        slots::select(&list, slots::client(flow), flow.options.fallback)
+        slots::select(&list, slots::client(flow), &flow.options)
     }
 }
 

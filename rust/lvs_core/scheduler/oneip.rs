@@ -39,7 +39,7 @@ impl Algorithm for OneIp {
 
     #[inline]
     fn select<S: Destination>(&self, list: &List<'_, S>, flow: &Flow) -> Option<usize> {
-        let client = slots::hash(slots::client(flow), 0);
+        let client = slots::seeded(slots::client(flow), 0, flow.options.seed);
         let mut best = None;
         let mut highest = 0;
         for (index, (destination, word)) in list.destinations.iter().zip(list.memory).enumerate() {

@@ -28,7 +28,7 @@ impl Algorithm for SourceHashing {
 
     #[inline]
     fn select<S: Destination>(&self, list: &List<'_, S>, flow: &Flow) -> Option<usize> {
-        slots::select(list, slots::client(flow), flow.options.fallback)
+        slots::select(list, slots::client(flow), &flow.options)
     }
 }
 

@@ -19,7 +19,16 @@ const ATTEMPTS: u32 = 64;
 /// Hashes an address and port. Each `round` gives another result.
 #[inline]
 pub(super) fn hash(endpoint: Endpoint, round: u32) -> u64 {
-    let key = HashKey::new(KEY.k0.wrapping_add(u64::from(round)), KEY.k1);
+    seeded(endpoint, round, 0)
+}
+
+/// As [`hash`]. Each seed gives results that do not depend on those of other seeds.
+#[inline]
+pub(super) fn seeded(endpoint: Endpoint, round: u32, seed: u8) -> u64 {
+    let key = HashKey::new(
+        KEY.k0.wrapping_add(u64::from(round)),
+        KEY.k1.wrapping_add(u64::from(seed)),
+    );
     let low = flow_hash(&key, endpoint.address.family(), 0, endpoint);
     let high = flow_hash(&key, endpoint.address.family(), 1, endpoint);
     (u64::from(high) << 32) | u64::from(low)
@@ -84,25 +93,26 @@ pub(super) fn shares<S: Destination>(destinations: &[S], slots: usize) -> impl F
 }
 
 /// Returns the server of the slot that `endpoint` hashes to. If it accepts no connections and
-/// `fallback` is set, returns the server of another slot, always the same one for this client.
+/// the fallback is on, returns the server of another slot, always the same one for this client.
 #[inline]
 pub(super) fn select<S: Destination>(
     list: &List<'_, S>,
     endpoint: Endpoint,
-    fallback: bool,
+    options: &Options,
 ) -> Option<usize> {
     let slots = list.memory.len() as u64;
     let at = |hash: u64| owner(list.memory, super::below(hash, slots) as usize);
-    let first = hash(endpoint, 0);
+    let hash = |round| seeded(endpoint, round, options.seed);
+    let first = hash(0);
     let index = at(first)?;
     if takes(list.destinations, index) {
         return Some(index);
     }
-    if !fallback {
+    if !options.fallback {
         return None;
     }
     (1..=ATTEMPTS)
-        .filter_map(|round| at(hash(endpoint, round)))
+        .filter_map(|round| at(hash(round)))
         .find(|index| takes(list.destinations, *index))
         .or_else(|| {
             from(

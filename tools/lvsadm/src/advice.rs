@@ -184,6 +184,12 @@ fn service_resets(old: &Service, new: &Service, given: &[String]) -> Vec<String>
         redispatch(new),
     );
     resets.compare(
+        &["hash-seed"],
+        "hash seed",
+        &old.flags.hash_seed().to_string(),
+        &new.flags.hash_seed().to_string(),
+    );
+    resets.compare(
         &["sched-flags"],
         "scheduler flags",
         &flags(old),

@@ -111,6 +111,8 @@ struct JsonService {
     one_packet: bool,
     #[serde(default)]
     redispatch: bool,
+    #[serde(default)]
+    hash_seed: u8,
     persistence: Option<JsonPersistence>,
     #[serde(default)]
     destinations: Vec<JsonDestination>,
@@ -202,6 +204,7 @@ fn json_service(json: &JsonService) -> Result<Wanted, String> {
     if json.redispatch {
         flags = flags.with(ServiceFlags::REDISPATCH);
     }
+    flags = flags.with_hash_seed(json.hash_seed);
     let mut netmask = Netmask::host(family);
     if let Some(persistence) = &json.persistence {
         flags = flags.with(ServiceFlags::PERSISTENT);

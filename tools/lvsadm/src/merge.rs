@@ -63,6 +63,9 @@ pub fn service(old: &Service, merge: &ServiceMerge) -> Result<Service, Error> {
         Some(false) => new.flags = without(new.flags, ServiceFlags::REDISPATCH),
         None => (),
     }
+    if let Some(seed) = merge.hash_seed {
+        new.flags = new.flags.with_hash_seed(seed);
+    }
     Ok(new)
 }
 
@@ -171,6 +174,21 @@ mod tests {
         let with = set(&old, true);
         assert_eq!(with.flags, old.flags.with(ServiceFlags::REDISPATCH));
         assert_eq!(set(&with, false), old);
+    }
+
+    #[test]
+    fn a_hash_seed_is_set_and_replaced() {
+        let mut new = group(vec![]).service.service;
+        for seed in [7, 200, 0] {
+            let merge = ServiceMerge {
+                hash_seed: Some(seed),
+                ..ServiceMerge::default()
+            };
+            let old = new.clone();
+            new = service(&new, &merge).unwrap();
+            assert_eq!(new.flags.hash_seed(), seed);
+            assert_eq!(new.flags.with_hash_seed(0), old.flags.with_hash_seed(0));
+        }
     }
 
     #[test]

@@ -171,6 +171,8 @@ pub struct ServiceReport {
     pub one_packet: bool,
     /// Another server when one does not answer a client's SYN.
     pub redispatch: bool,
+    /// The seed of hashes of clients.
+    pub hash_seed: u8,
     /// Persistence timeout in seconds.
     pub persistence: Option<u32>,
     /// Persistence granularity.
@@ -304,6 +306,7 @@ pub fn service(group: &Group, host: &dyn Host) -> ServiceReport {
         scheduler_flags: service.flags.scheduler_names(&service.scheduler),
         one_packet: service.flags.contains(ServiceFlags::ONE_PACKET),
         redispatch: service.flags.contains(ServiceFlags::REDISPATCH),
+        hash_seed: service.flags.hash_seed(),
         persistence: persistent.then_some(service.timeout),
         netmask: persistent.then(|| match service.netmask {
             Netmask::Inet(mask) => mask.to_string(),

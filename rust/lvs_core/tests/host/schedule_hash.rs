@@ -367,3 +367,63 @@ fn no_server_is_chosen_when_none_accepts_connections() {
         }
     }
 }
+
+/// Directors on two levels: the second one chooses among other servers for the clients that the
+/// first one sends to each of its own. `apart` is added to the numbers of the second one's servers.
+/// Returns Pearson's chi-square of independence, and its degrees of freedom.
+fn dependence<A: Algorithm>(seeds: [u8; 2], apart: u32) -> (f64, f64) {
+    let (above, mut below) = (weights(&[1; 5]), weights(&[1, 1, 2, 1, 1, 1, 3]));
+    for server in &mut below {
+        server.host += apart;
+    }
+    let level = |servers: &[Fake], seed| {
+        let options = Options {
+            seed,
+            ..Options::DEFAULT
+        };
+        hosts(&scheduled::<A>(servers), servers, CLIENTS, options)
+    };
+    let pairs: Vec<_> = level(&above, seeds[0])
+        .into_iter()
+        .zip(level(&below, seeds[1]))
+        .collect();
+    let mut chi = 0.0;
+    for upper in &above {
+        for lower in &below {
+            let (upper, lower) = (Some(upper.host), Some(lower.host));
+            let count = |wanted: &dyn Fn(&(Option<u32>, Option<u32>)) -> bool| {
+                pairs.iter().filter(|pair| wanted(pair)).count() as f64
+            };
+            let expected = count(&|pair| pair.0 == upper) * count(&|pair| pair.1 == lower)
+                / f64::from(CLIENTS);
+            let seen = count(&|pair| *pair == (upper, lower));
+            chi += (seen - expected).powi(2) / expected;
+        }
+    }
+    (chi, ((above.len() - 1) * (below.len() - 1)) as f64)
+}
+
+fn check_seeds<A: Algorithm>() {
+    for seeds in [[0, 1], [1, 0], [0, 255], [7, 8]] {
+        let (chi, freedom) = dependence::<A>(seeds, 0);
+        // Chance exceeds this in one of some 10,000 cases. Nothing here is random.
+        let most = freedom + 4.0 * (2.0 * freedom).sqrt();
+        assert!(chi < most, "{seeds:?}: {chi}, {freedom} degrees of freedom");
+    }
+    let (chi, freedom) = dependence::<A>([3, 3], 0);
+    assert!(chi > 100.0 * freedom, "{chi}");
+}
+
+#[test]
+fn levels_with_different_seeds_choose_independently_of_each_other() {
+    check_seeds::<SourceHashing>();
+    check_seeds::<MaglevHashing>();
+    check_seeds::<OneIp>();
+}
+
+/// It ranks servers by their addresses, which differ between levels.
+#[test]
+fn levels_of_oneip_choose_independently_of_each_other_with_equal_seeds() {
+    let (chi, freedom) = dependence::<OneIp>([0, 0], 100);
+    assert!(chi < freedom + 4.0 * (2.0 * freedom).sqrt(), "{chi}");
+}

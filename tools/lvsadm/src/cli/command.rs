@@ -297,6 +297,8 @@ pub struct ServiceMerge {
     pub one_packet: Option<bool>,
     /// Another server when one does not answer.
     pub redispatch: Option<bool>,
+    /// The seed of hashes of clients.
+    pub hash_seed: Option<u8>,
     /// The scheduler's flags, as they were given: their meaning is the scheduler's.
     pub flags: Option<String>,
 }

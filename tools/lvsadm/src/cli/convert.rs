@@ -126,6 +126,9 @@ fn wrong(option: &str, text: &str, why: &str) -> Error {
     Error::Usage(format!("--{option} {text:?}: {why}"))
 }
 
+/// The schedulers that hash with the service's seed.
+const SEEDED_SCHEDULERS: [&str; 4] = ["sh", "mh", "dh", "oneip"];
+
 /// Only a client that opens a TCP connection repeats itself until it has an answer.
 pub(super) fn check_redispatch(id: &ServiceId) -> Result<(), Error> {
     match id.protocol() {
@@ -225,6 +228,10 @@ impl Options<'_> {
         self.read("persistent", |text| parse::number(text, 1..=TIMEOUT_MAX))
     }
 
+    pub(super) fn hash_seed(&self) -> Result<Option<u8>, Error> {
+        self.read("hash-seed", |text| parse::number(text, 0..=u8::MAX))
+    }
+
     pub(super) fn netmask(&self, family: Family) -> Result<Option<Netmask>, Error> {
         self.read("netmask", |text| parse::netmask(text, family))
     }
@@ -304,6 +311,12 @@ impl Options<'_> {
         if self.given("redispatch") {
             check_redispatch(&id)?;
             flags = flags.with(ServiceFlags::REDISPATCH);
+        }
+        if let Some(seed) = self.hash_seed()? {
+            if !SEEDED_SCHEDULERS.contains(&scheduler.as_str()) {
+                notes.push(format!("--hash-seed has no effect with scheduler {scheduler}"));
+            }
+            flags = flags.with_hash_seed(seed);
         }
         Ok(Service {
             scheduler,

@@ -118,6 +118,7 @@ ever added. null, or a member that is absent, means no value.
     scheduler_flags       list of strings as --sched-flags takes them
     one_packet            boolean
     redispatch            boolean
+    hash_seed             number, 0 to 255
     persistence           null, or:
       timeout             number, seconds
       netmask             string for inet, prefix length (number) for inet6
@@ -178,7 +179,7 @@ show --json, describe --json, top --once --json
     service               string, such as \"TCP 192.0.2.1:80\"
     protocol, address, port, fwmark   as above
     state                 \"ok\", \"degraded\", \"down\" or \"empty\"
-    scheduler, scheduler_flags, one_packet, redispatch   as above
+    scheduler, scheduler_flags, one_packet, redispatch, hash_seed   as above
     persistence           number, seconds, or null
     netmask, engine       strings or null
     active, inactive, persistent   numbers of connections of all servers

@@ -154,6 +154,12 @@ pub(super) fn service_options() -> Vec<Arg> {
             "Try another server when one does not answer a client's SYN (TCP; ipvs_rs only)",
         ),
         value(
+            "hash-seed",
+            "0-255",
+            SERVICE,
+            "Seed of the hash of clients (sh, mh, dh, oneip; ipvs_rs only)",
+        ),
+        value(
             "sched-flags",
             "FLAGS",
             SERVICE,

@@ -194,6 +194,7 @@ fn set(options: &Options<'_>) -> Result<Command, Error> {
             } else {
                 None
             },
+            hash_seed: options.hash_seed()?,
             flags: options.text("sched-flags").map(str::to_owned),
         }))
     };

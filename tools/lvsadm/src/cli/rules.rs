@@ -54,6 +54,7 @@ pub(super) const SERVICE_OPTIONS: &[&str] = &[
     "pe",
     "ops",
     "redispatch",
+    "hash-seed",
     "sched-flags",
 ];
 pub(super) const SERVER_OPTIONS: &[&str] = &[

@@ -69,6 +69,8 @@ struct Service {
     one_packet: bool,
     /// Another server when one does not answer a client's SYN.
     redispatch: bool,
+    /// The seed of hashes of clients.
+    hash_seed: u8,
     /// Persistence, if it has it.
     persistence: Option<Persistence>,
     /// Counts.
@@ -392,6 +394,7 @@ fn service(entry: &ServiceEntry, destinations: &[DestinationEntry]) -> Service {
         scheduler_flags: service.flags.scheduler_names(&service.scheduler),
         one_packet: service.flags.contains(ServiceFlags::ONE_PACKET),
         redispatch: service.flags.contains(ServiceFlags::REDISPATCH),
+        hash_seed: service.flags.hash_seed(),
         persistence,
         stats: counters(&entry.stats),
         rate: rates(&entry.stats),

@@ -89,6 +89,9 @@ fn service_options(service: &Service) -> String {
     if service.flags.contains(ServiceFlags::REDISPATCH) {
         text += " --redispatch";
     }
+    if service.flags.hash_seed() != 0 {
+        text += &format!(" --hash-seed {}", service.flags.hash_seed());
+    }
     let flags = service.flags.scheduler_names(&service.scheduler);
     if !flags.is_empty() {
         text += &format!(" -b {}", flags.join(","));

@@ -132,6 +132,9 @@ pub fn table_of(services: &[ServiceReport]) -> String {
         if service.redispatch {
             how += " --redispatch";
         }
+        if service.hash_seed != 0 {
+            how += &format!(" --hash-seed {}", service.hash_seed);
+        }
         let mut row = vec![service.service.clone(), how, String::new()];
         row.extend(loads(service.active, service.inactive, &service.rate));
         row.push(service_state(service.state));
@@ -202,6 +205,9 @@ pub fn details(service: &ServiceReport) -> String {
             "Redispatch",
             "yes: another server gets the SYN that one did not answer",
         );
+    }
+    if service.hash_seed != 0 {
+        line("Hash seed", &service.hash_seed.to_string());
     }
     line(
         "Connections",

@@ -151,6 +151,9 @@ fn properties(service: &Service) -> String {
     if service.flags.contains(ServiceFlags::REDISPATCH) {
         text += " redispatch";
     }
+    if service.flags.hash_seed() != 0 {
+        text += &format!(" seed {}", service.flags.hash_seed());
+    }
     text
 }
 

@@ -177,6 +177,18 @@ impl ServiceFlags {
         Self(self.0 | other.0)
     }
 
+    /// The seed of hashes of clients.
+    #[must_use]
+    pub fn hash_seed(self) -> u8 {
+        u8::try_from(self.0 >> service::HASH_SEED_SHIFT).unwrap_or(0)
+    }
+
+    /// These flags with another seed of hashes of clients.
+    #[must_use]
+    pub fn with_hash_seed(self, seed: u8) -> Self {
+        Self(self.0 & !service::F_HASH_SEED | u32::from(seed) << service::HASH_SEED_SHIFT)
+    }
+
     /// The scheduler's flags by name, in the order of their bits: all of them, so that `-b` makes
     /// the same flags again.
     #[must_use]
