@@ -256,6 +256,19 @@ impl<'a, V: Version> Packet<'a, V> {
             == bindings::PACKET_HOST
     }
 
+    /// Makes a packet that was sent to a broadcast or multicast link address one that was sent to
+    /// this host. TCP takes no others.
+    pub fn claim(&mut self) {
+        let mask = bindings::knet_skb_layout_KNET_SKB_PACKET_TYPE_MASK as u8;
+        let offset = bindings::knet_skb_layout_KNET_SKB_PACKET_TYPE as usize;
+        // SAFETY: live and owned by the type invariant, so nobody else writes the fields that share
+        // the byte; C tells its offset.
+        unsafe {
+            let byte = self.skb.as_ptr().cast::<u8>().add(offset);
+            *byte = *byte & !mask | bindings::PACKET_HOST as u8;
+        }
+    }
+
     /// Whether the IPsec policies for received packets allow this one: a server's `reply`, or a
     /// client's packet. It must still have the addresses with which it arrived. Softirq.
     #[inline(always)]

@@ -30,6 +30,9 @@ pub enum Reason {
     Race = 10,
     /// An IPsec policy of the host blocks it.
     Policy = 11,
+    /// It came by a broadcast or multicast link address, and another server takes it
+    /// (`oneip-filter`).
+    Filtered = 12,
 }
 
 numbered! {
@@ -45,6 +48,7 @@ numbered! {
     Deleted,
     Race,
     Policy,
+    Filtered,
 }
 
 impl Reason {
@@ -62,6 +66,7 @@ impl Reason {
             Self::Deleted => "deleted-destination",
             Self::Race => "race",
             Self::Policy => "policy",
+            Self::Filtered => "filtered",
         }
     }
 
@@ -79,6 +84,7 @@ impl Reason {
             Self::Deleted => "the connection's destination was deleted",
             Self::Race => "the same connection began twice at the same time",
             Self::Policy => "an IPsec policy blocks it",
+            Self::Filtered => "another server takes it (oneip-filter)",
         }
     }
 
@@ -93,7 +99,7 @@ impl Reason {
             | Self::NoMemory
             | Self::TooLarge
             | Self::Policy => true,
-            Self::HopLimit | Self::Defense | Self::Deleted | Self::Race => false,
+            Self::HopLimit | Self::Defense | Self::Deleted | Self::Race | Self::Filtered => false,
         }
     }
 }

@@ -115,6 +115,9 @@ pub mod service {
     pub const F_FALLBACK: u32 = F_SCHED1;
     /// The first flag of a scheduler without memory: no connection entries.
     pub const F_STATELESS: u32 = F_SCHED1;
+    /// The third flag of a scheduler without memory: of the packets that a router sends to all
+    /// hosts of a link, the host takes those of its own clients.
+    pub const F_FILTER: u32 = F_SCHED3;
     /// The second flag of `sh` and `mh`: the hash includes the port.
     pub const F_PORT: u32 = F_SCHED2;
     /// Flag, not of the C director: a client whose server does not answer gets another server

@@ -55,25 +55,7 @@ both() {
 remembered() {
 	echo "$(($(on director cat /proc/net/ip_vs_conn | wc -l) - 1)) $(($(on second cat /proc/net/ip_vs_conn | wc -l) - 1))"
 }
-# tenants PROTOCOL ADDRESS: prints the servers of sixteen clients.
-tenants() {
-	local n address line=''
-	for n in $(seq 21 36); do
-		address=10.0.0.$n
-		[[ $2 != *:* ]] || address=$(six "$address")
-		client from "$address" >/dev/null
-		line+=" $(client get "$1" "$2" 80)"
-	done
-	client from 10.0.0.1 >/dev/null
-	client from fd00::1 >/dev/null
-	printf '%s\n' "${line# }"
-}
-{
-	for n in $(seq 21 36); do
-		echo "address add 10.0.0.$n/32 dev eth0"
-		echo "address add $(six "10.0.0.$n")/128 dev eth0"
-	done
-} | batch -n client
+tenants_up
 
 # --- two directors --------------------------------------------------------------------------------
 

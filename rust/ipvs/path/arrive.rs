@@ -161,6 +161,7 @@ fn act<'p, V: Version>(
         Decision::Orphan(connection) => discard_orphan(context, packet, headers, &connection),
         Decision::Reject => packet.refuse(),
         Decision::Follow => follow(context, packet, headers),
+        Decision::Filter => filter(context, packet, headers),
         Decision::Begin { hash } => begin(context, packet, headers, hash),
         Decision::Again { hash, connection } => again(context, packet, headers, hash, connection),
         Decision::Request(connection) if !packet.obeys_policies(false) => {
@@ -275,6 +276,45 @@ fn begin<'p, V: Version>(
     };
     trace::schedule(|| flow(context, service, headers, &target));
     transmit::to_server::<V, false>(context, packet, headers, target)
+}
+
+/// Handles a packet that a router sent to all hosts of a link ("ONE-IP", section 5). All servers of
+/// the service get it. The one that the scheduler chooses takes it, and the others drop it.
+#[cold]
+#[inline(never)]
+fn filter<'p, V: Version>(
+    context: Context<'_>,
+    mut packet: Packet<'p, V>,
+    headers: &Headers,
+) -> Verdict<'p> {
+    let (_, destination) = read::address_words(&packet);
+    if !context.tables.filter.may_be_request(destination) {
+        return packet.accept();
+    }
+    let service = choose::service(context, packet.mark(), headers);
+    let filtering = |service: &'_ Service| service.filtering_pool(context.section);
+    let Some((service, pool)) = service.and_then(|it| Some((it, filtering(it)?))) else {
+        return packet.accept();
+    };
+    let dropped = Dropped::for_service(service, None, headers);
+    if !packet.obeys_policies(false) {
+        dropped.count(context, Reason::Policy);
+        return packet.discard();
+    }
+    let Some(server) = choose::scheduled(context, pool, &service.settings(), headers) else {
+        dropped.count(context, Reason::NoDestination);
+        return packet.discard();
+    };
+    let target = Target::new(server, headers);
+    if context.tables.is_elsewhere(target.server.address) {
+        dropped.count(context, Reason::Filtered);
+        return packet.discard();
+    }
+    if headers.tcp_flags.opens_connection() {
+        server.statistics.live.connection();
+    }
+    packet.claim();
+    transmit::to_local_server::<V, false>(context, packet, headers, target)
 }
 
 /// Sends a client's packet that a helper reads. Apart from the others, which pay nothing for it.

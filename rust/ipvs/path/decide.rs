@@ -44,6 +44,8 @@ pub(crate) enum Decision<'a> {
     },
     /// No connection has it. It may be the datagram of a real server that begins one.
     Follow,
+    /// It came to all hosts of a link. If it is for a service that filters, one host takes it.
+    Filter,
     /// No connection has it; if it is for a service, it may begin one.
     Begin {
         /// The hash of its source.
@@ -108,7 +110,7 @@ pub(crate) fn local_in<'a, V: Version>(
     } = context;
     let (source, destination) = read::address_words(packet);
     if !packet.is_to_host() {
-        return Decision::Accept;
+        return Decision::Filter;
     }
     // The client is on this host.
     if tables.filter.may_be_reply(source) {

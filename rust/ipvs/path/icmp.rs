@@ -52,6 +52,8 @@ pub(crate) fn handle<'p, V: Version>(context: Context<'_>, packet: Packet<'p, V>
     };
     match decide(context, packet.mark(), &error) {
         Decision::Accept => packet.accept(),
+        // All servers have it, also the one that it is for.
+        Decision::ToServer(_) if !packet.is_to_host() => packet.accept(),
         Decision::ToServer(target) => to_server(context, packet, &error, target),
         Decision::ToClient(connection) => to_client(context, packet, &error, &connection),
         Decision::AboutTunnel => about_tunnel(context, packet, &error),

@@ -81,6 +81,7 @@ fn act<'p, V: Version>(
         | Decision::Reject
         | Decision::Again { .. }
         | Decision::Follow
+        | Decision::Filter
         | Decision::Begin { .. } => packet.accept(),
     }
 }

@@ -95,7 +95,7 @@ pub(crate) fn to_server<'p, V: Version, const HELPED: bool>(
 /// host as well, and the packet was on its way to another host.
 #[cold]
 #[inline(never)]
-fn to_local_server<'p, V: Version, const HELPED: bool>(
+pub(crate) fn to_local_server<'p, V: Version, const HELPED: bool>(
     context: Context<'_>,
     mut packet: Packet<'p, V>,
     headers: &Headers,

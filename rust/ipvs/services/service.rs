@@ -12,7 +12,7 @@ use crate::{
         scheduler::{Bound, Change},
         statistics::{PerCpu, Remembered, Traffic},
     },
-    uapi::service::{F_PERSISTENT, F_REDISPATCH, F_STATELESS},
+    uapi::service::{F_FILTER, F_PERSISTENT, F_REDISPATCH, F_STATELESS},
 };
 use core::sync::atomic::{AtomicU32, Ordering};
 use kernel::{
@@ -161,6 +161,15 @@ impl Service {
             return None;
         }
         self.pool(section).filter(|pool| pool.may_be_stateless)
+    }
+
+    /// The destinations and their scheduler, if the service has no connection entries and filters
+    /// what a router sends to all hosts of a link. Any context.
+    pub(crate) fn filtering_pool<'a>(&self, section: &'a Section<'_>) -> Option<&'a Pool> {
+        if self.flags.load(Ordering::Relaxed) & F_FILTER == 0 {
+            return None;
+        }
+        self.stateless_pool(section)
     }
 
     /// True if a client whose server does not answer gets another server. Any context.

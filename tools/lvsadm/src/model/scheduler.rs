@@ -101,6 +101,7 @@ pub const SCHEDULERS: [Scheduler; 16] = [
         &[
             ("oneip-stateless", ServiceFlags::SCHEDULER_1),
             ("oneip-port", ServiceFlags::SCHEDULER_2),
+            ("oneip-filter", ServiceFlags::SCHEDULER_3),
         ],
     ),
     scheduler(
