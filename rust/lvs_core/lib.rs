@@ -43,6 +43,7 @@ pub mod destination;
 pub mod drop;
 pub mod engine;
 pub mod extension;
+pub mod feedback;
 pub mod filter;
 pub mod ftp;
 pub mod hash;

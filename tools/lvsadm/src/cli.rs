@@ -8,6 +8,7 @@
 mod command;
 mod convert;
 pub mod definition;
+mod feedback;
 mod hints;
 mod options;
 mod parser;
@@ -17,8 +18,8 @@ mod subcommands;
 mod sync;
 
 pub use command::{
-    Columns, Command, DrainOptions, Listing, Merge, RealServerAction, ServerMerge, ServiceFilter,
-    ServiceMerge, Subject, Sync, Target, View,
+    Columns, Command, DrainOptions, Feedback, Listing, Merge, RealServerAction, ServerMerge,
+    ServiceFilter, ServiceMerge, Subject, Sync, Target, View,
 };
 pub use parser::{parse, Parser};
 pub use subcommands::SCHEMAS;

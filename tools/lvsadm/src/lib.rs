@@ -48,6 +48,7 @@ pub mod connections;
 pub mod desired;
 pub mod doctor;
 pub mod error;
+pub mod feedback;
 pub mod format;
 pub mod generate;
 pub mod host;

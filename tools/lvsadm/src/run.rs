@@ -5,6 +5,7 @@
 //! Belongs here: the order of steps, reading standard input, writing to the terminal. Never: the
 //! layout of a listing, the text of an error.
 
+mod feedback;
 mod listing;
 mod terminal;
 mod watch;
@@ -275,6 +276,7 @@ fn execute(arguments: impl Iterator<Item = OsString>) -> Result<u8, Error> {
             return watched(once, interval).map(|()| 0);
         }
         Command::Sync(sync) => return synchronized(sync),
+        Command::Feedback(action) => return feedback::feedback(&names, action),
         Command::Monitor { json, interval } => return monitored(json, interval).map(|()| 0),
         Command::Tally {
             filter,

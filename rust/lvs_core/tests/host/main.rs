@@ -17,6 +17,7 @@ mod defence;
 mod delay;
 mod destination;
 mod drop;
+mod feedback;
 mod filter;
 mod ftp;
 #[path = "../../fuzz/src/lib.rs"]

@@ -107,6 +107,8 @@ pub enum Command {
         /// As JSON.
         json: bool,
     },
+    /// Let weights follow reported loads.
+    Feedback(Feedback),
     /// Print the schema of a JSON answer.
     Schema(&'static str),
     /// List the schedulers.
@@ -280,6 +282,36 @@ pub enum RealServerAction {
     Check,
     /// Carries out what is missing.
     Apply,
+}
+
+/// What to do about loads that real servers report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Feedback {
+    /// Asks agents and writes weights.
+    Follow {
+        /// The file with the rules, or `-`.
+        file: String,
+        /// Time between two questions.
+        period: Duration,
+        /// Only once.
+        once: bool,
+    },
+    /// Serves as an agent.
+    Serve {
+        /// The address to listen on.
+        address: SocketAddr,
+        /// The load, in percent, at which the server has its base weight.
+        reference: u32,
+    },
+    /// Asks one agent, and tells keepalived by the exit status.
+    Check {
+        /// The agent.
+        agent: SocketAddr,
+        /// How long it may take.
+        patience: Duration,
+        /// The weight of a server that reports 100 %.
+        weight: u32,
+    },
 }
 
 /// Options of a service to change; what is absent stays.

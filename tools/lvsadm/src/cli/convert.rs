@@ -314,7 +314,9 @@ impl Options<'_> {
         }
         if let Some(seed) = self.hash_seed()? {
             if !SEEDED_SCHEDULERS.contains(&scheduler.as_str()) {
-                notes.push(format!("--hash-seed has no effect with scheduler {scheduler}"));
+                notes.push(format!(
+                    "--hash-seed has no effect with scheduler {scheduler}"
+                ));
             }
             flags = flags.with_hash_seed(seed);
         }

@@ -11,6 +11,7 @@ use super::command::{
     Target, View,
 };
 use super::convert::{check_redispatch, Options};
+use super::feedback;
 use super::rules;
 use super::subcommands::SCHEMAS;
 use super::sync;
@@ -24,7 +25,7 @@ use crate::tally::GroupBy;
 /// Reads the options of one subcommand.
 type Reader = fn(&Options<'_>) -> Result<Command, Error>;
 
-const READERS: [(&str, Reader); 16] = [
+const READERS: [(&str, Reader); 17] = [
     ("show", show),
     ("describe", describe),
     ("diff", diff),
@@ -35,6 +36,7 @@ const READERS: [(&str, Reader); 16] = [
     ("schedulers", schedulers),
     ("doctor", doctor),
     ("realserver", real_server),
+    ("feedback", feedback::read),
     ("top", top),
     ("metrics", metrics),
     ("monitor", monitor),

@@ -9,6 +9,7 @@ use clap::{value_parser, Arg, ArgAction, ArgGroup, Command as Definition};
 
 use lvs_core::state::State;
 
+use super::feedback;
 use super::options;
 use super::rules;
 use super::sync;
@@ -332,6 +333,7 @@ pub(super) fn definitions() -> Vec<Definition> {
             kept.contains(&arg.get_id().as_str())
         })),
         sync::definition(command, json, duration),
+        feedback::definition(command, flag, duration),
         command(
             "schema",
             "Print the JSON schema of what a command prints with --json",
