@@ -24,6 +24,8 @@ NAT_VIP, DR_VIP, TUN_VIP, ONE_VIP, NEW_VIP = (f"10.9.0.{n}" for n in range(1, 6)
 SERVERS = [str(ipaddress.ip_address("10.1.0.11") + n) for n in range(200)]
 CLIENT = ipaddress.ip_address("10.100.0.1")
 NAT_VIP6, DR_VIP6, TUN_VIP6 = (f"fd00:9::{n}" for n in range(1, 4))
+# NAT with direct replies, which only ipvs_rs has.
+DIRECT_VIP, DIRECT_VIP6 = "10.9.0.6", "fd00:9::4"
 # A single server: several would collide in the few buckets of the kernel's neighbor table.
 SERVER6 = "fd00:1::11"
 CLIENT6 = "fd00:100::1"
@@ -115,12 +117,12 @@ class Bench:
                  "address add 10.1.0.1/24 dev back", "route add 10.100.0.0/16 via 10.0.0.2",
                  f"neigh replace 10.0.0.2 lladdr {NOBODY} nud permanent dev front"]
         lines += [f"neigh replace {server} lladdr {NOBODY} nud permanent dev back" for server in SERVERS]
-        lines += [f"address add {vip}/32 dev lo" for vip in (NAT_VIP, DR_VIP, TUN_VIP, ONE_VIP, NEW_VIP)]
+        lines += [f"address add {vip}/32 dev lo" for vip in (NAT_VIP, DR_VIP, TUN_VIP, ONE_VIP, NEW_VIP, DIRECT_VIP)]
         lines += ["address add fd00::1/64 dev front nodad", "address add fd00:1::1/64 dev back nodad",
                   "route add fd00:100::/64 via fd00::2",
                   f"neigh replace fd00::2 lladdr {NOBODY} nud permanent dev front"]
         lines += [f"neigh replace {SERVER6} lladdr {NOBODY} nud permanent dev back"]
-        lines += [f"address add {vip}/128 dev lo" for vip in (NAT_VIP6, DR_VIP6, TUN_VIP6)]
+        lines += [f"address add {vip}/128 dev lo" for vip in (NAT_VIP6, DR_VIP6, TUN_VIP6, DIRECT_VIP6)]
         run("ip", "-n", DIRECTOR, "-batch", "-", stdin="\n".join(lines) + "\n")
         enter(DIRECTOR)
         write("/proc/sys/net/ipv4/ip_forward", "1")
@@ -158,6 +160,9 @@ class Bench:
         self.service(ONE_VIP, "-m", SERVERS[:1])
         for vip, method in ((NAT_VIP6, "-m"), (DR_VIP6, "-g"), (TUN_VIP6, "-i")):
             self.service(f"[{vip}]", method, [f"[{SERVER6}]"])
+        if self.mode == "ipvs_rs" and (self.wanted("direct-100") or self.wanted("direct6-100")):
+            self.service(DIRECT_VIP, "-m --direct-reply", SERVERS[:4])
+            self.service(f"[{DIRECT_VIP6}]", "-m --direct-reply", [f"[{SERVER6}]"])
 
     def service(self, vip, method, servers, scheduler="rr"):
         """Adds a service, for UDP and for TCP."""
@@ -323,6 +328,9 @@ class Bench:
             self.established6("nat6-100", NAT_VIP6)
             self.established6("dr6-100", DR_VIP6)
             self.established6("tun6-100", TUN_VIP6)
+        if self.mode in ("bare", "ipvs_rs"):
+            self.established("direct-100", DIRECT_VIP)
+            self.established6("direct6-100", DIRECT_VIP6)
         if self.wanted("nat-reply-100"):
             flows = Flows(100)
             self.requests(flows.number * 5, ONE_VIP, flows)

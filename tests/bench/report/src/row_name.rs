@@ -9,17 +9,19 @@ use std::fmt;
 const FORWARDING: &str = "forwarding";
 
 /// Kinds of rows, in the order of tables.
-const KINDS: [&str; 14] = [
+const KINDS: [&str; 16] = [
     FORWARDING,
     "nat",
     "dr",
     "tun",
+    "direct",
     "nat-reply",
     "tcp-nat",
     "bystander",
     "nat6",
     "dr6",
     "tun6",
+    "direct6",
     "bystander6",
     "flows",
     "new",
