@@ -4,6 +4,9 @@
 # ONE-IP's broadcast-based dispatching (section 5 of the paper): the router sends every request to
 # all servers, and the filter of each server takes those of its own clients. There is no director.
 # timeout: 400
+#
+# Functions are called through wait_for, check_soon and all.
+# shellcheck disable=SC2016,SC2317
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -111,20 +114,26 @@ dropped() {
 check 'each server counts what it left to the others' test "$(dropped A)" -gt 0 -a "$(dropped B)" -gt 0 -a "$(dropped C)" -gt 0
 check_eq 'the router still sends to all' "$(link)" ff:ff:ff:ff:ff:ff
 
-# Echo requests are for no service, so all servers would answer.
-for host in A B C; do
-	must on $host nft -f - <<-END
+# Echo requests are for no service, so all servers would answer. One rule leaves each client to one
+# server; kernels without its hash leave all to A.
+echoes() {
+	on "$1" nft -f - <<-END
 		table ip ghost {
 			chain prerouting {
 				type filter hook prerouting priority raw
-				ip daddr $ghost icmp type echo-request meta pkttype broadcast jhash ip saddr mod 3 != $(($(printf %d "'$host") - 65)) drop
+				ip daddr $ghost icmp type echo-request meta pkttype broadcast $2 drop
 			}
 		}
 	END
+}
+number=0
+for host in A B C; do
+	echoes $host "jhash ip saddr mod 3 != $number" 2>/dev/null || [ $host = A ] || must echoes $host ''
+	number=$((number + 1))
 done
 seen echoes >/dev/null
 check 'an echo request is answered' on client ping -c 3 -i 0.2 -W 5 $ghost
-check_eq 'once, with a rule of nftables' "$(seen echoes)" 3
+check_eq 'by one server, with a rule of nftables' "$(seen echoes)" 3
 
 # --- the set of servers changes under load --------------------------------------------------------
 
@@ -140,8 +149,17 @@ check 'clients connect all the time' wait_for 20 busy
 seen resets >/dev/null
 # Prints the number of clients that moved although their server is there, or that got no other one.
 astray() {
-	paste -d ' ' <(tr ' ' '\n' <<<"$before") <(tenants tcp $ghost | tr ' ' '\n') |
-		awk -v gone=$other '$1 != gone && $1 != $2 || $2 == gone || $2 !~ /^[ABC]$/' | wc -l
+	local was now n count=0
+	read -ra was <<<"$before"
+	read -ra now <<<"$(tenants tcp $ghost)"
+	for n in "${!was[@]}"; do
+		case ${was[n]}-${now[n]-} in
+		$other-$other) count=$((count + 1)) ;;
+		$other-[ABC] | A-A | B-B | C-C) ;;
+		*) count=$((count + 1)) ;;
+		esac
+	done
+	echo $count
 }
 # Everywhere, as keepalived would do it on each server.
 all destination -e -t $ghost:80 $other:g:0
@@ -157,9 +175,5 @@ check_eq 'nor reset' "$(seen resets)" 0
 check_eq 'a connection to another server continues' "$(ask loader again kept)" "$mine"
 ask loader close kept >/dev/null
 
-# --- what the filter leaves alone -----------------------------------------------------------------
-
-check_match 'a client on a server uses the ghost address as well' \
-	"$(client_up local A 10.1.0.11 && ask local get tcp $ghost 80)" '[ABC]'
 all flush
 finish

@@ -150,7 +150,7 @@ check_eq 'the lower director takes a seed' "$(DIRECTOR=lower lvs set -t 10.1.0.1
 	DIRECTOR=lower lvs -S -n | head -n 1)" '-A -t 10.1.0.100:80 -s sh --hash-seed 1'
 after=$(tenants tcp 10.1.0.100)
 check_eq 'with another seed, both have clients' "$(used <<<"$after")" 'A B C'
-check_eq 'the first director chooses as before' "$(tr BC LL <<<"$after")" "$(tr BC LL <<<"$before")"
+check_eq 'the first director chooses as before' "${after//[BC]/L}" "${before//[BC]/L}"
 check_eq 'rules that were saved make the same service' "$(DIRECTOR=lower lvs -S -n | DIRECTOR=lower lvs diff - | tail -n 1)" 'no differences'
 check_eq 'JSON has the seed' "$(DIRECTOR=lower lvs -L --json | jq .services[0].hash_seed)" 1
 clear

@@ -5,6 +5,9 @@
 # to one server, connections continue when the other director takes over, and no entry is created.
 # timeout: 300
 # kernel: debug, because choices do not depend on the kernel
+#
+# Functions are called through wait_for, check_soon and all.
+# shellcheck disable=SC2317
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -82,6 +85,44 @@ for row in "tcp $vip" "udp $vip" "tcp $vip6" "udp $vip6"; do
 done
 check_eq 'TCP and UDP clients get the same servers' "${at_first["tcp $vip"]}" "${at_first["udp $vip"]}"
 check_eq 'no director creates an entry' "$(remembered)" '0 0'
+
+# --- a backup takes over under load, and nobody is redirected ------------------------------------
+
+# The packet leaves by the interface by which it came. A router would tell the sender of a shorter
+# way (section 4.1 of the paper).
+for host in director second; do
+	sysctls $host net.ipv4.conf.{all,eth0}.send_redirects=1
+	must on $host nft -f - <<-'END'
+		table inet redirects {
+			counter sent {}
+			chain output {
+				type filter hook output priority filter
+				icmp type redirect counter name sent
+				icmpv6 type nd-redirect counter name sent
+			}
+		}
+	END
+done
+redirects() {
+	for host in director second; do
+		on $host nft list counter inet redirects sent | awk '$1 == "packets" { print $2 }'
+	done | xargs
+}
+further() { [ "$(client progress busy)" -gt $((before + 20)) ]; }
+by director
+for row in "tcp $vip" "tcp $vip6" "udp $vip"; do
+	read -r protocol address <<<"$row"
+	client load busy "$protocol" "$address" 80 4 >/dev/null
+	# As the paper's watchd, or a router's protocol, does when a dispatcher fails.
+	for director in second director second director; do
+		before=$(client progress busy)
+		by $director
+		wait_for 30 further
+	done
+	check_match "$protocol, $address: clients lose no request when another director takes over" "$(client stop busy)" '[ABC]=[0-9]+'
+done
+check_eq 'no director sends a redirect' "$(redirects)" '0 0'
+for host in director second; do must on $host nft delete table inet redirects; done
 
 # --- connections that switch directors ------------------------------------------------------------
 

@@ -86,6 +86,18 @@ pub enum Command {
     ///
     /// The sum is that of the LinuxDirector paper (section 3.4).
     Capacity,
+    /// Print how evenly hashes spread the clients of an access log over 2 to 64 servers
+    ///
+    /// Each line of the log begins with the client's address. A number is the requests of the
+    /// busiest server by those of the mean one; "address" is the address modulo the number of
+    /// servers, the ONE-IP paper's example, and "least" what no hash can undercut.
+    Hash {
+        /// The access log; - is standard input
+        log: PathBuf,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// List the schedulers
     Schedulers,
     /// Print a shell's completions

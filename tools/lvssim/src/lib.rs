@@ -4,6 +4,7 @@
 //!
 //! | module | subject |
 //! |---|---|
+//! | [`access`] | how evenly hashes spread the clients of a log |
 //! | [`mod@bench`] | the speed of the models |
 //! | [`mod@capacity`] | how many servers one director carries |
 //! | [`engine`] | time and the event queue |
@@ -26,6 +27,7 @@
 //! Nothing here writes to the terminal but `main`, and no scheduler of the director is implemented
 //! here.
 
+pub mod access;
 pub mod bench;
 pub mod capacity;
 pub mod cli;

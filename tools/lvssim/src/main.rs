@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use lvssim::access::{Comparison, Log};
 use lvssim::cli::{self, Cli, Command, CompareArgs, FigureArgs, PointArgs, RunArgs};
 use lvssim::experiment::{self, aligned, rounded};
 use lvssim::lan::{comparison, figures as ns2};
@@ -53,6 +54,7 @@ fn execute(command: Command) -> Result<ExitCode, Failure> {
             write(replay::replay(&text)?.as_bytes())
         }
         Command::Capacity => write(capacity::capacity().as_bytes()),
+        Command::Hash { log, json } => hash(&log, json),
         Command::Schedulers => {
             let mut rows = Vec::new();
             for (name, _, about) in policy::SCHEDULERS {
@@ -272,6 +274,36 @@ fn compare_with_ns2(jobs: Option<usize>) -> Result<ExitCode, Failure> {
     text.push_str(&format!("{} passed, {failed} failed\n", all.len() - failed));
     write(text.as_bytes())?;
     Ok(ExitCode::from(u8::from(failed > 0)))
+}
+
+fn hash(log: &Path, json: bool) -> Result<ExitCode, Failure> {
+    let failed = |error: &dyn std::fmt::Display| format!("error: {}: {error}", log.display());
+    let read = match log.to_str() {
+        Some("-") => Log::read(io::stdin().lock()),
+        _ => std::fs::File::open(log).and_then(|file| Log::read(io::BufReader::new(file))),
+    };
+    let read = read.map_err(|error| failed(&error))?;
+    let compared = read.compare().map_err(|error| failed(&error))?;
+    if read.skipped > 0 {
+        eprintln!("{} lines begin with no address", read.skipped);
+    }
+    if json {
+        let mut text = serde_json::to_vec_pretty(&compared)?;
+        text.push(b'\n');
+        return write(&text);
+    }
+    let Comparison {
+        requests,
+        clients,
+        greatest_client,
+        ..
+    } = compared;
+    let mut text = aligned(&compared.table());
+    text.push_str(&format!(
+        "{requests} requests of {clients} clients; the busiest one has {:.1} % of them\n",
+        greatest_client * 100.0
+    ));
+    write(text.as_bytes())
 }
 
 fn measure(rounds: u32, json: bool) -> Result<ExitCode, Failure> {
