@@ -304,6 +304,7 @@ impl Director {
             let mut daemons = self.daemons.lock();
             let _ = daemons.stop(Role::Master);
             let _ = daemons.stop(Role::Backup);
+            daemons.forget();
         }
         if let Some(working) = working {
             working.end();

@@ -11,9 +11,10 @@ mod channel;
 mod hub;
 mod learn;
 mod master;
+mod rounds;
 
 use crate::state::tables::Tables;
-use backup::{Backup, Port, Rounds};
+use backup::{Backup, Port};
 use channel::Channel;
 use core::fmt;
 use hub::{Hub, Listener};
@@ -29,6 +30,7 @@ use lvs_core::{
     Address, Endpoint,
 };
 use master::{Ear, Master};
+use rounds::Rounds;
 
 /// The most UDP ports that daemons use.
 const MOST_PORTS: u32 = 64;
@@ -41,6 +43,8 @@ const RECEIVE_BUFFER: u32 = 4 << 20;
 pub(crate) struct Daemons {
     master: Option<Running<MasterParts>>,
     backup: Option<Running<BackupParts>>,
+    /// The last backup, which still takes what arrives for a moment after it was stopped.
+    former: Option<BackupParts>,
     /// The number of ports, which both have in common.
     ports: u32,
     /// Made by the first daemon.
@@ -57,10 +61,8 @@ struct MasterParts {
 
 /// What a backup consists of.
 struct BackupParts {
-    receivers: KVVec<Receiver<Listener>>,
     ticker: Ticker<Rounds>,
-    ports: KVVec<Arc<Port>>,
-    hub: Arc<Hub>,
+    rounds: Arc<Rounds>,
 }
 
 struct Running<T> {
@@ -135,6 +137,9 @@ impl Daemons {
         if !self.any() {
             self.ports = ports.clamp(1, MOST_PORTS);
         }
+        if role == Role::Backup {
+            self.forget();
+        }
         let daemon = wanted.complete(role, device.mtu);
         let first = daemon.group.port;
         let last = u16::try_from(self.ports.wrapping_sub(1))
@@ -195,7 +200,7 @@ impl Daemons {
     /// How far the backup has joined; `None` if none runs. Process context.
     pub(crate) fn backup_state(&self) -> Option<Joined> {
         let mut state = Joined::Complete;
-        for port in &self.backup.as_ref()?.parts.ports {
+        for port in &self.backup.as_ref()?.parts.rounds.ports {
             match port.ready() {
                 None => return Some(Joined::No),
                 Some(Ready::Alone) => state = Joined::Alone,
@@ -213,7 +218,8 @@ impl Daemons {
             running.parts.ticker.waker().wake(0);
         }
         if let Some(running) = &self.backup {
-            running.parts.ports.iter().for_each(|port| port.resync());
+            let ports = &running.parts.rounds.ports;
+            ports.iter().for_each(|port| port.resync());
             running.parts.ticker.waker().wake(0);
         }
         match self.any() {
@@ -222,7 +228,16 @@ impl Daemons {
         }
     }
 
-    /// Stops a daemon. A master sends what is queued, a backup takes what has arrived. [`ESRCH`]:
+    /// A stopped backup takes nothing any more. Process context, waits for the RTNL.
+    pub(crate) fn forget(&mut self) {
+        if let Some(BackupParts { ticker, rounds }) = self.former.take() {
+            drop(ticker);
+            rounds.end();
+        }
+    }
+
+    /// Stops a daemon. A master sends what is queued. A backup goes on for a moment: with VRRP, a
+    /// director that takes over stops its backup before the other one stops its master. [`ESRCH`]:
     /// none with this role runs. Process context, waits for the RTNL.
     pub(crate) fn stop(&mut self, role: Role) -> Result {
         match role {
@@ -238,9 +253,10 @@ impl Daemons {
             Role::Backup => {
                 let running = self.backup.take().ok_or(ESRCH)?;
                 running.log("stops");
-                let parts = running.parts;
-                drop(parts.receivers);
-                parts.hub.set_backup(KVVec::new());
+                let BackupParts { ticker, rounds } = running.parts;
+                rounds.end_soon();
+                ticker.waker().wake(rounds::LINGER);
+                self.former = Some(BackupParts { ticker, rounds });
             }
         }
         Ok(())
@@ -357,23 +373,17 @@ fn start_backup(
     sockets: &Sockets<'_>,
 ) -> Result<BackupParts> {
     let backup = Arc::new(Backup::new(*daemon, tables.clone()), GFP_KERNEL)?;
-    let (mut ports, mut shared, mut heard) = (KVVec::new(), KVVec::new(), KVVec::new());
+    let (mut ports, mut heard) = (KVVec::new(), KVVec::new());
     for number in sockets.ports() {
         let port = Port::new(backup.clone(), sockets.sender(number)?, number)?;
         ports.push(port.clone(), GFP_KERNEL)?;
-        shared.push(port.clone(), GFP_KERNEL)?;
         heard.push(port, GFP_KERNEL)?;
     }
     let receivers = sockets.receivers(RECEIVE_BUFFER)?;
-    let rounds = Arc::new(Rounds(shared), GFP_KERNEL)?;
     let hub = sockets.listener.hub.clone();
+    let rounds = Rounds::new(ports, receivers, hub.clone())?;
     // Before the first question, which is answered at once.
     hub.set_backup(heard);
-    let ticker = Ticker::start(rounds, 0).inspect_err(|_| hub.set_backup(KVVec::new()))?;
-    Ok(BackupParts {
-        receivers,
-        ticker,
-        ports,
-        hub,
-    })
+    let ticker = Ticker::start(rounds.clone(), 0).inspect_err(|_| hub.set_backup(KVVec::new()))?;
+    Ok(BackupParts { ticker, rounds })
 }

@@ -30,7 +30,7 @@ mod shards;
 mod wheel;
 
 pub use cache::Cache;
-pub use entry::{Body, Entry};
+pub use entry::{key_of, Body, Entry};
 
 use crate::{bindings, lock::BhLock, memory::Payer, rcu::Section, work};
 use buckets::Buckets;

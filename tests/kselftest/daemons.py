@@ -4,10 +4,11 @@
 
     daemons.py turns INTERFACE COUNT   both daemons start and stop that often, in changing order, as
                                        when two directors change roles
-    daemons.py handover ADDRESS PORT COUNT
+    daemons.py handover ADDRESS PORT COUNT FIRST
                                        opens connections from the namespace "client", then stops the
-                                       master of "director" and the backup of "other" at once; says
-                                       how many connections "other" has
+                                       master of "director" and the backup of "other" at once, FIRST
+                                       (master or backup) the one; says how many connections "other"
+                                       has within a second
     daemons.py failslab INTERFACE      every command with each of its allocations failing in turn:
                                        it works, or fails cleanly and changes nothing
 """
@@ -16,6 +17,7 @@ import os
 import select
 import socket
 import sys
+import time
 
 from failslab import NO_MEMORY, Failures, each_failure, request
 from netlink_fuzz import Wrong
@@ -66,7 +68,7 @@ def enter(namespace):
         os.setns(handle.fileno(), os.CLONE_NEWNET)
 
 
-def handover(address, port, count):
+def handover(address, port, count, first):
     """Opens connections and stops both daemons."""
     enter("director")
     director = Family()
@@ -88,12 +90,18 @@ def handover(address, port, count):
                 sys.exit("a server refuses a connection")
             poll.unregister(number)
             waiting.remove(number)
-    director.call(DEL_DAEMON, stopped(MASTER))
-    other.call(DEL_DAEMON, stopped(BACKUP))
+    ends = [(director, MASTER), (other, BACKUP)]
+    for family, state in ends if first == "master" else reversed(ends):
+        family.call(DEL_DAEMON, stopped(state))
     enter("other")
-    with open("/proc/net/ip_vs_conn", encoding="ascii") as listing:
-        known = {int(fields[2], 16) for fields in map(str.split, listing) if "ESTABLISHED" in fields}
-    print(len(known & {client.getsockname()[1] for client in clients.values()}))
+    wanted = {client.getsockname()[1] for client in clients.values()}
+    known = set()
+    end = time.monotonic() + 1
+    while not wanted <= known and time.monotonic() < end:
+        time.sleep(0.01)
+        with open("/proc/net/ip_vs_conn", encoding="ascii") as listing:
+            known = {int(fields[2], 16) for fields in map(str.split, listing) if "ESTABLISHED" in fields}
+    print(len(known & wanted))
 
 
 def cases(interface):
@@ -142,7 +150,7 @@ if __name__ == "__main__":
         if sys.argv[1] == "turns":
             turns(sys.argv[2], int(sys.argv[3]))
         elif sys.argv[1] == "handover":
-            handover(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+            handover(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5])
         else:
             failslab(sys.argv[2])
     except Wrong as wrong:

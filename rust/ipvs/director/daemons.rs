@@ -90,7 +90,7 @@ impl Director {
     /// [`ENOSPC`]: there are too many; [`EINVAL`]: it is no host, or of another family than the
     /// others; [`EBUSY`]: it is the first one, and a daemon runs. Process context.
     pub(crate) fn add_sync_peer(&self, peer: Address) -> Result {
-        let daemons = self.daemons.lock();
+        let mut daemons = self.daemons.lock();
         let peers = &self.settings.peers;
         let is_other = |other: Address| other.family() != peer.family();
         if !peer.is_host() || peers.list().into_iter().flatten().any(is_other) {
@@ -99,18 +99,24 @@ impl Director {
         if peers.is_empty() && daemons.any() {
             return Err(EBUSY);
         }
+        if peers.is_empty() {
+            daemons.forget();
+        }
         peers.add(peer)
     }
 
     /// Deletes such a director. [`ENOENT`]: it is not there; [`EBUSY`]: it is the last one, and a
     /// daemon runs. Process context.
     pub(crate) fn delete_sync_peer(&self, peer: Address) -> Result {
-        let daemons = self.daemons.lock();
+        let mut daemons = self.daemons.lock();
         let peers = &self.settings.peers;
         let list = peers.list();
         let is_last = list.into_iter().flatten().count() == 1 && list.contains(&Some(peer));
         if is_last && daemons.any() {
             return Err(EBUSY);
+        }
+        if is_last {
+            daemons.forget();
         }
         peers.delete(peer)
     }

@@ -3,8 +3,8 @@
 //! The connections whose changes a synchronization daemon sends to other directors.
 //!
 //! An entry that changed is marked ([`Connection`](crate::state::connection::Connection)), and its
-//! key is put into a queue, once until the daemon has taken the mark. The daemon finds the entries
-//! of a key in the table, so the queue needs no references, and a daemon that comes late sends the
+//! hash is put into a queue, once until the daemon has taken the mark. The daemon finds the entries
+//! of a hash in the table, so the queue needs no references, and a daemon that comes late sends the
 //! newest state once.
 
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -14,24 +14,24 @@ use knet::{
     work::Waker,
 };
 
-/// The number of keys that a queue holds, a power of two.
+/// The number of hashes that a queue holds, a power of two.
 const SLOTS: usize = 1 << 14;
-/// Marks a slot that has a key.
+/// Marks a slot that has a hash.
 const FULL: u64 = 1 << 32;
 /// Milliseconds for which changes are collected.
 const DELAY: u32 = 20;
 
-/// Keys of entries that changed, from packets to a daemon.
+/// Hashes of entries that changed, from packets to a daemon.
 ///
-/// Any number of CPUs put keys in; one thread takes them out.
+/// Any number of CPUs put hashes in; one thread takes them out.
 pub(crate) struct Queue {
-    /// Empty (0), or [`FULL`] and a key.
+    /// Empty (0), or [`FULL`] and a hash.
     slots: KVVec<AtomicU64>,
-    /// The number of keys that were ever put in, wrapping.
+    /// The number of hashes that were ever put in, wrapping.
     put: AtomicU32,
-    /// A key was overwritten before it was taken.
+    /// A hash was overwritten before it was taken.
     overflowed: AtomicBool,
-    /// Keys were put in since the daemon last looked, and it was woken.
+    /// Hashes were put in since the daemon last looked, and it was woken.
     woken: AtomicBool,
 }
 
@@ -54,10 +54,10 @@ impl Queue {
         self.slots.get(number as usize & SLOTS.wrapping_sub(1))
     }
 
-    /// Puts a key in. True if the daemon must be woken. Softirq or process context.
-    fn put(&self, key: u32) -> bool {
+    /// Puts a hash in. True if the daemon must be woken. Softirq or process context.
+    fn put(&self, hash: u32) -> bool {
         let number = self.put.fetch_add(1, Ordering::Relaxed);
-        let full = FULL | u64::from(key);
+        let full = FULL | u64::from(hash);
         let former = self
             .slot(number)
             .map_or(0, |slot| slot.swap(full, Ordering::SeqCst));
@@ -68,14 +68,14 @@ impl Queue {
         !self.woken.load(Ordering::SeqCst) && !self.woken.swap(true, Ordering::SeqCst)
     }
 
-    /// Begins to take keys out. A key that is put in after this either is found by the following
+    /// Begins to take hashes out. A hash that is put in after this either is found by the following
     /// [`Self::take`], or its CPU wakes the daemon again: this store comes before the loads of
     /// slots there, and each CPU stores to a slot before it loads this flag.
     pub(crate) fn begin(&self) {
         self.woken.swap(false, Ordering::SeqCst);
     }
 
-    /// Takes the key number `taken` out and counts it; `None` if there is no more. Only one thread
+    /// Takes the hash number `taken` out and counts it; `None` if there is no more. Only one thread
     /// may do this at a time.
     pub(crate) fn take(&self, taken: &mut u32) -> Option<u32> {
         let full = self.slot(*taken)?.swap(0, Ordering::SeqCst);
@@ -86,7 +86,7 @@ impl Queue {
         Some(full as u32)
     }
 
-    /// Whether a key was lost since the last call.
+    /// Whether a hash was lost since the last call.
     pub(crate) fn has_overflowed(&self) -> bool {
         self.overflowed.swap(false, Ordering::Relaxed)
     }
@@ -97,7 +97,7 @@ struct Listener {
     waker: Waker,
 }
 
-/// Where packets put the keys of entries that changed, while a daemon sends them.
+/// Where packets put the hashes of entries that changed, while a daemon sends them.
 pub(crate) struct Announcements {
     /// A daemon sends changes. Packets read it only when a state changes or a connection begins.
     pub(crate) active: AtomicBool,
@@ -127,10 +127,10 @@ impl Announcements {
         self.listener.replace(None);
     }
 
-    /// Puts the key of a marked entry into the queue. Softirq or process context.
-    pub(crate) fn put(&self, section: &Section<'_>, key: u32) {
+    /// Puts the hash of a marked entry into the queue. Softirq or process context.
+    pub(crate) fn put(&self, section: &Section<'_>, hash: u32) {
         if let Some(Listener { queue, waker }) = self.listener.get(section) {
-            if queue.put(key) {
+            if queue.put(hash) {
                 waker.wake(DELAY);
             }
         }

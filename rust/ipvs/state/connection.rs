@@ -67,7 +67,7 @@ use lvs_core::{
 
 /// The bits of the word that are a [`State`].
 const STATE: u32 = 0x1f;
-/// The key of the entry is in the queue of a synchronization daemon, which has not sent it yet.
+/// The hash of the entry is in the queue of a synchronization daemon, which has not sent it yet.
 const UNSENT: u32 = 1 << 5;
 /// The entry was learned from another director, and no packet has used it here since.
 const LEARNED: u32 = 1 << 6;
@@ -118,7 +118,7 @@ pub struct Connection {
 pub struct Advanced {
     /// The state.
     pub state: State,
-    /// The caller must put the key of the entry into the queue of a synchronization daemon.
+    /// The caller must put the hash of the entry into the queue of a synchronization daemon.
     pub is_news: bool,
     /// A helper reads the packet.
     pub helped: bool,
@@ -490,7 +490,8 @@ impl Connection {
         self.word().load(Ordering::Relaxed) & LEARNED != 0
     }
 
-    /// Marks the entry to be sent. True if the caller must put its key into the queue. Any context.
+    /// Marks the entry to be sent. True if the caller must put its hash into the queue. Any
+    /// context.
     pub fn mark_unsent(&self) -> bool {
         self.word().fetch_or(UNSENT, Ordering::Relaxed) & UNSENT == 0
     }
@@ -500,10 +501,16 @@ impl Connection {
         self.word().fetch_or(WAITS, Ordering::Relaxed);
     }
 
-    /// The connection was used in a later second. True if the caller must put its key into the
+    /// Whether the connection must be sent if it is used in a later second. Any context.
+    #[inline]
+    pub fn waits(&self) -> bool {
+        self.word().load(Ordering::Relaxed) & WAITS != 0
+    }
+
+    /// The connection was used in a later second. True if the caller must put its hash into the
     /// queue. Any context.
     pub fn wait_is_over(&self) -> bool {
-        self.word().load(Ordering::Relaxed) & WAITS != 0
+        self.waits()
             && self.word().fetch_and(!WAITS, Ordering::Relaxed) & WAITS != 0
             && self.mark_unsent()
     }

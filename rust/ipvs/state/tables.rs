@@ -365,7 +365,10 @@ impl Tables {
         flags: TcpFlags,
     ) -> bool {
         let announced = &self.announcements.active;
-        if connection.touch(work::seconds()) && announced.load(Ordering::Relaxed) {
+        if connection.touch(work::seconds())
+            && announced.load(Ordering::Relaxed)
+            && connection.waits()
+        {
             self.used_again(section, connection);
         }
         let Some(state) = connection.stays(flags) else {
@@ -389,7 +392,7 @@ impl Tables {
         let guarded = &self.settings.defence.guarded;
         let advanced = connection.advance(direction, flags, guarded, announced);
         if advanced.is_news {
-            self.announcements.put(section, connection.key());
+            self.announcements.put(section, connection.hash());
         }
         self.renew(section, connection, advanced.state);
         advanced.helped
@@ -409,7 +412,7 @@ impl Tables {
     #[inline(never)]
     fn used_again(&self, section: &Section<'_>, connection: Member<'_, Connection>) {
         if connection.wait_is_over() {
-            self.announcements.put(section, connection.key());
+            self.announcements.put(section, connection.hash());
         }
     }
 
@@ -429,7 +432,7 @@ impl Tables {
         if state == State::Udp && waits {
             entry.mark_waiting();
         } else if (entry.is_template() || state.is_announced()) && entry.mark_unsent() {
-            self.announcements.put(section, entry.key());
+            self.announcements.put(section, entry.hash());
         }
     }
 

@@ -10,16 +10,11 @@ use core::{
     sync::atomic::{AtomicBool, AtomicU32, Ordering},
 };
 use kernel::{
-    alloc::KVVec,
     new_mutex,
     prelude::*,
     sync::{Arc, Mutex},
 };
-use knet::{
-    random,
-    socket::Sender,
-    work::{self, Tick},
-};
+use knet::{random, socket::Sender, work};
 use lvs_core::{
     daemon::Daemon,
     sync::{
@@ -31,8 +26,6 @@ use lvs_core::{
     },
 };
 
-/// Milliseconds between two looks at what to ask, while a backup joins and afterwards.
-const PAUSE: (u32, u32) = (100, 1000);
 /// Seconds without a datagram that the log mentions.
 const SILENCE: u32 = 30;
 /// Seconds between two lines of the log about the same.
@@ -192,7 +185,7 @@ impl Port {
     }
 
     /// Asks a master for the table, if that is due. Returns whether this port joins.
-    fn ask(&self) -> bool {
+    pub(super) fn ask(&self) -> bool {
         let (hello, joins) = {
             let mut inbox = self.inbox.lock();
             (inbox.ask(work::milliseconds()), inbox.join().is_asking())
@@ -209,7 +202,7 @@ impl Port {
     }
 
     /// Says once when nothing arrives.
-    fn notice_silence(&self) {
+    pub(super) fn notice_silence(&self) {
         let silence = work::seconds().wrapping_sub(self.heard.load(Ordering::Relaxed));
         if silence >= SILENCE && !self.is_silent.swap(true, Ordering::Relaxed) {
             let Daemon {
@@ -269,20 +262,5 @@ impl Port {
             Complaint::TooLong,
             format_args!("datagrams are longer than --sync-maxlen and are ignored"),
         );
-    }
-}
-
-/// Looks at the ports again and again.
-pub(super) struct Rounds(pub(super) KVVec<Arc<Port>>);
-
-impl Tick for Rounds {
-    fn tick(&self) -> Option<u32> {
-        let mut joins = false;
-        for port in &self.0 {
-            joins |= port.ask();
-            port.notice_silence();
-        }
-        let (soon, later) = PAUSE;
-        Some(if joins { soon } else { later })
     }
 }

@@ -25,7 +25,7 @@ use kernel::{
 };
 use knet::{
     rcu,
-    table::Entry,
+    table::{key_of, Entry},
     work::{self, Tick, Ticker, Waker},
 };
 use lvs_core::sync::{
@@ -74,7 +74,7 @@ pub(super) struct Master {
 struct Work {
     channels: KVVec<Channel>,
     records: KVec<Noted>,
-    /// The number of keys that were taken out of the queue.
+    /// The number of hashes that were taken out of the queue.
     taken: u32,
     sweep: Sweep,
     sponsor: Sponsor,
@@ -353,9 +353,10 @@ impl Master {
         loop {
             self.send(work)?;
             while work.records.len() < BATCH / 2 {
-                let Some(key) = self.queue.take(&mut work.taken) else {
+                let Some(hash) = self.queue.take(&mut work.taken) else {
                     return self.send(work);
                 };
+                let key = key_of(hash);
                 let records = &mut work.records;
                 self.at(key, |entry| {
                     // What finds no room keeps its mark until the sweep comes.

@@ -106,6 +106,12 @@ unsafe impl<T: Body> Send for Entry<T> {}
 // SAFETY: as above.
 unsafe impl<T: Body> Sync for Entry<T> {}
 
+/// The key of entries with this hash, in the order of
+/// [`Table::first_from`](super::Table::first_from).
+pub const fn key_of(hash: u32) -> u32 {
+    hash.reverse_bits()
+}
+
 impl<T: Body> Entry<T> {
     const FITS: () = assert!(size_of::<Self>() == ENTRY_SIZE && align_of::<Self>() == ENTRY_SIZE);
 
@@ -268,9 +274,15 @@ impl<T: Body> Entry<T> {
         }
     }
 
+    /// Its hash.
+    #[inline]
+    pub fn hash(&self) -> u32 {
+        self.hash
+    }
+
     /// Its key in the order of [`Table::first_from`](super::Table::first_from).
     pub fn key(&self) -> u32 {
-        self.hash.reverse_bits()
+        key_of(self.hash)
     }
 
     /// Records that the entry was used in second `now`. True if it was last used in another second.
