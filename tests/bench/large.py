@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Measures large configurations in the guest: ten thousand services with ten servers each, and a
-million connections.
+"""Measures large configurations in the guest: ten thousand services with ten servers each, a million
+connections, and a synchronization master that sends them.
 
 Prints one JSON record per line: the time and memory of commands, and the effect on packets while the
 director estimates the rates of ten thousand services. `scripts/bench large` runs it.
 """
 
 import os
+import pathlib
 import subprocess
 import sys
 import time
@@ -112,6 +113,48 @@ def many_connections(bench):
     emit("memory", name="left by listing", bytes=free - free_memory())
 
 
+def worked():
+    """Returns the nanoseconds that the threads of work items have run."""
+    spent = 0
+    for thread in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            if (thread / "comm").read_text(encoding="ascii").startswith("kworker/u"):
+                spent += int((thread / "schedstat").read_text(encoding="ascii").split()[0])
+        except FileNotFoundError:
+            pass
+    return spent
+
+
+def counted(line):
+    """Returns a number of /proc/net/ip_vs_status."""
+    status = pathlib.Path("/proc/net/ip_vs_status").read_text(encoding="ascii")
+    return int(dict(entry.split(":\t") for entry in status.splitlines() if ":\t" in entry).get(line, "0"))
+
+
+def sweep(bench):
+    """Measures how a synchronization master sends a million connections: at once when it starts, then
+    in the background."""
+    bench.restart()
+    bench.service(NEW_VIP, "-m", SERVERS[:4])
+    flows = Flows(CONNECTIONS)
+    bench.requests(flows.number, NEW_VIP, flows)
+    # The table grows in the background.
+    time.sleep(2)
+    enter(DIRECTOR)
+    run("ip", "-batch", "-", stdin="link add sync type dummy\naddress add 10.8.0.1/24 dev sync\nlink set sync up\n")
+    for name, seconds in (("whole table", None), ("in the background", 60)):
+        work, sent, begun = worked(), counted("Sync entries sent"), time.monotonic()
+        if seconds is None:
+            bench.administer("--start-daemon", "master", "--mcast-interface", "sync")
+            while counted("Sync entries sent") - sent < CONNECTIONS:
+                time.sleep(0.01)
+        else:
+            time.sleep(seconds)
+        took = time.monotonic() - begun
+        emit("sweep", name=name, entries=counted("Sync entries sent") - sent, seconds=round(took, 2),
+             share=round((worked() - work) / took / 1e9, 4))
+
+
 def main():
     """Measures everything."""
     run("modprobe", "-a", "pktgen")
@@ -122,7 +165,7 @@ def main():
     bench.hosts_up()
     bench.director_up()
     bench.requests(options.packets, NAT_VIP, Flows(100))
-    for part in (large_table, many_connections):
+    for part in (large_table, many_connections, sweep):
         if part.__name__ in os.environ["PARTS"].split():
             part(bench)
     bench.director_down()
