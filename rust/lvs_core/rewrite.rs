@@ -50,7 +50,8 @@ pub fn rewrite(
     let (len, check_at) = match packet.protocol {
         Protocol::Tcp => (TCP_HEADER, 16),
         Protocol::Udp => (UDP_HEADER, 6),
-        Protocol::Sctp => return rewrite_sctp(ip, packet, side, to, mode),
+        // Without a reference to the headers, which may stay in registers then.
+        Protocol::Sctp => return rewrite_sctp(ip, packet.family, at, side, to, mode),
     };
     let truncated = ParseError::Truncated {
         need: at.saturating_add(len),
@@ -82,30 +83,30 @@ pub fn rewrite(
 #[inline(never)]
 fn rewrite_sctp(
     ip: &mut [u8],
-    packet: &Headers,
+    family: Family,
+    at: usize,
     side: Side,
     to: Endpoint,
     mode: TransportChecksum,
 ) -> Result<(), ParseError> {
-    let at = usize::from(packet.network_header_len);
     let truncated = ParseError::Truncated {
         need: at.saturating_add(sctp::HEADER),
     };
-    let len = match packet.family {
-        Family::V4 => *field::<2>(ip, 2).ok_or(truncated)?,
-        Family::V6 => *field::<2>(ip, 4).ok_or(truncated)?,
-    };
-    let before = match packet.family {
-        Family::V4 => packet.network_header_len,
+    let (len, before) = match family {
+        Family::V4 => (*field::<2>(ip, 2).ok_or(truncated)?, at),
         // The field does not count the fixed header.
-        Family::V6 => packet.network_header_len.saturating_sub(IPV6_HEADER as u16),
+        Family::V6 => {
+            let len = *field::<2>(ip, 4).ok_or(truncated)?;
+            (len, at.saturating_sub(IPV6_HEADER))
+        }
     };
-    let len = u16::from_be_bytes(len).saturating_sub(before);
+    // An offset in the headers has 16 bits.
+    let len = u16::from_be_bytes(len).saturating_sub(before as u16);
     let (network, transport) = ip.split_at_mut_checked(at).ok_or(truncated)?;
     let header = transport
         .first_chunk_mut::<{ sctp::HEADER }>()
         .ok_or(truncated)?;
-    rewrite_address(network, packet.family, side, to.address)?;
+    rewrite_address(network, family, side, to.address)?;
     let old = *field::<4>(header, 0).ok_or(truncated)?;
     *field(header, side.of(0, 2)).ok_or(truncated)? = to.port.to_be_bytes();
     let new = *field::<4>(header, 0).ok_or(truncated)?;
