@@ -56,15 +56,35 @@ pub struct Headers {
 #[inline(always)]
 pub fn parse(family: Family, ip: &[u8]) -> Result<Headers, ParseError> {
     match family {
-        Family::V4 => parse_v4(ip),
-        Family::V6 => parse_v6(ip),
+        Family::V4 => parse_v4::<true>(ip),
+        Family::V6 => parse_v6::<true>(ip),
     }
 }
 
+/// The same for TCP and UDP only, so that their packets do not pay for SCTP.
+///
+/// # Errors
+///
+/// As [`parse`]; [`ParseError::NotOurs`] for SCTP.
 #[inline(always)]
-fn parse_v4(ip: &[u8]) -> Result<Headers, ParseError> {
+pub fn parse_frequent(family: Family, ip: &[u8]) -> Result<Headers, ParseError> {
+    match family {
+        Family::V4 => parse_v4::<false>(ip),
+        Family::V6 => parse_v6::<false>(ip),
+    }
+}
+
+/// The protocol with this number, if it is one that is read.
+#[inline(always)]
+fn protocol<const SCTP: bool>(number: u8) -> Option<Protocol> {
+    let protocol = Protocol::try_from(number).ok()?;
+    (SCTP || protocol != Protocol::Sctp).then_some(protocol)
+}
+
+#[inline(always)]
+fn parse_v4<const SCTP: bool>(ip: &[u8]) -> Result<Headers, ParseError> {
     let header = ipv4::Header::read(ip)?;
-    let protocol = Protocol::try_from(header.protocol).map_err(|_| ParseError::NotOurs)?;
+    let protocol = protocol::<SCTP>(header.protocol).ok_or(ParseError::NotOurs)?;
     let payload_len = header.payload_len(protocol)?;
     if header.is_later_fragment() {
         return Err(ParseError::Fragment);
@@ -84,20 +104,20 @@ fn parse_v4(ip: &[u8]) -> Result<Headers, ParseError> {
 }
 
 #[inline(always)]
-fn parse_v6(ip: &[u8]) -> Result<Headers, ParseError> {
+fn parse_v6<const SCTP: bool>(ip: &[u8]) -> Result<Headers, ParseError> {
     let header = ipv6::Header::read(ip)?;
-    let upper = match Protocol::try_from(header.next) {
-        Ok(_) => ipv6::Upper::after_no_extension(header.next),
-        Err(_) => ipv6::Upper::read(ip, 0, header.next, header.end())?,
+    let upper = match protocol::<SCTP>(header.next) {
+        Some(_) => ipv6::Upper::after_no_extension(header.next),
+        None => ipv6::Upper::read(ip, 0, header.next, header.end())?,
     };
-    let protocol = match Protocol::try_from(upper.protocol) {
+    let protocol = match protocol::<SCTP>(upper.protocol) {
         // A later fragment may begin in the middle of the headers' chain.
-        Err(_) if upper.is_later_fragment && ipv6::is_extension(upper.protocol) => {
+        None if upper.is_later_fragment && ipv6::is_extension(upper.protocol) => {
             return Err(ParseError::Fragment);
         }
-        Err(_) => return Err(ParseError::NotOurs),
-        Ok(_) if upper.is_later_fragment => return Err(ParseError::Fragment),
-        Ok(protocol) => protocol,
+        None => return Err(ParseError::NotOurs),
+        Some(_) if upper.is_later_fragment => return Err(ParseError::Fragment),
+        Some(protocol) => protocol,
     };
     let payload_len = header.payload_len(upper.at, protocol)?;
     let transport = Transport::read(ip, upper.at, payload_len, protocol, upper.more_fragments)?;

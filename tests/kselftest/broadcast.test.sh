@@ -154,7 +154,7 @@ astray() {
 	read -ra now <<<"$(tenants tcp $ghost)"
 	for n in "${!was[@]}"; do
 		case ${was[n]}-${now[n]-} in
-		$other-$other) count=$((count + 1)) ;;
+		"$other-$other") count=$((count + 1)) ;;
 		$other-[ABC] | A-A | B-B | C-C) ;;
 		*) count=$((count + 1)) ;;
 		esac

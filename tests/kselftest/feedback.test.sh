@@ -4,6 +4,7 @@
 # Weights from load: lvsadm feedback follows the agents of three servers, beside keepalived. Agents
 # that hang, lie or flood change nothing but the trust in their own server.
 # timeout: 600
+# kernel: debug, because lvsadm computes the weights, whatever the kernel
 #
 # Functions are called through wait_for, check_soon and all.
 # shellcheck disable=SC2317

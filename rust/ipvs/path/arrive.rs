@@ -136,7 +136,7 @@ fn context<'a>(tables: &'a Tables, section: &'a Section<'a>, point: Point) -> Co
 
 #[inline(always)]
 fn process<'p, V: Version>(context: Context<'_>, mut packet: Packet<'p, V>) -> Verdict<'p> {
-    match read::headers(&mut packet) {
+    match read::headers::<V, false>(&mut packet) {
         Ok(headers) => act(context, packet, &headers),
         Err(unusual) => handle_unusual(context, packet, unusual),
     }
@@ -509,16 +509,24 @@ fn handle_unusual<'p, V: Version>(
     }
 }
 
-/// Handles a packet of another protocol.
-fn handle_other<'p, V: Version>(context: Context<'_>, packet: Packet<'p, V>) -> Verdict<'p> {
-    related::handle(context, packet).unwrap_or_else(|packet| icmp::handle(context, packet))
+/// Handles a packet of a protocol other than TCP and UDP.
+fn handle_other<'p, V: Version>(context: Context<'_>, mut packet: Packet<'p, V>) -> Verdict<'p> {
+    match read::headers::<V, true>(&mut packet) {
+        Ok(headers) => act(context, packet, &headers),
+        Err(Unusual::Other) => {
+            related::handle(context, packet).unwrap_or_else(|packet| icmp::handle(context, packet))
+        }
+        Err(unusual) => handle_unusual(context, packet, unusual),
+    }
 }
 
 /// Handles a packet that was put together from fragments.
 fn handle_gathered<'p, V: Version>(context: Context<'_>, mut packet: Packet<'p, V>) -> Verdict<'p> {
-    match read::headers(&mut packet) {
+    match read::headers::<V, true>(&mut packet) {
         Ok(headers) => act(context, packet, &headers),
-        Err(Unusual::Other) => handle_other(context, packet),
+        Err(Unusual::Other) => {
+            related::handle(context, packet).unwrap_or_else(|packet| icmp::handle(context, packet))
+        }
         Err(_) => packet.accept(),
     }
 }

@@ -20,12 +20,19 @@ pub(crate) enum Unusual {
     Unreadable,
 }
 
-/// Reads the headers of a whole TCP, UDP or SCTP packet; makes them linear if they are not.
+/// Reads the headers of a whole TCP or UDP packet, with `SCTP` also of an SCTP packet; makes them
+/// linear if they are not.
 #[inline(always)]
-pub(crate) fn headers<V: Version>(packet: &mut Packet<'_, V>) -> Result<Headers, Unusual> {
+pub(crate) fn headers<V: Version, const SCTP: bool>(
+    packet: &mut Packet<'_, V>,
+) -> Result<Headers, Unusual> {
     // The length of one header is known only after the one before; each turn pulls more.
     loop {
-        match packet::parse(V::FAMILY, packet.head()) {
+        let headers = match SCTP {
+            true => packet::parse(V::FAMILY, packet.head()),
+            false => packet::parse_frequent(V::FAMILY, packet.head()),
+        };
+        match headers {
             Ok(headers) if headers.more_fragments => return Err(Unusual::Fragment),
             Ok(headers) => return Ok(headers),
             Err(ParseError::Truncated { need }) => {

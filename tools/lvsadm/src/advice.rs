@@ -6,16 +6,16 @@
 //! which the director reports.
 
 use crate::client::Director;
-use crate::model::{
-    Change, Destination, Forwarding, Protocol, Service, ServiceFlags, ServiceId,
-};
+use crate::model::{Change, Destination, Forwarding, Protocol, Service, ServiceFlags, ServiceId};
 
 const FTP_OVER_TLS: &str = "FTP over TLS is encrypted, so no director sees where data connections \
                             go: make the service persistent, and let servers announce the virtual \
                             address and ports of a service on port 0 or a firewall mark";
-const SIP_OVER_TCP: &str = "persistence engines read UDP: over TCP, calls of one client address go \
+const SIP_OVER_TCP: &str =
+    "persistence engines read UDP: over TCP, calls of one client address go \
                             to one server only if the service is persistent (-p)";
-const NAT_OF_SCTP: &str = "NAT (-m) does not translate the addresses that multi-homed ends of SCTP \
+const NAT_OF_SCTP: &str =
+    "NAT (-m) does not translate the addresses that multi-homed ends of SCTP \
                            announce: bind the server to one address, or use -g or -i";
 const NAT_OF_ONE_PACKET: &str = "one-packet scheduling keeps no connections, so the director does \
                                  not translate the replies of NAT servers (-m): use -g or -i";
@@ -305,7 +305,11 @@ mod tests {
     fn what_no_director_can_do_for_a_protocol_is_remarked() {
         assert_eq!(notes(&["-A -t 10.0.0.1:990"]), [FTP_OVER_TLS]);
         assert_eq!(notes(&["-A -t 10.0.0.1:5060"]), [SIP_OVER_TCP]);
-        for quiet in ["-A -t 10.0.0.1:5061 -p 60", "-A -u 10.0.0.1:5060", "-A -t 10.0.0.1:21"] {
+        for quiet in [
+            "-A -t 10.0.0.1:5061 -p 60",
+            "-A -u 10.0.0.1:5060",
+            "-A -t 10.0.0.1:21",
+        ] {
             assert!(notes(&[quiet]).is_empty(), "{quiet}");
         }
         let sctp = "-A --sctp-service 10.0.0.1:80";

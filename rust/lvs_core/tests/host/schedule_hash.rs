@@ -368,6 +368,9 @@ fn no_server_is_chosen_when_none_accepts_connections() {
     }
 }
 
+/// The servers that a client gets from both levels.
+type Pair = (Option<u32>, Option<u32>);
+
 /// Directors on two levels: the second one chooses among other servers for the clients that the
 /// first one sends to each of its own. `apart` is added to the numbers of the second one's servers.
 /// Returns Pearson's chi-square of independence, and its degrees of freedom.
@@ -383,7 +386,7 @@ fn dependence<A: Algorithm>(seeds: [u8; 2], apart: u32) -> (f64, f64) {
         };
         hosts(&scheduled::<A>(servers), servers, CLIENTS, options)
     };
-    let pairs: Vec<_> = level(&above, seeds[0])
+    let pairs: Vec<Pair> = level(&above, seeds[0])
         .into_iter()
         .zip(level(&below, seeds[1]))
         .collect();
@@ -391,7 +394,7 @@ fn dependence<A: Algorithm>(seeds: [u8; 2], apart: u32) -> (f64, f64) {
     for upper in &above {
         for lower in &below {
             let (upper, lower) = (Some(upper.host), Some(lower.host));
-            let count = |wanted: &dyn Fn(&(Option<u32>, Option<u32>)) -> bool| {
+            let count = |wanted: &dyn Fn(&Pair) -> bool| {
                 pairs.iter().filter(|pair| wanted(pair)).count() as f64
             };
             let expected = count(&|pair| pair.0 == upper) * count(&|pair| pair.1 == lower)

@@ -2,7 +2,7 @@
 
 //! SCTP: the incremental checksum, the first chunk, and the ways of associations.
 
-use lvs_core::packet::{parse, sctp::Event, ParseError, TcpFlags};
+use lvs_core::packet::{parse, parse_frequent, sctp::Event, ParseError, TcpFlags};
 use lvs_core::rewrite::{rewrite, Side, TransportChecksum};
 use lvs_core::state::{Direction, State};
 use lvs_core::{crc32c, Address, Endpoint, Family, Protocol};
@@ -68,6 +68,15 @@ fn sctp(ports: [u16; 2], chunks: &[u8]) -> Vec<u8> {
     let check = crc(&sctp).to_be_bytes();
     sctp[8..12].copy_from_slice(&check);
     sctp
+}
+
+#[test]
+fn the_frequent_protocols_do_not_include_sctp() {
+    for family in [Family::V4, Family::V6] {
+        let packet = packet(family, &sctp([1, 2], &[0, 3, 0, 16]));
+        assert!(parse(family, &packet).is_ok());
+        assert_eq!(parse_frequent(family, &packet), Err(ParseError::NotOurs));
+    }
 }
 
 proptest! {

@@ -81,7 +81,11 @@ fn load() -> Result<u32, Error> {
 }
 
 /// A load average as percents of so many processors.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a conversion of a float saturates"
+)]
 pub(super) fn percent(average: f64, processors: usize) -> u32 {
-    // A conversion of a float saturates.
     (average * 100.0 / processors.max(1) as f64).round() as u32
 }

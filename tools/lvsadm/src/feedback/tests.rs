@@ -17,10 +17,10 @@ const RULES: &str = "\
 
 fn prepared() -> (Memory, Vec<Watched>) {
     let mut director = Memory::default();
-    let rules: String = RULES
+    let lines = RULES
         .lines()
-        .map(|line| format!("{}\n", line.split(" --agent").next().unwrap()))
-        .collect();
+        .map(|line| line.split(" --agent").next().unwrap());
+    let rules = lines.collect::<Vec<_>>().join("\n");
     for rule in restore::parse(&rules, &Fixed).unwrap() {
         director.change(&rule.change).unwrap();
     }

@@ -186,7 +186,7 @@ impl ServiceFlags {
     /// These flags with another seed of hashes of clients.
     #[must_use]
     pub fn with_hash_seed(self, seed: u8) -> Self {
-        Self(self.0 & !service::F_HASH_SEED | u32::from(seed) << service::HASH_SEED_SHIFT)
+        Self((self.0 & !service::F_HASH_SEED) | (u32::from(seed) << service::HASH_SEED_SHIFT))
     }
 
     /// The scheduler's flags by name, in the order of their bits: all of them, so that `-b` makes
