@@ -23,6 +23,10 @@ check: ## run every test: host tests, lints, guest tests on the stock and the de
 check-quick: ## host tests, lints and each guest test on one kernel only
 	@scripts/check quick
 
+.PHONY: check-packages
+check-packages: ## install the Debian packages in a director that boots with systemd (about 10 minutes)
+	@scripts/packages
+
 .PHONY: check-long
 check-long: ## the long guest tests on the debug kernel, for hours: a million hostile packets and messages, ...
 	@scripts/check long
@@ -54,6 +58,10 @@ install: ## install modules for the running kernel (or KDIR=path) and lvsadm (DE
 .PHONY: uninstall
 uninstall: ## remove the files that install added
 	@scripts/install --remove
+
+.PHONY: deb
+deb: ## build Debian packages, ipvs-rs-dkms and lvsadm, and print where they are
+	@scripts/deb
 
 .PHONY: load
 load: ## build for the running kernel and insert the modules into it

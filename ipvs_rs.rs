@@ -2,6 +2,7 @@
 
 //! The root of the `ipvs_rs` module: brings the parts up and takes them down, nothing else.
 
+use core::borrow::Borrow;
 use ipvs::{Administrators, Ipvs};
 use kernel::prelude::*;
 
@@ -25,7 +26,8 @@ struct Module {
 
 impl kernel::Module for Module {
     fn init(module: &'static ThisModule) -> Result<Self> {
-        let administrators = match *module_parameters::delegate.value() {
+        // Linux 7.2 returns a reference, Linux 7.3 the value.
+        let administrators = match *Borrow::<u8>::borrow(&module_parameters::delegate.value()) {
             0 => Administrators::Host,
             _ => Administrators::Namespaces,
         };

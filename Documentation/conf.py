@@ -30,6 +30,13 @@ html_theme_options = {
 }
 html_copy_source = False
 
+# The manual pages of the packages. lvsadm writes its own.
+man_pages = [
+    ("rules", "lvsadm-rules", "rule files of lvsadm", author, 5),
+    ("schedulers", "ipvs_rs-schedulers", "schedulers of the Linux Virtual Server", author, 7),
+    ("proc", "ipvs_rs-settings", "files and settings of ipvs_rs", author, 7),
+]
+
 # The pages link to each other by file name, as in `text <page.rst#section>`__, so that the links
 # also work where a forge shows the sources.
 PAGE = re.compile(r"^(?!\w+:)(?P<page>[^#]+)\.rst(?P<anchor>#.+)?$")

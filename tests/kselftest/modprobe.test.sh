@@ -56,6 +56,30 @@ check 'a request for the netlink family loads ipvs_rs' loaded ipvs_rs
 none_of_theirs 'the netlink family'
 unload_all ipvs_rs
 
+# A program that finds the C director loaded gets modules that work with it.
+must modprobe --ignore-install ip_vs
+must modprobe ip_vs_rr
+check_eq 'beside a loaded C director, ip_vs_rr loads the C scheduler' "$(lsmod | grep -o '^ip_\?vs[a-z_]*' | sort | xargs)" 'ip_vs ip_vs_rr'
+check_fails 'modprobe -r ip_vs fails while a scheduler needs the C director' 'in use' modprobe -r ip_vs
+must modprobe -r ip_vs_rr
+must modprobe -r ip_vs
+check_eq 'modprobe -r ip_vs removes the C director' "$(lsmod | grep -c '^ip_vs')" 0
+check 'modprobe -r ip_vs succeeds when no director is loaded' modprobe -r ip_vs
+
+# A kernel for which nobody built ipvs_rs.
+hidden=$(modinfo -n ipvs_rs)
+must mv "$hidden" "$hidden.hidden"
+must modprobe ip_vs
+check_eq 'a kernel without ipvs_rs keeps the C director' "$(lsmod | grep -o '^ip_\?vs[a-z_]*' | xargs)" ip_vs
+must modprobe -r ip_vs
+check 'a kernel without ipvs_rs: ipvsadm works' ipvsadm -A -t 10.0.0.1:80 -s rr
+check_eq 'a kernel without ipvs_rs: ipvsadm has loaded the C director' \
+	"$(lsmod | grep -o '^ip_\?vs[a-z_]*' | sort | xargs)" 'ip_vs ip_vs_rr'
+must ipvsadm -C
+must modprobe -r ip_vs_rr
+must modprobe -r ip_vs
+must mv "$hidden.hidden" "$hidden"
+
 rm "$drop_in_force"
 check_eq 'once the file is removed, ip_vs loads the C director' "$(means ip_vs)" ip_vs
 finish

@@ -10,3 +10,4 @@ pub mod monitor;
 pub mod set;
 pub mod show;
 pub mod sync;
+pub mod transfer;

@@ -147,7 +147,7 @@ impl ConnectionFilter {
     }
 }
 
-fn own(address: IpAddr) -> Address {
+pub(crate) fn own(address: IpAddr) -> Address {
     match address {
         IpAddr::V4(address) => Address::from_v4(address.octets()),
         IpAddr::V6(address) => Address::from_v6(address.octets()),

@@ -20,7 +20,8 @@ pub use listing::{groups, list};
 use crate::cli::{self, Command, RealServerAction, Subject, Sync};
 use crate::client::{Director, Kernel};
 use crate::commands::drain::{self, Waiting, Weights};
-use crate::commands::{apply, set, show, sync};
+use crate::commands::{apply, set, show, sync, transfer};
+use crate::connections::ConnectionFilter;
 use crate::doctor::{self, Check, Status};
 use crate::error::Error;
 use crate::format;
@@ -403,8 +404,33 @@ fn synchronized(sync: Sync) -> Result<u8, Error> {
             }
             write(&mut io::stdout().lock(), &lines)?;
         }
+        Sync::Save => save_connections(&mut director)?,
+        Sync::Load => {
+            let datagrams = transfer::read(io::stdin().lock())?;
+            let loaded = transfer::load(&mut director, &datagrams)?;
+            eprintln!("{loaded} connections");
+        }
     }
     Ok(0)
+}
+
+/// `sync save`.
+fn save_connections(director: &mut Kernel) -> Result<(), Error> {
+    let table = director.table(false)?;
+    let out = BufWriter::new(io::stdout().lock());
+    let mut saver = transfer::Saver::new(&table, 0, out)?;
+    director.connections(&ConnectionFilter::default(), &mut |connection| {
+        saver.add(&connection)
+    })?;
+    let numbers = saver.finish().map_err(Error::Output)?;
+    if numbers.skipped > 0 {
+        eprintln!(
+            "{} connections of servers that no service has are left out",
+            numbers.skipped
+        );
+    }
+    eprintln!("{} connections", numbers.saved);
+    Ok(())
 }
 
 /// `diff` and `apply`. Returns whether there are, or were, differences.

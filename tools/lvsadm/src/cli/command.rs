@@ -193,6 +193,10 @@ pub enum Sync {
     DeletePeer(IpAddr),
     /// List the peers.
     Peers,
+    /// Write the connections.
+    Save,
+    /// Read connections, and give them to the director.
+    Load,
 }
 
 /// One service, or those of an address.

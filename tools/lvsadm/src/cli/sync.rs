@@ -80,6 +80,16 @@ pub(super) fn definition(
         "Send the whole table now (master), or ask for it (backup)",
         "lvsadm sync resync\n  lvsadm sync resync && lvsadm sync status --wait 10s",
     ))
+    .subcommand(command(
+        "save",
+        "Write all connections to standard output, for another director of this host",
+        "lvsadm sync save >connections\n  /usr/lib/ipvs_rs/replace",
+    ))
+    .subcommand(command(
+        "load",
+        "Read connections from standard input, and give them to the director",
+        "lvsadm sync load <connections\n  /usr/lib/ipvs_rs/replace",
+    ))
     .subcommand(keys)
     .subcommand(peers(command))
 }
@@ -131,6 +141,8 @@ pub(super) fn read(options: &Options<'_>) -> Result<Command, Error> {
             json: inner.given("json"),
         },
         "resync" => Sync::Resync,
+        "save" => Sync::Save,
+        "load" => Sync::Load,
         "peers" => {
             let (name, matches) = matches.subcommand().ok_or_else(unknown)?;
             match (name, matches.try_get_one("address")) {
