@@ -159,10 +159,10 @@ fn load_engine(target: &impl Configure, details: &ServiceDetails<'_>) {
 
 /// Checks what does not depend on the present settings of the service.
 fn check(details: &ServiceDetails<'_>) -> Result<(), Refusal> {
-    details.check()?;
+    // In the order in which the C director checks.
     match details.engine()? {
         Some(name) if !engine::is_offered(name) => Err(request::Refusal::no_engine().into()),
-        _ => Ok(()),
+        _ => Ok(details.check()?),
     }
 }
 

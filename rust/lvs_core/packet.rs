@@ -77,8 +77,12 @@ pub fn parse_frequent(family: Family, ip: &[u8]) -> Result<Headers, ParseError> 
 /// The protocol with this number, if it is one that is read.
 #[inline(always)]
 fn protocol<const SCTP: bool>(number: u8) -> Option<Protocol> {
-    let protocol = Protocol::try_from(number).ok()?;
-    (SCTP || protocol != Protocol::Sctp).then_some(protocol)
+    match Protocol::try_from(number) {
+        Ok(Protocol::Tcp) => Some(Protocol::Tcp),
+        Ok(Protocol::Udp) => Some(Protocol::Udp),
+        Ok(Protocol::Sctp) if SCTP => Some(Protocol::Sctp),
+        _ => None,
+    }
 }
 
 #[inline(always)]

@@ -58,11 +58,7 @@ fails 'loading and unloading the director survives failed allocations' module "$
 must module_load "$IPVS_MODULE"
 # One or two allocations belong to the scheduler, so all are tried.
 fails 'loading and unloading a scheduler survives failed allocations' module "$(module_path "${IPVS_MODULE}_rr")" 1000
-for module in "$(dirname "$(module_path "$IPVS_MODULE")")/${IPVS_MODULE}"_*.ko*; do
-	module=$(basename "$module")
-	# A helper is not a scheduler.
-	[ "${module%%.ko*}" = "${IPVS_MODULE}_ftp" ] || must module_load "${module%%.ko*}"
-done
+load_schedulers
 fails 'every command with every scheduler survives failed allocations' commands
 check_soon 'failed commands hold no scheduler' 0 held
 fails 'the first service of a namespace survives failed allocations' first

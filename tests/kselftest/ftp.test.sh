@@ -160,7 +160,21 @@ flush
 service -t $vip:21 rr -- A:m:1
 must lvs --set 3 0 0
 head -c 1500000 /dev/urandom >"$work/ftp/A/slow"
-get --disable-epsv --limit-rate 150k "ftp://$vip/slow" "ftp://$vip/who" >"$work/slow" &
+# Reads for ten seconds, with a small buffer, so that the server writes for about as long.
+on client python3 - "$vip" >"$work/slow" 2>&1 <<'END' &
+import ftplib, socket, sys, time
+ftp = ftplib.FTP(sys.argv[1], timeout=20)
+ftp.login()
+data = ftp.transfercmd("RETR slow")
+data.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+out = sys.stdout.buffer
+while piece := data.recv(150000, socket.MSG_WAITALL):
+    out.write(piece)
+    time.sleep(1)
+data.close()
+ftp.voidresp()
+ftp.retrbinary("RETR who", out.write)
+END
 slow=$!
 sleep 1
 if ours; then

@@ -22,11 +22,7 @@ fi
 
 unload_all "$IPVS_MODULE"
 must module_load "$IPVS_MODULE"
-for module in "$(dirname "$(module_path "$IPVS_MODULE")")/${IPVS_MODULE}"_*.ko*; do
-	module=$(basename "$module")
-	# A helper is not a scheduler.
-	[ "${module%%.ko*}" = "${IPVS_MODULE}_ftp" ] || must module_load "${module%%.ko*}"
-done
+load_schedulers
 # Each unknown scheduler name would start modprobe, and the machine would do nothing else.
 modprobe=$(</proc/sys/kernel/modprobe)
 echo >/proc/sys/kernel/modprobe

@@ -289,6 +289,19 @@ module_load() {
 	loaded "$1" || modprobe "$1" 2>/dev/null || insmod "$(module_path "$1")"
 }
 
+# Loads all schedulers.
+load_schedulers() {
+	local module
+	for module in "$(dirname "$(module_path "$IPVS_MODULE")")/${IPVS_MODULE}"_*.ko*; do
+		module=$(basename "$module")
+		# Helpers are not schedulers.
+		case ${module%%.ko*} in
+		*_ftp | *_pe_sip) ;;
+		*) must module_load "${module%%.ko*}" ;;
+		esac
+	done
+}
+
 # Unloads a director module and its schedulers, which earlier scripts may have left. Namespaces that
 # are still being deleted may hold the modules for a while.
 unload_all() {

@@ -42,7 +42,7 @@ def schedulers():
     """The loaded schedulers. The test loads them all."""
     with open("/proc/modules", encoding="ascii") as modules:
         names = [line.split()[0] for line in modules]
-    helpers = ("ipvs_rs_ftp",)
+    helpers = ("ipvs_rs_ftp", "ipvs_rs_pe_sip")
     return [name.removeprefix("ipvs_rs_").encode() for name in names if name.startswith("ipvs_rs_") and name not in helpers]
 
 

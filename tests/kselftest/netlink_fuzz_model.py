@@ -351,5 +351,5 @@ def illegal(rows):
     for row, servers in rows:
         keys = [(server[0], server[1], server[6]) for server in servers]
         found += [(row, key) for key in keys if keys.count(key) > 1]
-        found += [(row, server) for server in servers if server[2][0] > 4]
+        found += [(row, server) for server in servers if server[2][0] not in (0, 1, 2, 3, 4, 0x80)]
     return found

@@ -72,6 +72,8 @@ check_eq 'a refused service does not exist' "$(lvs -S -n | grep -c 5070)" 0
 
 # --- servers that begin ---------------------------------------------------------------------------
 
+# The director learns within a second that a service has an engine.
+sleep 2
 for cut in 1 0; do
 	if ours; then sysctls director net.ipv4.vs.short_cut=$cut; elif [ $cut = 1 ]; then continue; fi
 	# notify PORT CALL: the server B sends a request to the client.

@@ -406,11 +406,12 @@ TCP 0A000001 C003 0A010064 0050 0A020063 0050 ESTABLISHED     10
 
     #[test]
     fn many_connections_take_several_datagrams() {
-        let listing: String = (1..=1000)
+        let lines: Vec<String> = (1..=1000)
             .map(|port| {
-                format!("\nTCP 0A000001 {port:04X} 0A010064 0050 0A02000B 1F90 ESTABLISHED 9")
+                format!("TCP 0A000001 {port:04X} 0A010064 0050 0A02000B 1F90 ESTABLISHED 9")
             })
             .collect();
+        let listing = format!("\n{}", lines.join("\n"));
         let (file, numbers) = saved(&listing);
         let datagrams = read(file.as_slice()).unwrap();
         assert!(datagrams.iter().all(|datagram| datagram.len() <= DATAGRAM));
