@@ -147,5 +147,4 @@ check_eq 'ip_vs lists an SCTP service' "$(on director grep -c '^SCTP  0A010064:0
 check_match 'the command lists an SCTP service' "$(lvs -L -n | grep ^SCTP)" 'SCTP 10.1.0.100:80 rr *'
 check_match 'the command saves an SCTP service' "$(lvs -S -n | head -n 1)" '-A --sctp-service 10.1.0.100:80 -s rr'
 flush
-check_eq 'the kernel log has no warning' "$(dmesg | grep -cE 'WARNING|BUG|KASAN|sctp: checksum')" 0
 finish
