@@ -184,7 +184,7 @@ narrows() {
 	rm -f "$work/stop"
 	: >"$work/bodies"
 	ask bulk hold bulk tcp "$address" 80 >/dev/null
-	until [ -e "$work/stop" ]; do ask bulk exchange bulk 300001; done >"$work/bodies" &
+	until [ -e "$work/stop" ]; do ask bulk exchange bulk 300001; sleep 0.01; done >"$work/bodies" &
 	keeper=$!
 	bodies=1
 	wait_for 20 more_bodies
