@@ -106,10 +106,11 @@ check_match() {
 }
 
 # pause N: waits before attempt number N. The waits grow, because an attempt costs an emulated
-# processor more than a wait.
+# processor more than a wait. They grow further with a clock that skips them.
 pause() {
-	local seconds=(0.05 0.1 0.2 0.3 0.5)
-	sleep "${seconds[$1]:-0.5}"
+	local seconds=(0.05 0.1 0.2 0.3 0.5) longest=0.5
+	[ "${VM_CLOCK-}" != jumps ] || seconds+=(0.5 0.5 1 1 2) longest=4
+	sleep "${seconds[$1]:-$longest}"
 }
 
 # check_soon NAME WANTED COMMAND…: the command prints WANTED within 30 s.
