@@ -339,6 +339,19 @@ class Bench:
         if self.wanted("tcp-nat-100") and not nat_only:
             self.cost("tcp-nat-100", self.packets, self.segments(self.packets, NAT_VIP, Flows(100)), flows=100)
 
+    def helpers(self):
+        """Measures TCP segments again, with the modules for FTP and SIP and a service of each."""
+        if self.mode != "ipvs_rs" or not self.wanted("tcp-helpers-100"):
+            return
+        services = ((f"-t {NAT_VIP}:21", "-s rr"), (f"-u {NAT_VIP}:5060", "-s rr -p 60 --pe sip"))
+        rules = [f"-A {at} {options}\n-a {at} -r {SERVERS[0]} -m\n" for at, options in services]
+        self.administer("-R", stdin="".join(rules))
+        self.cost("tcp-helpers-100", self.packets, self.segments(self.packets, NAT_VIP, Flows(100)), flows=100)
+        for at, _ in services:
+            self.administer("-D", *at.split())
+        for module in ("ipvs_rs_ftp", "ipvs_rs_pe_sip"):
+            run("rmmod", module)
+
     def closing(self):
         """Measures segments that end connections, without a synchronization master and with one.
 
@@ -449,6 +462,7 @@ class Bench:
         # The first packets after such changes are slow.
         self.requests(self.packets, NAT_VIP, Flows(100))
         self.small_rows()
+        self.helpers()
         self.bystander("bystander")
         self.bystander6()
         self.curve()

@@ -30,7 +30,12 @@ def transports(source, destination, ports):
         yield 6, wire.tcp(source, destination, ports, flags, b"data" * 3)
     yield 17, wire.udp(source, destination, ports, b"data" * 4)
     yield 17, wire.udp(source, destination, ports, b"", False)
-    yield 132, struct.pack("!HHII", *ports, 1, 0) + b"\1\0\0\x14" + bytes(16)
+    # SCTP chunks of every type, and others, alone and before an ABORT. Their checksums are wrong.
+    init = b"\0\0\0\1" + b"\0\1\0\0" + b"\0\1\0\1" + bytes(4)
+    for kind in (1, 2, 0, 3, 4, 6, 7, 8, 9, 10, 11, 14, 192, 193, 255):
+        for more in (b"", b"\6\0\0\4"):
+            chunk = struct.pack("!BBH", kind, 0, 4 + len(init)) + init
+            yield 132, struct.pack("!HHII", *ports, kind != 1, 0) + chunk + more
 
 
 def errors(source, destination, quotes):
@@ -181,7 +186,7 @@ def local(count):
     """Sends from a socket of the director, through LOCAL_OUT, where IP headers are always valid."""
     socks = []
     with wire.inside("director"):
-        for hosts, protocols in ((V4, (1, 6, 17, 47, 4)), (V6, (6, 17, 47, 41))):
+        for hosts, protocols in ((V4, (1, 6, 17, 47, 4, 132)), (V6, (6, 17, 47, 41, 132))):
             for protocol in protocols:
                 socks.append((hosts, protocol, socket.socket(family(hosts["client"]), socket.SOCK_RAW, protocol)))
     sent = 0

@@ -17,6 +17,7 @@ seed=${HOSTILE_SEED:-1}
 
 unload_all "$IPVS_MODULE"
 must module_load "$IPVS_MODULE"
+must modprobe sctp
 topology_up
 client_up client
 client_up other client 10.0.0.2
@@ -28,7 +29,7 @@ for row in "${rows[@]}"; do
 	read -r method title hostile good <<<"$row"
 	for vip in $hostile $good; do
 		for at in "$vip" "[$(six "$vip")]"; do
-			for option in -t -u; do
+			for option in -t -u --sctp-service; do
 				lvs -A $option "$at:80" -s rr 2>/dev/null || continue
 				server_options "A:$method:1" "$at"
 				must lvs -a $option "$at:80" "${server[@]}"
@@ -36,6 +37,22 @@ for row in "${rows[@]}"; do
 		done
 	done
 done
+
+# SCTP servers of NAT.
+pids=()
+trap 'kill "${pids[@]}" 2>/dev/null; clean_up' EXIT
+for address in 10.2.0.11 "$(six 10.2.0.11)"; do
+	nsenter --net=/run/netns/A python3 "$here/sctp.py" serve A "$address" 80 >"$work/sctp" 2>&1 &
+	pids+=($!)
+	wait_for 20 grep -q ready "$work/sctp" || bail "no SCTP server: $(cat "$work/sctp")"
+done
+talk() { on client python3 "$here/sctp.py" talk "$1" 80 5 2>&1; }
+# An association that lives through them.
+coproc held { on client python3 "$here/sctp.py" hold 10.1.0.101 80 2>&1; }
+# shellcheck disable=SC2154 # the name of the coprocess
+pids+=("$held_PID")
+read -r -t $((30 * TIME_SCALE)) -u "${held[0]}" who
+check_eq 'an association opens before the hostile packets' "$who" A
 
 # Flows that some hostile packets imitate.
 for vip in 10.1.0.100 fd00:0:0:1::100; do
@@ -75,8 +92,12 @@ for row in "${rows[@]}"; do
 		done
 	done
 done
+echo say >&"${held[1]}"
+read -r -t $((30 * TIME_SCALE)) -u "${held[0]}" who
+check_eq 'the association carries messages after the hostile packets' "$who" A
 for vip in 10.1.0.100 fd00:0:0:1::100; do
 	check_eq "$vip serves after the hostile packets" "$(client get tcp "$vip" 80 2) $(client get udp "$vip" 80 2)" 'A A A A'
+	check_eq "$vip opens associations after the hostile packets" "$(talk "$vip")" A
 	check_eq "$vip carries large bodies after the hostile packets" "$(client body "$vip" 80 100001)" A
 done
 finish

@@ -60,9 +60,10 @@ check 'the engine is unloaded when its templates are gone' wait_for 20 rmmod "$e
 # --- without a Call-ID ----------------------------------------------------------------------------
 
 service -u $vip:5060 rr -p 60 --pe sip -- A:m:1 B:m:1 C:m:1
-check_match 'messages without a Call-ID follow the client by its address' "$(sip nameless $vip 4)" 'AAAA|BBBB|CCCC'
+# The C director drops messages without a Call-ID.
+! ours || check_match 'messages without a Call-ID follow the client by its address' "$(sip nameless $vip 4)" 'AAAA|BBBB|CCCC'
 check_match 'a Call-ID of the same client has a template of its own' "$(sip calls $vip 6100 1 INVITE BYE)" "(AA|BB|CC) $vip:5060"
-check_match 'templates with and without a Call-ID exist side by side' "$(on director awk '$3 == "0000"' /proc/net/ip_vs_conn | wc -l)" '[2-9]'
+! ours || check_match 'templates with and without a Call-ID exist side by side' "$(on director awk '$3 == "0000"' /proc/net/ip_vs_conn | wc -l)" '[2-9]'
 lvs -E -u $vip:5060 -s rr -p 60
 check_eq 'an edited service without an engine has none' "$(lvs -S -n | grep -c -e --pe)" 0
 lvs -E -u $vip:5060 -s rr -p 60 --pe sip

@@ -25,6 +25,7 @@ director_ready() {
 	unload_all ip_vs
 	unload_all ipvs_rs
 	must module_load "$IPVS_MODULE"
+	must modprobe sctp
 	topology_up
 	wire 3 director eth2
 	{
@@ -39,6 +40,7 @@ director_ready() {
 		service -t "$vip:80" rr -- A:m:1 B:i:1 C:g:1
 		service -u "$vip:80" rr -- A:m:1 B:i:1 C:g:1
 		service -t "$vip:8000" rr -p 300 -- A:m:1 B:i:1
+		service --sctp-service "$vip:80" rr -- A:m:1 B:i:1
 	done
 	service -t 10.1.0.101:0 rr -p 300 -- A:m:1:0 B:g:1:0
 	service -f 1 rr -p 300 -- A:g:1 B:g:1
@@ -67,10 +69,33 @@ counts() {
 }
 are_equal() { [ "$(listing)" = "$(second listing)" ]; }
 
+# sctp_up: the real servers also serve SCTP, A by NAT and B by TUN.
+sctp_up() {
+	local row host address
+	sctp_pids=() associations=()
+	for row in A/10.2.0.11 A/fd00:0:0:2::11 B/10.1.0.100 B/fd00:0:0:1::100; do
+		host=${row%%/*} address=${row#*/}
+		nsenter --net="/run/netns/$host" python3 "$here/sctp.py" serve "$host" "$address" 80 >"$work/sctp" 2>&1 &
+		sctp_pids+=($!)
+		wait_for 20 grep -q ready "$work/sctp" || bail "no SCTP server at $row: $(cat "$work/sctp")"
+	done
+}
+# associate NAME ADDRESS: opens an association that stays open, and sets `answer` to its server.
+associate() {
+	takes_orders "$1" client sctp.py hold "$2" 80
+	associations+=("$1")
+	IFS= read -r -t 30 answer <&"${ask_out[$1]}"
+}
+# associations ORDER: gives it to each association.
+associations() {
+	local name
+	for name in "${associations[@]}"; do ask "$name" "$1" >/dev/null; done
+}
+
 # feeds MASTER BACKUP [OPTION…]: the director of this machine feeds that of the other one. The
 # options are those of both daemons.
 feeds() {
-	local IPVS_MODULE family vip marked protocol title="$1 feeds $2${3:+ ($3)}"
+	local IPVS_MODULE family vip marked protocol servers n name title="$1 feeds $2${3:+ ($3)}"
 	IPVS_MODULE=$2
 	must second "$(declare -f director_ready daemon listing counts)
 		MACHINE=2 IPVS_MODULE=$2 LVSADM=ipvsadm; director_ready; daemon backup ${*:3}"
@@ -79,6 +104,7 @@ feeds() {
 	daemon master "${@:3}"
 	client_up "$1"
 	servers_up A B C
+	sctp_up
 	for family in 4 6; do
 		vip=10.1.0.100 marked=10.4.0.1
 		[ $family = 4 ] || vip=$(six $vip) marked=$(six $marked)
@@ -87,21 +113,33 @@ feeds() {
 		done
 		must ask "$1" hold tcp tcp "$vip" 8000 2
 		must ask "$1" hold tcp tcp "$marked" 80 2
+		servers=
+		for n in 1 2; do
+			associate "$1.$family.$n" "$vip"
+			servers+=$answer
+		done
+		check_eq "$title, IPv$family, sctp: associations by NAT and TUN" "$servers" AB
 	done
 	must ask "$1" hold tcp tcp 10.1.0.101 80 1
 	# The C director sends a connection with its third packet and every one after it.
 	must ask "$1" again tcp
 	must ask "$1" again udp
+	associations say
 	wait_for 20 are_equal
 	check_eq "$title: both list the same connections and templates" "$(second listing)" "$(listing)"
-	check_eq "$title: they are those of TCP and UDP, of services and of marks" \
-		"$(second listing | awk '{ print $1, $8 }' | sort | uniq -c | xargs)" '2 IP NONE 15 TCP ESTABLISHED 3 TCP NONE 6 UDP UDP'
+	check_eq "$title: they are those of TCP, UDP and SCTP, of services and of marks" \
+		"$(second listing | awk '{ print $1, $8 }' | sort | uniq -c | xargs)" '2 IP NONE 4 SCTP ESTABLISHED 15 TCP ESTABLISHED 3 TCP NONE 6 UDP UDP'
 	check_eq "$title: both count them at the same real servers" "$(second counts)" "$(counts)"
 	must ask "$1" close tcp
+	associations close
 	wait_for 20 are_equal
 	check_eq "$title: the backup follows the end of connections" "$(second listing)" "$(listing)"
-	kill "${ask_pid[$1]}" "$servers_pid"
-	unset "ask_pid[$1]"
+	check_eq "$title: the backup follows the end of associations" "$(second listing | awk '$1 == "SCTP" { print $8 }' | sort -u)" CLOSED
+	for name in "$1" "${associations[@]}"; do
+		kill "${ask_pid[$name]}"
+		unset "ask_pid[$name]"
+	done
+	kill "$servers_pid" "${sctp_pids[@]}"
 	servers_pid=
 	rm -f "$work/servers"
 }

@@ -3,7 +3,7 @@
 //! Decides what happens to a packet.
 
 use crate::{
-    path::{choose, context::Context, read},
+    path::{choose, context::Context, helper, read},
     services::engine,
     state::{connection::Connection, settings::Settings},
 };
@@ -86,6 +86,10 @@ pub(crate) fn pre_routing<'a, V: Version>(
             }
         } else if may_follow(headers) && packet.is_to_host() {
             return Decision::Follow;
+        } else if helper::may_open(headers) && packet.is_to_host() {
+            if let Some(connection) = helper::adopt(context, headers, hash) {
+                return Decision::Reply(connection);
+            }
         }
     }
     Decision::Accept
@@ -196,8 +200,20 @@ pub(crate) fn forward<'a>(context: Context<'a>, headers: &Headers) -> Decision<'
     match tables.find_reply(section, headers, hash) {
         Some(connection) => Decision::Redirect(connection),
         None if may_follow(headers) => Decision::Follow,
-        None if is_unexpected(context, headers) => Decision::Reject,
-        None => Decision::Accept,
+        None if helper::may_open(headers) => match helper::adopt(context, headers, hash) {
+            Some(connection) => Decision::Redirect(connection),
+            None => unknown(context, headers),
+        },
+        None => unknown(context, headers),
+    }
+}
+
+/// Decides about a packet of no connection that this host forwards.
+#[inline(always)]
+fn unknown<'a>(context: Context<'a>, headers: &Headers) -> Decision<'a> {
+    match is_unexpected(context, headers) {
+        true => Decision::Reject,
+        false => Decision::Accept,
     }
 }
 

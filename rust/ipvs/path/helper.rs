@@ -188,7 +188,8 @@ fn announce(
         // The client has repeated its command, or uses the port again.
         Err(table::Refused::Duplicate) => {
             let entry = tables.find_request(section, &ends, hash)?;
-            if entry.server().address == connection.server().address {
+            let server = connection.server();
+            if entry.server() == Endpoint::new(server.address, server.port.wrapping_sub(1)) {
                 entry.touch(now);
                 return Some(());
             }
@@ -352,6 +353,47 @@ pub(crate) fn begin<'a>(
         entry.remove();
     }
     Some(entered)
+}
+
+/// Begins the announced connection that a server opens with a packet with these headers, from
+/// another port than the one below that of its control connection. `hash` is that of the packet's
+/// destination. Softirq.
+#[cold]
+#[inline(never)]
+pub(crate) fn adopt<'a>(
+    context: Context<'a>,
+    headers: &Headers,
+    hash: u32,
+) -> Option<Member<'a, Connection>> {
+    let Context {
+        tables, section, ..
+    } = context;
+    let announced = tables.find_announced(section, headers, hash)?;
+    // As the client's packets will show them.
+    let ends = Headers {
+        source: headers.destination,
+        destination: announced.virtual_endpoint(),
+        ..*headers
+    };
+    let opened = announced.opened_from(headers.source.port);
+    let (now, timeout) = (work::seconds(), tables.timeout(section, State::Listen));
+    tables.end(announced);
+    let first = tables.newcomer(&ends);
+    let inserted = tables
+        .connections
+        .insert(section, hash, opened, now, timeout, &first);
+    match inserted {
+        Ok(member) => Some(member),
+        // The server has repeated its SYN, which another processor handles.
+        Err(table::Refused::Duplicate) => tables.find_reply(section, headers, hash),
+        Err(_) => None,
+    }
+}
+
+/// Whether a packet may open an announced connection.
+#[inline(always)]
+pub(crate) fn may_open(headers: &Headers) -> bool {
+    is_any() && headers.protocol == Protocol::Tcp && headers.tcp_flags.opens_connection()
 }
 
 /// Whether there may be expectations.

@@ -329,6 +329,19 @@ impl Tables {
             .find(section, hash, |connection| connection.is(template))
     }
 
+    /// The announced connection that a server may open by a packet with these headers. `hash` is
+    /// that of its destination. It is not found at a client port that has many connections.
+    #[cold]
+    pub(crate) fn find_announced<'a>(
+        &'a self,
+        section: &'a Section<'_>,
+        headers: &Headers,
+        hash: u32,
+    ) -> Option<Member<'a, Connection>> {
+        self.connections
+            .find(section, hash, |connection| connection.is_announced(headers))
+    }
+
     /// The hash of an expectation.
     pub(crate) fn expectation_hash(&self, expectation: &Expectation) -> u32 {
         expectation_hash(&self.hash, expectation)

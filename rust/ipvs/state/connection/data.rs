@@ -6,10 +6,11 @@ use super::{
     lease::{Helped, Lease, EXPECTATIONS},
     Connection, EXPECTED_TCP, HELPED,
 };
+use crate::services::destination::Forwarding;
 use core::sync::atomic::{AtomicU32, Ordering};
 use kernel::sync::Arc;
 use knet::route::RouteCache;
-use lvs_core::{state::State, Address, Endpoint, Protocol};
+use lvs_core::{packet::Headers, state::State, Address, Endpoint, Protocol};
 
 /// What identifies an expectation.
 pub struct Expectation {
@@ -37,6 +38,22 @@ impl Connection {
             Protocol::Tcp as u8,
             self.server_port.wrapping_sub(1),
         )
+    }
+
+    /// True for an announced connection that the server of a packet with these headers may open,
+    /// from any port. Its hash is that of the destination.
+    pub fn is_announced(&self, headers: &Headers) -> bool {
+        self.client() == headers.destination
+            && self.server_address == headers.source.address
+            && self.kind == headers.protocol as u8
+            && self.forwarding == Forwarding::Masquerading
+            && self.state() == State::Listen
+            && self.lease.as_ref().is_some_and(|lease| !lease.has_ended())
+    }
+
+    /// This announced connection, if the server opens it from `port`. Any context.
+    pub fn opened_from(&self, port: u16) -> Self {
+        self.data(self.client(), self.virtual_port, self.kind, port)
     }
 
     /// The expectation that the control connection's client opens a connection to `expectation`,

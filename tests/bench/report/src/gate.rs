@@ -15,6 +15,9 @@
 //!
 //! A row passes when it adds at most the recorded figure and the tolerance: so many percent of the
 //! figure (without its sign), but at least `tolerance_least` instructions.
+//!
+//! The row [`HELPERS`] is compared with the same packets of the same director without helper
+//! modules, and may add [`HELPERS_MOST`] instructions, whatever is recorded.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -26,8 +29,15 @@ use crate::record::{Kernel, Mode};
 use crate::results::Results;
 use crate::row_name::RowName;
 
+/// The row of TCP segments while modules are loaded that read other packets.
+pub const HELPERS: &str = "tcp-helpers-100";
+/// The row of the same segments without these modules.
+const WITHOUT_HELPERS: &str = "tcp-nat-100";
+/// The most instructions that the modules may add.
+pub const HELPERS_MOST: i64 = 3;
+
 /// Rows that are recorded whenever they were measured.
-pub const ROWS: [&str; 8] = [
+pub const ROWS: [&str; 9] = [
     "nat-100",
     "dr-100",
     "tun-100",
@@ -36,6 +46,7 @@ pub const ROWS: [&str; 8] = [
     "dr6-100",
     "tun6-100",
     "bystander6",
+    HELPERS,
 ];
 
 /// The recorded figures.
@@ -119,16 +130,23 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// Whole instructions that `ipvs_rs` adds to a packet of a row.
+/// Whole instructions that `ipvs_rs`, or in the row [`HELPERS`] its modules, add to a packet.
 fn measured(results: &Results, row: &str) -> Option<i64> {
     let costs = results.costs.get(&Kernel::Icount)?;
+    if row == HELPERS {
+        let median = |row| costs.rows.get(&RowName::from(row))?.median(Mode::IpvsRs);
+        return Some((median(HELPERS)? - median(WITHOUT_HELPERS)?).round() as i64);
+    }
     let comparison = costs.compare(&RowName::from(row), Mode::IpvsRs)?;
     Some(comparison.added.round() as i64)
 }
 
 impl Recorded {
     /// The most that a row may add.
-    fn limit(&self, recorded: i64) -> i64 {
+    fn limit(&self, row: &str, recorded: i64) -> i64 {
+        if row == HELPERS {
+            return HELPERS_MOST;
+        }
         // Whole instructions, so what lies between two of them makes no difference.
         let percent = recorded.unsigned_abs() as i64 * i64::from(self.tolerance_percent) / 100;
         recorded + percent.max(i64::from(self.tolerance_least))
@@ -137,7 +155,7 @@ impl Recorded {
     /// The verdict on each recorded row.
     pub fn judge(&self, results: &Results) -> Vec<(String, Verdict)> {
         let judge = |row: &str, recorded: i64| {
-            let limit = self.limit(recorded);
+            let limit = self.limit(row, recorded);
             match measured(results, row) {
                 None => Verdict::Missing,
                 Some(measured) if measured <= limit => Verdict::Pass {
@@ -274,6 +292,16 @@ mod tests {
                 ..before
             }
         );
+    }
+
+    #[test]
+    fn helpers_add_three_instructions_at_most_whatever_is_recorded() {
+        let verdict = |with| {
+            let results = results(&[(WITHOUT_HELPERS, -100.0), (HELPERS, with)]);
+            recorded(HELPERS, 50).judge(&results).pop().unwrap().1
+        };
+        assert!(verdict(-97.0).passes());
+        assert!(!verdict(-96.0).passes());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::fmt;
 const FORWARDING: &str = "forwarding";
 
 /// Kinds of rows, in the order of tables.
-const KINDS: [&str; 16] = [
+const KINDS: [&str; 17] = [
     FORWARDING,
     "nat",
     "dr",
@@ -17,6 +17,7 @@ const KINDS: [&str; 16] = [
     "direct",
     "nat-reply",
     "tcp-nat",
+    "tcp-helpers",
     "bystander",
     "nat6",
     "dr6",
