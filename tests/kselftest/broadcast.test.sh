@@ -128,7 +128,7 @@ echoes() {
 }
 number=0
 for host in A B C; do
-	echoes $host "jhash ip saddr mod 3 != $number" 2>/dev/null || [ $host = A ] || must echoes $host ''
+	echoes $host "jhash ip saddr mod 3 seed 7 != $number" 2>/dev/null || [ $host = A ] || must echoes $host ''
 	number=$((number + 1))
 done
 seen echoes >/dev/null
