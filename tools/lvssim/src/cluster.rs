@@ -6,9 +6,11 @@
 //! attempt when the client loses patience.
 
 mod batch;
+mod controller;
 mod drawn;
 mod event;
 mod faults;
+mod feedback;
 mod happen;
 mod outcome;
 mod requests;
@@ -19,12 +21,15 @@ mod times;
 use std::collections::HashMap;
 
 pub use outcome::{Marks, Outcome, Period, ServerOutcome, BATCHES};
-pub use setup::{Discipline, End, Fault, Kind, Patience, ServerSetup, Session, Setup, View};
+pub use setup::{
+    Discipline, End, Fault, Feedback, Kind, Patience, ServerSetup, Session, Setup, View,
+};
 
 use crate::engine::{Queue, Time};
 use crate::policy::{self, Balancer, Clock, SimServer};
 use crate::random::{Process, Purpose, Stream};
 use batch::Batch;
+use controller::Controller;
 use drawn::Drawn;
 use event::{Event, Stage, Step};
 use server::Server;
@@ -113,6 +118,7 @@ struct Sim<'a> {
     area_since: Time,
     measuring: bool,
     batch: Batch,
+    controller: Controller,
 }
 
 /// Runs the model once; `replication` chooses other streams of random numbers.
@@ -206,6 +212,7 @@ impl<'a> Sim<'a> {
             area_since: 0,
             measuring: setup.warmup == 0,
             batch: Batch::new(setup),
+            controller: Controller::new(setup),
         };
         sim.prepare();
         sim
@@ -216,6 +223,9 @@ impl<'a> Sim<'a> {
         self.draw_arrival();
         if let View::Snapshot { period, .. } = self.setup.view {
             self.queue.at(period, Event::Report);
+        }
+        if let Some(feedback) = self.setup.feedback {
+            self.queue.at(feedback.period, Event::Feedback);
         }
         for (number, fault) in (0..).zip(&self.setup.faults) {
             let stage = Stage::Begin;
@@ -230,7 +240,8 @@ impl<'a> Sim<'a> {
         let one_director = setup.directors == 1 && setup.cost == 0 && setup.persistence == 0;
         let exact = setup.view == View::Exact && setup.linger == 0 && !self.measures_delays;
         let patient = setup.patience.timeout.is_none() && setup.session.is_none();
-        let simple = setup.objects <= 1 && setup.faults.is_empty() && setup.series.is_none();
+        let still = setup.faults.is_empty() && setup.feedback.is_none();
+        let simple = setup.objects <= 1 && still && setup.series.is_none();
         one_director && exact && patient && simple
     }
 
@@ -281,8 +292,11 @@ impl<'a> Sim<'a> {
     fn begin_measuring(&mut self) {
         self.measuring = true;
         self.area_since = self.setup.warmup;
-        for (server, outcome) in self.servers.iter_mut().zip(&mut self.outcome.servers) {
+        for server in &mut self.servers {
             server.account(self.setup.warmup);
+        }
+        self.controller.begin_measuring(&self.servers);
+        for (server, outcome) in self.servers.iter_mut().zip(&mut self.outcome.servers) {
             server.area = 0;
             server.busy = 0;
             *outcome = ServerOutcome::default();

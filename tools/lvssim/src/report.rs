@@ -20,7 +20,7 @@ macro_rules! scenarios {
 
 scenarios! {
     "first" "a-traffic" "b-sessions" "c-reporting" "d-stale" "e-unequal" "f-interpretation"
-    "g-crash" "h-failover" "i-directors" "j-dns" "k-time-wait" "l-join" "m-recovery"
+    "g-crash" "h-failover" "i-directors" "j-dns" "k-time-wait" "l-join" "m-recovery" "n-feedback"
 }
 
 /// Why there is no report.

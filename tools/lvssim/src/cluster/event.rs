@@ -28,6 +28,8 @@ pub(super) enum Event {
     /// All servers report their loads.
     #[default]
     Report,
+    /// The loads of all servers get to the controller of their weights.
+    Feedback,
     /// A change of a server's connections gets to the directors.
     See { server: u32, step: Step },
     /// The stage of a fault.

@@ -83,6 +83,7 @@ impl Sim<'_> {
                 self.count::<false>(director as usize, server as usize, step);
             }
             Event::Report => self.report(),
+            Event::Feedback => self.follow(),
             Event::See { server, step } => {
                 for director in &mut self.directors {
                     director.add_connections(server as usize, step.difference());

@@ -11,7 +11,7 @@ use crate::statistics;
 pub const BATCHES: usize = 32;
 
 /// The outcome of one server.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ServerOutcome {
     /// Requests that the director sent there.
     pub assigned: u64,
@@ -23,6 +23,21 @@ pub struct ServerOutcome {
     pub area: u128,
     /// The most requests at once.
     pub most: u64,
+    /// The least and the greatest weight that feedback gave it.
+    pub weights: (u32, u32),
+}
+
+impl Default for ServerOutcome {
+    fn default() -> Self {
+        Self {
+            assigned: 0,
+            answered: 0,
+            busy: 0,
+            area: 0,
+            most: 0,
+            weights: (u32::MAX, 0),
+        }
+    }
 }
 
 /// Answers and losses of a period.

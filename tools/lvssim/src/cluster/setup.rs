@@ -132,6 +132,17 @@ pub struct Fault {
     pub detected_after: Option<Time>,
 }
 
+/// Weights that follow the loads which servers report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Feedback {
+    /// The time between two reports.
+    pub period: Time,
+    /// How many periods a report is on its way.
+    pub age: u32,
+    /// The load, in percent, at which a server wants its base weight.
+    pub reference: u32,
+}
+
 /// When a run ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
@@ -174,6 +185,8 @@ pub struct Setup {
     pub patience: Patience,
     /// What the director knows of loads.
     pub view: View,
+    /// What changes weights.
+    pub feedback: Option<Feedback>,
     /// How long a closed connection is counted as inactive; 0: it is forgotten at once.
     pub linger: Time,
     /// Closed connections count as active ones while they linger.
@@ -208,6 +221,7 @@ impl Default for Setup {
             session: None,
             patience: Patience::default(),
             view: View::Exact,
+            feedback: None,
             linger: 0,
             linger_active: false,
             handshake: 200_000,

@@ -339,3 +339,68 @@ fn recovery_takes_as_long_as_the_fault_is_felt() {
     };
     assert_eq!(run(&without, 0).recovery(), 0.0);
 }
+
+/// Ten servers with weight 100, three of which become half as fast after 10 s. Counts start 60
+/// periods of feedback later, and last as long. Reports are `age` periods late.
+fn fed(period: Time, age: u32, feeds: bool) -> Outcome {
+    let slow = |server| Fault {
+        at: 10 * SECOND,
+        server,
+        kind: Kind::Slow(2.2),
+        repair: None,
+        detected_after: None,
+    };
+    let weighted = ServerSetup {
+        weight: 100,
+        ..ServerSetup::default()
+    };
+    let setup = Setup {
+        servers: vec![weighted; 10],
+        faults: (0..3).map(slow).collect(),
+        warmup: (10 + 60 * period) * SECOND,
+        end: End::At((10 + 120 * period) * SECOND),
+        feedback: feeds.then_some(Feedback {
+            period: period * SECOND,
+            age,
+            reference: 50,
+        }),
+        ..base("wrr")
+    };
+    run(&setup.with_load(0.5), 0)
+}
+
+/// Reports in time, and very late ones.
+const REPORTS: [(Time, u32); 6] = [(1, 0), (2, 0), (2, 2), (2, 5), (5, 0), (5, 5)];
+
+#[test]
+fn feedback_relieves_servers_that_are_slower_than_their_weights_say() {
+    for (period, age) in REPORTS {
+        let [without, with] = [false, true].map(|feeds| fed(period, age, feeds));
+        assert!(with.is_conserved());
+        let gain = without.mean() / with.mean();
+        assert!(gain > 5.0, "{period} s, {age} periods late: {gain}");
+    }
+}
+
+#[test]
+fn weights_from_feedback_settle() {
+    for (period, age) in REPORTS {
+        // Loads of a period are random, too. Very late reports make weights swing, but slow servers
+        // never get the weights of the others.
+        let (most_swing, slow, others) = match age {
+            0..=2 => (0.4, 30..70, 75..101),
+            _ => (0.8, 10..90, 60..110),
+        };
+        for (index, server) in fed(period, age, true).servers.iter().enumerate() {
+            let (least, greatest) = server.weights;
+            let case = format!("{period} s, {age} late, server {index}: {least} to {greatest}");
+            let swing = f64::from(greatest - least) / f64::from(greatest);
+            assert!(swing < most_swing, "{case}");
+            let expected = if index < 3 { &slow } else { &others };
+            let inside = [least, greatest]
+                .iter()
+                .all(|weight| expected.contains(weight));
+            assert!(inside, "{case}");
+        }
+    }
+}

@@ -9,7 +9,9 @@ use super::file::{
 use super::trace::Traces;
 use super::values::{Cost, Duration, Warmup};
 use super::{wrong, Wrong};
-use crate::cluster::{Discipline, End, Fault, Kind, Patience, ServerSetup, Session, Setup, View};
+use crate::cluster::{
+    Discipline, End, Fault, Feedback, Kind, Patience, ServerSetup, Session, Setup, View,
+};
 use crate::random::{Arrivals, Clients, Sizes};
 use lvs_core::scheduler::Options;
 
@@ -80,6 +82,7 @@ impl File {
                 },
                 Some(LoadData::Delayed { age }) => View::Delayed { age: age.time() },
             },
+            feedback: self.feedback()?,
             linger: self.service.linger.map_or(0, Duration::time),
             linger_active: matches!(self.service.linger_as, LingerAs::Active),
             warmup,
@@ -115,6 +118,23 @@ impl File {
             }
         }
         Ok(setup)
+    }
+
+    fn feedback(&self) -> Result<Option<Feedback>, Wrong> {
+        let Some(entry) = &self.feedback else {
+            return Ok(None);
+        };
+        let reference = *entry.reference.get_ref();
+        if !(1..=99).contains(&reference) {
+            let span = entry.reference.span();
+            return Err(wrong(span, "`reference` is a load from 1 to 99 percent"));
+        }
+        let feedback = Feedback {
+            period: entry.period.time(),
+            age: entry.age,
+            reference,
+        };
+        Ok(Some(feedback).filter(|feedback| feedback.period > 0))
     }
 
     fn servers(&self) -> Result<Vec<ServerSetup>, Wrong> {

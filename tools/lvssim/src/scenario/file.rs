@@ -48,6 +48,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) load_data: Option<LoadData>,
     #[serde(default)]
+    pub(super) feedback: Option<FeedbackEntry>,
+    #[serde(default)]
     pub(super) faults: Vec<Spanned<FaultEntry>>,
     #[serde(default)]
     pub(super) sweep: Option<Spanned<Table>>,
@@ -290,6 +292,21 @@ pub(super) enum LoadData {
     Delayed {
         age: Duration,
     },
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct FeedbackEntry {
+    /// None at all if it is 0.
+    pub(super) period: Duration,
+    #[serde(default)]
+    pub(super) age: u32,
+    #[serde(default = "half")]
+    pub(super) reference: Spanned<u32>,
+}
+
+fn half() -> Spanned<u32> {
+    Spanned::new(0..0, 50)
 }
 
 #[derive(Clone, Debug, Deserialize)]
