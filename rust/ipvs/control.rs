@@ -15,6 +15,7 @@ mod configure;
 mod events;
 mod extension;
 mod refusal;
+mod regions;
 mod show;
 mod synchronization;
 

@@ -51,6 +51,10 @@ pub mod command {
     pub const ADD_SYNC_PEER: u8 = 12;
     /// Deletes such a director.
     pub const DEL_SYNC_PEER: u8 = 13;
+    /// Replaces the table of regions; without [`super::message::REGIONS`], removes it.
+    pub const LOAD_REGIONS: u8 = 14;
+    /// Returns the table of regions (a dump).
+    pub const GET_REGIONS: u8 = 15;
 }
 
 /// The name of the multicast group that [`command::EVENT`] is sent to.
@@ -85,6 +89,9 @@ pub mod message {
     pub const ATOMIC: u16 = 11;
     /// Synchronization: attributes of [`super::sync`].
     pub const SYNC: u16 = 12;
+    /// Octets of a table of regions ([`crate::regions`]), repeated: the table is all of them, in
+    /// order.
+    pub const REGIONS: u16 = 13;
 }
 
 /// Attributes of synchronization.
@@ -184,6 +191,9 @@ pub mod feature {
     /// [`super::command::GET_SYNC`] and the commands after it.
     pub const SYNC: &CStr = c"sync";
 
+    /// [`super::command::LOAD_REGIONS`], [`super::command::GET_REGIONS`], and the scheduler `geo`.
+    pub const REGIONS: &CStr = c"regions";
+
     /// All features of this version.
     pub const ALL: &[&CStr] = &[
         CONNECTIONS,
@@ -195,5 +205,6 @@ pub mod feature {
         KILL,
         ATOMIC,
         SYNC,
+        REGIONS,
     ];
 }

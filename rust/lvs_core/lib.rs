@@ -54,6 +54,7 @@ pub mod netlink;
 pub mod packet;
 pub mod rate;
 pub mod redispatch;
+pub mod regions;
 pub mod request;
 pub mod reuse;
 pub mod rewrite;

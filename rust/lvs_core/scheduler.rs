@@ -17,6 +17,7 @@ mod best_of_two;
 mod dh;
 mod ewma;
 mod fo;
+mod geo;
 mod lblc;
 mod lc;
 mod mh;
@@ -38,6 +39,7 @@ pub use best_of_two::BestOfTwo;
 pub use dh::DestinationHashing;
 pub use ewma::{LeastPeakDelay, PeakEwma};
 pub use fo::{GreatestWeight, WeightedFailover};
+pub use geo::NearestRegion;
 pub use lblc::{Locality, LocalityBasedLeastConnection, LocalityBasedWithReplication};
 pub use lc::{FewestConnections, LeastConnection};
 pub use mh::MaglevHashing;
@@ -53,7 +55,7 @@ pub use unscheduled::Unscheduled;
 pub use wlc::{FewestForWeight, WeightedLeastConnection};
 pub use wrr::WeightedRoundRobin;
 
-use crate::{delay::Delay, Endpoint, Protocol};
+use crate::{delay::Delay, regions::Regions, Endpoint, Protocol};
 use core::{ops::Deref, sync::atomic::AtomicU64};
 
 /// A scheduling algorithm. Each virtual service has one value, which keeps the service's place in
@@ -83,7 +85,7 @@ pub trait Algorithm: Send + Sync + 'static {
 
     /// Returns the index of the server for a new connection, or `None` if no server accepts one.
     /// Softirq, RCU read section.
-    fn select<S: Destination>(&self, list: &List<'_, S>, flow: &Flow) -> Option<usize>;
+    fn select<S: Destination>(&self, list: &List<'_, S>, flow: &Flow<'_>) -> Option<usize>;
 
     /// Reports that the number of connections of the server at `index` has changed. This may happen
     /// during [`Self::changed`] for the same list. RCU read section.
@@ -101,7 +103,7 @@ pub struct List<'a, S> {
 
 /// A new connection that needs a server.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Flow {
+pub struct Flow<'a> {
     /// The protocol.
     pub protocol: Protocol,
     /// The client's address and port.
@@ -112,6 +114,8 @@ pub struct Flow {
     pub options: Options,
     /// The time in seconds.
     pub now: u32,
+    /// The director's table of regions.
+    pub regions: Regions<'a>,
 }
 
 /// Options that administrators set: for hashing schedulers of a service, and for locality-based

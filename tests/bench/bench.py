@@ -29,10 +29,10 @@ DIRECT_VIP, DIRECT_VIP6 = "10.9.0.6", "fd00:9::4"
 # A single server: several would collide in the few buckets of the kernel's neighbor table.
 SERVER6 = "fd00:1::11"
 CLIENT6 = "fd00:100::1"
-SCHEDULERS = ("rr", "wrr", "lc", "wlc", "sed", "nq", "fo", "ovf", "lblc", "lblcr", "dh", "sh", "mh", "twos", "ewma", "oneip",
+SCHEDULERS = ("rr", "wrr", "lc", "wlc", "sed", "nq", "fo", "ovf", "lblc", "lblcr", "dh", "sh", "mh", "twos", "ewma", "oneip", "geo",
               "oneip-stateless")
 # The C director does not have these.
-OURS = ("ewma", "oneip", "oneip-stateless")
+OURS = ("ewma", "oneip", "geo", "oneip-stateless")
 MODES = ("bare", "ip_vs", "ipvs_rs", "nftables")
 # Numbers of flows, and of clients that send them. The numbers of clients and ports are coprime, so
 # counting both up visits every pair.

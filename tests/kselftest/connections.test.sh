@@ -128,13 +128,13 @@ if [ "$IPVS_MODULE" = ip_vs ]; then
 	check_eq 'lvsadm --version describes the C module' "$(lvsadm --version | tail -n +2)" 'module ip_vs, the C director'
 	finish
 fi
-check_match 'lvsadm --version describes the module' "$(lvsadm --version)" $'lvsadm ([0-9.]+)\nmodule ipvs_rs [0-9.]+\nfeatures: connections, table, apply, drops, events, states, kill, atomic, sync'
+check_match 'lvsadm --version describes the module' "$(lvsadm --version)" $'lvsadm ([0-9.]+)\nmodule ipvs_rs [0-9.]+\nfeatures: connections, table, apply, drops, events, states, kill, atomic, sync, regions'
 check_eq 'lvsadm --version --json describes the module' "$(lvsadm --version --json | python3 -c '
 import json, sys
 versions = json.load(sys.stdin)
 module = versions["module"]
 print(versions["lvsadm"] == module["version"], module["name"], module["features"], module["missing"])')" \
-	"True ipvs_rs ['connections', 'table', 'apply', 'drops', 'events', 'states', 'kill', 'atomic', 'sync'] []"
+	"True ipvs_rs ['connections', 'table', 'apply', 'drops', 'events', 'states', 'kill', 'atomic', 'sync', 'regions'] []"
 
 # --- netlink messages -----------------------------------------------------------------------------
 

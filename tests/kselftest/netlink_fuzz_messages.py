@@ -28,7 +28,9 @@ COMMANDS = ([NEW_SERVICE] * 6 + [SET_SERVICE] * 4 + [DEL_SERVICE] * 2 + [GET_SER
             [SET_DEST] * 5 + [DEL_DEST] * 3 +
             [GET_DEST, NEW_DAEMON, GET_DAEMON, SET_CONFIG, SET_CONFIG, GET_CONFIG, GET_INFO, ZERO])
 # The module's other families: commands, and a nest's kind with the kinds and sizes of its fields.
-OTHERS = {b"ipvs_rs": ((1, 2, 2, 2), 3, ((1, 1), (4, 4), (5, 2), (6, 4), (6, 16), (7, 2), (8, 16), (9, 2), (10, 1),
+# A table of regions without a region, which is refused.
+LOAD_REGIONS, REGIONS = 14, b"lvs1" + bytes(20)
+OTHERS = {b"ipvs_rs": ((1, 2, 2, 2, LOAD_REGIONS, 15), 3, ((1, 1), (4, 4), (5, 2), (6, 4), (6, 16), (7, 2), (8, 16), (9, 2), (10, 1),
                                          (11, 1), (12, 1)))}
 STRANGE = (0, 10, 14, FLUSH + 1, 18, 19, 64, 127, 128, 255)
 
@@ -264,4 +266,8 @@ class OtherMessages(Messages):
         """A nest, nothing, or random octets."""
         if self.chance(0.2):
             return b""
+        if command == LOAD_REGIONS:
+            # A table with a correct beginning, in pieces.
+            return b"".join(attribute(13, self.pick((REGIONS, self.octets(self.below(40)))))
+                            for _ in range(self.below(4)))
         return self.pick(self.services) if self.chance(0.9) else self.pick(self.others)

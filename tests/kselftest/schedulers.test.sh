@@ -15,7 +15,7 @@ client_up client
 client_up load client 10.0.0.2
 servers_up A B C
 
-all='rr wrr lc wlc sed nq fo ovf lblc lblcr dh sh mh twos ewma oneip'
+all='rr wrr lc wlc sed nq fo ovf lblc lblcr dh sh mh twos ewma oneip geo'
 # Connections outlive their service, and a destination that is added again regains them. So every
 # service has a port of its own.
 vip=10.1.0.100

@@ -18,7 +18,7 @@ impl Algorithm for FirstAvailable {
     fn changed<S: Destination>(&self, _list: &List<'_, S>, _former: &[AtomicU64], _change: Change) {
     }
 
-    fn select<S: Destination>(&self, list: &List<'_, S>, _flow: &Flow) -> Option<usize> {
+    fn select<S: Destination>(&self, list: &List<'_, S>, _flow: &Flow<'_>) -> Option<usize> {
         list.destinations
             .iter()
             .position(|destination| capacity(destination).is_some())

@@ -9,6 +9,7 @@ use super::{
     address::address,
     answer, director_of, does, dumps, events,
     refusal::Refusal,
+    regions,
     show::{self, Statistics},
     synchronization,
 };
@@ -53,6 +54,8 @@ impl Family for Extension {
         does(command::DEL_SYNC_KEY),
         does(command::ADD_SYNC_PEER),
         does(command::DEL_SYNC_PEER),
+        does(command::LOAD_REGIONS),
+        dumps(command::GET_REGIONS),
     ];
     const GROUP: Option<&'static CStr> = Some(extension::GROUP);
     type Dump = Listing;
@@ -81,6 +84,10 @@ impl Family for Extension {
         if (command::GET_SYNC..=command::DEL_SYNC_PEER).contains(&request.command()) {
             return answer(request, synchronization::act(request, &director));
         }
+        if request.command() == command::LOAD_REGIONS {
+            let table = answer(request, regions::table(request.attributes()))?;
+            return director.settings.regions.replace(table);
+        }
         let changes = answer(request, Changes::new(request.attributes()))?;
         let mut done = 0u32;
         let end = match changes.atomic {
@@ -101,6 +108,11 @@ impl Family for Extension {
             let form = answer(request, form(request.attributes()))?;
             let table = Table::new(director.services()?, form);
             return Ok(Listing(Items::Table(table)));
+        }
+        if request.command() == command::GET_REGIONS {
+            answer(request, regions::listing(request.attributes()))?;
+            let table = director.settings.regions.table();
+            return Ok(Listing(Items::Regions(regions::Pieces::new(table))));
         }
         let selection = answer(request, selection(request.attributes()))?;
         Ok(Listing(Items::Connections(Rows::new(
@@ -331,6 +343,8 @@ enum Items {
     /// The services at the time when the listing began, and the destinations at the time when
     /// their service is listed.
     Table(Table),
+    /// The table of regions.
+    Regions(regions::Pieces),
 }
 
 impl Dump for Listing {
@@ -338,6 +352,7 @@ impl Dump for Listing {
         match &self.0 {
             Items::Connections(_) => command::GET_CONNECTIONS,
             Items::Table(_) => command::GET_TABLE,
+            Items::Regions(_) => command::GET_REGIONS,
         }
     }
 
@@ -345,6 +360,7 @@ impl Dump for Listing {
         match &mut self.0 {
             Items::Connections(rows) => rows.find(),
             Items::Table(table) => table.find(),
+            Items::Regions(pieces) => Ok(pieces.find()),
         }
     }
 
@@ -355,6 +371,7 @@ impl Dump for Listing {
                 None => Ok(()),
             },
             Items::Table(table) => table.write(writer),
+            Items::Regions(pieces) => pieces.write(writer),
         }
     }
 
@@ -362,6 +379,7 @@ impl Dump for Listing {
         match &mut self.0 {
             Items::Connections(rows) => rows.advance(),
             Items::Table(table) => table.advance(),
+            Items::Regions(pieces) => pieces.advance(),
         }
     }
 }

@@ -156,6 +156,7 @@ pub(crate) fn scheduled<'a>(
             lblcr_expiration: of_director.lblcr_expiration.load(Ordering::Relaxed),
         },
         now: work::seconds(),
+        regions: of_director.regions.regions(context.section),
     })
 }
 

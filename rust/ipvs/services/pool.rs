@@ -68,7 +68,7 @@ impl Pool {
     }
 
     /// The destination for a new connection. Softirq.
-    pub fn select(&self, flow: &Flow) -> Option<&Arc<Destination>> {
+    pub fn select(&self, flow: &Flow<'_>) -> Option<&Arc<Destination>> {
         self.destinations
             .get(self.scheduler.select(&self.list(), flow)?)
     }

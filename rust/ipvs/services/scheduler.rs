@@ -27,7 +27,7 @@ pub trait Instance: Send + Sync {
     /// See [`Algorithm::changed`]. Process context.
     fn changed(&self, list: &List<'_, Arc<Destination>>, former: &[AtomicU64], change: Change);
     /// See [`Algorithm::select`]. Softirq, on several CPUs at once.
-    fn select(&self, list: &List<'_, Arc<Destination>>, flow: &Flow) -> Option<usize>;
+    fn select(&self, list: &List<'_, Arc<Destination>>, flow: &Flow<'_>) -> Option<usize>;
     /// See [`Algorithm::load_changed`]. Any context, on several CPUs at once.
     fn load_changed(&self, list: &List<'_, Arc<Destination>>, index: usize);
 }
@@ -53,7 +53,7 @@ impl<A: Algorithm> Instance for A {
         Algorithm::changed(self, list, former, change);
     }
 
-    fn select(&self, list: &List<'_, Arc<Destination>>, flow: &Flow) -> Option<usize> {
+    fn select(&self, list: &List<'_, Arc<Destination>>, flow: &Flow<'_>) -> Option<usize> {
         Algorithm::select(self, list, flow)
     }
 

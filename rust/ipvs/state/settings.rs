@@ -3,7 +3,10 @@
 //! The settings that packets look at. `Documentation/proc.rst` says what they mean to
 //! administrators; their files are in [`proc`](crate::proc).
 
-use crate::state::{defence::Defence, keyring::Keyring, peers::Peers};
+use crate::{
+    services::regions,
+    state::{defence::Defence, keyring::Keyring, peers::Peers},
+};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use knet::memory;
 use lvs_core::{reuse, scheduler::Options};
@@ -82,6 +85,8 @@ pub struct Settings {
     pub keyring: Keyring,
     /// The directors that daemons send to, instead of a multicast group.
     pub peers: Peers,
+    /// The table of regions.
+    pub regions: regions::Present,
 }
 
 impl Settings {
@@ -124,6 +129,7 @@ impl Settings {
             sync_bulk_rate: AtomicU32::new(0),
             keyring: Keyring::default(),
             peers: Peers::default(),
+            regions: regions::Present::default(),
         }
     }
 }

@@ -53,7 +53,7 @@ impl<O: Order> Algorithm for BestOfTwo<O> {
     }
 
     #[inline]
-    fn select<S: Destination>(&self, list: &List<'_, S>, _flow: &Flow) -> Option<usize> {
+    fn select<S: Destination>(&self, list: &List<'_, S>, _flow: &Flow<'_>) -> Option<usize> {
         let sum_to = |index: usize| list.memory.get(index).map_or(0, |word| word.load(Relaxed));
         let total = sum_to(list.destinations.len().checked_sub(1)?);
         let of = |number: u64| {

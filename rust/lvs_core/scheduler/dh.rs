@@ -28,7 +28,7 @@ impl Algorithm for DestinationHashing {
     }
 
     #[inline]
-    fn select<S: Destination>(&self, list: &List<'_, S>, flow: &Flow) -> Option<usize> {
+    fn select<S: Destination>(&self, list: &List<'_, S>, flow: &Flow<'_>) -> Option<usize> {
         let options = Options {
             fallback: false,
             ..flow.options

@@ -126,7 +126,12 @@ impl<const REPLICAS: usize> Locality<REPLICAS> {
     }
 
     /// Whether an address must leave this server.
-    fn is_too_much<S: Destination>(&self, ranked: &List<'_, S>, index: usize, flow: &Flow) -> bool {
+    fn is_too_much<S: Destination>(
+        &self,
+        ranked: &List<'_, S>,
+        index: usize,
+        flow: &Flow<'_>,
+    ) -> bool {
         let Some(destination) = ranked.destinations.get(index) else {
             return true;
         };
@@ -200,7 +205,7 @@ impl<const REPLICAS: usize> Algorithm for Locality<REPLICAS> {
         }
     }
 
-    fn select<S: Destination>(&self, list: &List<'_, S>, flow: &Flow) -> Option<usize> {
+    fn select<S: Destination>(&self, list: &List<'_, S>, flow: &Flow<'_>) -> Option<usize> {
         let (ranked, memory) = Self::parts(list)?;
         let hash = slots::hash(Endpoint::new(flow.virtual_endpoint.address, 0), 0);
         // A tag is never 0.

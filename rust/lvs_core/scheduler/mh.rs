@@ -33,7 +33,7 @@ impl Algorithm for MaglevHashing {
     }
 
     #[inline]
-    fn select<S: Destination>(&self, list: &List<'_, S>, flow: &Flow) -> Option<usize> {
+    fn select<S: Destination>(&self, list: &List<'_, S>, flow: &Flow<'_>) -> Option<usize> {
         let list = List {
             destinations: list.destinations,
             memory: list.memory.get(..SLOTS)?,

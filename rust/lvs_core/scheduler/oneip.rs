@@ -38,7 +38,7 @@ impl Algorithm for OneIp {
     }
 
     #[inline]
-    fn select<S: Destination>(&self, list: &List<'_, S>, flow: &Flow) -> Option<usize> {
+    fn select<S: Destination>(&self, list: &List<'_, S>, flow: &Flow<'_>) -> Option<usize> {
         let client = slots::seeded(slots::client(flow), 0, flow.options.seed);
         let mut best = None;
         let mut highest = 0;

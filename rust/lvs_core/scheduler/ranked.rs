@@ -88,7 +88,7 @@ impl<O: Order> Algorithm for Ranked<O> {
     }
 
     #[inline]
-    fn select<S: Destination>(&self, list: &List<'_, S>, _flow: &Flow) -> Option<usize> {
+    fn select<S: Destination>(&self, list: &List<'_, S>, _flow: &Flow<'_>) -> Option<usize> {
         let takes = |index: &usize| {
             list.destinations
                 .get(*index)

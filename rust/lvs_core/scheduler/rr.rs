@@ -40,7 +40,7 @@ impl Algorithm for RoundRobin {
     }
 
     #[inline]
-    fn select<S: Destination>(&self, list: &List<'_, S>, _flow: &Flow) -> Option<usize> {
+    fn select<S: Destination>(&self, list: &List<'_, S>, _flow: &Flow<'_>) -> Option<usize> {
         let destinations = list.destinations;
         let mut cursor = self.cursor.load(Relaxed);
         loop {

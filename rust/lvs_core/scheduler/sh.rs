@@ -27,7 +27,7 @@ impl Algorithm for SourceHashing {
     }
 
     #[inline]
-    fn select<S: Destination>(&self, list: &List<'_, S>, flow: &Flow) -> Option<usize> {
+    fn select<S: Destination>(&self, list: &List<'_, S>, flow: &Flow<'_>) -> Option<usize> {
         slots::select(list, slots::client(flow), &flow.options)
     }
 }

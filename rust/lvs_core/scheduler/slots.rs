@@ -36,7 +36,7 @@ pub(super) fn seeded(endpoint: Endpoint, round: u32, seed: u8) -> u64 {
 
 /// Returns the client's end of `flow`, with the port only if it counts.
 #[inline]
-pub(super) fn client(flow: &Flow) -> Endpoint {
+pub(super) fn client(flow: &Flow<'_>) -> Endpoint {
     let port = match flow.options {
         Options { port: true, .. } => flow.client.port,
         _ => 0,

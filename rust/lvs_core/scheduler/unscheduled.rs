@@ -15,7 +15,7 @@ impl Algorithm for Unscheduled {
     fn changed<S: Destination>(&self, _list: &List<'_, S>, _former: &[AtomicU64], _change: Change) {
     }
 
-    fn select<S: Destination>(&self, _list: &List<'_, S>, _flow: &Flow) -> Option<usize> {
+    fn select<S: Destination>(&self, _list: &List<'_, S>, _flow: &Flow<'_>) -> Option<usize> {
         None
     }
 }

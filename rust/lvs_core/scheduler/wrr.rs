@@ -161,7 +161,7 @@ impl Algorithm for WeightedRoundRobin {
     }
 
     #[inline]
-    fn select<S: Destination>(&self, list: &List<'_, S>, _flow: &Flow) -> Option<usize> {
+    fn select<S: Destination>(&self, list: &List<'_, S>, _flow: &Flow<'_>) -> Option<usize> {
         let destinations = list.destinations;
         let mut word = self.place.load(Relaxed);
         loop {

@@ -9,6 +9,7 @@ mod command;
 mod convert;
 pub mod definition;
 mod feedback;
+mod geo;
 mod hints;
 mod options;
 mod parser;
@@ -18,7 +19,7 @@ mod subcommands;
 mod sync;
 
 pub use command::{
-    Columns, Command, DrainOptions, Feedback, Listing, Merge, RealServerAction, ServerMerge,
+    Columns, Command, DrainOptions, Feedback, Geo, Listing, Merge, RealServerAction, ServerMerge,
     ServiceFilter, ServiceMerge, Subject, Sync, Target, View,
 };
 pub use parser::{parse, Parser};

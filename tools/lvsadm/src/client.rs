@@ -9,6 +9,7 @@ mod director;
 mod kernel;
 #[cfg(test)]
 pub mod memory;
+mod regions;
 mod synchronization;
 
 pub use director::Director;

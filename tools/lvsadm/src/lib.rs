@@ -18,6 +18,7 @@
 //! | [`merge`] | edits that keep what they do not name |
 //! | [`host`], [`report`] | the host's network; states and warnings |
 //! | [`realserver`] | what a real server needs |
+//! | [`geo`] | tables of regions |
 //! | [`top`] | services and servers on the full screen |
 //! | [`metrics`] | statistics in the OpenMetrics format |
 //! | [`doctor`] | looks for mistakes of the configuration |
@@ -51,6 +52,7 @@ pub mod error;
 pub mod feedback;
 pub mod format;
 pub mod generate;
+pub mod geo;
 pub mod host;
 pub mod merge;
 pub mod metrics;

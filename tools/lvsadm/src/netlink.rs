@@ -16,6 +16,7 @@ pub mod daemon;
 pub mod destination;
 pub mod message;
 pub mod native;
+pub mod regions;
 pub mod reply;
 pub mod request;
 pub mod service;

@@ -6,6 +6,7 @@
 //! layout of a listing, the text of an error.
 
 mod feedback;
+mod geo;
 mod listing;
 mod terminal;
 mod watch;
@@ -277,6 +278,7 @@ fn execute(arguments: impl Iterator<Item = OsString>) -> Result<u8, Error> {
             return watched(once, interval).map(|()| 0);
         }
         Command::Sync(sync) => return synchronized(sync),
+        Command::Geo(action) => return geo::geo(action).map(|()| 0),
         Command::Feedback(action) => return feedback::feedback(&names, action),
         Command::Monitor { json, interval } => return monitored(json, interval).map(|()| 0),
         Command::Tally {

@@ -8,6 +8,7 @@ use std::fmt;
 use std::io::{self, BufRead};
 use std::net::IpAddr;
 
+use lvs_core::regions::Regions;
 use lvs_core::scheduler::{Flow, Options};
 use lvs_core::{Address, Endpoint, Protocol};
 use rayon::prelude::*;
@@ -130,7 +131,7 @@ impl Log {
     }
 }
 
-fn flow(client: IpAddr) -> Flow {
+fn flow(client: IpAddr) -> Flow<'static> {
     let address = match client {
         IpAddr::V4(address) => Address::from_v4(address.octets()),
         IpAddr::V6(address) => Address::from_v6(address.octets()),
@@ -141,6 +142,7 @@ fn flow(client: IpAddr) -> Flow {
         virtual_endpoint: Endpoint::new(Address::from_v4([10, 1, 0, 1]), 80),
         options: Options::default(),
         now: 0,
+        regions: Regions::NONE,
     }
 }
 

@@ -11,6 +11,7 @@ mod server;
 
 use std::sync::atomic::AtomicU64;
 
+use lvs_core::regions::Regions;
 use lvs_core::scheduler::{self as lvs, Algorithm, Change, Flow, List, Options};
 use lvs_core::{Address, Endpoint, Protocol};
 
@@ -39,10 +40,10 @@ pub trait Balancer {
     fn servers(&self) -> &[SimServer];
 
     /// The server for a new connection.
-    fn select(&self, flow: &Flow) -> Option<usize>;
+    fn select(&self, flow: &Flow<'_>) -> Option<usize>;
 
     /// The server for a new connection, which is added to the view of the server's connections.
-    fn take(&mut self, flow: &Flow) -> Option<usize>;
+    fn take(&mut self, flow: &Flow<'_>) -> Option<usize>;
 
     /// Adds a wrapping difference to the view of a server's connections.
     fn add_connections(&mut self, index: usize, difference: u64);
@@ -155,11 +156,11 @@ impl<A: Algorithm> Balancer for Director<A> {
     }
 
     #[inline(never)]
-    fn select(&self, flow: &Flow) -> Option<usize> {
+    fn select(&self, flow: &Flow<'_>) -> Option<usize> {
         self.algorithm.select(&self.list(), flow)
     }
 
-    fn take(&mut self, flow: &Flow) -> Option<usize> {
+    fn take(&mut self, flow: &Flow<'_>) -> Option<usize> {
         let index = self.select(flow)?;
         self.add_connections(index, one(true));
         Some(index)
@@ -203,7 +204,7 @@ pub fn client_number([a, b, c, d]: [u8; 4]) -> u32 {
 /// The flow of a client's connection.
 #[inline]
 #[must_use]
-pub fn flow(client: u32, port: u16, object: u16, now: u32, options: Options) -> Flow {
+pub fn flow(client: u32, port: u16, object: u16, now: u32, options: Options) -> Flow<'static> {
     let [a, b, c, d] = client.to_be_bytes();
     let [high, low] = object.to_be_bytes();
     Flow {
@@ -212,6 +213,7 @@ pub fn flow(client: u32, port: u16, object: u16, now: u32, options: Options) -> 
         virtual_endpoint: Endpoint::new(Address::from_v4([10, 1, high, low]), 80),
         options,
         now,
+        regions: Regions::NONE,
     }
 }
 
@@ -258,6 +260,7 @@ schedulers! {
     "twos" lvs::PowerOfTwoChoices, "the better one of two at random";
     "ewma" lvs::PeakEwma, "the faster one of two at random";
     "oneip" lvs::OneIp, "highest random weight of the client's address";
+    "geo" lvs::NearestRegion, "as wlc: there are no regions here";
     }
     baselines {
     "random" Random, "a server at random";
@@ -325,7 +328,7 @@ mod tests {
         director
     }
 
-    fn someone(client: u32) -> Flow {
+    fn someone(client: u32) -> Flow<'static> {
         flow(client, 1, 0, 0, Options::default())
     }
 

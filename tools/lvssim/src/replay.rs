@@ -20,6 +20,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use lvs_core::regions::Regions;
 use lvs_core::scheduler::{Destination, Flow, Options};
 use lvs_core::{Address, Endpoint, Protocol};
 
@@ -115,6 +116,7 @@ impl Service {
                 virtual_endpoint: Endpoint::new(self.virtual_address, 80),
                 options: Options::default(),
                 now: 1,
+                regions: Regions::NONE,
             };
             match self
                 .director

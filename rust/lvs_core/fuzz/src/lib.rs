@@ -11,6 +11,7 @@ pub mod ftp;
 pub mod icmp;
 pub mod netlink;
 pub mod packet;
+pub mod regions;
 pub mod rewrite;
 pub mod sip;
 pub mod sync;

@@ -53,6 +53,11 @@ fn sync_join() {
 }
 
 #[test]
+fn regions() {
+    run_all("regions", fuzz::regions::run);
+}
+
+#[test]
 fn sip() {
     run_all("sip", fuzz::sip::run);
 }

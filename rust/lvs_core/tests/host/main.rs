@@ -30,6 +30,7 @@ mod netlink;
 mod packet;
 mod packet_v6;
 mod redispatch;
+mod regions;
 mod request;
 mod reuse;
 mod rewrite;

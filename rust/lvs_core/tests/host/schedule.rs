@@ -4,6 +4,7 @@
 //! a time. It also has the helpers for the tests of all schedulers.
 
 use lvs_core::delay::Delay;
+use lvs_core::regions::Regions;
 use lvs_core::scheduler::{
     Algorithm, Change, Destination, Flow, List, Options, RoundRobin, WeightedRoundRobin,
 };
@@ -57,13 +58,14 @@ impl Destination for Fake {
 }
 
 /// A connection from client number `client`.
-pub fn flow(client: u32) -> Flow {
+pub fn flow(client: u32) -> Flow<'static> {
     Flow {
         protocol: Protocol::Tcp,
         client: Endpoint::new(Address::from_v4(client.to_be_bytes()), 1024),
         virtual_endpoint: Endpoint::new(Address::from_v4([192, 0, 2, 1]), 80),
         options: Options::default(),
         now: 0,
+        regions: Regions::NONE,
     }
 }
 
@@ -116,7 +118,7 @@ impl<A: Algorithm> Scheduled<A> {
         self.select_for(destinations, &flow(1))
     }
 
-    pub fn select_for<S: Destination>(&self, destinations: &[S], flow: &Flow) -> Option<usize> {
+    pub fn select_for<S: Destination>(&self, destinations: &[S], flow: &Flow<'_>) -> Option<usize> {
         let memory = &*self.memory.borrow();
         self.algorithm.select(
             &List {

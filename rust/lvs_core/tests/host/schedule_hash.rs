@@ -199,7 +199,7 @@ fn ports_matter_only_with_the_port_flag() {
             port,
             ..Options::DEFAULT
         };
-        let choices = |select: &dyn Fn(&Flow) -> Option<usize>| {
+        let choices = |select: &dyn Fn(&Flow<'_>) -> Option<usize>| {
             let flows = (1024..1200u16).map(|port| Flow {
                 options,
                 client: Endpoint::new(Address::from_v4([198, 51, 100, 7]), port),

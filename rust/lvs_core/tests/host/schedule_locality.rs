@@ -3,6 +3,7 @@
 //! The schedulers that keep the server of an address.
 
 use crate::schedule::{flow, loads, weights, Fake, Scheduled};
+use lvs_core::regions::Regions;
 use lvs_core::scheduler::{
     Algorithm, Change, Flow, Locality, LocalityBasedLeastConnection as Lblc,
     LocalityBasedWithReplication as Lblcr, Options,
@@ -12,10 +13,11 @@ use lvs_core::{Address, Endpoint};
 const DAY: u32 = 24 * 60 * 60;
 
 /// A connection to address number `address`, in second `now`.
-fn to(address: u32, now: u32) -> Flow {
+fn to(address: u32, now: u32) -> Flow<'static> {
     Flow {
         virtual_endpoint: Endpoint::new(Address::from_v4(address.to_be_bytes()), 80),
         now,
+        regions: Regions::NONE,
         ..flow(1)
     }
 }

@@ -164,6 +164,23 @@ pub enum Command {
     },
     /// Synchronization with other directors.
     Sync(Sync),
+    /// The table of regions.
+    Geo(Geo),
+}
+
+/// What to do about the table of regions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Geo {
+    /// Check a file, or `-`.
+    Check(String),
+    /// Load a file, or `-`.
+    Load(String),
+    /// Print the table.
+    Show,
+    /// Remove the table.
+    Clear,
+    /// Print the regions of addresses.
+    Where(Vec<IpAddr>),
 }
 
 /// What to do about synchronization.

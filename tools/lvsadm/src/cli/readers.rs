@@ -12,6 +12,7 @@ use super::command::{
 };
 use super::convert::{check_redispatch, Options};
 use super::feedback;
+use super::geo;
 use super::rules;
 use super::subcommands::SCHEMAS;
 use super::sync;
@@ -25,7 +26,7 @@ use crate::tally::GroupBy;
 /// Reads the options of one subcommand.
 type Reader = fn(&Options<'_>) -> Result<Command, Error>;
 
-const READERS: [(&str, Reader); 17] = [
+const READERS: [(&str, Reader); 18] = [
     ("show", show),
     ("describe", describe),
     ("diff", diff),
@@ -37,6 +38,7 @@ const READERS: [(&str, Reader); 17] = [
     ("doctor", doctor),
     ("realserver", real_server),
     ("feedback", feedback::read),
+    ("geo", geo::read),
     ("top", top),
     ("metrics", metrics),
     ("monitor", monitor),

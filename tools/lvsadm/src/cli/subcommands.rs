@@ -10,6 +10,7 @@ use clap::{value_parser, Arg, ArgAction, ArgGroup, Command as Definition};
 use lvs_core::state::State;
 
 use super::feedback;
+use super::geo;
 use super::options;
 use super::rules;
 use super::sync;
@@ -334,6 +335,7 @@ pub(super) fn definitions() -> Vec<Definition> {
         })),
         sync::definition(command, json, duration),
         feedback::definition(command, flag, duration),
+        geo::definition(command),
         command(
             "schema",
             "Print the JSON schema of what a command prints with --json",

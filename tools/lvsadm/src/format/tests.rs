@@ -122,17 +122,18 @@ fn versions_name_the_module_and_its_features() {
                     "kill",
                     "atomic",
                     "sync",
+                    "regions",
                     "later",
                 ],
             )),
             "module ipvs_rs 9.8.7\nfeatures: connections, table, apply, drops, events, states, \
-             kill, atomic, sync, later\n",
+             kill, atomic, sync, regions, later\n",
         ),
         (
             Some(module(Some("0.0.1"), &["connections"])),
             "module ipvs_rs 0.0.1\nfeatures: connections\n\
              features that this module is too old for: table, apply, drops, events, states, kill, \
-             atomic, sync\n",
+             atomic, sync, regions\n",
         ),
         (Some(module(None, &[])), "module ip_vs, the C director\n"),
     ] {
@@ -148,7 +149,7 @@ fn versions_name_the_module_and_its_features() {
                 "name": "ipvs_rs", "version": "1.0.0", "features": ["later"],
                 "missing": [
                     "connections", "table", "apply", "drops", "events", "states", "kill", "atomic",
-                    "sync",
+                    "sync", "regions",
                 ],
             },
         })

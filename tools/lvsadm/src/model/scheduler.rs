@@ -39,7 +39,7 @@ const fn scheduler(
 }
 
 /// Every scheduler of `ipvs_rs`, the usual choices first.
-pub const SCHEDULERS: [Scheduler; 16] = [
+pub const SCHEDULERS: [Scheduler; 17] = [
     scheduler(
         "wlc",
         "fewest connections for its weight",
@@ -138,6 +138,12 @@ pub const SCHEDULERS: [Scheduler; 16] = [
         "twos",
         "the less loaded of two drawn at random",
         "several directors share the servers",
+        &[],
+    ),
+    scheduler(
+        "geo",
+        "fewest connections in the nearest region",
+        "servers in several regions (lvsadm geo)",
         &[],
     ),
     scheduler(

@@ -52,7 +52,7 @@ impl Algorithm for Random {
     fn changed<S: Destination>(&self, _list: &List<'_, S>, _former: &[AtomicU64], _change: Change) {
     }
 
-    fn select<S: Destination>(&self, list: &List<'_, S>, _flow: &Flow) -> Option<usize> {
+    fn select<S: Destination>(&self, list: &List<'_, S>, _flow: &Flow<'_>) -> Option<usize> {
         random(&self.0, list.destinations, |_| true)
     }
 }
@@ -68,7 +68,7 @@ impl Algorithm for JoinIdleQueue {
     fn changed<S: Destination>(&self, _list: &List<'_, S>, _former: &[AtomicU64], _change: Change) {
     }
 
-    fn select<S: Destination>(&self, list: &List<'_, S>, _flow: &Flow) -> Option<usize> {
+    fn select<S: Destination>(&self, list: &List<'_, S>, _flow: &Flow<'_>) -> Option<usize> {
         random(&self.0, list.destinations, |server| server.active() == 0)
             .or_else(|| random(&self.0, list.destinations, |_| true))
     }
@@ -87,7 +87,7 @@ impl Algorithm for LeastWorkLeft {
     fn changed<S: Destination>(&self, _list: &List<'_, S>, _former: &[AtomicU64], _change: Change) {
     }
 
-    fn select<S: Destination>(&self, list: &List<'_, S>, _flow: &Flow) -> Option<usize> {
+    fn select<S: Destination>(&self, list: &List<'_, S>, _flow: &Flow<'_>) -> Option<usize> {
         (0..list.destinations.len())
             .filter(|index| capacity(&list.destinations[*index]).is_some())
             .min_by_key(|index| list.destinations[*index].delay().present)
@@ -106,7 +106,7 @@ impl Algorithm for Modulo {
     fn changed<S: Destination>(&self, _list: &List<'_, S>, _former: &[AtomicU64], _change: Change) {
     }
 
-    fn select<S: Destination>(&self, list: &List<'_, S>, flow: &Flow) -> Option<usize> {
+    fn select<S: Destination>(&self, list: &List<'_, S>, flow: &Flow<'_>) -> Option<usize> {
         let address = u32::from_be_bytes(flow.client.address.v4()?);
         let hash = draw(&AtomicU64::new(address.into())) as usize;
         let takes = |index: &usize| capacity(&list.destinations[*index]).is_some();
@@ -142,7 +142,7 @@ impl Algorithm for RoundRobinDns {
     fn changed<S: Destination>(&self, _list: &List<'_, S>, _former: &[AtomicU64], _change: Change) {
     }
 
-    fn select<S: Destination>(&self, list: &List<'_, S>, flow: &Flow) -> Option<usize> {
+    fn select<S: Destination>(&self, list: &List<'_, S>, flow: &Flow<'_>) -> Option<usize> {
         let mut guard = self.0.lock().ok()?;
         let state = &mut *guard;
         let [.., resolver] = flow.client.address.v4()?;
