@@ -257,15 +257,18 @@ class Client(Orders):
         return outcome(see)
 
     def do_hold(self, tag, protocol, address, port, count="1"):
-        """hold TAG PROTOCOL ADDRESS PORT [COUNT]: like get, but keeps the connections."""
+        """hold TAG PROTOCOL ADDRESS PORT[-LAST] [COUNT]: like get, but keeps the connections. With
+        a range, it opens COUNT connections to each port."""
+        first, _, last = port.partition("-")
+        ports = range(int(first), int(last or first) + 1)
 
-        def hold():
+        def hold(port):
             connection = Connection(self, protocol, address, port)
             word = connection.who()
             self.held.setdefault(tag, []).append(connection)
             return word
 
-        return " ".join(outcome(hold) for _ in range(int(count)))
+        return " ".join(outcome(hold, port) for port in ports for _ in range(int(count)))
 
     def do_share(self, tag, protocol, port, *addresses):
         """share TAG PROTOCOL PORT ADDRESS…: opens a connection to each from one source port; keeps

@@ -3,15 +3,20 @@
 #
 # Active and inactive connections per destination, and the statistics of services and destinations.
 # They are exact after every kind of end, after a timeout, after -Z, and after a load from several
-# processes.
+# processes. A service has 256 destinations.
 # timeout: 120
 # kernel: debug, because sums do not depend on the kernel
+#
+# Functions are called through wait_for.
+# shellcheck disable=SC2317
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 must module_load "$IPVS_MODULE"
 topology_up
+# A client has more than five hundred connections.
+ulimit -n 4096
 for n in '' 2 3; do client_up "client$n" client "10.0.0.${n:-1}"; done
 servers_up A B C
 
@@ -84,4 +89,30 @@ check_soon 'load: all TCP connections become inactive' "A 0/$each B 0/$each C 0/
 check_eq 'load: the destinations count every UDP connection' "$(connections -u 10.1.0.103:8080)" "A 0/$each B 0/$each C 0/$each"
 check_soon 'load: the TCP statistics are exact' "$((3 * each)) $each $each $each" scheduled -t 10.1.0.103:8080
 check_soon 'load: the UDP statistics are exact' "$((3 * each)) $each $each $each" scheduled -u 10.1.0.103:8080
+flush
+
+# 256 destinations: A has 128 addresses behind tunnels, B and C 64 each.
+for row in 'A 10.6.0.0/25 11' 'B 10.6.0.128/26 12' 'C 10.6.0.192/26 13'; do
+	read -r host network n <<<"$row"
+	must ip -n "$host" route add local "$network" dev lo
+	must ip -n router route add "$network" via "10.1.0.$n"
+done
+at=10.1.0.102:8080
+{
+	echo "-A -t $at -s wlc"
+	for n in {0..255}; do echo "-a -t $at -r 10.6.0.$n:8080 -i"; done
+} | must lvs -R
+shares() { tr ' ' '\n' | sort | uniq -c | awk '{ print $2, $1 }' | xargs; }
+check_eq '256 destinations share 512 connections' "$(client hold wide tcp 10.1.0.102 8080 512 | shares)" 'A 256 B 128 C 128'
+check_eq 'each has two of them' "$(lvs -L -n -t $at | awk '$1 == "->" && $2 ~ /^10/ { print $5 }' | sort | uniq -c | xargs)" '256 2'
+ask client2 load busy tcp 10.1.0.102 8080 >/dev/null
+busy() { [ "$(ask client2 progress busy)" -gt 20 ]; }
+check 'clients connect all the time' wait_for 20 busy
+for n in {192..255}; do echo "-e -t $at -r 10.6.0.$n:8080 -i -w 0"; done | must lvs -R
+check_match '64 destinations are quiesced under load: later connections go to the others' \
+	"$(client get tcp 10.1.0.102 8080 64 | shares)" 'A [0-9]+( B [0-9]+)?'
+check_match 'no connection is lost meanwhile' "$(ask client2 stop busy)" 'A=[0-9]+( B=[0-9]+)?( C=[0-9]+)?'
+check_eq 'connections to all 256 continue' "$(client again wide | shares)" 'A 256 B 128 C 128'
+client close wide >/dev/null
+flush
 finish

@@ -155,6 +155,33 @@ check_eq 'rules that were saved make the same service' "$(DIRECTOR=lower lvs -S 
 check_eq 'JSON has the seed' "$(DIRECTOR=lower lvs -L --json | jq .services[0].hash_seed)" 1
 clear
 
+# --- the weight of a lower director ---------------------------------------------------------------
+
+# Its agent reports how many of its servers take connections.
+must lvs -A -t 10.1.0.100:80 -s wrr
+must lvs -a -t 10.1.0.100:80 -r 10.1.0.31:80 -g -w 100
+DIRECTOR=lower must lvs -A -t 10.1.0.100:80 -s rr
+DIRECTOR=lower must lvs -a -t 10.1.0.100:80 -r 10.1.0.12:80 -g
+DIRECTOR=lower must lvs -a -t 10.1.0.100:80 -r 10.1.0.13:80 -g
+live=/usr/share/doc/ipvs_rs/examples/failover/live-servers
+[ -e $live ] || live=$here/../../packaging/live-servers
+nsenter --net=/run/netns/lower socat TCP-LISTEN:5555,reuseaddr,fork SYSTEM:"sh $live -t 10.1.0.100\:80" 2>/dev/null &
+agent=$!
+wait_for 20 eval 'on lower ss -Hltn sport = 5555 | grep -q 5555'
+echo '-a -t 10.1.0.100:80 -r 10.1.0.31:80 -g -w 100 --agent 10.1.0.31:5555' >"$work/feedback"
+weight() {
+	lvs feedback "$work/feedback" --once --period 5s >/dev/null
+	lvs -L -n | awk '$1 == "->" && $2 ~ /^10.1.0.31/ { print $4 }'
+}
+check_eq 'a lower director whose servers all live keeps its weight' "$(weight)" 100
+DIRECTOR=lower must lvs -e -t 10.1.0.100:80 -r 10.1.0.13:80 -g -w 0
+check_soon 'when half of its servers are quiesced, its weight falls to about a half' '5[0-4]' eval 'weight | grep -Eo "^5[0-4]\$" >/dev/null && echo "5[0-4]"'
+DIRECTOR=lower must lvs -e -t 10.1.0.100:80 -r 10.1.0.12:80 -g -w 0
+check_eq 'without servers it gets no new clients' "$(weight)" 0
+kill $agent
+wait $agent 2>/dev/null
+clear
+
 # --- a lower director dies ------------------------------------------------------------------------
 
 must lvs -A -t 10.1.0.100:80 -s rr --redispatch

@@ -13,6 +13,8 @@
 unload_all "$IPVS_MODULE"
 must module_load "$IPVS_MODULE"
 topology_up
+# The client has more than a thousand connections.
+ulimit -n 4096
 client_up client
 client_up second client 10.0.0.2
 servers_start A B C
@@ -188,6 +190,21 @@ if ours; then
 		eval 'DIRECTOR=other connections -t 10.1.0.100:8000'
 fi
 
+# --- a pair of directors with 1,024 services ------------------------------------------------------
+
+# That is what the paper's authors report of a product ("LinuxDirector", section 7). On the debug
+# kernel, since the number does not depend on the kernel and an emulated processor takes minutes.
+many() { tr ' ' '\n' | grep -c '^[ABC]$'; }
+if [ "${KERNEL_FLAVOUR-stock}" = debug ]; then
+	for ((n = 20000; n < 21024; n++)); do
+		echo "-A -t 10.1.0.102:$n -s rr"
+		echo "-a -t 10.1.0.102:$n -r 10.2.0.1$((n % 3 + 1)):80 -m"
+	done >"$work/many"
+	for host in director other; do DIRECTOR=$host must lvs -R <"$work/many"; done
+	check_eq '1,024 services have a client each' "$(client hold many tcp 10.1.0.102 20000-21023 | many)" 1024
+	check_soon 'the backup has all their connections' 1024 on other grep -c '0A010066 4\|0A010066 5' /proc/net/ip_vs_conn
+fi
+
 # --- taking over ----------------------------------------------------------------------------------
 
 link_address() { ip -n director -br link show "$1" | awk '{ print $3 }'; }
@@ -197,6 +214,10 @@ must ip -n director link set eth1 down
 for n in 0 1; do must ip -n other link set "eth$n" address "$(link_address "eth$n")"; done
 director_up other
 check_eq 'clients continue through the other director' "$(client again tcp | tr ' ' '\n' | grep -cv '^[ABC]$')" 0
+if [ "${KERNEL_FLAVOUR-stock}" = debug ]; then
+	check_eq 'so do those of 1,024 services' "$(client again many | many)" 1024
+	client close many >/dev/null
+fi
 check_match 'a persistent client keeps its server there' "$(client get tcp 10.1.0.100 8000) $(ask second again tcp)" '[AB] [AB] [AB]'
 
 # --- the end --------------------------------------------------------------------------------------
