@@ -77,8 +77,8 @@ echo 'ready' >"$work/C"
 check_soon 'and gives it its weight again' '100 100 100' at
 
 # Agents that answer badly. B reports as it should.
-bad=("hangs:sleep 60" "floods:head -c 10000000 /dev/zero | tr '\\0' 9")
-[ "${KERNEL_FLAVOUR-stock}" != debug ] || bad+=("lies:echo 999%" "says half a line:printf 75%%" "babbles:echo hello" "is closed:true")
+bad=("floods:head -c 10000000 /dev/zero | tr '\\0' 9")
+[ "${KERNEL_FLAVOUR-stock}" != debug ] || bad+=("hangs:sleep 60" "lies:echo 999%" "says half a line:printf 75%%" "babbles:echo hello" "is closed:true")
 for row in "${bad[@]}"; do
 	agent A "${row#*:}"
 	echo '20%' >"$work/B"
