@@ -3,7 +3,7 @@
 # which does the work. Kbuild has the kernel build.
 
 # Given on the command line, these reach the scripts.
-export TESTS GUESTS CLOCK OUT ROUNDS ROWS KERNEL SCRIPT ADD TIMEOUT SMP MEM MACHINES MODULES KDIR DESTDIR PREFIX KERNEL_SERIES IPVS_RS_CACHE VM_LOG VM_APPEND
+export TESTS GUESTS CLOCK OUT ROUNDS ROWS KERNEL SCRIPT ADD TIMEOUT SMP MEM MACHINES MODULES KDIR DESTDIR PREFIX KERNEL_SERIES DEBIAN_FLAVOUR MATRIX IPVS_RS_CACHE VM_LOG VM_APPEND
 # The scripts run in parallel where it pays; make itself must not reorder them.
 .NOTPARALLEL:
 
@@ -26,6 +26,10 @@ check-quick: ## host tests, lints and each guest test on one kernel only
 .PHONY: check-packages
 check-packages: ## install the Debian packages in a director that boots with systemd (about 10 minutes)
 	@scripts/packages
+
+.PHONY: check-kernels
+check-kernels: ## guest tests on all supported kernels of Debian [MATRIX='7.2/amd64 7.3/cloud-amd64'] [TESTS='forwarding icmp']
+	@scripts/matrix
 
 .PHONY: check-long
 check-long: ## the long guest tests on the debug kernel, for hours: a million hostile packets and messages, ...
