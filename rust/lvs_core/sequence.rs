@@ -43,6 +43,17 @@ impl Deltas {
         ((self.at as u64) << 32) | ((self.before as u16 as u64) << 16) | self.after as u16 as u64
     }
 
+    /// Returns the shifts of a stream by `before` up to the segment with the sender's number `at`,
+    /// and by `after` beyond.
+    pub const fn new(at: u32, before: i16, after: i16) -> Self {
+        Self { at, before, after }
+    }
+
+    /// Returns what [`Self::new`] took.
+    pub const fn parts(self) -> (u32, i16, i16) {
+        (self.at, self.before, self.after)
+    }
+
     /// Returns the shifts after the text of the segment with the sender's number `sequence` has
     /// become longer by `change` octets. A segment that is sent again changes nothing. `None` if
     /// the shift would not fit.

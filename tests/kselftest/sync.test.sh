@@ -207,6 +207,22 @@ fi
 
 # --- taking over ----------------------------------------------------------------------------------
 
+# An FTP client stays connected. The replies that it sees are longer than those of the server.
+if ours; then
+	mkdir "$work/ftp"
+	echo A >"$work/ftp/who"
+	nsenter --net=/run/netns/A python3 -W ignore -m pyftpdlib --interface 10.2.0.11 --port 21 \
+		--directory "$work/ftp" >"$work/ftp.log" 2>&1 &
+	ftp_pid=$!
+	for host in director other; do DIRECTOR=$host service -t 10.1.0.100:21 rr -- A:m:1; done
+	wait_for 20 on A sh -c "ss -Hlnt 'sport = :21' | grep -q ." || bail "the FTP server: $(cat "$work/ftp.log")"
+	takes_orders ftp client ftp_client.py 10.0.0.3
+	check_eq 'an FTP client transfers files' "$(ask ftp login 10.1.0.100) $(ask ftp get who) $(ask ftp get who)" 'in A A'
+	check_soon 'the backup has the control connection' ESTABLISHED \
+		eval "listed other | awk '\$2 == \"0A000003\" && \$5 == \"0015\" { print \$8 }'"
+	# A change waits up to 20 ms for others.
+	sleep 1
+fi
 link_address() { ip -n director -br link show "$1" | awk '{ print $3 }'; }
 must daemon other --stop-daemon backup
 must ip -n director link set eth0 down
@@ -217,6 +233,13 @@ check_eq 'clients continue through the other director' "$(client again tcp | tr 
 if [ "${KERNEL_FLAVOUR-stock}" = debug ]; then
 	check_eq 'so do those of 1,024 services' "$(client again many | many)" 1024
 	client close many >/dev/null
+fi
+if ours; then
+	check_eq 'the FTP client goes on through the other director, and transfers again' "$(ask ftp get who) $(ask ftp get who)" 'A A'
+	must ask ftp quit
+	kill "$ftp_pid"
+	# They would keep the helper loaded.
+	for host in director other; do must daemon "$host" connections --client 10.0.0.3 --kill; done
 fi
 check_match 'a persistent client keeps its server there' "$(client get tcp 10.1.0.100 8000) $(ask second again tcp)" '[AB] [AB] [AB]'
 

@@ -201,7 +201,7 @@ fn act<'p, V: Version>(
         Decision::Reply(connection) => {
             let helped = note(context, connection, Direction::Output, headers);
             if helped {
-                return helped_reply(context, packet, headers, &connection);
+                return helped_reply(context, packet, headers, connection);
             }
             transmit::to_client::<V, false>(context, packet, headers, &connection)
         }
@@ -329,16 +329,22 @@ fn helped_request<'p, V: Version>(
     transmit::to_server::<V, true>(context, packet, headers, Target::of(connection))
 }
 
-/// Sends a server's reply that a helper reads.
+/// Sends a server's reply that a helper reads. Other directors learn how it shifts the stream.
 #[cold]
 #[inline(never)]
 fn helped_reply<'p, V: Version>(
     context: Context<'_>,
     packet: Packet<'p, V>,
     headers: &Headers,
-    connection: &Connection,
+    connection: Member<'_, Connection>,
 ) -> Verdict<'p> {
-    transmit::to_client::<V, true>(context, packet, headers, connection)
+    let deltas = || connection.helped().map(|helped| helped.deltas());
+    let before = deltas();
+    let verdict = transmit::to_client::<V, true>(context, packet, headers, &connection);
+    if deltas() != before {
+        context.tables.begun(context.section, connection);
+    }
+    verdict
 }
 
 /// Sends a real server's datagram that may begin a connection.

@@ -15,7 +15,7 @@ use crate::{
         pool::Pool,
         service::{Service, Settings},
     },
-    state::connection::{Connection, Found, Lease},
+    state::connection::{Connection, Found},
     uapi::service::F_ONE_PACKET,
 };
 use core::sync::atomic::Ordering;
@@ -179,16 +179,9 @@ fn assist(context: Context<'_>, headers: &Headers, connection: &mut Connection) 
 /// As [`assist`], once there is a helper.
 #[cold]
 fn help(context: Context<'_>, connection: &mut Connection) {
-    let port = connection.virtual_endpoint().port;
-    let Some(bound) = helper::Bound::new(context.section, port) else {
-        return;
-    };
-    match Lease::helped(bound, connection.lease()) {
-        Ok(lease) => connection.help(lease),
-        Err(_) => {
-            let skipped = &context.tables.helper.skipped;
-            skipped.fetch_add(1, Ordering::Relaxed);
-        }
+    if connection.help(context.section).is_err() {
+        let skipped = &context.tables.helper.skipped;
+        skipped.fetch_add(1, Ordering::Relaxed);
     }
 }
 

@@ -11,6 +11,7 @@ use crate::{
         destination::{self, Destination},
         engine::Reference,
         filter::Counted,
+        helper,
         service::{Key, Service},
     },
     state::{
@@ -114,9 +115,9 @@ impl Learner {
     }
 
     fn take(&self, record: &Record<'_>) -> Result<(), Unusable> {
-        let strange = record.sequences.is_some() || record.flags.contains(Flags::NO_CLIENT_PORT);
+        // Connections that are expected, and packets that bypass services, are not supported.
+        let strange = record.deltas().is_none() || record.flags.contains(Flags::NO_CLIENT_PORT);
         let forwarding = record.flags.forwarding();
-        // FTP and packets that bypass services are not supported.
         let forwarding = forwarding.filter(|_| !strange).ok_or(Unusable::Refused)?;
         let engine = match &record.engine {
             Some(engine) => Some(engine_of(engine).ok_or(Unusable::Refused)?),
@@ -183,6 +184,7 @@ impl Learner {
                 return Err(Unusable::Outdated);
             }
             if same && known.destination().is_available() {
+                learn_deltas(&known, record);
                 known.learn(state);
                 renew(known, now, timeout);
                 return Ok(Step::Done);
@@ -214,7 +216,12 @@ impl Learner {
             tables.end(known);
         }
         let lease = self.lease(section, record, &found.key, &server);
-        let connection = Connection::learned(&ends, server.clone(), record.server, lease, state);
+        let mut connection =
+            Connection::learned(&ends, server.clone(), record.server, lease, state);
+        if helper::is_any() {
+            connection.help(section)?;
+            learn_deltas(&connection, record);
+        }
         let newcomer = tables.newcomer(&ends);
         tables
             .connections
@@ -412,6 +419,13 @@ fn server_of(
 ) -> Option<Arc<Destination>> {
     let destinations = &service.pool(section)?.destinations;
     destinations.iter().find(|server| leads(server)).cloned()
+}
+
+/// Takes over how the helper of the other director has shifted the server's stream.
+fn learn_deltas(connection: &Connection, record: &Record<'_>) {
+    if let Some((helped, deltas)) = connection.helped().zip(record.deltas()) {
+        helped.learn(deltas);
+    }
 }
 
 fn renew(entry: Member<'_, Connection>, now: u32, timeout: u32) {

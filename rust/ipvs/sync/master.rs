@@ -289,7 +289,11 @@ fn record(tables: &Tables, entry: &Entry<Connection>) -> Option<Record<'static>>
         return None;
     }
     let protocol = entry.protocol()?;
-    Some(common.connection(protocol, entry.virtual_endpoint(), state))
+    let record = common.connection(protocol, entry.virtual_endpoint(), state);
+    Some(match entry.helped() {
+        Some(helped) => record.with_deltas(helped.deltas()),
+        None => record,
+    })
 }
 
 impl Tick for Master {

@@ -15,10 +15,10 @@
 //! firewall mark  0               the mark         0                0
 //! ============== =============== ================ ================ ===============
 
-use super::{Flags, Record};
+use super::{Flags, Record, Sequence, Sequences};
 use crate::{
-    destination::Forwarding, service::Key, state::State, timeout::MAX_SECONDS, Address, Endpoint,
-    Family, Protocol,
+    destination::Forwarding, sequence::Deltas, service::Key, state::State, timeout::MAX_SECONDS,
+    Address, Endpoint, Family, Protocol,
 };
 
 /// The port of services whose templates cover all ports of the client's address (FTP).
@@ -112,6 +112,40 @@ fn mark_address(mark: u32, family: Family) -> Address {
 }
 
 impl Record<'_> {
+    /// Returns the record of a connection whose server's stream is shifted.
+    #[must_use]
+    pub fn with_deltas(self, deltas: Deltas) -> Self {
+        let (initial, before, after) = deltas.parts();
+        if before == 0 && after == 0 {
+            return self;
+        }
+        let output = Sequence {
+            initial,
+            delta: i32::from(after) as u32,
+            previous_delta: i32::from(before) as u32,
+        };
+        Self {
+            flags: self.flags.with(Flags::OUT_SEQUENCES),
+            sequences: Some(Sequences {
+                input: Sequence::default(),
+                output,
+            }),
+            ..self
+        }
+    }
+
+    /// Returns how the server's stream is shifted. `None` for shifts that no helper of this
+    /// director makes: of the client's stream, or by very much.
+    pub fn deltas(&self) -> Option<Deltas> {
+        let Some(Sequences { input, output }) = &self.sequences else {
+            return Some(Deltas::default());
+        };
+        let shift = |delta: u32| i16::try_from(delta as i32).ok();
+        let (before, after) = (shift(output.previous_delta)?, shift(output.delta)?);
+        let is_usual = input.delta == 0 && input.previous_delta == 0;
+        is_usual.then_some(Deltas::new(output.initial, before, after))
+    }
+
     /// Whether the record is a template.
     pub const fn is_template(&self) -> bool {
         self.flags.contains(Flags::TEMPLATE)

@@ -6,10 +6,10 @@ use super::{
     lease::{Helped, Lease, EXPECTATIONS},
     Connection, EXPECTED_TCP, HELPED,
 };
-use crate::services::destination::Forwarding;
+use crate::services::{destination::Forwarding, helper::Bound};
 use core::sync::atomic::{AtomicU32, Ordering};
-use kernel::sync::Arc;
-use knet::route::RouteCache;
+use kernel::prelude::*;
+use knet::{rcu::Section, route::RouteCache};
 use lvs_core::{packet::Headers, state::State, Address, Endpoint, Protocol};
 
 /// What identifies an expectation.
@@ -21,12 +21,23 @@ pub struct Expectation {
 }
 
 impl Connection {
-    /// Makes this connection a control connection of the helper: it owns the lease from now on. To
-    /// be called before the connection is in the table. Any context.
-    pub fn help(&mut self, lease: Arc<Lease>) {
+    /// Makes this connection a control connection, if there is a helper for its port. To be called
+    /// before the connection is in the table. Softirq or process context.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`: it has no helper then.
+    pub fn help(&mut self, section: &Section<'_>) -> Result {
+        if self.kind != Protocol::Tcp as u8 || self.forwarding != Forwarding::Masquerading {
+            return Ok(());
+        }
+        let Some(bound) = Bound::new(section, self.virtual_port) else {
+            return Ok(());
+        };
         // The template's lease counts this connection as before, through the new one.
-        self.lease = Some(lease);
+        self.lease = Some(Lease::helped(bound, self.lease.clone())?);
         self.word().fetch_or(HELPED, Ordering::Relaxed);
+        Ok(())
     }
 
     /// The connection that this control connection announces: the server will open it to `client`,

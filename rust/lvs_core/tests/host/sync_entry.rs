@@ -4,9 +4,10 @@
 
 use lvs_core::{
     destination::Forwarding,
+    sequence::Deltas,
     service::Key,
     state::State,
-    sync::{Datagram, Entry, Flags, Record, Version, Writer},
+    sync::{Datagram, Entry, Flags, Record, Sequence, Sequences, Version, Writer},
     Address, Endpoint, Family, Protocol,
 };
 
@@ -188,4 +189,44 @@ fn handshakes_are_not_announced() {
             "CLOSED",
         ]
     );
+}
+
+#[test]
+fn shifts_of_a_helped_connection_are_sent() {
+    let common = entry(address(Protocol::Tcp, 21), 40_000);
+    let service = Endpoint::new(SERVICE, 21);
+    let plain = common.connection(Protocol::Tcp, service, State::Established);
+    assert_eq!(plain.with_deltas(Deltas::default()), plain);
+    assert_eq!(sent(&plain).deltas(), Some(Deltas::default()));
+
+    let deltas = Deltas::new(0xffff_fff0, 3, -2);
+    let shifted = plain.with_deltas(deltas);
+    assert!(shifted.flags.contains(Flags::OUT_SEQUENCES));
+    assert_eq!(sent(&shifted).deltas(), Some(deltas));
+    // As the C director reads them: two's complement.
+    let output = shifted.sequences.unwrap().output;
+    assert_eq!((output.delta, output.previous_delta), (0xffff_fffe, 3));
+}
+
+#[test]
+fn shifts_that_no_helper_makes_are_refused() {
+    let common = entry(address(Protocol::Tcp, 21), 40_000);
+    let service = Endpoint::new(SERVICE, 21);
+    let plain = common.connection(Protocol::Tcp, service, State::Established);
+    let with = |input: u32, output: u32| Record {
+        sequences: Some(Sequences {
+            input: Sequence {
+                delta: input,
+                ..Sequence::default()
+            },
+            output: Sequence {
+                delta: output,
+                ..Sequence::default()
+            },
+        }),
+        ..plain
+    };
+    assert!(with(0, 32_767).deltas().is_some());
+    assert!(with(0, 32_768).deltas().is_none());
+    assert!(with(1, 0).deltas().is_none());
 }
