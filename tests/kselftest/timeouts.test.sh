@@ -27,6 +27,8 @@ check_fails 'a negative timeout is refused' '.' lvs --set -1 10 10
 check_fails 'a timeout that is not a number is refused' '.' lvs --set ten 10 10
 check_eq 'refused timeouts change nothing' "$(timeouts)" '60 30 40'
 
+# shellcheck disable=SC2034 # for wait_for
+exact_waits=1
 now() {
 	local up
 	read -r up _ </proc/uptime
