@@ -52,10 +52,10 @@ static u16 knet_identify(const struct sk_buff *skb)
 	return smp_processor_id() * range + first;
 }
 
-static bool knet_leaves_checksum(const struct knet_tunnel *tunnel, const struct sk_buff *skb)
+static bool knet_leaves_checksum(const struct knet_tunnel *tunnel, struct sk_buff *skb)
 {
 	return tunnel->remote_checksum && skb->ip_summed == CHECKSUM_PARTIAL &&
-	       !skb->csum_not_inet;
+	       !skb_csum_is_sctp(skb);
 }
 
 /*
@@ -132,7 +132,7 @@ static void knet_push_gre(struct sk_buff *skb, const struct knet_tunnel *tunnel)
 	skb_set_transport_header(skb, 0);
 }
 
-static int knet_offloads(const struct knet_tunnel *tunnel, const struct sk_buff *skb)
+static int knet_offloads(const struct knet_tunnel *tunnel, struct sk_buff *skb)
 {
 	int type;
 
