@@ -110,7 +110,7 @@ summary='3 regions, 10 IPv4 ranges, 10 IPv6 ranges, 304 octets'
 check_eq 'a file is checked' "$(lvs geo check "$work/regions")" "$summary"
 check_eq 'that loads nothing' "$(lvs geo show)" ''
 check_eq 'it is loaded' "$(lvs geo load "$work/regions")" "$summary"
-check_eq 'what is shown is the same table' "$(lvs geo show | lvs geo check -)" "$summary"
+check_eq 'lvsadm geo show prints the loaded table' "$(lvs geo show | lvs geo check -)" "$summary"
 check_eq 'the region of an address is shown' "$(lvs geo where 10.0.0.3 10.3.0.12 fd00::1)" \
 	'10.0.0.3 is in west, then middle, then east
 10.3.0.12 is in middle

@@ -33,7 +33,7 @@ use crate::realserver::{self, ThisMachine};
 use crate::tally::Tally;
 use crate::{advice, client, completion, generate, metrics, restore, schema, top};
 use listing::{addresses, collect, labels};
-use terminal::{colors, note, standard_input, write};
+use terminal::{colors, note, standard_input, text_of, write};
 use watch::{monitored, page_sample, watched, PAUSE, STATUS_FILE};
 
 /// The whole command: arguments in, exit code out.
@@ -443,11 +443,7 @@ fn file_command(
     apply: bool,
     json: bool,
 ) -> Result<bool, Error> {
-    let text = match file {
-        "-" => standard_input()?,
-        file => std::fs::read_to_string(file)
-            .map_err(|error| Error::Failed(format!("cannot read {file}: {error}")))?,
-    };
+    let text = text_of(file)?;
     let request = apply::Request {
         text: &text,
         prune,

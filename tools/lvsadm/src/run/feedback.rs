@@ -5,7 +5,7 @@
 use std::io;
 use std::time::Instant;
 
-use super::terminal::{standard_input, write};
+use super::terminal::{text_of, write};
 use crate::cli::Feedback;
 use crate::client::Kernel;
 use crate::error::Error;
@@ -28,12 +28,7 @@ pub(super) fn feedback(names: &dyn Names, action: Feedback) -> Result<u8, Error>
             Ok(feedback::exit_status(report, weight))
         }
         Feedback::Follow { file, period, once } => {
-            let text = match file.as_str() {
-                "-" => standard_input()?,
-                file => std::fs::read_to_string(file)
-                    .map_err(|error| Error::Failed(format!("cannot read {file}: {error}")))?,
-            };
-            let mut watched = feedback::read(&text, names)?;
+            let mut watched = feedback::read(&text_of(&file)?, names)?;
             let mut director = Kernel::open()?;
             loop {
                 let began = Instant::now();

@@ -4,7 +4,7 @@
 
 use std::io;
 
-use super::terminal::{standard_input, write};
+use super::terminal::{text_of, write};
 use crate::cli::Geo;
 use crate::client::Kernel;
 use crate::error::Error;
@@ -37,12 +37,7 @@ pub(super) fn geo(action: Geo) -> Result<(), Error> {
 
 /// The table of a file.
 fn compiled(file: &str) -> Result<Vec<u8>, Error> {
-    let text = match file {
-        "-" => standard_input()?,
-        file => std::fs::read_to_string(file)
-            .map_err(|error| Error::Failed(format!("cannot read {file}: {error}")))?,
-    };
-    geo::compile(&text).map_err(|mistakes| {
+    geo::compile(&text_of(file)?).map_err(|mistakes| {
         let mistakes = mistakes.join(&format!("\nlvsadm: {file}: "));
         Error::Failed(format!("{file}: {mistakes}"))
     })

@@ -27,6 +27,15 @@ pub(super) fn standard_input() -> Result<String, Error> {
     Ok(text)
 }
 
+/// The text of a file, or of standard input for `-`.
+pub(super) fn text_of(file: &str) -> Result<String, Error> {
+    match file {
+        "-" => standard_input(),
+        file => std::fs::read_to_string(file)
+            .map_err(|error| Error::Failed(format!("cannot read {file}: {error}"))),
+    }
+}
+
 pub(super) fn write(out: &mut impl Write, text: &[u8]) -> Result<(), Error> {
     out.write_all(text)
         .and_then(|()| out.flush())
