@@ -10,6 +10,9 @@
 #
 # The service 10.1.0.100:80 is NAT, 10.1.0.100:8080 DR. 10.2.0.3 is the gateway of the NAT servers.
 # The director that works has both addresses.
+#
+# With IPVS_MODULE=ip_vs LVSADM=ipvsadm, the C director runs on both, and its primary dies once, for
+# comparison.
 
 examples=/usr/share/doc/ipvs_rs/examples/failover
 # Connections that stay open, and new ones in a second.
@@ -91,6 +94,11 @@ heartbeat_down() {
 	on "$DIRECTOR" /etc/init.d/heartbeat stop >>"$work/heartbeat.log" 2>&1 </dev/null
 	on "$DIRECTOR" ldirectord ldirectord.cf stop >/dev/null 2>&1
 }
+# hears NAME: heartbeat hears the other director, of this name.
+hears() { [ "$(on "$DIRECTOR" cl_status nodestatus "$1")" = active ]; }
+# heartbeat_log: what heartbeat logged of the directors, but not that this machine is slow. A crash
+# may leave zeros in it.
+heartbeat_log() { grep -av 'Gmain_timeout\|G_CH_\|Late heartbeat' /var/log/ha-log | tail -n 150 | tr -d '\000'; }
 
 holds() { ip -n "$DIRECTOR" -o address show | grep -q ' 10.1.0.100/'; }
 # active: prints the number of active connections that the director counts at its servers.
@@ -260,6 +268,23 @@ primary_dies() {
 	check_held "$1: every open connection answers through the backup"
 	wait_for 120 second_reached || bail 'the second machine does not return'
 }
+# c_dies: the same with the C director, as far as its backup has the connections. The notes tell how
+# long the address takes to move without ours.
+c_dies() {
+	local load
+	note "the backup has $(active) of $held connections"
+	# It sends a connection with its third packet.
+	note "every connection answers: $(client again held)"
+	loads_up
+	second_dies
+	check 'C: the backup takes the address of a director that dies' wait_for 30 holds
+	more
+	moment
+	for load in nat dr; do note "C: new connections while the primary dies ($load): $(client end $load)"; done
+	note "C: every connection again: $(client again held)"
+	wait_for 120 second_reached
+	second_leaves
+}
 # filled DIRECTOR_COMMAND…: the director that the command asks has all connections.
 filled() { [ "$("$@")" -ge "$held" ]; }
 
@@ -270,6 +295,10 @@ with_keepalived() {
 	check_soon 'the first director that starts has the address' primary holder
 	keepalived_up keepalived-mode1
 	hold "$held"
+	if [ "$IPVS_MODULE" = ip_vs ]; then
+		c_dies
+		finish
+	fi
 	check_soon 'the primary has all connections' "$held" second active
 	check_soon 'the backup has all connections' "$held" active
 	primary_dies 'mode 1'
