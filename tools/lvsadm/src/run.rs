@@ -12,7 +12,9 @@ mod terminal;
 mod watch;
 
 use std::ffi::OsString;
-use std::io::{self, BufWriter, LineWriter, Read};
+use std::fs::File;
+use std::io::{self, BufWriter, LineWriter};
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -387,13 +389,14 @@ fn synchronized(sync: Sync) -> Result<u8, Error> {
         }
         Sync::Resync => director.resync()?,
         Sync::SetKey { file, id } => {
-            let mut octets = Vec::new();
-            let read = match file.as_str() {
-                "-" => io::stdin().read_to_end(&mut octets),
-                file => std::fs::File::open(file).and_then(|mut it| it.read_to_end(&mut octets)),
+            let key = match file.as_str() {
+                // The library's standard input has a buffer that is not wiped.
+                "-" => io::stdin().as_fd().try_clone_to_owned().map(File::from),
+                file => File::open(file),
             };
-            read.map_err(|error| Error::Failed(format!("cannot read {file}: {error}")))?;
-            director.add_sync_key(id, &sync::key(&file, &octets)?)?;
+            let key = key.and_then(sync::read_key);
+            let key = key.map_err(|error| Error::Failed(format!("cannot read {file}: {error}")))?;
+            director.add_sync_key(id, sync::key(&file, &key)?)?;
         }
         Sync::DeleteKey(id) => director.delete_sync_key(id)?,
         Sync::AddPeer(address) => director.add_sync_peer(address)?,

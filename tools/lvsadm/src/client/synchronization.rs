@@ -5,13 +5,17 @@
 use std::net::IpAddr;
 
 use lvs_core::extension::feature;
+use netlink_packet_core::Emitable;
+use netlink_packet_generic::GenlFamily;
+use zeroize::Zeroizing;
 
 use super::kernel::Kernel;
 use crate::error::{self, Error};
 use crate::model::Synchronization;
 use crate::netlink::native::Request;
 use crate::netlink::socket::Mode;
-use crate::netlink::{synchronization, Failure};
+use crate::netlink::synchronization::{self, NewKey};
+use crate::netlink::Failure;
 
 impl Kernel {
     /// The state of synchronization; `None` if the module does not report it.
@@ -43,13 +47,13 @@ impl Kernel {
         self.change_sync("send or request the table", &Request::resync())
     }
 
-    /// Adds a key.
+    /// Adds a key, which is wiped afterwards.
     ///
     /// # Errors
     ///
     /// [`Error::Failed`].
-    pub fn add_sync_key(&mut self, id: u8, key: &[u8]) -> Result<(), Error> {
-        self.change_sync("set the key", &Request::add_sync_key(id, key))
+    pub fn add_sync_key(&mut self, id: u8, key: Zeroizing<Vec<u8>>) -> Result<(), Error> {
+        self.change_sync("set the key", &NewKey::new(id, key))
     }
 
     /// Deletes a key.
@@ -79,7 +83,10 @@ impl Kernel {
         self.change_sync("delete the peer", &Request::delete_sync_peer(peer))
     }
 
-    fn change_sync(&mut self, what: &str, request: &Request) -> Result<(), Error> {
+    fn change_sync<F>(&mut self, what: &str, request: &F) -> Result<(), Error>
+    where
+        F: GenlFamily + Emitable + std::fmt::Debug + Clone,
+    {
         let failed = |failure: Failure| error::query(what, &failure);
         let Some(connection) = self.extension(feature::SYNC).map_err(failed)? else {
             return Err(Error::Failed(format!(

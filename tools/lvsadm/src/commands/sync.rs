@@ -2,13 +2,18 @@
 
 //! `sync`: the state of synchronization, and its keys.
 
+use std::io::{self, Read};
 use std::time::{Duration, Instant};
+
+use zeroize::Zeroizing;
 
 use crate::error::Error;
 use crate::model::{SyncState, Synchronization};
 
 /// Octets of a key.
 pub const KEY: usize = 32;
+/// Octets that are read of a file. No key is longer, whatever surrounds its digits.
+const MOST: usize = 256;
 
 /// Asks for the state, again and again until the director is ready, or for `wait` at most.
 ///
@@ -33,17 +38,29 @@ pub fn status(
     }
 }
 
+/// What the file of a key has. The octets are wiped when they are dropped, and nobody else has a
+/// copy: they are read without a buffer, into memory that does not have to grow.
+///
+/// # Errors
+///
+/// Those of the file.
+pub fn read_key(file: impl Read) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut octets = Zeroizing::new(Vec::with_capacity(2 * MOST));
+    file.take(MOST as u64).read_to_end(&mut octets)?;
+    Ok(octets)
+}
+
 /// The key in a file: 32 octets, or 64 hexadecimal digits and maybe a line feed.
 ///
 /// # Errors
 ///
 /// [`Error::Usage`] for anything else.
-pub fn key(file: &str, octets: &[u8]) -> Result<[u8; KEY], Error> {
-    if let Ok(key) = octets.try_into() {
-        return Ok(key);
+pub fn key(file: &str, octets: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+    if octets.len() == KEY {
+        return Ok(Zeroizing::new(octets.to_vec()));
     }
     let digits = octets.trim_ascii();
-    let mut key = [0; KEY];
+    let mut key = Zeroizing::new(vec![0; KEY]);
     let is_key = digits.len() == 2 * KEY
         && key.iter_mut().zip(digits.chunks(2)).all(|(octet, pair)| {
             let text = std::str::from_utf8(pair).ok();
@@ -102,8 +119,20 @@ mod tests {
     }
 
     #[test]
+    fn the_file_of_a_key_is_read_into_one_piece_of_memory() {
+        for len in [0, 32, 65, MOST] {
+            let octets = read_key(io::repeat(b'1').take(len as u64)).unwrap();
+            assert_eq!((octets.len(), octets.capacity()), (len, 2 * MOST));
+        }
+        // The rest of a long file is not read; it is refused all the same.
+        let octets = read_key(io::repeat(b'1')).unwrap();
+        assert_eq!((octets.len(), octets.capacity()), (MOST, 2 * MOST));
+        assert!(key("f", &octets).is_err());
+    }
+
+    #[test]
     fn a_key_is_32_octets_or_their_digits() {
-        assert_eq!(key("f", &[7; 32]).unwrap(), [7; 32]);
+        assert_eq!(**key("f", &[7; 32]).unwrap(), [7; 32]);
         let digits = format!("{}\n", "0aFF".repeat(16));
         assert_eq!(key("f", digits.as_bytes()).unwrap()[..2], [10, 255]);
         for wrong in [

@@ -13,6 +13,7 @@ use netlink_packet_generic::{GenlFamily, GenlHeader, GenlMessage};
 use netlink_sys::{protocols::NETLINK_GENERIC, Socket, SocketAddr};
 
 use rustix::net::sockopt::set_socket_send_buffer_size_force;
+use zeroize::Zeroizing;
 
 use super::message::Message;
 use super::reply::{Collector, Failure, Progress, Sink};
@@ -157,7 +158,8 @@ impl Connection {
         };
         let mut message = NetlinkMessage::new(header, NetlinkPayload::from(request));
         message.finalize();
-        let mut bytes = vec![0; message.buffer_len()];
+        // It may have a key.
+        let mut bytes = Zeroizing::new(vec![0; message.buffer_len()]);
         message.serialize(&mut bytes);
         if bytes.len() > ROOM {
             // A transaction is one message. Without the privilege, which changes need as well, the

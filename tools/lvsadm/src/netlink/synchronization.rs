@@ -6,11 +6,13 @@ use std::net::IpAddr;
 
 use lvs_core::extension::{command, message, sync};
 use lvs_core::sync::Event;
-use netlink_packet_core::{parse_u32, DefaultNla, NlasIterator};
+use netlink_packet_core::{parse_u32, DefaultNla, Emitable, Nla, NlasIterator, NLA_F_NESTED};
+use netlink_packet_generic::GenlFamily;
+use zeroize::Zeroizing;
 
 use super::attribute;
 use super::convert::required;
-use super::native::{answer, nest, Request};
+use super::native::{answer, nest, Request, FAMILY};
 use super::reply::Failure;
 use crate::model::{Joined, Synchronization};
 
@@ -25,16 +27,6 @@ impl Request {
     #[must_use]
     pub fn resync() -> Self {
         Self::with(command::RESYNC, Vec::new())
-    }
-
-    /// Asks for another key.
-    #[must_use]
-    pub fn add_sync_key(id: u8, key: &[u8]) -> Self {
-        let attributes = vec![
-            DefaultNla::new(sync::KEY_ID, vec![id]),
-            DefaultNla::new(sync::KEY, key.to_vec()),
-        ];
-        Self::about_sync(command::ADD_SYNC_KEY, &attributes)
     }
 
     /// Asks for the deletion of a key.
@@ -58,6 +50,93 @@ impl Request {
 
     fn about_sync(command: u8, attributes: &[DefaultNla]) -> Self {
         Self::with(command, vec![nest(message::SYNC, attributes)])
+    }
+}
+
+/// Asks for another key. It holds the only copy of the key, which is wiped when it is dropped.
+#[derive(Clone)]
+pub struct NewKey {
+    id: u8,
+    key: Zeroizing<Vec<u8>>,
+}
+
+impl NewKey {
+    /// The request for a key with this identifier.
+    #[must_use]
+    pub fn new(id: u8, key: Zeroizing<Vec<u8>>) -> Self {
+        Self { id, key }
+    }
+
+    fn attributes(&self) -> [Field<'_>; 2] {
+        [
+            Field(sync::KEY_ID, std::slice::from_ref(&self.id)),
+            Field(sync::KEY, &self.key),
+        ]
+    }
+}
+
+/// The key is left out.
+impl std::fmt::Debug for NewKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NewKey")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl GenlFamily for NewKey {
+    fn family_name() -> &'static str {
+        FAMILY
+    }
+
+    fn command(&self) -> u8 {
+        command::ADD_SYNC_KEY
+    }
+
+    fn version(&self) -> u8 {
+        lvs_core::extension::FAMILY_VERSION
+    }
+}
+
+impl Emitable for NewKey {
+    fn buffer_len(&self) -> usize {
+        [self].as_slice().buffer_len()
+    }
+
+    fn emit(&self, buffer: &mut [u8]) {
+        [self].as_slice().emit(buffer);
+    }
+}
+
+/// The nest that holds both attributes.
+impl Nla for &NewKey {
+    fn kind(&self) -> u16 {
+        message::SYNC | NLA_F_NESTED
+    }
+
+    fn value_len(&self) -> usize {
+        self.attributes().as_slice().buffer_len()
+    }
+
+    fn emit_value(&self, buffer: &mut [u8]) {
+        self.attributes().as_slice().emit(buffer);
+    }
+}
+
+/// An attribute whose value is somewhere else.
+struct Field<'a>(u16, &'a [u8]);
+
+impl Nla for Field<'_> {
+    fn kind(&self) -> u16 {
+        self.0
+    }
+
+    fn value_len(&self) -> usize {
+        self.1.len()
+    }
+
+    fn emit_value(&self, buffer: &mut [u8]) {
+        buffer.copy_from_slice(self.1);
     }
 }
 
@@ -118,10 +197,24 @@ fn read_nest(value: &[u8]) -> Result<Synchronization, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use netlink_packet_core::Emitable;
-
     use super::*;
     use crate::netlink::socket::GENERIC_HEADER;
+
+    #[test]
+    fn a_key_in_its_request() {
+        let key = NewKey::new(3, Zeroizing::new(vec![0xab; 32]));
+        let mut written = vec![0; key.buffer_len()];
+        key.emit(&mut written);
+        let attributes = [
+            DefaultNla::new(sync::KEY_ID, vec![3]),
+            DefaultNla::new(sync::KEY, vec![0xab; 32]),
+        ];
+        let nla = nest(message::SYNC, &attributes[..]);
+        let mut expected = vec![0; nla.buffer_len()];
+        nla.emit(&mut expected);
+        assert_eq!(written, expected);
+        assert_eq!(format!("{key:?}"), "NewKey { id: 3, .. }");
+    }
 
     #[test]
     fn what_the_kernel_answers() {
