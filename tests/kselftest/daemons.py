@@ -9,13 +9,22 @@
                                        master of "director" and the backup of "other" at once, FIRST
                                        (master or backup) the one; says how many connections "other"
                                        has within a second
+    daemons.py killed ADDRESS PORT RATE COUNT INTERFACE
+                                       opens connections from the namespace "client", RATE in a
+                                       second, and takes the interface of "director" down right
+                                       after the last one; says how many were open then, the rate,
+                                       how many of them "other" lacks, and the age of the oldest of
+                                       these in milliseconds
     daemons.py failslab INTERFACE      every command with each of its allocations failing in turn:
                                        it works, or fails cleanly and changes nothing
 """
 
+import fcntl
 import os
+import resource
 import select
 import socket
+import struct
 import sys
 import time
 
@@ -23,6 +32,7 @@ from failslab import NO_MEMORY, Failures, each_failure, request
 from netlink_fuzz import Wrong
 from nl import DAEMON, DEL_DAEMON, DUMP, GET_DAEMON, NEW_DAEMON, Family, nest, parse, u32
 
+SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 STATE, INTERFACE, SYNCID, GROUP_V6 = 1, 2, 3, 6
 MASTER, BACKUP = 1, 2
 # The kernel has no other error for a socket without memory.
@@ -99,9 +109,78 @@ def handover(address, port, count, first):
     end = time.monotonic() + 1
     while not wanted <= known and time.monotonic() < end:
         time.sleep(0.01)
-        with open("/proc/net/ip_vs_conn", encoding="ascii") as listing:
-            known = {int(fields[2], 16) for fields in map(str.split, listing) if "ESTABLISHED" in fields}
+        known = established()
     print(len(known & wanted))
+
+
+def established():
+    """The client ports of the established connections that the director of this namespace lists."""
+    with open("/proc/net/ip_vs_conn", encoding="ascii") as listing:
+        return {int(fields[2], 16) for fields in map(str.split, listing) if "ESTABLISHED" in fields}
+
+
+class Opening:
+    """Connections that open, by the number of their file, and when they did."""
+
+    def __init__(self, target):
+        self.target = target
+        self.clients = {}
+        self.opened = {}
+        self.epoll = select.epoll()
+
+    def begin(self):
+        """Begins a connection."""
+        client = socket.socket()
+        client.setblocking(False)
+        client.connect_ex(self.target)
+        self.clients[client.fileno()] = client
+        self.epoll.register(client, select.EPOLLOUT)
+
+    def look(self):
+        """Notes those that have opened."""
+        for number, event in self.epoll.poll(0):
+            if event != select.EPOLLOUT:
+                sys.exit("a server refuses a connection")
+            self.epoll.unregister(number)
+            self.opened[number] = time.monotonic()
+
+
+def killed(target, rate, count, interface):
+    """Opens connections, and cuts the wire of the director.
+
+    The servers accept none of them: the kernel's queues have room.
+    """
+    listeners = []
+    for host in "ABC":
+        enter(host)
+        listeners.append(socket.create_server(("", target[1]), backlog=4096))
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    enter("director")
+    director = socket.socket()
+    name = interface.encode()
+    flags = struct.unpack("16xH", fcntl.ioctl(director, SIOCGIFFLAGS, struct.pack("16sH22x", name, 0))[:18])[0]
+    enter("client")
+    load = Opening(target)
+    start = time.monotonic()
+    while len(load.clients) < count:
+        while len(load.clients) < min((time.monotonic() - start) * rate, count):
+            load.begin()
+        load.look()
+        # Beside a loop without pauses, the clock of User Mode Linux stands still.
+        time.sleep(0.001)
+    end = time.monotonic()
+    fcntl.ioctl(director, SIOCSIFFLAGS, struct.pack("16sH22x", name, flags & ~IFF_UP))
+    enter("other")
+    known, before = established(), None
+    while known != before:
+        time.sleep(0.2)
+        known, before = established(), known
+    ages = [end - opened for number, opened in load.opened.items()
+            if load.clients[number].getsockname()[1] not in known]
+    fcntl.ioctl(director, SIOCSIFFLAGS, struct.pack("16sH22x", name, flags))
+    print(f"open={len(load.opened)} rate={count / (end - start):.0f} lost={len(ages)} "
+          f"oldest={max(ages, default=0) * 1000:.0f}")
 
 
 def cases(interface):
@@ -151,6 +230,8 @@ if __name__ == "__main__":
             turns(sys.argv[2], int(sys.argv[3]))
         elif sys.argv[1] == "handover":
             handover(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5])
+        elif sys.argv[1] == "killed":
+            killed((sys.argv[2], int(sys.argv[3])), int(sys.argv[4]), int(sys.argv[5]), sys.argv[6])
         else:
             failslab(sys.argv[2])
     except Wrong as wrong:

@@ -46,6 +46,11 @@ daemon director --start-daemon master
 until [ "$(known other)" = "$bulk" ] || [ ${EPOCHREALTIME/./} -gt $((${begin/./} + 60000000 * TIME_SCALE)) ]; do :; done
 took=$(((${EPOCHREALTIME/./} - ${begin/./}) / 1000))
 check_eq "a backup gets all connections in one piece (in $took ms)" "$(known other)" "$bulk"
+# A real machine is faster than 250 million instructions in a second, which this kernel's clock
+# counts.
+if [ "${KERNEL_FLAVOUR-stock}" = stock ] && [ "${VM_CLOCK-}" = jumps ]; then
+	check 'that is 10,000 connections in a second at least' [ $took -le $((bulk / 10)) ]
+fi
 on other sed -n 's/^Sync /# Sync /p' /proc/net/ip_vs_status
 on director sed -n 's/^Sync /# Sync /p' /proc/net/ip_vs_status
 flush

@@ -2,7 +2,7 @@
 
 //! Sends connections and templates.
 //!
-//! An entry is sent when it changes, some 20 ms later and together with others. All entries are
+//! An entry is sent when it changes, within 20 ms and together with others. All entries are
 //! sent again and again (the *sweep*), so that timeouts are renewed and losses heal. A sweep is
 //! fast when the master starts, and when changes came faster than they could be sent.
 
