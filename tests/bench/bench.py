@@ -95,6 +95,7 @@ class Bench:
         self.kernel = options.kernel
         self.packets = options.packets
         self.rows = re.compile(options.rows)
+        self.settings = [setting.split("=") for setting in options.set]
         self.unit = "instructions" if self.kernel == "icount" else "ns"
         self.round = 0
         self.mode = None
@@ -152,8 +153,7 @@ class Bench:
         if self.mode == "nftables":
             self.nftables_up()
             return
-        # The C director keeps its table small by default; ours grows.
-        run("modprobe", self.mode, *(["conn_tab_bits=20"] if self.mode == "ip_vs" else []))
+        self.load()
         self.service(NAT_VIP, "-m", SERVERS[:4])
         self.service(DR_VIP, "-g", SERVERS[:4])
         self.service(TUN_VIP, "-i", SERVERS[:4])
@@ -163,6 +163,14 @@ class Bench:
         if self.mode == "ipvs_rs" and (self.wanted("direct-100") or self.wanted("direct6-100")):
             self.service(DIRECT_VIP, "-m --direct-reply", SERVERS[:4])
             self.service(f"[{DIRECT_VIP6}]", "-m --direct-reply", [f"[{SERVER6}]"])
+
+    def load(self):
+        """Loads the director of this mode, and changes the settings of ipvs_rs that were requested."""
+        # The C director keeps its table small by default; ours grows.
+        run("modprobe", self.mode, *(["conn_tab_bits=20"] if self.mode == "ip_vs" else []))
+        enter(DIRECTOR)
+        for name, value in self.settings if self.mode == "ipvs_rs" else ():
+            write(f"/proc/sys/net/ipv4/vs/{name}", value)
 
     def service(self, vip, method, servers, scheduler="rr"):
         """Adds a service, for UDP and for TCP."""
@@ -481,19 +489,20 @@ def free_memory():
     return int(re.search(r"MemFree: *(\d+) kB", text).group(1)) * 1024
 
 
-def main():
-    """Runs the measurements that the options select."""
+def main(kind=Bench, modes=MODES, modules=("pktgen", "veth", "ipip", "nf_tables", "nf_nat")):
+    """Runs the measurements that the options select, of this kind of bench. Loads the modules first, the first of which it needs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kernel", default=os.environ.get("KERNEL_FLAVOUR", "uml"))
-    parser.add_argument("--modes", default=",".join(MODES))
+    parser.add_argument("--modes", default=",".join(modes))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--packets", type=int, help="of a row with few flows")
     parser.add_argument("--rows", default=".*", help="regular expression for the rows to measure")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of ipvs_rs, as in short_cut=0")
     options = parser.parse_args()
     options.packets = options.packets or (20_000 if options.kernel == "icount" else 300_000)
-    run("modprobe", "-a", "pktgen")
-    subprocess.run(["modprobe", "-a", "veth", "ipip", "nf_tables", "nf_nat"], capture_output=True, check=False)
-    bench = Bench(options)
+    run("modprobe", modules[0])
+    subprocess.run(["modprobe", "-a", *modules[1:]], capture_output=True, check=False)
+    bench = kind(options)
     emit("meta", kernel=options.kernel, release=os.uname().release, rounds=options.rounds, packets=options.packets)
     for bench.round in range(1, options.rounds + 1):
         for mode in options.modes.split(","):

@@ -55,6 +55,8 @@ pub enum Mode {
     Bare,
     /// A DNAT map of nftables.
     Nftables,
+    /// A DNAT map of nftables with a flowtable, the kernel's own fast path.
+    Flowtable,
     /// The C director.
     IpVs,
     /// This project's director.
@@ -63,13 +65,20 @@ pub enum Mode {
 
 impl Mode {
     /// All modes, in the order of columns, bars and legends.
-    pub const ALL: [Self; 4] = [Self::Bare, Self::Nftables, Self::IpVs, Self::IpvsRs];
+    pub const ALL: [Self; 5] = [
+        Self::Bare,
+        Self::Nftables,
+        Self::Flowtable,
+        Self::IpVs,
+        Self::IpvsRs,
+    ];
 
     /// The name in records.
     pub fn name(self) -> &'static str {
         match self {
             Self::Bare => "bare",
             Self::Nftables => "nftables",
+            Self::Flowtable => "flowtable",
             Self::IpVs => "ip_vs",
             Self::IpvsRs => "ipvs_rs",
         }
@@ -80,6 +89,7 @@ impl Mode {
         match self {
             Self::Bare => "bare forwarding",
             Self::Nftables => "nftables DNAT map",
+            Self::Flowtable => "nftables flowtable",
             Self::IpVs => "ip_vs (C)",
             Self::IpvsRs => "ipvs_rs",
         }

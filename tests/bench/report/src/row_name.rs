@@ -9,7 +9,7 @@ use std::fmt;
 const FORWARDING: &str = "forwarding";
 
 /// Kinds of rows, in the order of tables.
-const KINDS: [&str; 17] = [
+const KINDS: [&str; 28] = [
     FORWARDING,
     "nat",
     "dr",
@@ -27,6 +27,17 @@ const KINDS: [&str; 17] = [
     "flows",
     "new",
     "memory",
+    "nic-nat",
+    "nic-dr",
+    "nic-tun",
+    "nic-reply",
+    "nic-tcp",
+    "nic-bulk",
+    "nic-nat6",
+    "nic-dr6",
+    "nic-tun6",
+    "nic-new",
+    "nic-flows",
 ];
 
 /// A row's name. Rows of a kind sort together, and numbers in names sort as numbers.
@@ -46,7 +57,7 @@ impl RowName {
 
     /// Whether the cost is that of a new connection, not of a packet.
     pub fn is_new(&self) -> bool {
-        self.0.starts_with("new")
+        self.0.starts_with("new") || self.0.starts_with("nic-new")
     }
 
     fn sort_key(&self) -> (usize, Vec<(u64, &str)>) {
@@ -120,6 +131,10 @@ mod tests {
             "new-rr-50",
             "new-wlc-4",
             "memory-1m",
+            "nic-nat-100",
+            "nic-reply-100",
+            "nic-nat6-100",
+            "nic-new",
             "anything",
         ];
         let mut names = expected.map(RowName::from);

@@ -43,6 +43,7 @@ pub(super) fn color(mode: Mode) -> RGBColor {
     match mode {
         Mode::Bare => RGBColor(0x55, 0x55, 0x55),
         Mode::Nftables => RGBColor(0x00, 0x9E, 0x73),
+        Mode::Flowtable => RGBColor(0xCC, 0x79, 0xA7),
         Mode::IpVs => RGBColor(0xD5, 0x5E, 0x00),
         Mode::IpvsRs => RGBColor(0x00, 0x72, 0xB2),
     }
@@ -58,6 +59,7 @@ fn marker(mode: Mode) -> &'static [(i32, i32)] {
     match mode {
         Mode::Bare => &[(0, -5), (5, 0), (0, 5), (-5, 0)],
         Mode::Nftables => &[(0, -5), (5, 4), (-5, 4)],
+        Mode::Flowtable => &[(-5, -2), (5, -2), (5, 2), (-5, 2)],
         Mode::IpVs => &[(0, 5), (5, -4), (-5, -4)],
         Mode::IpvsRs => &[(-4, -4), (4, -4), (4, 4), (-4, 4)],
     }

@@ -1,0 +1,238 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Measures the cost of a packet from a network card, which delivers many at once.
+
+bench.py measures with veth, which delivers one packet at a time, so it sees no effect of a batch:
+GRO, hints about routes, caches that are still warm. Here the director's devices are of bench_nic
+(nic/bench_nic.c), and its frames are made in this file. The records are those of bench.py.
+"""
+
+import ipaddress
+import json
+import pathlib
+import re
+import socket
+import struct
+import subprocess
+
+import bench
+from bench import (CLIENT, CLIENT6, DIRECTOR, DR_VIP, DR_VIP6, NAT_VIP, NAT_VIP6, NEW_VIP, NOBODY, ONE_VIP, SERVER6, SERVERS, TUN_VIP,
+                   TUN_VIP6, enter, run, write)
+
+MODES = ("bare", "flowtable", "ip_vs", "ipvs_rs")
+SERVERS6 = [str(ipaddress.ip_address(SERVER6) + n) for n in range(4)]
+# The flags of a run: see bench_nic.c.
+RANDOM, REPLY, STREAM = 1, 2, 4
+SYN, SYN_ACK, ACK = 0x02, 0x12, 0x10
+# Numbers of flows, with their numbers of clients.
+FLOWS = {10: 1, 100: 1, 1000: 1, 1_000_000: 100}
+
+
+def headers(mac, source, destination, transport):
+    """Returns the headers of a frame to the device with this address. The device writes the IPv4 checksum."""
+    source, destination = ipaddress.ip_address(source), ipaddress.ip_address(destination)
+    protocol = socket.IPPROTO_TCP if len(transport) >= 20 and transport[12] else socket.IPPROTO_UDP
+    ether = bytes.fromhex((mac + NOBODY).replace(":", ""))
+    if source.version == 4:
+        ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(transport), 0, 0x4000, 64, protocol, 0, source.packed, destination.packed)
+        return ether + struct.pack("!H", 0x0800) + ip + transport
+    ip = struct.pack("!IHBB16s16s", 6 << 28, len(transport), protocol, 64, source.packed, destination.packed)
+    return ether + struct.pack("!H", 0x86DD) + ip + transport
+
+
+def datagram(source, destination):
+    """Returns a UDP datagram without data to a port, from a port."""
+    return struct.pack("!HHHH", source, destination, 8 + 18, 0x1234) + bytes(18)
+
+
+def segment(source, destination, flags, size=6):
+    """Returns a TCP segment with these flags and so much data."""
+    return struct.pack("!HHIIBBHHH", source, destination, 1, 1, 5 << 4, flags, 1000, 0x1234, 0) + bytes(size)
+
+
+class Rig(bench.Bench):
+    """One run."""
+
+    def hosts_up(self):
+        """Rebuilds the director's namespace, with a card to the clients and one to the servers."""
+        self.hosts_down()
+        run("ip", "netns", "add", DIRECTOR)
+        lines = ["link add front type bench_nic", "link add back type bench_nic", "link set lo up", "link set front up", "link set back up",
+                 "address add 10.0.0.1/24 dev front", "address add 10.1.0.1/24 dev back", "route add 10.100.0.0/16 via 10.0.0.2",
+                 f"neigh replace 10.0.0.2 lladdr {NOBODY} nud permanent dev front",
+                 "address add fd00::1/64 dev front nodad", "address add fd00:1::1/64 dev back nodad", "route add fd00:100::/64 via fd00::2",
+                 f"neigh replace fd00::2 lladdr {NOBODY} nud permanent dev front"]
+        lines += [f"neigh replace {server} lladdr {NOBODY} nud permanent dev back" for server in SERVERS[:4] + SERVERS6]
+        lines += [f"address add {vip}/32 dev lo" for vip in (NAT_VIP, DR_VIP, TUN_VIP, ONE_VIP, NEW_VIP)]
+        lines += [f"address add {vip}/128 dev lo" for vip in (NAT_VIP6, DR_VIP6, TUN_VIP6)]
+        run("ip", "-n", DIRECTOR, "-batch", "-", stdin="\n".join(lines) + "\n")
+        enter(DIRECTOR)
+        write("/proc/sys/net/ipv4/ip_forward", "1")
+        write("/proc/sys/net/ipv6/conf/all/forwarding", "1")
+        for device in ("all", "front", "back"):
+            write(f"/proc/sys/net/ipv4/conf/{device}/rp_filter", "0")
+            write(f"/proc/sys/net/ipv4/conf/{device}/send_redirects", "0")
+        self.index = {}
+        for device in ("front", "back"):
+            link = json.loads(run("ip", "-n", DIRECTOR, "-j", "link", "show", device))
+            self.mac[device], self.index[device] = link[0]["address"], link[0]["ifindex"]
+            if self.kernel == "uml":
+                # Its time is that of this machine, where a queue that nobody fills only adds noise.
+                run("tc", "-n", DIRECTOR, "qdisc", "replace", "dev", device, "root", "noqueue")
+
+    def director_up(self):
+        """Loads the mode's director and gives it services."""
+        if self.mode == "bare":
+            return
+        if self.mode == "flowtable":
+            self.flowtable_up()
+            return
+        self.load()
+        for vip, method, servers in ((NAT_VIP, "-m", SERVERS[:4]), (DR_VIP, "-g", SERVERS[:4]), (TUN_VIP, "-i", SERVERS[:4]),
+                                     (ONE_VIP, "-m", SERVERS[:1]), (NEW_VIP, "-m", SERVERS[:4])):
+            self.service(vip, method, servers)
+        for vip, method in ((NAT_VIP6, "-m"), (DR_VIP6, "-g"), (TUN_VIP6, "-i")):
+            self.service(f"[{vip}]", method, [f"[{server}]" for server in SERVERS6])
+
+    @staticmethod
+    def flowtable_up():
+        """Sets up destination NAT with a flowtable, the kernel's own fast path."""
+        enter("../../proc/1/ns/net")
+        write("/proc/sys/net/netfilter/nf_conntrack_max", "4000000")
+        write("/proc/sys/net/netfilter/nf_conntrack_buckets", "1048576")
+        enter(DIRECTOR)
+        servers = ", ".join(f"{n} : {server}" for n, server in enumerate(SERVERS[:4]))
+        run("nft", "-f", "-", stdin=f"""
+            table ip nat {{
+                flowtable fast {{
+                    hook ingress priority 0
+                    devices = {{ front, back }}
+                }}
+                chain prerouting {{
+                    type nat hook prerouting priority dstnat
+                    ip daddr {{ {NAT_VIP}, {NEW_VIP} }} dnat ip to numgen inc mod 4 map {{ {servers} }}
+                    ip daddr {ONE_VIP} dnat ip to {SERVERS[0]}
+                }}
+                chain forward {{
+                    type filter hook forward priority 0
+                    meta l4proto {{ tcp, udp }} flow add @fast
+                }}
+            }}
+            """)
+
+    # --- packets -------------------------------------------------------------
+
+    @staticmethod
+    def sent():
+        """Returns the number of frames that both cards have sent."""
+        enter(DIRECTOR)
+        text = pathlib.Path("/proc/net/dev").read_text(encoding="ascii")
+        return sum(int(re.search(rf"{device}:(?: +\d+){{9}} +(\d+)", text).group(1)) for device in ("front", "back"))
+
+    def receive(self, count, flows, frame, *, device="front", spread=1, repeat=1, flags=0):
+        """Lets a card receive so many frames of so many flows; returns the nanoseconds for each."""
+        before = self.sent()
+        clients = FLOWS[flows]
+        request = struct.pack("=Q6I", count, self.index[device], clients, flows // clients, spread, repeat, flags)
+        with open("/proc/bench_nic", "r+b", buffering=0) as nic:
+            nic.write(request + frame)
+            took = int(nic.read(32))
+        sent = self.sent() - before
+        if not count * 0.999 <= sent <= count * 1.001 + 10:
+            raise SystemExit(f"{self.mode}: of {count} frames {sent} were sent on")
+        return took / count
+
+    def from_clients(self, count, vip, flows, transport=None, **options):
+        """Lets the clients' card receive frames to a service, or to its servers without a director."""
+        source, spread = CLIENT, 1
+        if ":" in vip:
+            source = CLIENT6
+        if self.mode == "bare":
+            spread = 1 if vip == ONE_VIP else 4
+            vip = SERVERS6[0] if ":" in vip else SERVERS[0]
+        frame = headers(self.mac["front"], source, vip, transport or datagram(1000, 80))
+        return self.receive(count, flows, frame, spread=spread, **options)
+
+    def from_servers(self, count, flows, transport=None, **options):
+        """Lets the servers' card receive frames to clients."""
+        frame = headers(self.mac["back"], SERVERS[0], CLIENT, transport or datagram(80, 1000))
+        return self.receive(count, flows, frame, device="back", flags=REPLY, **options)
+
+    def connect(self, vip, flows):
+        """Opens TCP connections."""
+        self.from_clients(flows, vip, flows, segment(1000, 80, SYN))
+        self.from_servers(flows, flows, segment(80, 1000, SYN_ACK))
+        self.from_clients(flows, vip, flows, segment(1000, 80, ACK))
+
+    # --- rows ----------------------------------------------------------------
+
+    def established(self, row, vip):
+        """Measures a hundred known flows."""
+        if self.wanted(row):
+            self.from_clients(500, vip, 100)
+            self.cost(row, self.packets, self.from_clients(self.packets, vip, 100), flows=100)
+
+    def small_rows(self):
+        """Measures the rows with few flows."""
+        self.established("nic-nat-100", NAT_VIP)
+        self.established("nic-nat-100-one", ONE_VIP)
+        if self.mode != "flowtable":
+            self.established("nic-dr-100", DR_VIP)
+            self.established("nic-tun-100", TUN_VIP)
+            self.established("nic-nat6-100", NAT_VIP6)
+            self.established("nic-dr6-100", DR_VIP6)
+            self.established("nic-tun6-100", TUN_VIP6)
+        if self.wanted("nic-reply-100"):
+            self.from_clients(500, ONE_VIP, 100)
+            self.from_servers(500, 100)
+            self.cost("nic-reply-100", self.packets, self.from_servers(self.packets, 100), flows=100)
+
+    def tcp(self):
+        """Measures small TCP segments, and full ones in trains of 16, which GRO merges."""
+        if self.wanted("nic-tcp-100"):
+            self.connect(ONE_VIP, 100)
+            self.from_clients(500, ONE_VIP, 100, segment(1000, 80, ACK))
+            value = self.from_clients(self.packets, ONE_VIP, 100, segment(1000, 80, ACK))
+            self.cost("nic-tcp-100", self.packets, value, flows=100)
+        if self.wanted("nic-bulk-10"):
+            self.connect(ONE_VIP, 10)
+            full = segment(1000, 80, ACK, 1460)
+            for count in (500, self.packets):
+                value = self.from_clients(count, ONE_VIP, 10, full, repeat=16, flags=STREAM)
+            self.cost("nic-bulk-10", self.packets, value, flows=10)
+
+    def million(self):
+        """Measures new connections, and a million flows that send in random order."""
+        number = 1_000_000 if self.kernel == "uml" else 1000
+        wanted = [row for row in ("nic-new", "nic-flows-1000000") if self.wanted(row)]
+        if not wanted:
+            return
+        value = self.from_clients(number, NEW_VIP, number)
+        self.cost("nic-new", number, value, flows=number)
+        if self.kernel == "uml" and self.wanted("nic-flows-1000000"):
+            # The table grows in the background.
+            bench.time.sleep(2)
+            self.cost("nic-flows-1000000", number, self.from_clients(number, NEW_VIP, number, flags=RANDOM), flows=number)
+
+    def run_mode(self, mode):
+        """Measures all rows of one mode."""
+        self.mode = mode
+        self.hosts_up()
+        self.director_up()
+        # The first packets after such changes are slow, and the director learns from packets by
+        # which devices its connections come in.
+        for _ in range(2):
+            self.from_clients(1000, ONE_VIP, 100)
+            self.from_servers(1000, 100)
+            bench.time.sleep(2)
+        self.small_rows()
+        self.tcp()
+        self.million()
+        self.director_down()
+        if mode == "flowtable":
+            enter("../../proc/1/ns/net")
+            subprocess.run(["conntrack", "-F"], capture_output=True, check=False)
+
+
+if __name__ == "__main__":
+    bench.main(Rig, MODES, ("bench_nic", "ipip", "nf_tables", "nf_nat", "nft_flow_offload"))
