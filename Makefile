@@ -24,15 +24,23 @@ check-quick: ## host tests, lints and each guest test on one kernel only
 	@scripts/check quick
 
 .PHONY: check-packages
-check-packages: ## install the Debian packages in a director that boots with systemd (about 10 minutes)
-	@scripts/packages
+check-packages: ## install the Debian packages, upgrade them and the kernel, and boot with systemd each time (about 30 minutes)
+	@scripts/packages --kernels
+
+.PHONY: check-deb
+check-deb: ## build the Debian packages twice, compare the results, and run lintian
+	@scripts/deb --check
 
 .PHONY: check-kernels
 check-kernels: ## guest tests on all supported kernels of Debian [MATRIX='7.2/amd64 7.3/cloud-amd64'] [TESTS='forwarding icmp']
 	@scripts/matrix
 
+.PHONY: check-arm64
+check-arm64: ## build the modules for arm64 and run guest tests there [TESTS='module']
+	@scripts/arm64
+
 .PHONY: check-long
-check-long: ## the long guest tests on the debug kernel, for hours: a million hostile packets and messages, ...
+check-long: ## for hours: a million hostile packets and messages, check-packages, check-deb, check-kernels, check-arm64, ...
 	@scripts/check long
 
 .PHONY: check-guests
@@ -89,6 +97,6 @@ distclean: ## remove the whole cache
 
 .PHONY: help
 help: ## show this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
 	@echo
 	@echo "  The first target to try is 'make demo'. Downloads and builds are kept in $${IPVS_RS_CACHE:-$${XDG_CACHE_HOME:-~/.cache}/ipvs_rs} (IPVS_RS_CACHE)."
