@@ -80,6 +80,15 @@ must modprobe -r ip_vs_rr
 must modprobe -r ip_vs
 must mv "$hidden.hidden" "$hidden"
 
+# A kernel that refuses ipvs_rs. Here the reason is a parameter without meaning; secure boot refuses
+# a module that is not signed.
+echo 'options ipvs_rs delegate=nobody' >/etc/modprobe.d/refused.conf
+check_match 'a kernel that refuses ipvs_rs: modprobe says that the C director takes its place' "$(modprobe ip_vs 2>&1)" \
+	'.*ip_vs: ipvs_rs does not load, so the C director ip_vs takes its place.*'
+check_eq 'a kernel that refuses ipvs_rs gets the C director' "$(lsmod | grep -o '^ip_\?vs[a-z_]*' | xargs)" ip_vs
+must modprobe -r ip_vs
+must rm /etc/modprobe.d/refused.conf
+
 rm "$drop_in_force"
 check_eq 'once the file is removed, ip_vs loads the C director' "$(means ip_vs)" ip_vs
 finish
