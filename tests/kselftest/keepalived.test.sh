@@ -463,6 +463,10 @@ serve() {
 	check "$1: the expected director counts the connections" \
 		test "$(DIRECTOR=$1 statistics -t $vip:8080 | cut -d' ' -f1)" -ge $((before + 3))
 }
+# daemons NAME: prints the synchronization daemons and their syncid: "master 51".
+daemons() {
+	DIRECTOR=$1 lvs -L --daemon | sed -n 's/^\(master\|backup\) .*syncid=\([0-9]*\).*/\1 \2/p' | sort | xargs
+}
 full() {
 	[ "$(DIRECTOR=$1 lvs -S -n | grep -c '^-a')" = 9 ]
 }
@@ -473,6 +477,13 @@ check_soon 'VRRP: the director of higher priority holds the addresses' 'director
 check 'both directors list all servers' wait_for 10 eval 'full director && full second'
 orphans second
 serve director
+check_soon 'the director with the addresses runs the master daemon' 'master 51' daemons director
+check_soon 'the other director runs the backup daemon' 'backup 51' daemons second
+sed -i '0,/TCP_CHECK/s//weight 5\n&/' "$work/second.conf"
+kill -HUP "${keepalived[second]}"
+reloaded() { DIRECTOR=second weights -t 10.1.0.103:80; }
+check_soon 'the other director reloads its configuration' 'A 5 B 1 C 1' reloaded
+check_soon 'after a reload the backup daemon runs' 'backup 51' daemons second
 
 client load nat tcp 10.1.0.103 80 1 0.1 >/dev/null
 client load dr tcp 10.1.0.103 8080 1 0.1 >/dev/null
@@ -490,6 +501,8 @@ more nat
 more dr
 keepalived_down director
 check_soon 'the other director holds the addresses when the first stops' 'second second second' holders
+check_soon 'it runs the master daemon' 'master 51' daemons second
+check_eq 'keepalived that stops stops its daemon' "$(daemons director)" ''
 serve second
 more nat
 more dr
@@ -501,6 +514,24 @@ for load in nat dr; do
 	check_eq "only connections in progress are lost: $load ($served)" "$(lost "$served")" 1
 done
 keepalived_down second
+
+# Without an instance, the checkers run both daemons.
+cat >"$work/second.conf" <<-END
+	global_defs {
+		lvs_sync_daemon eth1 id 7
+	}
+	virtual_server 10.1.0.103 80 {
+		lvs_sched rr
+		lvs_method NAT
+		protocol TCP
+		real_server 10.2.0.11 80 {
+		}
+	}
+END
+keepalived_up second
+check_soon 'without an instance of VRRP, both daemons run' 'backup 7 master 7' daemons second
+keepalived_down second
+check_eq 'both stop with keepalived' "$(daemons second)" ''
 
 if [ $failures -gt 0 ]; then
 	for name in director second; do note "$(tail -n 60 "$work/$name.log")"; done

@@ -270,8 +270,8 @@ class Client(Orders):
 
         The answer: how many connections were begun, how many were opened in a second, the longest
         time in milliseconds in which none opened while the address moved (the gap), how many never
-        opened, how many were open but are lost, and, of these, the most milliseconds by which one
-        opened before the gap, and how many opened after it.
+        opened, how many were refused, how many were open but are lost, and, of these, the most
+        milliseconds by which one opened before the gap, and how many opened after it.
         """
         load = self.loads.pop(tag)
         load.stop.set()
@@ -287,11 +287,12 @@ class Client(Orders):
         lost = [connection for connection in load.connections
                 if connection.opened and connection.state != "answered"]
         before = [begin - connection.opened for connection in lost if connection.opened <= begin]
-        never = sum(connection.opened is None for connection in load.connections)
+        refused = sum(connection.opened is None and connection.state == "reset" for connection in load.connections)
+        never = len(load.connections) - len(opened) - refused
         for connection in load.connections:
             connection.sock.close()
         return (f"begun={len(load.connections)} rate={rate:.0f} gap={gap * 1000:.0f} never={never} "
-                f"lost={len(lost)} oldest={max(before, default=0) * 1000:.0f} "
+                f"refused={refused} lost={len(lost)} oldest={max(before, default=0) * 1000:.0f} "
                 f"after={len(lost) - len(before)}")
 
 
