@@ -25,7 +25,7 @@ IP_BIND_ADDRESS_NO_PORT = 24
 # Connections that wait for something at a time.
 WINDOW = 256
 # Seconds without any progress after which the rest is given up.
-PATIENCE = int(os.environ.get("STEADY_PATIENCE", "60")) * SCALE
+PATIENCE = int(os.environ.get("STEADY_PATIENCE", "45")) * SCALE
 
 
 def many_files():
