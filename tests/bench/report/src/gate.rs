@@ -16,8 +16,8 @@
 //! A row passes when it adds at most the recorded figure and the tolerance: so many percent of the
 //! figure (without its sign), but at least `tolerance_least` instructions.
 //!
-//! The row [`HELPERS`] is compared with the same packets of the same director without helper
-//! modules, and may add [`HELPERS_MOST`] instructions, whatever is recorded.
+//! Some rows are compared with the same packets of the same director without what the row is about,
+//! and may add so many instructions, whatever is recorded: those of [`PAIRS`].
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -29,15 +29,39 @@ use crate::record::{Kernel, Mode};
 use crate::results::Results;
 use crate::row_name::RowName;
 
-/// The row of TCP segments while modules are loaded that read other packets.
-pub const HELPERS: &str = "tcp-helpers-100";
-/// The row of the same segments without these modules.
-const WITHOUT_HELPERS: &str = "tcp-nat-100";
-/// The most instructions that the modules may add.
-pub const HELPERS_MOST: i64 = 3;
+/// A row that is compared with another one.
+pub struct Pair {
+    /// The row.
+    pub row: &'static str,
+    /// The other one.
+    pub without: &'static str,
+    /// The most instructions that may lie between them.
+    pub most: i64,
+}
+
+/// The rows that are compared with another one.
+pub const PAIRS: [Pair; 2] = [
+    // TCP segments while modules are loaded that read other packets.
+    Pair {
+        row: "tcp-helpers-100",
+        without: "tcp-nat-100",
+        most: 3,
+    },
+    // Segments that end connections, while a synchronization master runs.
+    Pair {
+        row: "tcp-fin-1000-master",
+        without: "tcp-fin-1000",
+        most: 60,
+    },
+];
+
+/// The pair of a row, if it has one.
+fn pair(row: &str) -> Option<&'static Pair> {
+    PAIRS.iter().find(|pair| pair.row == row)
+}
 
 /// Rows that are recorded whenever they were measured.
-pub const ROWS: [&str; 9] = [
+pub const ROWS: [&str; 10] = [
     "nat-100",
     "dr-100",
     "tun-100",
@@ -46,7 +70,8 @@ pub const ROWS: [&str; 9] = [
     "dr6-100",
     "tun6-100",
     "bystander6",
-    HELPERS,
+    PAIRS[0].row,
+    PAIRS[1].row,
 ];
 
 /// The recorded figures.
@@ -130,12 +155,12 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// Whole instructions that `ipvs_rs`, or in the row [`HELPERS`] its modules, add to a packet.
+/// Whole instructions that `ipvs_rs`, or in a row of [`PAIRS`] what it is about, adds to a packet.
 fn measured(results: &Results, row: &str) -> Option<i64> {
     let costs = results.costs.get(&Kernel::Icount)?;
-    if row == HELPERS {
+    if let Some(pair) = pair(row) {
         let median = |row| costs.rows.get(&RowName::from(row))?.median(Mode::IpvsRs);
-        return Some((median(HELPERS)? - median(WITHOUT_HELPERS)?).round() as i64);
+        return Some((median(row)? - median(pair.without)?).round() as i64);
     }
     let comparison = costs.compare(&RowName::from(row), Mode::IpvsRs)?;
     Some(comparison.added.round() as i64)
@@ -144,8 +169,8 @@ fn measured(results: &Results, row: &str) -> Option<i64> {
 impl Recorded {
     /// The most that a row may add.
     fn limit(&self, row: &str, recorded: i64) -> i64 {
-        if row == HELPERS {
-            return HELPERS_MOST;
+        if let Some(pair) = pair(row) {
+            return pair.most;
         }
         // Whole instructions, so what lies between two of them makes no difference.
         let percent = recorded.unsigned_abs() as i64 * i64::from(self.tolerance_percent) / 100;
@@ -295,13 +320,15 @@ mod tests {
     }
 
     #[test]
-    fn helpers_add_three_instructions_at_most_whatever_is_recorded() {
-        let verdict = |with| {
-            let results = results(&[(WITHOUT_HELPERS, -100.0), (HELPERS, with)]);
-            recorded(HELPERS, 50).judge(&results).pop().unwrap().1
-        };
-        assert!(verdict(-97.0).passes());
-        assert!(!verdict(-96.0).passes());
+    fn a_row_of_a_pair_adds_so_much_at_most_whatever_is_recorded() {
+        for Pair { row, without, most } in PAIRS {
+            let verdict = |with| {
+                let results = results(&[(without, -100.0), (row, with)]);
+                recorded(row, 90).judge(&results).pop().unwrap().1
+            };
+            assert!(verdict(most as f64 - 100.0).passes());
+            assert!(!verdict(most as f64 - 99.0).passes());
+        }
     }
 
     #[test]
