@@ -22,10 +22,16 @@
 //!
 //! A range ends where the next one begins. Longest prefix match is resolved when the table is made:
 //! nested prefixes become ranges side by side. A lookup is a binary search, with 20 steps for a
-//! million ranges.
+//! million ranges. The kernel adds an [`index`], by which a lookup reads few lines of the
+//! processor's cache.
+
+pub mod index;
+mod ranges;
 
 use crate::Address;
 use core::ffi::CStr;
+use index::{Found, Index, Line, Roots};
+use ranges::Ranges;
 
 /// The first octets of a table: its format.
 pub const MAGIC: [u8; 4] = *b"lvs1";
@@ -76,8 +82,20 @@ impl Mistake {
 
 /// A table of regions, or none. Any octets may be given: those that [`Regions::check`] refuses lead
 /// to wrong regions, but to no panic and to no endless loop.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Regions<'a>(&'a [u8]);
+#[derive(Clone, Copy, Debug)]
+pub struct Regions<'a> {
+    octets: &'a [u8],
+    index: Option<Index<'a>>,
+}
+
+/// Two tables are equal if they say the same, with an index or without one.
+impl PartialEq for Regions<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.octets == other.octets
+    }
+}
+
+impl Eq for Regions<'_> {}
 
 /// The parts of a table.
 struct Parts<'a> {
@@ -87,28 +105,56 @@ struct Parts<'a> {
     v6: Ranges<'a>,
 }
 
-/// The ranges of one family.
-struct Ranges<'a> {
-    starts: &'a [u8],
-    regions: &'a [u8],
-}
-
 impl<'a> Regions<'a> {
     /// No table: all addresses are in no region.
-    pub const NONE: Self = Self(&[]);
+    pub const NONE: Self = Self::new(&[]);
 
     /// The table of these octets, which [`Self::check`] accepted.
     #[inline]
     #[must_use]
     pub const fn new(octets: &'a [u8]) -> Self {
-        Self(octets)
+        Self {
+            octets,
+            index: None,
+        }
+    }
+
+    /// The same with the index that [`Self::build_index`] made of these octets.
+    #[inline]
+    #[must_use]
+    pub const fn with_index(octets: &'a [u8], lines: &'a [Line], roots: Roots) -> Self {
+        Self {
+            octets,
+            index: Some(Index { lines, roots }),
+        }
+    }
+
+    /// The number of lines of this table's index. `pause` is called now and then. Process context.
+    pub fn index_lines(self, pause: impl FnMut()) -> usize {
+        let (v4, v6) = self.families();
+        index::build(&v4, &v6, None, pause).1
+    }
+
+    /// Makes the index of this table in so many lines, all [`Line::ZERO`]. `pause` is called now
+    /// and then. Process context.
+    pub fn build_index(self, lines: &mut [Line], pause: impl FnMut()) -> Roots {
+        let (v4, v6) = self.families();
+        index::build(&v4, &v6, Some(lines), pause).0
+    }
+
+    fn families(self) -> (Ranges<'a>, Ranges<'a>) {
+        let parts = self.parts();
+        parts.map_or_else(Default::default, |parts| (parts.v4, parts.v6))
     }
 
     /// Checks a table completely. `pause` is called now and then. Process context.
     pub fn check(octets: &[u8], mut pause: impl FnMut()) -> Result<(), Mistake> {
-        let table = Regions(octets);
+        let table = Regions::new(octets);
         if octets.get(..4) != Some(&MAGIC) {
             return Err(Mistake::Format);
+        }
+        if octets.len() > MOST_OCTETS {
+            return Err(Mistake::Size);
         }
         if !(1..=u32::from(MOST_REGIONS)).contains(&table.number(4).unwrap_or(0)) {
             return Err(Mistake::Regions);
@@ -125,10 +171,9 @@ impl<'a> Regions<'a> {
             rest = others;
         }
         let most = table.len();
-        parts
-            .v4
-            .check(most, &mut pause, |octets| u32::from_be_bytes(octets).into())?;
-        parts.v6.check(most, &mut pause, u128::from_be_bytes)
+        let read = |octets| u32::from_be_bytes(octets).into();
+        check_ranges(parts.v4, most, &mut pause, read)?;
+        check_ranges(parts.v6, most, &mut pause, u128::from_be_bytes)
     }
 
     /// Writes the generation into a table, which distinguishes it from its predecessors. It must
@@ -143,7 +188,7 @@ impl<'a> Regions<'a> {
     #[inline]
     #[must_use]
     pub fn generation(self) -> u64 {
-        let octets = self.0.get(16..HEADER);
+        let octets = self.octets.get(16..HEADER);
         let octets = octets.and_then(|octets| octets.try_into().ok());
         octets.map_or(0, u64::from_be_bytes)
     }
@@ -170,8 +215,29 @@ impl<'a> Regions<'a> {
     }
 
     /// The region of an address; 0 for none. Softirq.
+    #[inline]
     #[must_use]
     pub fn region(self, address: Address) -> u8 {
+        match self.find(address) {
+            Some(found) => found.region,
+            None => self.search(address),
+        }
+    }
+
+    /// Looks an address up in the index, if there is one. Softirq.
+    #[inline]
+    #[must_use]
+    pub fn find(self, address: Address) -> Option<Found> {
+        let index = self.index?;
+        Some(match address.v4() {
+            Some(octets) => index.v4(u32::from_be_bytes(octets)),
+            None => index.v6(u128::from_be_bytes(address.octets16())),
+        })
+    }
+
+    /// The region of an address without the index.
+    #[inline(never)]
+    fn search(self, address: Address) -> u8 {
         let Some(parts) = self.parts() else { return 0 };
         match address.v4() {
             Some(octets) => parts
@@ -200,7 +266,7 @@ impl<'a> Regions<'a> {
             .wrapping_add(row.wrapping_mul(regions.wrapping_add(1)))
             .wrapping_add(usize::from(server))
             .wrapping_add(HEADER);
-        self.0.get(at).copied().unwrap_or(u8::MAX)
+        self.octets.get(at).copied().unwrap_or(u8::MAX)
     }
 
     /// The IPv4 ranges, in order: the first address and the region of each.
@@ -222,7 +288,7 @@ impl<'a> Regions<'a> {
     /// The number of 32 bits at `at` of the header.
     #[inline]
     fn number(self, at: usize) -> Option<u32> {
-        let octets = self.0.get(at..at.wrapping_add(4))?;
+        let octets = self.octets.get(at..at.wrapping_add(4))?;
         Some(u32::from_be_bytes(octets.try_into().ok()?))
     }
 
@@ -231,7 +297,7 @@ impl<'a> Regions<'a> {
         let regions = usize::from(self.len());
         let v4 = usize::try_from(self.number(8)?).ok()?;
         let v6 = usize::try_from(self.number(12)?).ok()?;
-        let rest = self.0.get(HEADER..)?;
+        let rest = self.octets.get(HEADER..)?;
         let (names, rest) = rest.split_at_checked(regions.wrapping_mul(NAME))?;
         let rows = regions.wrapping_mul(regions.wrapping_add(1));
         let (distances, rest) = rest.split_at_checked(rows)?;
@@ -253,62 +319,26 @@ impl<'a> Regions<'a> {
     }
 }
 
-impl<'a> Ranges<'a> {
-    /// Takes `count` ranges whose first addresses have `N` octets.
-    #[inline]
-    fn split<const N: usize>(octets: &'a [u8], count: usize) -> Option<(Self, &'a [u8])> {
-        let (starts, rest) = octets.split_at_checked(count.checked_mul(N)?)?;
-        let (regions, rest) = rest.split_at_checked(count)?;
-        Some((Self { starts, regions }, rest))
-    }
-
-    /// The region of the last range that begins at `address` or before it.
-    #[inline]
-    fn find<const N: usize, T: Ord>(&self, address: T, read: impl Fn([u8; N]) -> T) -> u8 {
-        let (mut low, mut high) = (0, self.regions.len());
-        while low < high {
-            let middle = low.wrapping_add(high.wrapping_sub(low) >> 1);
-            let at = middle.wrapping_mul(N);
-            let start = self.starts.get(at..at.wrapping_add(N));
-            match start.and_then(|start| start.try_into().ok()).map(&read) {
-                Some(start) if start <= address => low = middle.wrapping_add(1),
-                _ => high = middle,
-            }
+/// Checks the ranges of one family.
+fn check_ranges<const N: usize>(
+    ranges: Ranges<'_>,
+    most: u8,
+    pause: &mut impl FnMut(),
+    read: impl Fn([u8; N]) -> u128,
+) -> Result<(), Mistake> {
+    let mut last = None;
+    for (index, (start, region)) in ranges.iter(read).enumerate() {
+        if index & (STRETCH - 1) == 0 {
+            pause();
         }
-        let index = low.checked_sub(1);
-        let region = index.and_then(|index| self.regions.get(index));
-        region.copied().unwrap_or(0)
-    }
-
-    fn iter<const N: usize, T>(
-        self,
-        read: impl Fn([u8; N]) -> T + 'a,
-    ) -> impl Iterator<Item = (T, u8)> + 'a {
-        let starts = self.starts.chunks_exact(N);
-        let starts = starts.filter_map(move |start| Some(read(start.try_into().ok()?)));
-        starts.zip(self.regions.iter().copied())
-    }
-
-    fn check<const N: usize>(
-        self,
-        most: u8,
-        pause: &mut impl FnMut(),
-        read: impl Fn([u8; N]) -> u128,
-    ) -> Result<(), Mistake> {
-        let mut last = None;
-        for (index, (start, region)) in self.iter(read).enumerate() {
-            if index & (STRETCH - 1) == 0 {
-                pause();
-            }
-            let ascends = last.map_or(start == 0, |last| last < start);
-            if !ascends {
-                return Err(Mistake::Order);
-            }
-            if region > most {
-                return Err(Mistake::Region);
-            }
-            last = Some(start);
+        let ascends = last.map_or(start == 0, |last| last < start);
+        if !ascends {
+            return Err(Mistake::Order);
         }
-        Ok(())
+        if region > most {
+            return Err(Mistake::Region);
+        }
+        last = Some(start);
     }
+    Ok(())
 }

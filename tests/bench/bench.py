@@ -33,6 +33,11 @@ SCHEDULERS = ("rr", "wrr", "lc", "wlc", "sed", "nq", "fo", "ovf", "lblc", "lblcr
               "oneip-stateless")
 # The C director does not have these.
 OURS = ("ewma", "oneip", "geo", "oneip-stateless")
+# The table of regions for the scheduler geo: the servers are in two regions, the clients in one.
+REGIONS = "\n".join(["region near far", "region far", "10.100.0.0/16,near", "10.1.0.0/16,far",
+                     "10.1.0.0/26,near",
+                     *(f"100.{n // 256}.{n % 256}.0/24,{'far' if n % 2 else 'near'}"
+                       for n in range(4096))]) + "\n"
 MODES = ("bare", "ip_vs", "ipvs_rs", "nftables")
 # Numbers of flows, and of clients that send them. The numbers of clients and ports are coprime, so
 # counting both up visits every pair.
@@ -181,6 +186,8 @@ class Bench:
         for option in ("-u", "-t"):
             rules.append(f"-A {option} {vip}:80 -s {scheduler}")
             rules += [f"-a {option} {vip}:80 -r {server}:80 {method} -w 1" for server in servers]
+        if scheduler == "geo":
+            self.administer("geo", "load", "-", stdin=REGIONS)
         self.administer("-R", stdin="\n".join(rules) + "\n")
 
     def administer(self, *arguments, stdin=None):

@@ -3,7 +3,7 @@
 //! The commands of the family "ipvs_rs" about the table of regions.
 
 use super::refusal::Refusal;
-use crate::services::regions::Table;
+use crate::services::regions::{Failure, Table};
 use kernel::{alloc::KVVec, prelude::*, sync::Arc};
 use knet::{
     errno,
@@ -40,10 +40,11 @@ pub(super) fn table(bytes: &[u8]) -> Result<Option<Table>, Refusal> {
             .extend_from_slice(attribute.payload, GFP_KERNEL_ACCOUNT)
             .map_err(Error::from)?;
     }
-    let table = Table::new(octets);
-    Ok(Some(table.map_err(|mistake| {
-        Refusal::new(EINVAL, mistake.sentence())
-    })?))
+    match Table::new(octets) {
+        Ok(table) => Ok(Some(table)),
+        Err(Failure::Mistake(mistake)) => Err(Refusal::new(EINVAL, mistake.sentence())),
+        Err(Failure::Memory(error)) => Err(Error::from(error).into()),
+    }
 }
 
 fn unknown() -> Refusal {

@@ -5,31 +5,59 @@
 //! A table never changes. Packets see the former one or the new one, as a whole.
 
 use core::sync::atomic::{AtomicU64, Ordering};
-use kernel::{alloc::KVVec, prelude::*, sync::Arc};
+use kernel::{
+    alloc::{AllocError, KVVec},
+    prelude::*,
+    sync::Arc,
+};
 use knet::{
     rcu::{self, Boxed, Cell, Section},
     work,
 };
-use lvs_core::regions::{Mistake, Regions};
+use lvs_core::regions::{
+    index::{Line, Roots},
+    Mistake, Regions,
+};
 
-/// A table without mistakes.
-pub(crate) struct Table(KVVec<u8>);
+/// A table without mistakes, and its index.
+pub(crate) struct Table {
+    octets: KVVec<u8>,
+    lines: KVVec<Line>,
+    roots: Roots,
+}
+
+/// Why there is no table.
+pub(crate) enum Failure {
+    /// The octets are no table.
+    Mistake(Mistake),
+    /// There is no memory for the index.
+    Memory(AllocError),
+}
 
 impl Table {
-    /// Checks a table. Process context.
-    pub(crate) fn new(mut octets: KVVec<u8>) -> Result<Self, Mistake> {
+    /// Checks a table and makes its index. Process context.
+    pub(crate) fn new(mut octets: KVVec<u8>) -> Result<Self, Failure> {
         // Distinguishes the tables of all namespaces, which is more than necessary.
         static GENERATION: AtomicU64 = AtomicU64::new(0);
 
-        Regions::check(&octets, work::yield_now)?;
+        Regions::check(&octets, work::yield_now).map_err(Failure::Mistake)?;
         let generation = GENERATION.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         Regions::stamp(&mut octets, generation);
-        Ok(Self(octets))
+        let table = Regions::new(&octets);
+        let count = table.index_lines(work::yield_now);
+        let mut lines =
+            KVVec::from_elem(Line::ZERO, count, GFP_KERNEL_ACCOUNT).map_err(Failure::Memory)?;
+        let roots = table.build_index(&mut lines, work::yield_now);
+        Ok(Self {
+            octets,
+            lines,
+            roots,
+        })
     }
 
     /// The octets of the table.
     pub(crate) fn octets(&self) -> &[u8] {
-        &self.0
+        &self.octets
     }
 }
 
@@ -47,7 +75,7 @@ impl Present {
     #[inline]
     pub(crate) fn regions<'a>(&self, section: &'a Section<'_>) -> Regions<'a> {
         match self.0.get(section) {
-            Some(table) => Regions::new(&table.0),
+            Some(table) => Regions::with_index(&table.octets, &table.lines, table.roots),
             None => Regions::NONE,
         }
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-use lvs_core::regions::Regions;
+use lvs_core::regions::{index::Line, Regions};
 use lvs_core::Address;
 
 /// A table of regions. With the lowest bit of the first octet set, it has a correct header.
@@ -33,14 +33,19 @@ pub fn run(data: &[u8]) {
     }
     let accepted = Regions::check(&table, || ()).is_ok();
     let regions = Regions::new(&table);
+    let mut lines = vec![Line::ZERO; regions.index_lines(|| ())];
+    let roots = regions.build_index(&mut lines, || ());
+    let indexed = Regions::with_index(&table, &lines, roots);
     let mut addresses: Vec<[u8; 16]> = table.chunks_exact(16).take(64).map(sixteen).collect();
     addresses.extend([[0; 16], [0xff; 16]]);
     for octets in addresses {
         let [a, b, c, d, ..] = octets;
         for address in [Address::from_v4([a, b, c, d]), Address::from_v6(octets)] {
             let region = regions.region(address);
+            let found = indexed.region(address);
             if accepted {
                 assert_eq!(region, expected(&table, address));
+                assert_eq!(found, region);
                 assert!(region <= regions.len());
             }
             for client in [0, 1, region, 255] {

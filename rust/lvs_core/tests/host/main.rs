@@ -31,6 +31,7 @@ mod packet;
 mod packet_v6;
 mod redispatch;
 mod regions;
+mod regions_index;
 mod request;
 mod reuse;
 mod rewrite;

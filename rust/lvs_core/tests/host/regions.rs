@@ -14,7 +14,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 type Ranges<T> = BTreeMap<T, u8>;
 
-fn table(names: &[&str], distances: &[u8], v4: &Ranges<u32>, v6: &Ranges<u128>) -> Vec<u8> {
+pub(crate) fn table(
+    names: &[&str],
+    distances: &[u8],
+    v4: &Ranges<u32>,
+    v6: &Ranges<u128>,
+) -> Vec<u8> {
     let mut octets = b"lvs1".to_vec();
     for count in [names.len(), v4.len(), v6.len()] {
         octets.extend(u32::try_from(count).unwrap().to_be_bytes());
