@@ -4,7 +4,8 @@
 
 ipvs::module_helper! {
     helper: lvs_core::ftp::Ftp,
-    ports: [lvs_core::ftp::PORT, 0, 0, 0, 0, 0, 0, 0],
+    port: lvs_core::ftp::PORT,
+    ports: "The ports of control connections (up to 8)",
     shown: c"ftp",
     name: "ipvs_rs_ftp",
     description: "The helper for FTP control connections",

@@ -48,6 +48,7 @@ pub mod namespace;
 pub mod net;
 pub mod netlink;
 pub mod packet;
+pub mod parameter;
 mod point;
 pub mod procfs;
 pub mod random;

@@ -265,4 +265,27 @@ if ours; then
 	check_soon 'no control connection is left' 0 used
 	check 'the helper can be unloaded when nobody uses it' wait_for 20 rmmod ipvs_rs_ftp
 fi
+
+# --- other ports ----------------------------------------------------------------------------------
+
+# The module is loaded by the name of the C director's.
+unload_all "$IPVS_MODULE"
+must module_load "$IPVS_MODULE"
+helper=${IPVS_MODULE}_ftp
+check_fails 'a list of nine ports is refused' 'Invalid' modprobe "$helper" ports=1,2,3,4,5,6,7,8,9
+check_fails 'a port above 65535 is refused' 'out of range|Invalid' modprobe "$helper" ports=65536
+must modprobe ip_vs_ftp ports=2121,21
+check_eq 'the parameter can be read' "$(cat "/sys/module/$helper/parameters/ports")" 2121,21
+check_eq 'ip_vs_app lists both ports' "$(on director tail -n +2 /proc/net/ip_vs_app | awk '{ print $1, $2, $4 }' | sort | xargs)" 'TCP 21 ftp TCP 2121 ftp'
+ftp_up A 40000-40100
+must lvs -A -t $vip:2121 -s rr
+must lvs -a -t $vip:2121 -r 10.2.0.11:21 -m
+service -t $vip:21 rr -- A:m:1
+for mode in "${modes4[@]}"; do
+	read -r name options <<<"$mode"
+	check_eq "a service on a port of the list, $name: files arrive" "$(get $options "ftp://$vip:2121/who" "ftp://$vip:2121/who" | xargs)" 'A A'
+	check_eq "a service on port 21 beside it, $name: files arrive" "$(get $options "ftp://$vip/who" | xargs)" 'A'
+done
+flush
+ftp_down
 finish

@@ -13,8 +13,7 @@ use knet::{
 };
 use lvs_core::{helper::Helper, packet::TcpFlags, Protocol};
 
-/// The most ports of a helper.
-pub const PORTS: usize = 8;
+pub use knet::{parameter::MOST as PORTS, ports_parameter};
 
 /// What a module offers.
 #[derive(Clone, Copy)]
@@ -148,12 +147,14 @@ pub(crate) fn request(port: u16) {
     }
 }
 
-/// Declares a module that offers a helper:
+/// Declares a module that offers a helper for control connections to a port. Its parameter `ports`
+/// names others:
 ///
 /// ```ignore
 /// ipvs::module_helper! {
 ///     helper: lvs_core::ftp::Ftp,
-///     ports: [21, 0, 0, 0, 0, 0, 0, 0],
+///     port: 21,
+///     ports: "The ports of control connections",
 ///     shown: c"ftp",
 ///     name: "ipvs_rs_ftp",
 ///     description: "The helper for FTP",
@@ -163,11 +164,14 @@ pub(crate) fn request(port: u16) {
 macro_rules! module_helper {
     (
         helper: $helper:expr,
-        ports: $ports:expr,
+        port: $port:expr,
+        ports: $ports:literal,
         shown: $shown:expr,
         name: $name:literal,
         description: $description:literal $(,)?
     ) => {
+        $crate::services::helper::ports_parameter!($port, $ports);
+
         struct Module {
             _registration: $crate::services::helper::Registration,
         }
@@ -184,7 +188,10 @@ macro_rules! module_helper {
             fn init(module: &'static kernel::ThisModule) -> kernel::error::Result<Self> {
                 Ok(Self {
                     _registration: $crate::services::helper::Registration::new(
-                        module, $shown, &$helper, $ports,
+                        module,
+                        $shown,
+                        &$helper,
+                        PORTS.get(),
                     )?,
                 })
             }
