@@ -109,6 +109,22 @@ template_states() {
 	flush
 }
 
+# With UDP, the server's answer assures the template.
+template_states_udp() {
+	lvs_is ipvsadm
+	service -u 10.1.0.101:80 rr -p 60 -- A:m:1
+	must on A nft 'table ip deaf { chain early { type filter hook prerouting priority raw; udp dport 80 drop; }; }'
+	client patience 1 >/dev/null
+	client get udp 10.1.0.101 80
+	client get udp 10.1.0.101 80
+	templates
+	must on A nft delete table ip deaf
+	client patience 10 >/dev/null
+	client get udp 10.1.0.101 80
+	templates
+	flush
+}
+
 # --- cache_bypass ---------------------------------------------------------------------------------
 
 # Packets to 10.4.0.0/24 with the mark 1 come to the director itself. Without the mark, the director
@@ -150,7 +166,7 @@ bypassed() { on director awk '$6 == "00000000" { print $1, $4, $5, $6, $7, $8 }'
 lvs_is() { LVSADM=$1; }
 
 parts='settings_switches settings_numbers settings_cpus settings_expirations file_app status_empty requests status_used
-	template_states bypass'
+	template_states template_states_udp bypass'
 transcripts() {
 	local part IPVS_MODULE=$2
 	# A part that bails out ends only itself.
@@ -177,6 +193,7 @@ check_eq 'the values were tried' "$(grep -c '2147483647=2147483647 ' "$work/ours
 check_match 'many requests were accepted, and some refused' \
 	"$(grep -c ': accepted\|: 0\|: None' "$work/ours.requests") $(grep -c 'NotFound\|ENOENT\|No such' "$work/ours.requests")" '[1-9][0-9]+ [1-9][0-9]*'
 check_eq 'templates were assured, and not before' "$(head -n 2 "$work/ours.template_states" | tail -n 1) $(grep -c ASSURED "$work/ours.template_states")" 'TCP NONE 1'
+check_eq 'a UDP template was assured by an answer, and not before' "$(grep UDP "$work/ours.template_states_udp" | xargs)" 'UDP NONE UDP ASSURED'
 check_eq 'packets of no server reached their own destination' "$(grep -cx A "$work/ours.bypass")" 5
 check_eq 'their connections are listed' "$(grep -c '^TCP.* 00000000 0000 ' "$work/ours.bypass")" 5
 

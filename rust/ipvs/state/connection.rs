@@ -79,6 +79,9 @@ const HELPED: u32 = 1 << 8;
 const GONE: u32 = 1 << 9;
 /// The server has answered the handshake, which is not complete.
 const ANSWERED: u32 = 1 << 10;
+/// The same bit in the state [`State::Udp`], which is no handshake: the server has not answered, so
+/// the template that controls the flow is not confirmed yet.
+const UNANSWERED: u32 = ANSWERED;
 /// The bit at which the tick begins in which a measured handshake began; 0 means none.
 const BEGAN: u32 = 11;
 /// log2 of the microseconds in a tick: the word has room for a minute, as long as a handshake may
@@ -207,9 +210,15 @@ impl Connection {
             protocol => after(State::None, protocol, direction, first.tcp_flags, guarded),
         };
         destination.join(state.is_active());
+        let mut word = state as u32;
         if let Some(lease) = &lease {
             lease.gain();
-            lease.follow(state);
+            // Only with NAT will an answer be seen.
+            if (state, direction) == (State::Udp, Direction::Input) {
+                word |= if lease.is_confirmed() { 0 } else { UNANSWERED };
+            } else {
+                lease.follow(state);
+            }
         }
         Self {
             client_address: first.source.address,
@@ -221,7 +230,7 @@ impl Connection {
             server_port: server.port,
             destination,
             server_address: server.address,
-            reply_route: RouteCache::new(AtomicU32::new(state as u32)),
+            reply_route: RouteCache::new(AtomicU32::new(word)),
             lease,
         }
     }
@@ -589,6 +598,9 @@ impl Connection {
                     Direction::Input | Direction::InputOnly => word & ANSWERED,
                 };
             }
+            if new == State::Udp && direction != Direction::Output {
+                next |= word & UNANSWERED;
+            }
             if announced {
                 next |= word & (UNSENT | WAITS);
                 // A packet makes a learned connection this director's own.
@@ -615,7 +627,9 @@ impl Connection {
                     if new != old {
                         trace::state(old.name(), new.name(), || self.flow(protocol));
                     }
-                    self.follow(new);
+                    if new != State::Udp || next & UNANSWERED == 0 {
+                        self.follow(new);
+                    }
                     if new.is_active() != old.is_active() {
                         self.destination.turn(new.is_active());
                     }

@@ -157,7 +157,8 @@ impl Lease {
 
     /// Records that a connection went to `state`.
     pub(super) fn follow(&self, state: State) {
-        // A UDP client sends nothing that could confirm more than its first datagram does.
+        // A UDP client sends nothing that could confirm more than its first datagram does; with NAT
+        // the caller waits for the server's answer.
         let confirms = matches!(
             state,
             State::Established | State::SctpEstablished | State::Udp
