@@ -133,6 +133,46 @@ for family in 4 6; do
 	done
 done
 
+# --- the path MTU through two tunnels -------------------------------------------------------------
+
+# The lower director unwraps each packet and wraps it again. The client learns the narrowest of both
+# tunnels, less the header of one.
+takes_orders errors client errors.py 10.0.0.1 fd00::1
+for family in 4 6; do
+	# The headers of the tunnel, and of a datagram to the client's eyes.
+	version=-4 outer=20 inner=28 address=10.1.0.100
+	if [ $family = 6 ]; then
+		version=-6 outer=40 inner=48 address=$(six $address)
+	fi
+	# narrow NUMBER MTU: the router's link to the host with that number.
+	narrow() {
+		local host=10.3.0.$1 via=10.1.0.$1
+		if [ $family = 6 ]; then
+			host=$(six "$host") via=$(six "$via")
+		fi
+		must ip $version -n router route change "$host" via "$via" mtu lock "$2"
+	}
+	# learns KNOWN WANTED: sends what fits the MTU that the client knows already.
+	learns() { ask errors learns "$address" 80 $(($1 - inner)) "$2"; }
+	pair $family i i
+	wide=$((1500 - outer))
+	check_match "two tunnels, IPv$family: the client learns the MTU of a tunnel" "$(learns 1500 $wide)" "$wide (B|C)"
+	narrow 31 1440
+	check_match "two tunnels, IPv$family: it learns that of a narrow link before the lower director" \
+		"$(learns $wide $((1440 - outer)))" "$((1440 - outer)) (B|C)"
+	narrow 12 1400
+	narrow 13 1400
+	check_match "two tunnels, IPv$family: it learns that of a narrower link behind it" \
+		"$(learns $((1440 - outer)) $((1400 - outer)))" "$((1400 - outer)) (B|C)"
+	must ip $version -n client route flush cache
+	client hold big tcp "$address" 80 >/dev/null
+	check_match "two tunnels, IPv$family: a megabyte passes the narrow links" "$(client exchange big 1000000)" 'B|C'
+	client close big >/dev/null
+	for n in 31 12 13; do narrow $n 1500; done
+	must ip $version -n client route flush cache
+	clear
+done
+
 # --- hashing on both levels -----------------------------------------------------------------------
 
 # With the same hash, the first director sends only clients of every other slot to the lower one.
