@@ -78,9 +78,21 @@ stop_server() {
 	program=
 } 2>/dev/null
 
+# The clock of the debug kernel jumps to the next timeout while a program waits for the disk. The
+# kernel does nothing then. So everything is read before the first transfer.
+{
+	for file in /opt/proftpd-core/usr/sbin/proftpd /opt/proftpd-core/usr/lib/proftpd/mod_{ls,xfer}.so /opt/pure-ftpd/usr/sbin/pure-ftpd \
+		"$(command -v curl)" "$(command -v lftp)" "$(command -v tnftp)" "$(command -v python3)"; do
+		echo "$file"
+		ldd "$file" | grep -o '/[^ ]*'
+	done
+	python3 -c 'import sys, pyftpdlib.servers, pyftpdlib.handlers
+for module in list(sys.modules.values()): print(getattr(module, "__cached__", None) or "/dev/null")'
+} 2>/dev/null | sort -u | xargs cat >/dev/null 2>&1
+
 # --- clients: CLIENT COMMAND ADDRESS downloads a file twice and uploads one -----------------------
 
-# The clock may jump while a program waits for the disk, so the clients have much time.
+# Clients have much time: see above.
 
 client_curl() {
 	local options

@@ -48,7 +48,12 @@ def serve(name, address):
         ready, _, _ = select.select([sip, control], [], [])
         if sip in ready:
             text, peer = sip.recvfrom(4096)
-            sip.sendto(message("SIP/2.0 200 OK", header(text, "Call-ID"), name), peer)
+            answer = message("SIP/2.0 200 OK", header(text, "Call-ID"), name)
+            # Programs know their answers by these.
+            lines = [line for line in text.split(b"\r\n") if line.startswith((b"Via:", b"From:", b"To:", b"CSeq:"))]
+            if lines[1:]:
+                answer = answer.replace(b"Via: SIP/2.0/UDP x", b"\r\n".join(lines))
+            sip.sendto(answer, peer)
         if control in ready:
             _, to, port, call = control.recv(4096).decode().split()
             sip.sendto(message("NOTIFY sip:client SIP/2.0", call, name), (to, int(port)))

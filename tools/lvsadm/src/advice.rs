@@ -14,6 +14,9 @@ const FTP_OVER_TLS: &str = "FTP over TLS is encrypted, so no director sees where
 const SIP_OVER_TCP: &str =
     "persistence engines read UDP: over TCP, calls of one client address go \
                             to one server only if the service is persistent (-p)";
+const ENGINE_OVER_TCP: &str =
+    "persistence engines read UDP: over TCP, this service is persistent by \
+                               the client's address only";
 const NAT_OF_SCTP: &str =
     "NAT (-m) does not translate the addresses that multi-homed ends of SCTP \
                            announce: bind the server to one address, or use -g or -i";
@@ -73,6 +76,7 @@ fn limit(service: &Service) -> Option<&'static str> {
         return None;
     };
     match (protocol, port) {
+        (Protocol::Tcp, _) if service.engine.is_some() => Some(ENGINE_OVER_TCP),
         (Protocol::Tcp, 990) => Some(FTP_OVER_TLS),
         (Protocol::Tcp, 5060 | 5061) if !service.flags.contains(ServiceFlags::PERSISTENT) => {
             Some(SIP_OVER_TCP)
@@ -305,6 +309,10 @@ mod tests {
     fn what_no_director_can_do_for_a_protocol_is_remarked() {
         assert_eq!(notes(&["-A -t 10.0.0.1:990"]), [FTP_OVER_TLS]);
         assert_eq!(notes(&["-A -t 10.0.0.1:5060"]), [SIP_OVER_TCP]);
+        assert_eq!(
+            notes(&["-A -t 10.0.0.1:80 -p 60 --pe sip"]),
+            [ENGINE_OVER_TCP]
+        );
         for quiet in [
             "-A -t 10.0.0.1:5061 -p 60",
             "-A -u 10.0.0.1:5060",
