@@ -203,7 +203,7 @@ fn the_memory_of_an_index_is_bounded() {
     // At most a line for each range, the slots above it, and those of the first split.
     for shift in [0, 64, 80, 96, 104] {
         let sparse = v6_table(&mut random, 50_000, |random| {
-            let high = u128::from(random.next()) << 64 | u128::from(random.next());
+            let high = (u128::from(random.next()) << 64) | u128::from(random.next());
             high >> shift << shift
         });
         let ranges = Regions::new(&sparse.octets).v6().count();
