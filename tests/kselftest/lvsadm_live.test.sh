@@ -73,7 +73,8 @@ service -t 10.1.0.100:80 rr -- A:m:1 B:m:1
 service -u 10.1.0.100:53 rr -- A:m:1
 must client hold a tcp 10.1.0.100 80 3
 must ask second hold b tcp 10.1.0.100 80 1
-must client hold c udp 10.1.0.100 53 1
+# Nobody answers there. The connection counts.
+must client get udp 10.1.0.100 53 1
 check_eq 'connections --count' "$(adm connections --count)" 5
 check_eq 'connections --state' "$(adm connections --state established --count)" 4
 check_eq 'connections --group-by state' "$(adm connections --group-by state | xargs)" '4 ESTABLISHED 1 UDP 5 total'
@@ -92,7 +93,7 @@ check_eq 'their connections work' "$(client again a)" "$(client again a)"
 check_eq 'by server and state' "$(adm connections -r 10.2.0.11 --state UDP --kill --json | jq .removed)" 1
 check_eq 'all of a service' "$(adm connections -t 10.1.0.100:80 --kill)" 'removed: 3'
 check_eq 'none is left' "$(adm connections --count)" 0
-for held in a c; do client close $held >/dev/null; done
+client close a >/dev/null
 ask second close b >/dev/null
 
 # --- transactions ---------------------------------------------------------------------------------
