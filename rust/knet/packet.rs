@@ -184,6 +184,28 @@ impl<'a, V: Version> Packet<'a, V> {
         kernel::error::to_result(unsafe { bindings::knet_skb_pull(self.skb.as_ptr(), len) })
     }
 
+    /// Whether further packets hang on this one, which a pull would take bytes from. To SCTP each
+    /// of them is a chunk, so read such a packet with [`Self::copy`].
+    pub fn has_parts(&self) -> bool {
+        // SAFETY: live and owned by the type invariant.
+        unsafe { bindings::knet_skb_has_parts(self.skb.as_ptr()) }
+    }
+
+    /// Copies the first `len` bytes, wherever they are. Fails if the packet is shorter or there is
+    /// no memory.
+    pub fn copy(&self, len: usize) -> Result<KVec<u8>> {
+        let count = u32::try_from(len).map_err(|_| EINVAL)?;
+        if count > self.len() {
+            return Err(EINVAL);
+        }
+        let mut bytes = KVec::from_elem(0u8, len, GFP_ATOMIC)?;
+        // SAFETY: live and owned by the type invariant; the vector has `len` bytes.
+        kernel::error::to_result(unsafe {
+            bindings::knet_skb_copy(self.skb.as_ptr(), bytes.as_mut_ptr(), count)
+        })?;
+        Ok(bytes)
+    }
+
     /// Makes the first `len` bytes writable. Fails if the packet is shorter or there is no memory.
     /// A checksum that the device computed over the whole packet is discarded.
     pub fn writable(&mut self, len: usize) -> Result<&mut [u8]> {

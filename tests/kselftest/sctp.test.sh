@@ -147,4 +147,35 @@ check_eq 'ip_vs lists an SCTP service' "$(on director grep -c '^SCTP  0A010064:0
 check_match 'the command lists an SCTP service' "$(lvs -L -n | grep ^SCTP)" 'SCTP 10.1.0.100:80 rr *'
 check_match 'the command saves an SCTP service' "$(lvs -S -n | head -n 1)" '-A --sctp-service 10.1.0.100:80 -s rr'
 flush
+# --- lksctp-tools ---------------------------------------------------------------------------------
+
+# Several messages, some larger than the MTU, travel as one large packet whose chunks are apart, as
+# long as they meet no device that cannot send such packets. The director must leave them apart:
+# otherwise the kernel of the server crashes.
+for address in 10.2.0.11 $vip "fd00:0:0:2::11" "$six"; do
+	nsenter --net=/run/netns/A stdbuf -oL sctp_test -H "$address" -P 9000 -l >"$work/sctp_test.$address" 2>&1 &
+	pids+=($!)
+	wait_for 20 grep -q recvmsg "$work/sctp_test.$address" || bail "sctp_test does not listen at $address"
+done
+# octets DIRECTION: the sum of the sizes of messages in a log of sctp_test.
+octets() { awk -v verb="$1" '$0 ~ verb { for (i = 1; i < NF; i++) if ($(i + 1) ~ /^bytes/) { sum += $i; break } } END { print sum + 0 }'; }
+port=4000
+for row in "m $vip 10.2.0.11 10.2.0.11" "g $vip 10.1.0.11 $vip" "i $vip 10.3.0.11 $vip" \
+	"m $six fd00:0:0:2::11 fd00:0:0:2::11" "g $six fd00:0:0:1::11 $six" "i $six fd00:0:0:3::11 $six"; do
+	read -r method address server log <<<"$row"
+	at=$address to=$server
+	[ "$address" = $vip ] || { at="[$address]" to="[$server]"; }
+	must lvs -A --sctp-service "$at:9000" -s rr
+	must lvs -a --sctp-service "$at:9000" -r "$to:9000" "-$method"
+	port=$((port + 1))
+	before=$(octets 'Data ' <"$work/sctp_test.$log")
+	from=10.0.0.1
+	[ "$address" = $vip ] || from=fd00::1
+	on client timeout 60 sctp_test -H $from -P $port -h "$address" -p 9000 -s -c 1 -x 3 >"$work/sent" 2>&1
+	check_eq "sctp_test, -$method, $address: messages of all sizes are sent" "$? $(grep -c 'bytes\.' "$work/sent")" '0 30'
+	received() { echo $(($(octets 'Data ' <"$work/sctp_test.$log") - before)); }
+	check_soon "sctp_test, -$method, $address: the server gets all of them" "$(octets sendmsg <"$work/sent")" received
+	flush
+done
+
 finish

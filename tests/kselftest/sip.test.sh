@@ -89,6 +89,14 @@ for cut in 1 0; do
 done
 flush
 
+# --- sipsak ---------------------------------------------------------------------------------------
+
+service -u $vip:5060 rr -p 60 -M 0.0.0.0 -o --pe sip -- A:m:1 B:m:1 C:m:1
+sleep 2
+check_eq 'sipsak gets an answer to each of its requests, from all servers' \
+	"$(for _ in 1 2 3; do on client timeout 20 sipsak -vvv -s sip:a@$vip:5060 2>&1 | tr -d '\r' | sed -n 's/^Server: //p'; done | sort | xargs)" 'A B C'
+flush
+
 # --- sipp -----------------------------------------------------------------------------------------
 
 if command -v sipp >/dev/null; then

@@ -35,12 +35,38 @@ pub(crate) fn headers<V: Version, const SCTP: bool>(
         match headers {
             Ok(headers) if headers.more_fragments => return Err(Unusual::Fragment),
             Ok(headers) => return Ok(headers),
+            Err(ParseError::Truncated { need }) if SCTP && packet.has_parts() => {
+                return headers_of_parts(packet, need);
+            }
             Err(ParseError::Truncated { need }) => {
                 pull(packet, need).ok_or(Unusual::Unreadable)?;
             }
             Err(ParseError::Fragment) => return Err(Unusual::Fragment),
             Err(ParseError::NotOurs) => return Err(Unusual::Other),
             Err(ParseError::Malformed) => return Err(Unusual::Unreadable),
+        }
+    }
+}
+
+/// Reads the headers of a packet that has its chunks in parts, from a copy of its first `need`
+/// bytes or more. The parts must stay as they are.
+#[cold]
+#[inline(never)]
+fn headers_of_parts<V: Version>(
+    packet: &Packet<'_, V>,
+    mut need: usize,
+) -> Result<Headers, Unusual> {
+    loop {
+        let copy = packet.copy(need).map_err(|_| Unusual::Unreadable)?;
+        match packet::parse(V::FAMILY, &copy) {
+            Ok(headers) if headers.more_fragments => return Err(Unusual::Fragment),
+            Ok(headers) => return Ok(headers),
+            Err(ParseError::Truncated { need: more }) if more > need => need = more,
+            Err(ParseError::Fragment) => return Err(Unusual::Fragment),
+            Err(ParseError::NotOurs) => return Err(Unusual::Other),
+            Err(ParseError::Truncated { .. } | ParseError::Malformed) => {
+                return Err(Unusual::Unreadable);
+            }
         }
     }
 }

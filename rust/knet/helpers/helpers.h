@@ -44,6 +44,8 @@ enum knet_skb_layout {
 };
 
 int knet_skb_pull(struct sk_buff *skb, unsigned int len);
+bool knet_skb_has_parts(const struct sk_buff *skb);
+int knet_skb_copy(const struct sk_buff *skb, u8 *to, unsigned int len);
 int knet_skb_writable(struct sk_buff *skb, unsigned int len);
 void knet_skb_orphan(struct sk_buff *skb);
 bool knet_skb_leaves_host(const struct sk_buff *skb);

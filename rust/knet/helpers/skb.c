@@ -23,6 +23,21 @@ int knet_skb_pull(struct sk_buff *skb, unsigned int len)
 }
 
 /*
+ * Whether the packet has further packets behind it. Those of a large SCTP packet are chunks, and
+ * SCTP crashes on the host that receives it if bytes of one have become those of another.
+ */
+bool knet_skb_has_parts(const struct sk_buff *skb)
+{
+	return skb_has_frag_list(skb);
+}
+
+/* Copies the first @len bytes, wherever they are. Returns 0, or -EFAULT if there are fewer. */
+int knet_skb_copy(const struct sk_buff *skb, u8 *to, unsigned int len)
+{
+	return skb_copy_bits(skb, 0, to, len);
+}
+
+/*
  * Makes the first @len bytes linear and private, to be changed in place. The
  * bytes may move. A checksum over the whole packet is discarded.
  */
