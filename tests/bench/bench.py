@@ -130,15 +130,20 @@ class Bench:
         lines += [f"neigh replace {SERVER6} lladdr {NOBODY} nud permanent dev back"]
         lines += [f"address add {vip}/128 dev lo" for vip in (NAT_VIP6, DR_VIP6, TUN_VIP6, DIRECT_VIP6)]
         run("ip", "-n", DIRECTOR, "-batch", "-", stdin="\n".join(lines) + "\n")
+        self.forward()
+        for device in ("front", "back"):
+            link = json.loads(run("ip", "-n", DIRECTOR, "-j", "link", "show", device))
+            self.mac[device] = link[0]["address"]
+
+    @staticmethod
+    def forward():
+        """Makes the director a router."""
         enter(DIRECTOR)
         write("/proc/sys/net/ipv4/ip_forward", "1")
         write("/proc/sys/net/ipv6/conf/all/forwarding", "1")
         for device in ("all", "front", "back"):
             write(f"/proc/sys/net/ipv4/conf/{device}/rp_filter", "0")
             write(f"/proc/sys/net/ipv4/conf/{device}/send_redirects", "0")
-        for device in ("front", "back"):
-            link = json.loads(run("ip", "-n", DIRECTOR, "-j", "link", "show", device))
-            self.mac[device] = link[0]["address"]
 
     @staticmethod
     def hosts_down():

@@ -66,12 +66,7 @@ class Rig(bench.Bench):
         lines += [f"address add {vip}/32 dev lo" for vip in (NAT_VIP, DR_VIP, TUN_VIP, ONE_VIP, NEW_VIP)]
         lines += [f"address add {vip}/128 dev lo" for vip in (NAT_VIP6, DR_VIP6, TUN_VIP6)]
         run("ip", "-n", DIRECTOR, "-batch", "-", stdin="\n".join(lines) + "\n")
-        enter(DIRECTOR)
-        write("/proc/sys/net/ipv4/ip_forward", "1")
-        write("/proc/sys/net/ipv6/conf/all/forwarding", "1")
-        for device in ("all", "front", "back"):
-            write(f"/proc/sys/net/ipv4/conf/{device}/rp_filter", "0")
-            write(f"/proc/sys/net/ipv4/conf/{device}/send_redirects", "0")
+        self.forward()
         self.index = {}
         for device in ("front", "back"):
             link = json.loads(run("ip", "-n", DIRECTOR, "-j", "link", "show", device))
