@@ -28,23 +28,29 @@ pub(crate) fn headers<V: Version, const SCTP: bool>(
 ) -> Result<Headers, Unusual> {
     // The length of one header is known only after the one before; each turn pulls more.
     loop {
-        let headers = match SCTP {
+        let parsed = match SCTP {
             true => packet::parse(V::FAMILY, packet.head()),
             false => packet::parse_frequent(V::FAMILY, packet.head()),
         };
-        match headers {
-            Ok(headers) if headers.more_fragments => return Err(Unusual::Fragment),
-            Ok(headers) => return Ok(headers),
-            Err(ParseError::Truncated { need }) if SCTP && packet.has_parts() => {
-                return headers_of_parts(packet, need);
-            }
-            Err(ParseError::Truncated { need }) => {
-                pull(packet, need).ok_or(Unusual::Unreadable)?;
-            }
-            Err(ParseError::Fragment) => return Err(Unusual::Fragment),
-            Err(ParseError::NotOurs) => return Err(Unusual::Other),
-            Err(ParseError::Malformed) => return Err(Unusual::Unreadable),
+        let Err(ParseError::Truncated { need }) = parsed else {
+            return of_whole_packet(parsed);
+        };
+        if SCTP && packet.has_parts() {
+            return headers_of_parts(packet, need);
         }
+        pull(packet, need).ok_or(Unusual::Unreadable)?;
+    }
+}
+
+/// Returns the headers of a whole packet.
+#[inline(always)]
+fn of_whole_packet(parsed: Result<Headers, ParseError>) -> Result<Headers, Unusual> {
+    match parsed {
+        Ok(headers) if headers.more_fragments => Err(Unusual::Fragment),
+        Ok(headers) => Ok(headers),
+        Err(ParseError::Fragment) => Err(Unusual::Fragment),
+        Err(ParseError::NotOurs) => Err(Unusual::Other),
+        Err(ParseError::Truncated { .. } | ParseError::Malformed) => Err(Unusual::Unreadable),
     }
 }
 
@@ -59,14 +65,8 @@ fn headers_of_parts<V: Version>(
     loop {
         let copy = packet.copy(need).map_err(|_| Unusual::Unreadable)?;
         match packet::parse(V::FAMILY, &copy) {
-            Ok(headers) if headers.more_fragments => return Err(Unusual::Fragment),
-            Ok(headers) => return Ok(headers),
             Err(ParseError::Truncated { need: more }) if more > need => need = more,
-            Err(ParseError::Fragment) => return Err(Unusual::Fragment),
-            Err(ParseError::NotOurs) => return Err(Unusual::Other),
-            Err(ParseError::Truncated { .. } | ParseError::Malformed) => {
-                return Err(Unusual::Unreadable);
-            }
+            parsed => return of_whole_packet(parsed),
         }
     }
 }
