@@ -63,6 +63,13 @@ def write(path, text):
     pathlib.Path(path).write_text(text, encoding="ascii")
 
 
+def track_many():
+    """Gives conntrack room for millions of connections."""
+    enter("../../proc/1/ns/net")
+    write("/proc/sys/net/netfilter/nf_conntrack_max", "4000000")
+    write("/proc/sys/net/netfilter/nf_conntrack_buckets", "1048576")
+
+
 def emit(kind, **fields):
     """Prints a record."""
     print(json.dumps({"kind": kind, **fields}), flush=True)
@@ -202,9 +209,7 @@ class Bench:
 
     def nftables_up(self):
         """Sets up destination NAT by a map, the way to balance without a director."""
-        enter("../../proc/1/ns/net")
-        write("/proc/sys/net/netfilter/nf_conntrack_max", "4000000")
-        write("/proc/sys/net/netfilter/nf_conntrack_buckets", "1048576")
+        track_many()
         width = 16384
         ports = ", ".join(f"{n * width}-{(n + 1) * width - 1} : {server}" for n, server in enumerate(SERVERS[:4]))
         enter(DIRECTOR)

@@ -13,11 +13,11 @@ import pathlib
 import re
 import socket
 import struct
-import subprocess
+import time
 
 import bench
 from bench import (CLIENT, CLIENT6, DIRECTOR, DR_VIP, DR_VIP6, NAT_VIP, NAT_VIP6, NEW_VIP, NOBODY, ONE_VIP, SERVER6, SERVERS, TUN_VIP,
-                   TUN_VIP6, enter, run, write)
+                   TUN_VIP6, enter, run)
 
 MODES = ("bare", "flowtable", "ip_vs", "ipvs_rs")
 SERVERS6 = [str(ipaddress.ip_address(SERVER6) + n) for n in range(4)]
@@ -92,9 +92,7 @@ class Rig(bench.Bench):
     @staticmethod
     def flowtable_up():
         """Sets up destination NAT with a flowtable, the kernel's own fast path."""
-        enter("../../proc/1/ns/net")
-        write("/proc/sys/net/netfilter/nf_conntrack_max", "4000000")
-        write("/proc/sys/net/netfilter/nf_conntrack_buckets", "1048576")
+        bench.track_many()
         enter(DIRECTOR)
         servers = ", ".join(f"{n} : {server}" for n, server in enumerate(SERVERS[:4]))
         run("nft", "-f", "-", stdin=f"""
@@ -206,7 +204,7 @@ class Rig(bench.Bench):
         self.cost("nic-new", number, value, flows=number)
         if self.kernel == "uml" and self.wanted("nic-flows-1000000"):
             # The table grows in the background.
-            bench.time.sleep(2)
+            time.sleep(2)
             self.cost("nic-flows-1000000", number, self.from_clients(number, NEW_VIP, number, flags=RANDOM), flows=number)
 
     def run_mode(self, mode):
@@ -219,14 +217,11 @@ class Rig(bench.Bench):
         for _ in range(2):
             self.from_clients(1000, ONE_VIP, 100)
             self.from_servers(1000, 100)
-            bench.time.sleep(2)
+            time.sleep(2)
         self.small_rows()
         self.tcp()
         self.million()
         self.director_down()
-        if mode == "flowtable":
-            enter("../../proc/1/ns/net")
-            subprocess.run(["conntrack", "-F"], capture_output=True, check=False)
 
 
 if __name__ == "__main__":

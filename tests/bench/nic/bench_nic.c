@@ -145,6 +145,7 @@ static void bench_nic_fill(struct bench_nic_queue *queue, u8 *data)
 	__be32 *source, *destination;
 	u32 spread, payload;
 	__be16 *ports;
+	u64 turn;
 
 	bench_nic_next(queue);
 	memcpy(data, queue->frame, queue->length);
@@ -171,7 +172,10 @@ static void bench_nic_fill(struct bench_nic_queue *queue, u8 *data)
 		struct tcphdr *tcp = ip->version == 4 ? (void *)(ip + 1) : (void *)(ip6 + 1);
 
 		payload -= tcp->doff * 4;
-		bench_nic_add32(&tcp->seq, (u32)(queue->made / run->ports / run->clients) * payload);
+		/* Trains of this flow before, and frames of this train. */
+		turn = queue->made / run->repeat / run->ports / run->clients;
+		turn = turn * run->repeat + queue->made % run->repeat;
+		bench_nic_add32(&tcp->seq, (u32)turn * payload);
 	}
 	if (ip->version == 4) {
 		ip->check = 0;
