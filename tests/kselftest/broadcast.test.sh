@@ -4,6 +4,7 @@
 # ONE-IP's broadcast-based dispatching (section 5 of the paper): the router sends every request to
 # all servers, and the filter of each server takes those of its own clients. There is no director.
 # timeout: 400
+# check: debug, because choices do not depend on the kernel
 #
 # Functions are called through wait_for, check_soon and all.
 # shellcheck disable=SC2016,SC2317

@@ -5,6 +5,7 @@
 # No chain of the connection table holds more than a few of them. `scripts/bench scale` measures
 # their cost.
 # timeout: 240
+# check: debug, because the work of a lookup does not depend on the kernel
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -7,6 +7,7 @@
 # FAILOVER_CONNECTIONS is the number of connections that stay open, FAILOVER_RATE that of new ones
 # in a second.
 # timeout: 300
+# check: debug, because sync_machines.test.sh runs on the stock kernel
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"

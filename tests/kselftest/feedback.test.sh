@@ -5,6 +5,7 @@
 # that hang, lie or flood change nothing but the trust in their own server. All kinds of bad agents
 # are tried on the debug kernel, since lvsadm reads their answers, whatever the kernel.
 # timeout: 600
+# check: debug, because weights do not depend on the kernel
 #
 # Functions are called through wait_for, check_soon and all.
 # shellcheck disable=SC2317

@@ -4,6 +4,7 @@
 # Fragments of both families in any order, of requests and answers, by every method. TCP and UDP
 # super-packets (GSO). All with offloads on and off, and no packet has a wrong checksum.
 # timeout: 150
+# check: debug, because the debug kernel sees every access beyond a fragment
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -6,6 +6,7 @@
 # smaller weights and take over when the near ones are full or gone. Second, the scheduler geo looks
 # up client and servers in a table of regions.
 # timeout: 300
+# check: debug, because choices do not depend on the kernel
 #
 # Functions are called through wait_for.
 # shellcheck disable=SC2317

@@ -4,6 +4,7 @@
 # Two levels of directors: a server of the first director is a director itself. All nine pairs of
 # methods, both families, TCP and UDP, large bodies, and the death of a lower director.
 # timeout: 900
+# check: debug, because directors work alike on both kernels
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -7,6 +7,7 @@
 # nothing (run.sh looks), and the module can be unloaded afterwards. HOSTILE_MESSAGES is their
 # number (100000, and 40000 on the debug kernel), HOSTILE_SEED selects them.
 # timeout: 120
+# check: debug, because the debug kernel sees what a message damages
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"

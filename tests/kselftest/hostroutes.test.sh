@@ -5,6 +5,7 @@
 # source, rules on the virtual source and on marks, clients on the director. With the short cut and
 # without it, for both families.
 # timeout: 400
+# check: debug, because routes.test.sh uses the routes of the stock kernel
 
 # Functions are called by each_way.
 # shellcheck disable=SC2317

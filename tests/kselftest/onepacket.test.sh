@@ -4,6 +4,7 @@
 # One-packet scheduling of UDP, for both families, with TUN and DR: every datagram is scheduled on
 # its own and leaves no connection.
 # timeout: 90
+# check: debug, because choices do not depend on the kernel
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -4,6 +4,7 @@
 # Packets with IP options, by every method. They are served, and ICMP errors about them (too large,
 # TTL expired) carry options of their own packet, never of another.
 # timeout: 90
+# check: debug, because choices do not depend on the kernel
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -4,6 +4,7 @@
 # NAT with direct replies, and lvsadm realserver: what it prints, does and checks on a real server
 # for each forwarding method. Server A starts without virtual addresses and tunnels.
 # timeout: 600
+# check: debug, because its sysctls and rules work alike on both kernels
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -5,6 +5,7 @@
 # connection. Repeated SYNs reach other servers, refusals do not reach the client, and no request
 # reaches two servers.
 # timeout: 600
+# check: debug, because choices do not depend on the kernel
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -5,6 +5,7 @@
 # link addresses, routes to the real server and to the client, devices that go down or are deleted.
 # At the end, the director's namespace is deleted under traffic, and nothing may hold its devices.
 # timeout: 240
+# check: debug, because routes.test.sh uses the routes of the stock kernel
 
 # Functions are called through check.
 # shellcheck disable=SC2317

@@ -5,6 +5,7 @@
 # each state, checksums of packets whose port changes, ICMP errors, timeouts. The file
 # sctp_states.expected has the states. Where there is a C director, it confirms them.
 # timeout: 240
+# check: debug, because states do not depend on the kernel
 
 # Functions are called through "$part".
 # shellcheck disable=SC2086,SC2317

@@ -5,6 +5,7 @@
 # without it, the packets that a firewall can stop, and switching it under traffic. conn_max: the
 # connections that it refuses, and their count.
 # timeout: 120
+# check: debug, because choices do not depend on the kernel
 
 # Functions are called through check.
 # shellcheck disable=SC2317

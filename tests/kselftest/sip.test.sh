@@ -5,6 +5,7 @@
 # and by one-packet scheduling; answers and requests of servers come from the virtual address;
 # listings; the module. The C director runs the same script.
 # timeout: 120
+# check: debug, because texts do not depend on the kernel
 
 # Functions are called through eval and wait_for.
 # shellcheck disable=SC2016,SC2086,SC2317

@@ -4,6 +4,7 @@
 # Services without connection entries (oneip-stateless). Two independent directors send one client
 # to one server, connections continue when the other director takes over, and no entry is created.
 # timeout: 300
+# check: debug, because choices do not depend on the kernel
 #
 # Functions are called through wait_for, check_soon and all.
 # shellcheck disable=SC2317

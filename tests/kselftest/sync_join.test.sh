@@ -4,6 +4,7 @@
 # A backup that starts gets the whole table, says when it is ready, and says why it takes nothing.
 # The directors are namespaces of one machine.
 # timeout: 240
+# check: debug, because sync.test.sh runs on both kernels
 
 # Functions are called by name; jq has variables of its own.
 # shellcheck disable=SC2016,SC2119,SC2317

@@ -4,6 +4,7 @@
 # Signed synchronization datagrams: nothing forged, recorded, cut or unsigned is taken, and a key is
 # replaced under load without a loss. Python's BLAKE2s computes the signatures a second time.
 # timeout: 240
+# check: debug, because sync.test.sh runs on both kernels
 
 # Functions are called by name; jq has variables of its own.
 # shellcheck disable=SC2016,SC2119,SC2317

@@ -4,6 +4,7 @@
 # Synchronization by unicast. Both directors run both daemons, as keepalived has them run without
 # a VRRP instance, and multicast does not pass.
 # timeout: 200
+# check: debug, because sync.test.sh runs on both kernels
 
 # Functions are called by name; jq has variables of its own.
 # shellcheck disable=SC2016,SC2317

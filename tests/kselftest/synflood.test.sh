@@ -6,6 +6,7 @@
 # and the limit holds. The same with a persistent service, for which the flood also creates
 # templates.
 # timeout: 400
+# check: debug, because choices do not depend on the kernel
 
 # Functions are called through check; awk programs are in single quotes.
 # shellcheck disable=SC2317,SC2016

@@ -5,6 +5,7 @@
 # loads no module, and clients of persistent services, of deleted services and of deleted servers
 # are treated as with the C director or better.
 # timeout: 120
+# check: debug, because the debug kernel sees what a message damages
 
 # Functions are called through check; awk programs are in single quotes.
 # shellcheck disable=SC2317,SC2016
