@@ -66,7 +66,7 @@ impl SipHash {
     }
 
     /// The hash.
-    #[inline]
+    #[inline(always)]
     fn finish(mut self) -> u64 {
         let [_, _, v2, _] = &mut self.0;
         *v2 ^= 0xff;

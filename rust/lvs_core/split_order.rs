@@ -211,6 +211,14 @@ const fn upper_segment<L: Lists>(order: u32) -> usize {
     order.wrapping_sub(L::MIN_ORDER).wrapping_add(1) as usize
 }
 
+/// Whether the order of the lists has `found` behind `hash`. Apart, so that it is computed only
+/// while the table is resized.
+#[cold]
+#[inline(never)]
+fn is_behind(found: u32, hash: u32) -> bool {
+    found.reverse_bits() > hash.reverse_bits()
+}
+
 /// Finds the first entry with `hash` that `matches`. In a read section.
 #[inline]
 pub fn find<L: Lists>(
@@ -234,7 +242,7 @@ pub fn find<L: Lists>(
                 if found == hash && matches(entry) {
                     return Some(entry);
                 }
-                if geometry.is_resizing() && found.reverse_bits() > hash.reverse_bits() {
+                if geometry.is_resizing() && is_behind(found, hash) {
                     return None;
                 }
                 link = lists.link(entry);
