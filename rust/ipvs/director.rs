@@ -90,6 +90,7 @@ impl Tick for Rounds {
         if self.tables.has_local_server() {
             let _ = self.hooks.change(|coverage| coverage.local_server = true);
         }
+        self.hooks.learn_device();
         // At the beginning of the next second, so that an entry that is due waits no longer.
         Some(self.tables.upkeep())
     }
@@ -130,6 +131,10 @@ pub(crate) struct Occupancy {
     pub(crate) evicted: u64,
     /// The number of buckets of the connection table.
     pub(crate) buckets: u32,
+    /// Packets that were taken where they came in.
+    pub(crate) early: u64,
+    /// The number of devices where that is done.
+    pub(crate) devices: usize,
 }
 
 impl Config {
@@ -581,13 +586,15 @@ impl Director {
     /// How full it is. Process context.
     pub(crate) fn occupancy(&self) -> Occupancy {
         match &self.config.lock().working {
-            Some(Working { tables, .. }) => Occupancy {
+            Some(Working { tables, hooks, .. }) => Occupancy {
                 connections: tables.connections.count(),
                 refused: tables.refused(),
                 dropped: tables.dropped(),
                 apart: tables.connections.apart(),
                 evicted: tables.connections.evicted(),
                 buckets: tables.connections.buckets(),
+                early: tables.taken_early(),
+                devices: hooks.devices(),
             },
             None => Occupancy {
                 connections: 0,
@@ -596,6 +603,8 @@ impl Director {
                 apart: 0,
                 evicted: 0,
                 buckets: INITIAL_BUCKETS,
+                early: 0,
+                devices: 0,
             },
         }
     }
@@ -626,6 +635,20 @@ impl Director {
             working.tables.connections.set_limit(connections as usize);
         }
         Ok(())
+    }
+
+    /// A device of the namespace is removed, or moves to another one. Process context, under the
+    /// RTNL.
+    pub(crate) fn forget_device(&self, device: i32) {
+        let hooks = self
+            .config
+            .lock()
+            .working
+            .as_ref()
+            .map(|working| working.hooks.clone());
+        if let Some(hooks) = hooks {
+            hooks.forget_device(device);
+        }
     }
 
     /// Which packets it sees. Process context.

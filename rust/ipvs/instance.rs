@@ -86,6 +86,10 @@ impl namespace::Instance for Instance {
         }
     }
 
+    fn device_removed(&self, device: i32) {
+        self.director.forget_device(device);
+    }
+
     fn stop(&self) {
         let files = self.files.lock().take();
         // Outside the lock, since it waits for readers.

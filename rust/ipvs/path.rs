@@ -6,7 +6,8 @@
 //!
 //! | file | step |
 //! |---|---|
-//! | `hooks` | registers the hooks, and hands their packets to `arrive` |
+//! | `hooks` | registers the hooks, and hands their packets to `arrive` and `fast` |
+//! | `fast` | takes packets that need no attention, where they come in |
 //! | `arrive` | takes a packet through the steps; gathers fragments |
 //! | `icmp` | does the same for an ICMP error |
 //! | `related` | does the same for packets of IPsec, which follow the negotiation of their keys |
@@ -23,7 +24,8 @@
 //!
 //! New connections are scheduled at LOCAL_IN, after the firewall's INPUT chain. Packets of a known
 //! connection are caught at PRE_ROUTING, in both directions, after conntrack and mangle, and are
-//! sent from there: see `Documentation/packet-path.rst`.
+//! sent from there; most of them even earlier, by the devices where they come in: see
+//! `Documentation/packet-path.rst`.
 
 mod arrive;
 mod choose;
@@ -31,6 +33,7 @@ mod context;
 mod decide;
 mod drop;
 mod engine;
+mod fast;
 mod helper;
 pub(crate) mod hooks;
 mod icmp;

@@ -21,10 +21,12 @@
 //! # Lock order
 //!
 //! 1. The mutex of a namespace's synchronization daemons, in `ipvs`.
-//! 2. The kernel's RTNL, held by its caller of [`namespace::Instance::device_gone`], and taken by
-//!    [`socket`] to join and leave groups. It is not taken under the locks below.
+//! 2. The kernel's RTNL, held by its callers of [`namespace::Instance::device_gone`] and
+//!    [`namespace::Instance::device_removed`], taken by [`socket`] to join and leave groups, and
+//!    tried by [`ingress::Rtnl`]. It is not taken under the locks below.
 //! 3. The other mutexes of `ipvs`, in process context: the configuration of a namespace, then that
-//!    of a service's scheduler, of the hooks, or of the deleted destinations.
+//!    of a service's scheduler, of the hooks, or of the deleted destinations;
+//!    then that of the devices with hooks.
 //! 4. [`lock::BhLock`], among them the shards of a [`table::Table`]: spinlocks taken with bottom
 //!    halves disabled. They are never nested in each other.
 //!
@@ -41,6 +43,7 @@ pub mod counters;
 pub mod crypto;
 pub mod errno;
 pub mod hook;
+pub mod ingress;
 pub mod lock;
 pub mod memory;
 pub mod module;

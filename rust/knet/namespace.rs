@@ -31,6 +31,10 @@ pub trait Instance: Send + Sync + Sized + 'static {
     /// A device of the namespace is down, or is being removed. Cached routes keep devices. Process
     /// context, under the RTNL; may be called after [`Self::stop`].
     fn device_gone(&self);
+
+    /// The device with this index is being removed, or moves to another namespace. Process context,
+    /// under the RTNL; may be called after [`Self::stop`].
+    fn device_removed(&self, device: i32);
 }
 
 /// Keeps an instance in every namespace. There can be one registration in a module.
@@ -44,6 +48,7 @@ impl<T: Instance> Registration<T> {
             pre_exit: Some(pre_exit::<T>),
             exit: Some(exit::<T>),
             device_gone: Some(device_gone::<T>),
+            device_removed: Some(device_removed::<T>),
         };
         // SAFETY: the functions fit together: `data` is what `init` stored.
         kernel::error::to_result(unsafe { bindings::knet_namespace_register(&calls) })?;
@@ -156,4 +161,14 @@ unsafe extern "C" fn exit<T: Instance>(data: *mut c_void) {
 unsafe extern "C" fn device_gone<T: Instance>(data: *mut c_void) {
     // SAFETY: `init` leaked it, and `exit` takes it back only later.
     unsafe { &*data.cast::<Kept<T>>() }.instance.device_gone();
+}
+
+/// # Safety
+///
+/// As [`device_gone`].
+unsafe extern "C" fn device_removed<T: Instance>(data: *mut c_void, device: i32) {
+    // SAFETY: `init` leaked it, and `exit` takes it back only later.
+    unsafe { &*data.cast::<Kept<T>>() }
+        .instance
+        .device_removed(device);
 }

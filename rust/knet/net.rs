@@ -66,6 +66,13 @@ impl Net {
         unsafe { bindings::knet_namespace_is_initial(self.as_ptr()) }
     }
 
+    /// Looks for hooks of others that need not see the packets that the director forwards: those of
+    /// conntrack and of AppArmor. Process context.
+    pub fn recognize_hooks(&self) {
+        // SAFETY: the namespace is alive by the type invariant.
+        unsafe { bindings::knet_recognize(self.as_ptr()) };
+    }
+
     /// Its number, as in `/proc/PID/ns/net`. Any context.
     pub fn number(&self) -> u32 {
         // SAFETY: the namespace is alive by the type invariant.

@@ -20,6 +20,7 @@ use core::{marker::PhantomData, ptr::NonNull, slice};
 use kernel::prelude::*;
 use lvs_core::{
     packet::{self, IPV4_HEADER, IPV6_HEADER},
+    receive,
     transmit::{self, Candidate, Check, Handling, Limits, Report},
     tunnel::{GueChecksum, Outer, Tunnel},
     Address, Endpoint, Family,
@@ -44,6 +45,9 @@ pub trait Version: sealed::Sealed + 'static {
     fn addresses(header: &Self::Header) -> (Self::Octets, Self::Octets);
     /// The fields of a header that routers act on.
     fn handling(header: &Self::Header) -> Handling;
+    /// The length of the packet with this header, of which `available` bytes came in, if it may be
+    /// forwarded where it comes in.
+    fn received_len(header: &Self::Header, available: u32) -> Option<u32>;
 }
 
 /// IPv4.
@@ -63,6 +67,11 @@ impl Version for V4 {
     fn handling(header: &Self::Header) -> Handling {
         Handling::of_v4(header)
     }
+
+    #[inline(always)]
+    fn received_len(header: &Self::Header, available: u32) -> Option<u32> {
+        receive::length_v4(header, available)
+    }
 }
 
 /// IPv6.
@@ -81,6 +90,11 @@ impl Version for V6 {
     #[inline(always)]
     fn handling(header: &Self::Header) -> Handling {
         Handling::of_v6(header)
+    }
+
+    #[inline(always)]
+    fn received_len(header: &Self::Header, available: u32) -> Option<u32> {
+        receive::length_v6(header, available)
     }
 }
 
@@ -172,7 +186,8 @@ impl<'a, V: Version> Packet<'a, V> {
     #[inline]
     pub fn header(&self) -> &V::Header {
         // SAFETY: the fixed header is linear before a hook sees the packet: ip_rcv_core() and
-        // ip6_rcv_core() pull it, and a sender has written it. No method makes fewer bytes linear.
+        // ip6_rcv_core() pull it, `ingress` looks, and a sender has written it. No method makes
+        // fewer bytes linear.
         // `Header` is an array of bytes of that length.
         unsafe { &*self.raw().data.cast::<V::Header>() }
     }
@@ -288,6 +303,43 @@ impl<'a, V: Version> Packet<'a, V> {
         unsafe {
             let byte = self.skb.as_ptr().cast::<u8>().add(offset);
             *byte = *byte & !mask | bindings::PACKET_HOST as u8;
+        }
+    }
+
+    /// The index of the device by which the packet came in.
+    #[inline]
+    pub fn device(&self) -> i32 {
+        // SAFETY: C tells the offset.
+        unsafe { self.field(bindings::knet_skb_layout_KNET_SKB_DEVICE) }
+    }
+
+    /// Receives a packet of `len` bytes in the hook of a device, in place of the host. False, and
+    /// the packet is unchanged to the host, if the host has to do that: others would see it before
+    /// PRE_ROUTING, or this module has no hook there. Softirq.
+    #[inline(always)]
+    pub(crate) fn receive(&mut self, len: u32) -> bool {
+        let (net, skb) = (self.net.as_ptr(), self.skb.as_ptr());
+        // SAFETY: live, owned and of this version by the type invariant; the namespace is alive.
+        // The header stays where it is, and linear.
+        unsafe {
+            match V::FAMILY {
+                Family::V4 => bindings::knet_receive4(net, skb, len),
+                Family::V6 => bindings::knet_receive6(net, skb, len),
+            }
+        }
+    }
+
+    /// Counts this packet as received by the host. To be called in the hook of a device before it
+    /// is changed. Softirq.
+    #[inline(always)]
+    pub fn count_received(&self) {
+        let (net, skb) = (self.net.as_ptr(), self.skb.as_ptr());
+        // SAFETY: live, owned and of this version by the type invariant; the namespace is alive.
+        unsafe {
+            match V::FAMILY {
+                Family::V4 => bindings::knet_count_received4(net, skb, self.len()),
+                Family::V6 => bindings::knet_count_received6(net, skb, self.len()),
+            }
         }
     }
 
@@ -555,26 +607,7 @@ impl<'a, V: Version> Packet<'a, V> {
             source: bindings::knet_address { words: [0; 2] },
         };
         let result = loop {
-            let (net, skb) = (self.net.as_ptr(), self.skb.as_ptr());
-            // SAFETY: the packet is live and of this version, the namespace is alive, the route's
-            // pointers are valid by its type invariant, and the section is evidence of the RCU
-            // read lock.
-            let result = unsafe {
-                match (V::FAMILY, family) {
-                    (Family::V4, Family::V4) => {
-                        bindings::knet_prepare4(net, skb, &request, &mut hop)
-                    }
-                    (Family::V6, Family::V6) => {
-                        bindings::knet_prepare6(net, skb, &request, &mut hop)
-                    }
-                    (Family::V4, Family::V6) => {
-                        bindings::knet_prepare4in6(net, skb, &request, &mut hop)
-                    }
-                    (Family::V6, Family::V4) => {
-                        bindings::knet_prepare6in4(net, skb, &request, &mut hop)
-                    }
-                }
-            };
+            let result = self.call_prepare(family, &request, &mut hop);
             if result != bindings::knet_prepared_KNET_UNCHECKED {
                 break result;
             }
@@ -613,6 +646,92 @@ impl<'a, V: Version> Packet<'a, V> {
             checksum_is_partial,
             ignore_df,
         })
+    }
+
+    /// The same, if nothing keeps the packet from being sent as it is. Otherwise it comes back
+    /// unchanged, and its sender gets no ICMP error. Softirq.
+    #[inline(always)]
+    pub fn prepare_at_once(
+        mut self,
+        _section: &Section<'_>,
+        route: &Route<'_>,
+        writable: u16,
+    ) -> Result<RoutedPacket<'a, V>, Self> {
+        let handling = V::handling(self.header());
+        let sufficient = transmit::sufficient_mtu(handling, self.len(), route.overhead());
+        let mut request = route.request(V::FAMILY, sufficient, writable);
+        let (family, overhead, ignore_df) = (route.family(), route.overhead(), route.ignores_df());
+        let mut hop = bindings::knet_hop {
+            mtu: 0,
+            source: bindings::knet_address { words: [0; 2] },
+        };
+        let mut result = self.call_prepare(family, &request, &mut hop);
+        if result == bindings::knet_prepared_KNET_UNCHECKED
+            && self.segments_pass(hop.mtu, overhead, ignore_df)
+        {
+            request.sufficient_mtu = 0;
+            result = self.call_prepare(family, &request, &mut hop);
+        }
+        let checksum_is_partial = match result {
+            bindings::knet_prepared_KNET_PREPARED => false,
+            bindings::knet_prepared_KNET_PREPARED_PARTIAL => true,
+            _ => return Err(self),
+        };
+        // INVARIANT: the call has set the route and made the bytes writable.
+        Ok(RoutedPacket {
+            packet: self,
+            hop,
+            family,
+            writable,
+            checksum_is_partial,
+            ignore_df,
+        })
+    }
+
+    /// Has C find a route of `family`, set it, and make bytes writable.
+    #[inline(always)]
+    fn call_prepare(
+        &mut self,
+        family: Family,
+        request: &bindings::knet_route,
+        hop: &mut bindings::knet_hop,
+    ) -> bindings::knet_prepared {
+        let (net, skb) = (self.net.as_ptr(), self.skb.as_ptr());
+        // SAFETY: the packet is live and of this version, and the namespace is alive, by the type
+        // invariant; the pointers of the request are those of a route, valid by its invariant. The
+        // callers have a section, which is evidence of the RCU read lock.
+        unsafe {
+            match (V::FAMILY, family) {
+                (Family::V4, Family::V4) => bindings::knet_prepare4(net, skb, request, hop),
+                (Family::V6, Family::V6) => bindings::knet_prepare6(net, skb, request, hop),
+                (Family::V4, Family::V6) => bindings::knet_prepare4in6(net, skb, request, hop),
+                (Family::V6, Family::V4) => bindings::knet_prepare6in4(net, skb, request, hop),
+            }
+        }
+    }
+
+    /// Whether a packet that is larger than the MTU passes, since offloads joined it.
+    #[cold]
+    #[inline(never)]
+    fn segments_pass(&self, mtu: u32, overhead: u16, ignore_df: bool) -> bool {
+        let candidate = Candidate {
+            family: V::FAMILY,
+            len: self.len(),
+            handling: V::handling(self.header()),
+            largest_fragment: self.largest_fragment(),
+        };
+        let limits = Limits {
+            mtu,
+            overhead,
+            ignore_df,
+        };
+        let skb = self.skb.as_ptr();
+        // SAFETY: live and owned by the type invariant.
+        let segments_fit = |mtu| unsafe { bindings::knet_segments_fit(skb, mtu) };
+        matches!(
+            transmit::check(candidate, limits, segments_fit),
+            Check::Pass
+        )
     }
 
     /// Checks a packet that may be too large for the route's MTU, or must not be sent. Returns

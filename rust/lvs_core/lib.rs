@@ -34,6 +34,7 @@
 mod numbered;
 
 pub mod address;
+pub mod arrivals;
 pub mod checksum;
 pub mod crc32c;
 pub mod daemon;
@@ -53,6 +54,7 @@ pub mod load;
 pub mod netlink;
 pub mod packet;
 pub mod rate;
+pub mod receive;
 pub mod redispatch;
 pub mod regions;
 pub mod request;

@@ -187,7 +187,7 @@ for part in $parts; do
 done
 check_eq 'all settings of the C director exist' "$(comm -23 "$work/theirs.names" "$work/ours.names" | xargs)" ''
 check_eq 'the settings that only our director has' "$(comm -13 "$work/theirs.names" "$work/ours.names" | xargs)" \
-	'debug_level route_marks short_cut sync_bulk_rate'
+	'debug_level fast_path route_marks short_cut sync_bulk_rate'
 # What the comparison would not show if both directors failed.
 check_eq 'the values were tried' "$(grep -c '2147483647=2147483647 ' "$work/ours.settings_switches")" 13
 check_match 'many requests were accepted, and some refused' \

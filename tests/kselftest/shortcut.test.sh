@@ -263,7 +263,9 @@ Conn max: $most
 Conns refused: 0
 Conns dropped: 0
 Conns apart: 0
-Half-open evicted: 0"
+Half-open evicted: 0
+Fast path devices: 0
+Fast path packets: 0"
 # shellcheck disable=SC2016
 check_match 'the services are in one bucket or in two' "$(on director awk '/^Service buckets [el]/ { print $3, $4 }' /proc/net/ip_vs_status | xargs)" \
 	'empty: 62 len-1: 2|empty: 63 len-2: 1'

@@ -67,7 +67,8 @@ pin_hooks() {
 	for hook in prerouting input forward output postrouting; do
 		rules+="add chain inet pinned $hook { type filter hook $hook priority 0; };"
 	done
-	must nft "add table inet pinned;$rules"
+	must nft "add table inet pinned; $rules
+		add table netdev pinned; add chain netdev pinned ingress { type filter hook ingress device lo priority 0; }"
 }
 
 # Every wire is a veth pair with one end in the router's namespace. The switches are there, too.

@@ -172,6 +172,7 @@ fn act<'p, V: Version>(
         }
         Decision::Redirect(connection) => transmit::redirect(context, packet, headers, &connection),
         Decision::Request(connection) => {
+            learn(context, &packet);
             let helped = note(
                 context,
                 connection,
@@ -199,12 +200,21 @@ fn act<'p, V: Version>(
             packet.discard()
         }
         Decision::Reply(connection) => {
+            learn(context, &packet);
             let helped = note(context, connection, Direction::Output, headers);
             if helped {
                 return helped_reply(context, packet, headers, connection);
             }
             transmit::to_client::<V, false>(context, packet, headers, &connection)
         }
+    }
+}
+
+/// Learns by which device a packet of a known connection came in.
+#[inline(always)]
+fn learn<V: Version>(context: Context<'_>, packet: &Packet<'_, V>) {
+    if context.point == Point::PreRouting {
+        context.tables.arrivals.note(packet.device());
     }
 }
 

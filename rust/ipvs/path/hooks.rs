@@ -11,6 +11,7 @@ use kernel::{
 };
 use knet::{
     hook::{Handler, Point, Registration},
+    ingress::{Devices, Rtnl},
     net::Net,
     packet::{Packet, Verdict, Version, V4, V6},
     rcu::Section,
@@ -37,6 +38,9 @@ pub(crate) struct Coverage {
     /// Packets of known connections leave before routing. Without it they take the way that a
     /// firewall expects: requests by LOCAL_IN, replies by FORWARD.
     pub(crate) short_cut: bool,
+    /// With the short cut, they leave where they come in, if nobody else would see them before
+    /// PRE_ROUTING.
+    pub(crate) fast_path: bool,
     /// Conntrack tracks balanced connections.
     pub(crate) conntrack: bool,
     /// A real server is this host.
@@ -62,6 +66,7 @@ impl Default for Coverage {
     fn default() -> Self {
         Self {
             short_cut: true,
+            fast_path: false,
             conntrack: false,
             local_server: false,
             nat: false,
@@ -75,6 +80,11 @@ impl Default for Coverage {
 }
 
 impl Coverage {
+    /// Whether packets may leave where they come in.
+    fn takes_early(self) -> bool {
+        self.fast_path && self.short_cut && !self.conntrack
+    }
+
     /// The hooks that see these packets, with their priorities.
     fn points(self) -> Result<KVec<(Point, i32)>> {
         let mut points = KVec::new();
@@ -173,6 +183,29 @@ pub(crate) struct Hooks {
     tables: Arc<Tables>,
     #[pin]
     state: Mutex<State>,
+    #[pin]
+    early: Mutex<Early>,
+}
+
+/// The devices where packets leave as they come in.
+struct Early {
+    /// Devices are learned.
+    learns: bool,
+    devices: Devices<Tables>,
+}
+
+impl Early {
+    /// Begins to learn devices, or forgets them all. Process context.
+    fn learn(&mut self, tables: &Tables, begin: bool) {
+        if self.learns == begin {
+            return;
+        }
+        self.learns = begin;
+        tables.arrivals.learn(begin);
+        if !begin {
+            self.devices.clear();
+        }
+    }
 }
 
 struct State {
@@ -211,18 +244,55 @@ impl Hooks {
             coverage,
             families: Families::default(),
         };
+        let mut early = Early {
+            learns: false,
+            devices: Devices::new(net.clone(), tables.clone()),
+        };
+        early.learn(&tables, coverage.takes_early());
         Arc::pin_init(
             pin_init!(Self {
                 net,
                 tables,
                 state <- new_mutex!(state, "ipvs_rs_hooks"),
+                early <- new_mutex!(early, "ipvs_rs_devices"),
             }),
             GFP_KERNEL,
         )
     }
 
+    /// Has packets leave where they come in, by the device that one of them has told. Process
+    /// context.
+    pub(crate) fn learn_device(&self) {
+        let Some(device) = self.tables.arrivals.take() else {
+            return;
+        };
+        // Who has it may wait long. The next packet tells its device again.
+        let Some(rtnl) = Rtnl::try_lock() else {
+            return;
+        };
+        let mut early = self.early.lock();
+        if early.learns {
+            self.net.recognize_hooks();
+            // Devices that are no network cards are not learned; their packets come to
+            // PRE_ROUTING. Without memory it tries again.
+            let _ = early.devices.add(&rtnl, device);
+        }
+    }
+
+    /// The number of devices where packets leave as they come in. Process context.
+    pub(crate) fn devices(&self) -> usize {
+        self.early.lock().devices.indices().count()
+    }
+
+    /// The device with this index is removed, or moves to another namespace. Process context, under
+    /// the RTNL.
+    pub(crate) fn forget_device(&self, device: i32) {
+        self.early.lock().devices.remove(device);
+    }
+
     /// Registers hooks for `family`, if there are none. Process context.
     pub(crate) fn cover(&self, family: Family) -> Result {
+        self.net.recognize_hooks();
         let mut state = self.state.lock();
         let State { coverage, families } = &mut *state;
         families.cover(&self.net, family, &self.tables, *coverage)
@@ -238,19 +308,36 @@ impl Hooks {
         if changed == *coverage {
             return Ok(());
         }
+        // A packet that must not leave early any more does not.
+        if !changed.takes_early() {
+            self.early.lock().learn(&self.tables, false);
+        }
+        let result = self.cover_again(families, changed);
+        if result.is_ok() {
+            *coverage = changed;
+        }
+        self.early
+            .lock()
+            .learn(&self.tables, coverage.takes_early());
+        result
+    }
+
+    /// Replaces the hooks of each family by those that see these packets.
+    fn cover_again(&self, families: &mut Families, coverage: Coverage) -> Result {
         let mut again = Families::default();
         if families.v4.is_some() {
-            again.cover(&self.net, Family::V4, &self.tables, changed)?;
+            again.cover(&self.net, Family::V4, &self.tables, coverage)?;
         }
         if families.v6.is_some() {
-            again.cover(&self.net, Family::V6, &self.tables, changed)?;
+            again.cover(&self.net, Family::V6, &self.tables, coverage)?;
         }
-        (*coverage, *families) = (changed, again);
+        *families = again;
         Ok(())
     }
 
     /// Unregisters all hooks; no packet is inside a handler afterwards. Process context.
     pub(crate) fn stop(&self) {
+        self.early.lock().learn(&self.tables, false);
         self.state.lock().families = Families::default();
     }
 }

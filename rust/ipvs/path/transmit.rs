@@ -255,7 +255,7 @@ pub(crate) fn tracking(settings: &Settings) -> Tracking {
 
 /// The most bytes of a packet that are rewritten: up to the end of its transport header.
 #[inline(always)]
-fn rewritten_bytes(headers: &Headers) -> u16 {
+pub(crate) fn rewritten_bytes(headers: &Headers) -> u16 {
     headers
         .network_header_len
         .saturating_add(match headers.protocol {
@@ -276,7 +276,7 @@ fn transport_checksum(partial: bool) -> TransportChecksum {
 
 /// Rewrites the address and port of one side, and decrements the time to live.
 #[inline(always)]
-fn rewrite_side<V: Version>(
+pub(crate) fn rewrite_side<V: Version>(
     packet: &mut RoutedPacket<'_, V>,
     headers: &Headers,
     side: Side,
@@ -307,6 +307,6 @@ fn rewrite_in_place<V: Version>(
 
 /// Decrements the time to live.
 #[inline(always)]
-fn age<V: Version>(packet: &mut RoutedPacket<'_, V>) -> Option<()> {
+pub(crate) fn age<V: Version>(packet: &mut RoutedPacket<'_, V>) -> Option<()> {
     rewrite::decrement_ttl(V::FAMILY, packet.writable()).ok()
 }

@@ -62,6 +62,8 @@ impl<I: Instance + AsRef<Director>> Content for Status<I> {
         seq_print!(file, "Conns dropped:\t{}\n", occupancy.dropped);
         seq_print!(file, "Conns apart:\t{}\n", occupancy.apart);
         seq_print!(file, "Half-open evicted:\t{}\n", occupancy.evicted);
+        seq_print!(file, "Fast path devices:\t{}\n", occupancy.devices);
+        seq_print!(file, "Fast path packets:\t{}\n", occupancy.early);
         if let Some(tables) = tables {
             let redispatched = tables.redispatched.load(Ordering::Relaxed);
             // Only services with this setting have them.

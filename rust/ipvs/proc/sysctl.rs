@@ -49,7 +49,7 @@ const NICE: RangeInclusive<i32> = -20..=19;
 /// The numbers of [`lvs_core::defence::Mode`].
 const MODES: RangeInclusive<u32> = 0..=3;
 
-static SETTINGS: [Entry<Director, Value>; 38] = [
+static SETTINGS: [Entry<Director, Value>; 39] = [
     Entry::new(c"am_droprate", 0..=MOST, Number(|s| &s.defence.drop_rate)),
     Entry::new(c"amemthresh", 0..=MOST, Number(|s| &s.defence.threshold)),
     Entry::switch(c"backup_only", Value::Coverage(|c| &mut c.backup_only)),
@@ -72,6 +72,7 @@ static SETTINGS: [Entry<Director, Value>; 38] = [
         c"expire_quiescent_template",
         Switch(|s| &s.expire_quiescent_template),
     ),
+    Entry::switch(c"fast_path", Value::Coverage(|c| &mut c.fast_path)),
     Entry::switch(
         c"ignore_tunneled",
         Value::Coverage(|c| &mut c.ignore_tunneled),

@@ -22,13 +22,14 @@ use crate::{
             Evicted, Expectation, Expected, First, FirstOfClient, Template,
         },
         settings::Settings,
-        synchronization::Counters,
+        synchronization,
     },
 };
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use kernel::{prelude::*, sync::Arc};
 use knet::{
     conntrack,
+    counters::Counters,
     memory::Payer,
     net::Net,
     random,
@@ -37,6 +38,7 @@ use knet::{
     work,
 };
 use lvs_core::{
+    arrivals::Arrivals,
     hash::HashKey,
     packet::{Headers, TcpFlags},
     state::{Direction, State},
@@ -88,13 +90,17 @@ pub struct Tables {
     pub(super) orphaned: AtomicBool,
     /// A connection's server turned out to be this host.
     local_server: AtomicBool,
+    /// By which devices the packets of known connections come in.
+    pub(crate) arrivals: Arrivals,
+    /// Packets that were taken where they came in.
+    pub(crate) early: Counters,
     net: Net,
     /// The destinations of connections that no server takes, IPv4 and IPv6.
     bypass: [Arc<Destination>; 2],
     /// The entries whose changes are sent to other directors.
     pub(crate) announcements: Announcements,
     /// What synchronization daemons have sent and received.
-    pub(crate) synchronization: Counters,
+    pub(crate) synchronization: synchronization::Counters,
     /// Deleted destinations that have connections.
     #[pin]
     pub(crate) deleted: Deleted,
@@ -115,6 +121,7 @@ impl Tables {
         let connections = Table::new(work::seconds(), payer)?;
         let bypass = [bypass(&filter, Family::V4)?, bypass(&filter, Family::V6)?];
         let timeouts = Cell::new(Boxed::new(timeouts, GFP_KERNEL)?);
+        let early = Counters::new()?;
         Arc::pin_init(
             pin_init!(Self {
                 services,
@@ -134,10 +141,12 @@ impl Tables {
                 engine_servers: EngineServers::new(),
                 orphaned: AtomicBool::new(false),
                 local_server: AtomicBool::new(false),
+                arrivals: Arrivals::default(),
+                early,
                 net,
                 bypass,
                 announcements: Announcements::new(),
-                synchronization: Counters::default(),
+                synchronization: synchronization::Counters::default(),
                 deleted <- Deleted::new(),
             }),
             GFP_KERNEL,
@@ -174,6 +183,12 @@ impl Tables {
     /// Whether a connection's server was ever found to be this host. Any context.
     pub(crate) fn has_local_server(&self) -> bool {
         self.local_server.load(Ordering::Relaxed)
+    }
+
+    /// The number of packets that were taken where they came in. Any context.
+    pub(crate) fn taken_early(&self) -> u64 {
+        let totals = self.early.totals();
+        totals.in_packets.wrapping_add(totals.out_packets)
     }
 
     /// Removes a connection from the table, and ends conntrack's entry. Softirq or process context.

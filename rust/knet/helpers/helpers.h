@@ -12,6 +12,7 @@
 #ifndef KNET_HELPERS_H
 #define KNET_HELPERS_H
 
+#include <linux/if_ether.h>
 #include <linux/ipv6.h>
 #include <linux/jiffies.h>
 #include <linux/netfilter.h>
@@ -35,6 +36,8 @@ struct seq_file;
  */
 enum knet_skb_layout {
 	KNET_SKB_MARK = offsetof(struct sk_buff, mark),
+	KNET_SKB_PROTOCOL = offsetof(struct sk_buff, protocol),
+	KNET_SKB_DEVICE = offsetof(struct sk_buff, skb_iif),
 	KNET_SKB_PACKET_TYPE = PKT_TYPE_OFFSET,
 	KNET_SKB_PACKET_TYPE_MASK = PKT_TYPE_MAX,
 	KNET_SKB_LARGEST_FRAGMENT4 = offsetof(struct sk_buff, cb) +
@@ -152,6 +155,24 @@ bool knet_address_is_elsewhere(struct net *net, const struct knet_address *addre
 /* ipsec.c */
 bool knet_ipsec_allows(const struct net *net, struct sk_buff *skb, int family, bool reply);
 bool knet_ipsec_reroute(struct net *net, struct sk_buff *skb, int family);
+
+/* ingress.c */
+enum knet_protocol {
+	KNET_PROTOCOL_IPV4 = ETH_P_IP,
+	KNET_PROTOCOL_IPV6 = ETH_P_IPV6,
+};
+
+bool knet_rtnl_trylock(void);
+void knet_rtnl_unlock(void);
+bool knet_receive4(struct net *net, struct sk_buff *skb, unsigned int len);
+bool knet_receive6(struct net *net, struct sk_buff *skb, unsigned int len);
+void knet_count_received4(struct net *net, const struct sk_buff *skb, unsigned int len);
+void knet_count_received6(struct net *net, const struct sk_buff *skb, unsigned int len);
+int knet_ingress_add(struct net *net, struct nf_hook_ops *ops, int ifindex);
+void knet_ingress_remove(struct net *net, struct nf_hook_ops *ops);
+
+/* needless.c */
+void knet_recognize(struct net *net);
 
 /* transmit.c */
 void knet_untrack(struct sk_buff *skb);
@@ -319,6 +340,8 @@ struct knet_namespace_calls {
 	 * and again when no packet uses them any more.
 	 */
 	void (*device_gone)(void *data);
+	/* A device is removed, or moves to another namespace. */
+	void (*device_removed)(void *data, int ifindex);
 };
 
 int knet_namespace_register(const struct knet_namespace_calls *calls);

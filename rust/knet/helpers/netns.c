@@ -67,6 +67,8 @@ static int knet_device_event(struct notifier_block *block, unsigned long event, 
 
 	if (kept && (event == NETDEV_DOWN || event == NETDEV_UNREGISTER))
 		knet_calls.device_gone(kept);
+	if (kept && event == NETDEV_UNREGISTER)
+		knet_calls.device_removed(kept, device->ifindex);
 	return NOTIFY_DONE;
 }
 

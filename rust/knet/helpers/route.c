@@ -183,11 +183,17 @@ static noinline struct dst_entry *knet_refresh(struct net *net,
  * families is refilled, and its route never taken for one of the other. As
  * dst_check(), which asks for the family to find the function.
  */
-static __always_inline struct dst_entry *knet_check(struct dst_entry *dst, u32 cookie, int family)
+static __always_inline struct dst_entry *knet_check(const struct net *net, struct dst_entry *dst,
+						    u32 cookie, int family)
 {
 #ifdef CONFIG_MITIGATION_RETPOLINE
-	if (family == AF_INET && likely(dst->ops->check == ipv4_dst_check))
+	if (family == AF_INET && likely(dst->ops->check == ipv4_dst_check)) {
+		/* Nearly all. The route is one of @net, so it is what the function would find. */
+		if (likely(READ_ONCE(dst->obsolete) == DST_OBSOLETE_FORCE_CHK &&
+			   dst_rtable(dst)->rt_genid == rt_genid_ipv4(net)))
+			return dst;
 		return READ_ONCE(dst->obsolete) ? ipv4_dst_check(dst, cookie) : dst;
+	}
 #if IS_BUILTIN(CONFIG_IPV6)
 	if (family == AF_INET6 && likely(dst->ops->check == ip6_dst_check))
 		return READ_ONCE(dst->obsolete) ? ip6_dst_check(dst, cookie) : dst;
@@ -203,7 +209,8 @@ static __always_inline struct dst_entry *knet_check(struct dst_entry *dst, u32 c
  * caller wants it. A source that no longer belongs to the route, since another
  * CPU is filling the cache, makes the route NULL.
  */
-static __always_inline struct dst_entry *knet_cached(const struct knet_route *route,
+static __always_inline struct dst_entry *knet_cached(const struct net *net,
+						     const struct knet_route *route,
 						     struct knet_address *source, int family)
 {
 	struct knet_route_cache *cache = route->cache;
@@ -225,7 +232,7 @@ static __always_inline struct dst_entry *knet_cached(const struct knet_route *ro
 				return NULL;
 		}
 	}
-	return knet_check(dst, READ_ONCE(cache->cookie), family);
+	return knet_check(net, dst, READ_ONCE(cache->cookie), family);
 }
 
 /*
@@ -243,7 +250,7 @@ static __always_inline struct dst_entry *knet_find(struct net *net, const struct
 		*own = knet_lookup(net, route, source, family);
 		return *own;
 	}
-	dst = knet_cached(route, source, family);
+	dst = knet_cached(net, route, source, family);
 	return likely(dst) ? dst : knet_refresh(net, route, source, family, own);
 }
 
@@ -255,6 +262,23 @@ static __always_inline void knet_set_route(struct sk_buff *skb, struct dst_entry
 		skb_dst_set(skb, own);
 	else
 		skb_dst_set_noref(skb, dst);
+}
+
+/* As dst_mtu(), without a call for a route that has no MTU of its own. */
+static __always_inline u32 knet_mtu(const struct dst_entry *dst, int family)
+{
+	if (family == AF_INET && likely(!dst_rtable(dst)->rt_pmtu && !ip_mtu_locked(dst) &&
+					!dst_metric_raw(dst, RTAX_MTU) && !dst->lwtstate))
+		return min_t(u32, READ_ONCE(dst_dev_rcu(dst)->mtu), IP_MAX_MTU);
+	return dst_mtu(dst);
+}
+
+/* As skb_ensure_writable(), without a call for a packet of which there is no copy. */
+static __always_inline int knet_ensure_writable(struct sk_buff *skb, unsigned int len)
+{
+	if (likely(len <= skb_headlen(skb) && !skb_cloned(skb)))
+		return 0;
+	return skb_ensure_writable(skb, len);
 }
 
 /* The body of the other knet_prepare…(); both families are compile-time constants. */
@@ -279,13 +303,13 @@ knet_prepare(struct net *net, struct sk_buff *skb, const struct knet_route *rout
 			return KNET_FORBIDDEN;
 		dst = own;
 	}
-	hop->mtu = dst_mtu(dst);
+	hop->mtu = knet_mtu(dst, outer_family);
 	if (unlikely(hop->mtu < route->sufficient_mtu)) {
 		failure = KNET_UNCHECKED;
 		goto fail;
 	}
 	if (unlikely(skb->len < route->writable ||
-		     skb_ensure_writable(skb, route->writable))) {
+		     knet_ensure_writable(skb, route->writable))) {
 		failure = KNET_NOT_WRITABLE;
 		goto fail;
 	}

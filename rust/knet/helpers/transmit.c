@@ -18,9 +18,9 @@
 #include <net/route.h>
 
 #include "helpers.h"
+#include "needless.h"
 
-/* The director has an entry of its own for the connection: conntrack gives this packet up. */
-void knet_untrack(struct sk_buff *skb)
+static __always_inline void knet_give_up(struct sk_buff *skb)
 {
 #if IS_ENABLED(CONFIG_NF_CONNTRACK)
 	nf_conntrack_put(skb_nfct(skb));
@@ -28,14 +28,20 @@ void knet_untrack(struct sk_buff *skb)
 #endif
 }
 
+/* The director has an entry of its own for the connection: conntrack gives this packet up. */
+void knet_untrack(struct sk_buff *skb)
+{
+	knet_give_up(skb);
+}
+
 /*
  * Unless @track is set, conntrack does not see the packets that the director
  * sends. A socket that early demultiplexing found does not, either.
  */
-static void knet_let_go(struct sk_buff *skb, bool track)
+static __always_inline void knet_let_go(struct sk_buff *skb, bool track)
 {
 	if (likely(!track))
-		knet_untrack(skb);
+		knet_give_up(skb);
 	/* A packet of a program on this host has no device yet, and stays with its socket. */
 	if (likely(skb->dev)) {
 		skb_orphan(skb);
@@ -170,7 +176,7 @@ static bool knet_is_transformed(const struct sk_buff *skb)
 }
 
 /* Hands the packet to its neighbor. */
-static void knet_finish4(struct net *net, struct sk_buff *skb)
+static __always_inline void knet_finish4(struct net *net, struct sk_buff *skb)
 {
 	struct rtable *rt = skb_rtable(skb);
 	__be32 next = rt->rt_gw_family ? rt->rt_gw4 : ip_hdr(skb)->daddr;
@@ -184,7 +190,7 @@ static void knet_finish4(struct net *net, struct sk_buff *skb)
 	neigh_output(neighbour, skb, false);
 }
 
-static void knet_finish6(struct net *net, struct sk_buff *skb)
+static __always_inline void knet_finish6(struct net *net, struct sk_buff *skb)
 {
 	struct rt6_info *rt = dst_rt6_info(skb_dst(skb));
 	const struct in6_addr *next = rt6_nexthop(rt, &ipv6_hdr(skb)->daddr);
@@ -198,6 +204,17 @@ static void knet_finish6(struct net *net, struct sk_buff *skb)
 	neigh_output(neighbour, skb, false);
 }
 
+/* Passes POST_ROUTING, where somebody needs to see the packet. Returns true if it goes on. */
+static noinline bool knet_post_routing(u8 family, struct net *net, struct sk_buff *skb,
+				       struct net_device *in)
+{
+	if (family == NFPROTO_IPV4)
+		return nf_hook(NFPROTO_IPV4, NF_INET_POST_ROUTING, net, NULL, skb, in, skb->dev,
+			       ip_output) == 1;
+	return nf_hook(NFPROTO_IPV6, NF_INET_POST_ROUTING, net, NULL, skb, in, skb->dev,
+		       ip6_output) == 1;
+}
+
 /*
  * The short form of dst_output(), for packets that need not be transformed,
  * segmented or fragmented: nearly all. They pass POST_ROUTING. Returns false, and
@@ -208,7 +225,7 @@ static void knet_finish6(struct net *net, struct sk_buff *skb)
  * the kernel's ip_output(), which skips POST_ROUTING for a packet with the flag
  * REROUTED.
  */
-static bool knet_output4_at_once(struct net *net, struct sk_buff *skb, u32 mtu)
+static __always_inline bool knet_output4_at_once(struct net *net, struct sk_buff *skb, u32 mtu)
 {
 	const struct dst_entry *dst = skb_dst(skb);
 	const struct rtable *rt = dst_rtable(dst);
@@ -222,7 +239,8 @@ static bool knet_output4_at_once(struct net *net, struct sk_buff *skb, u32 mtu)
 	skb->dev = out;
 	skb->protocol = htons(ETH_P_IP);
 	IPCB(skb)->flags |= IPSKB_REROUTED;
-	if (nf_hook(NFPROTO_IPV4, NF_INET_POST_ROUTING, net, NULL, skb, in, out, ip_output) != 1)
+	if (knet_passes_post_routing(net->nf.hooks_ipv4, skb) &&
+	    !knet_post_routing(NFPROTO_IPV4, net, skb, in))
 		return true;
 	if (unlikely(knet_is_transformed(skb)))
 		dst_output(net, NULL, skb);
@@ -231,7 +249,7 @@ static bool knet_output4_at_once(struct net *net, struct sk_buff *skb, u32 mtu)
 	return true;
 }
 
-static bool knet_output6_at_once(struct net *net, struct sk_buff *skb, u32 mtu)
+static __always_inline bool knet_output6_at_once(struct net *net, struct sk_buff *skb, u32 mtu)
 {
 	const struct dst_entry *dst = skb_dst(skb);
 	const struct inet6_dev *idev = ip6_dst_idev(dst);
@@ -245,7 +263,8 @@ static bool knet_output6_at_once(struct net *net, struct sk_buff *skb, u32 mtu)
 	skb->dev = out;
 	skb->protocol = htons(ETH_P_IPV6);
 	IP6CB(skb)->flags |= IP6SKB_REROUTED;
-	if (nf_hook(NFPROTO_IPV6, NF_INET_POST_ROUTING, net, NULL, skb, in, out, ip6_output) != 1)
+	if (knet_passes_post_routing(net->nf.hooks_ipv6, skb) &&
+	    !knet_post_routing(NFPROTO_IPV6, net, skb, in))
 		return true;
 	if (unlikely(knet_is_transformed(skb)))
 		dst_output(net, NULL, skb);

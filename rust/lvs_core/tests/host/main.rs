@@ -9,6 +9,7 @@
 #![allow(unreachable_pub)]
 
 mod address;
+mod arrivals;
 mod cases;
 mod checksum;
 mod corpus;
@@ -29,6 +30,7 @@ mod load;
 mod netlink;
 mod packet;
 mod packet_v6;
+mod receive;
 mod redispatch;
 mod regions;
 mod regions_index;

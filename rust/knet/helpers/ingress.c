@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Packets where they come in: the ingress hook of a device.
+ *
+ * A packet that is taken here skips the host's receive functions and PRE_ROUTING.
+ * So knet_receive4() and knet_receive6() let only those be taken that would have
+ * come to this module's hook at PRE_ROUTING in any case, unchanged and unseen by
+ * others. All others go on as if there were no hook here.
+ *
+ * The hook runs in softirq inside an RCU read section. A hook keeps its device, so
+ * its owner removes it when the device goes.
+ */
+
+#include <linux/if_arp.h>
+#include <linux/if_vlan.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/netdevice.h>
+#include <linux/rtnetlink.h>
+#include <net/addrconf.h>
+#include <net/inet_ecn.h>
+#include <net/ip.h>
+#include <net/ipv6.h>
+#include <net/xfrm.h>
+
+#include "helpers.h"
+#include "ipsec.h"
+#include "needless.h"
+
+bool knet_rtnl_trylock(void)
+{
+	return rtnl_trylock();
+}
+
+void knet_rtnl_unlock(void)
+{
+	rtnl_unlock();
+}
+
+/* --- packets -------------------------------------------------------------- */
+
+/* Whether the packet is only for IP, and has no past that the host would look at. */
+static __always_inline bool knet_is_ordinary(const struct net *net, struct sk_buff *skb)
+{
+	const struct net_device *dev = skb->dev;
+
+	return skb->pkt_type == PACKET_HOST && !skb_vlan_tag_present(skb) &&
+	       /* A bridge, bond, team or macvlan takes it. */
+	       !rcu_access_pointer(dev->rx_handler) &&
+	       !netif_is_l3_slave(dev) && !netif_is_l3_master(dev) &&
+	       /* tc has tracked it, or given it to a socket. */
+	       !skb_nfct(skb) && !(skb->sk && skb_sk_is_prefetched(skb)) &&
+	       !skb_shared(skb) && !secpath_exists(skb) &&
+	       !knet_has_policies(net, XFRM_POLICY_IN) &&
+	       !knet_has_policies(net, XFRM_POLICY_FWD) &&
+	       !knet_has_policies(net, XFRM_POLICY_OUT) &&
+	       /* Programs that capture packets of IP only. */
+	       list_empty(&net->ptype_specific) && list_empty(&dev->ptype_specific);
+}
+
+/*
+ * As ip_rcv_core(), for a packet of @len bytes whose header is sound and without
+ * options. Returns false if the host has to receive it.
+ */
+bool knet_receive4(struct net *net, struct sk_buff *skb, unsigned int len)
+{
+	if (!knet_is_ordinary(net, skb) || !knet_comes_first(net->nf.hooks_ipv4))
+		return false;
+	if (unlikely(pskb_trim_rcsum(skb, len)))
+		return false;
+	/* As the device layer does behind the hook. */
+	skb_reset_redirect(skb);
+	skb->transport_header = skb->network_header + sizeof(struct iphdr);
+	*IPCB(skb) = (struct inet_skb_parm){ .iif = skb->skb_iif };
+	return true;
+}
+
+/* As ip6_rcv_core(), likewise. */
+bool knet_receive6(struct net *net, struct sk_buff *skb, unsigned int len)
+{
+	const struct inet6_dev *idev = __in6_dev_get(skb->dev);
+
+	if (!knet_is_ordinary(net, skb) || !knet_comes_first(net->nf.hooks_ipv6))
+		return false;
+	if (!idev || unlikely(READ_ONCE(idev->cnf.disable_ipv6)))
+		return false;
+	if (unlikely(pskb_trim_rcsum(skb, len)))
+		return false;
+	/* As the device layer does behind the hook. */
+	skb_reset_redirect(skb);
+	skb->transport_header = skb->network_header + sizeof(struct ipv6hdr);
+	*IP6CB(skb) = (struct inet6_skb_parm){
+		.iif = skb->skb_iif,
+		.nhoff = offsetof(struct ipv6hdr, nexthdr),
+	};
+	return true;
+}
+
+/*
+ * Counts a packet of @len bytes that is taken here, as the host's receive functions
+ * count: before it is changed.
+ */
+void knet_count_received4(struct net *net, const struct sk_buff *skb, unsigned int len)
+{
+	__IP_UPD_PO_STATS(net, IPSTATS_MIB_IN, len);
+	__IP_ADD_STATS(net, IPSTATS_MIB_NOECTPKTS + (ip_hdr(skb)->tos & INET_ECN_MASK),
+		       max_t(unsigned short, 1, skb_shinfo(skb)->gso_segs));
+}
+
+void knet_count_received6(struct net *net, const struct sk_buff *skb, unsigned int len)
+{
+	struct inet6_dev *idev = __in6_dev_get(skb->dev);
+
+	__IP6_UPD_PO_STATS(net, idev, IPSTATS_MIB_IN, len);
+	__IP6_ADD_STATS(net, idev,
+			IPSTATS_MIB_NOECTPKTS + (ipv6_get_dsfield(ipv6_hdr(skb)) & INET_ECN_MASK),
+			max_t(unsigned short, 1, skb_shinfo(skb)->gso_segs));
+}
+
+/* --- devices -------------------------------------------------------------- */
+
+/*
+ * Adds a hook to the device with this index, after those of users. Process context,
+ * under the RTNL, so that the device neither goes nor moves meanwhile. Returns
+ * -ENODEV if there is none, or -EOPNOTSUPP if its packets are not received as those
+ * of a network card are.
+ */
+int knet_ingress_add(struct net *net, struct nf_hook_ops *ops, int ifindex)
+{
+	struct net_device *dev = __dev_get_by_index(net, ifindex);
+	int err;
+
+	if (!dev || dev->reg_state != NETREG_REGISTERED)
+		return -ENODEV;
+	if (dev->type != ARPHRD_ETHER || netif_is_l3_master(dev))
+		return -EOPNOTSUPP;
+	ops->dev = dev;
+	ops->pf = NFPROTO_NETDEV;
+	ops->hooknum = NF_NETDEV_INGRESS;
+	ops->priority = INT_MAX;
+	err = nf_register_net_hook(net, ops);
+	if (err)
+		return err;
+	dev_hold(dev);
+	return 0;
+}
+
+/* Process context. Packets may still be inside the hook's function afterwards. */
+void knet_ingress_remove(struct net *net, struct nf_hook_ops *ops)
+{
+	struct net_device *dev = ops->dev;
+
+	nf_unregister_net_hook(net, ops);
+	dev_put(dev);
+}

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Hooks of devices: packets where they come in, before the host has received them.
+//!
+//! C header: `include/linux/netfilter_netdev.h`
+
+use crate::{
+    bindings,
+    net::Net,
+    packet::{Packet, Verdict, Version, V4, V6},
+    rcu::{self, Section},
+};
+use core::{
+    ffi::{c_int, c_void},
+    ptr::NonNull,
+};
+use kernel::{
+    alloc::{KBox, KVec},
+    error::to_result,
+    prelude::*,
+    sync::Arc,
+    types::NotThreadSafe,
+};
+
+/// A handler of packets that come in. It must not sleep.
+pub trait Handler: Send + Sync + 'static {
+    /// False for a packet that the handler lets pass in any case. Softirq.
+    fn may_take<V: Version>(&self, packet: &Packet<'_, V>) -> bool;
+
+    /// Handles a packet that it may take. Those that it accepts go on as if it had not seen them,
+    /// so they must be unchanged. Softirq.
+    fn take<'a, V: Version>(&self, section: &Section<'_>, packet: Packet<'a, V>) -> Verdict<'a>;
+}
+
+/// The kernel's RTNL, locked by this task.
+pub struct Rtnl(NotThreadSafe);
+
+impl Rtnl {
+    /// Locks it, unless somebody else has it. Process context.
+    pub fn try_lock() -> Option<Self> {
+        // SAFETY: process context; `drop` unlocks it.
+        let locked = unsafe { bindings::knet_rtnl_trylock() };
+        // Only then is there a value, which unlocks it when it is dropped.
+        locked.then(|| Self(NotThreadSafe))
+    }
+}
+
+impl Drop for Rtnl {
+    fn drop(&mut self) {
+        // SAFETY: locked by this task.
+        unsafe { bindings::knet_rtnl_unlock() };
+    }
+}
+
+/// The devices of a namespace whose packets a handler sees. Dropping the value removes the hooks
+/// and waits until no packet is inside the handler (process context).
+///
+/// A hook keeps its device. So its owner removes it, or [clears](Self::clear) all, when the device
+/// goes.
+pub struct Devices<H: Handler> {
+    net: Net,
+    hooks: KVec<Hook>,
+    // Dropped after the hooks are removed, since they borrow it.
+    handler: Arc<H>,
+}
+
+/// # Invariants
+///
+/// The operations are registered with the device that has this index.
+struct Hook {
+    device: c_int,
+    operations: KBox<bindings::nf_hook_ops>,
+}
+
+// SAFETY: netfilter owns the list heads inside the operations; the rest is not changed.
+unsafe impl<H: Handler> Send for Devices<H> {}
+// SAFETY: as above.
+unsafe impl<H: Handler> Sync for Devices<H> {}
+
+impl<H: Handler> Devices<H> {
+    /// No devices yet.
+    pub const fn new(net: Net, handler: Arc<H>) -> Self {
+        Self {
+            net,
+            hooks: KVec::new(),
+            handler,
+        }
+    }
+
+    /// The indices of the devices.
+    pub fn indices(&self) -> impl Iterator<Item = c_int> + '_ {
+        self.hooks.iter().map(|hook| hook.device)
+    }
+
+    /// Adds the device with this index, if there is one that receives packets as a network card
+    /// does. Process context.
+    pub fn add(&mut self, _rtnl: &Rtnl, device: c_int) -> Result {
+        if self.indices().any(|index| index == device) {
+            return Ok(());
+        }
+        self.hooks.reserve(1, GFP_KERNEL)?;
+        let operations = bindings::nf_hook_ops {
+            hook: Some(received::<H>),
+            priv_: (&raw const *self.handler).cast::<c_void>().cast_mut(),
+            ..Default::default()
+        };
+        let mut operations = KBox::new(operations, GFP_KERNEL)?;
+        // SAFETY: the operations stay where they are on the heap until they are removed, and so
+        // does the handler; the namespace is alive, and the RTNL is locked.
+        to_result(unsafe {
+            bindings::knet_ingress_add(self.net.as_ptr(), &raw mut *operations, device)
+        })?;
+        // INVARIANT: just registered. There is room, so no memory is asked for.
+        self.hooks.push(Hook { device, operations }, GFP_KERNEL)?;
+        Ok(())
+    }
+
+    /// Removes the device with this index. A packet may be inside the handler until the device is
+    /// gone. Process context.
+    pub fn remove(&mut self, device: c_int) {
+        let net = &self.net;
+        self.hooks.retain(|hook| {
+            if hook.device != device {
+                return true;
+            }
+            remove(net, hook);
+            false
+        });
+    }
+
+    /// Removes all devices. No packet is inside the handler afterwards. Process context.
+    pub fn clear(&mut self) {
+        if self.hooks.is_empty() {
+            return;
+        }
+        for hook in &mut self.hooks {
+            remove(&self.net, hook);
+        }
+        self.hooks.clear();
+        rcu::synchronize();
+    }
+}
+
+/// Unregisters a hook, which must be dropped then.
+fn remove(net: &Net, hook: &mut Hook) {
+    // SAFETY: registered by the type invariant, in this namespace.
+    unsafe { bindings::knet_ingress_remove(net.as_ptr(), &raw mut *hook.operations) };
+}
+
+impl<H: Handler> Drop for Devices<H> {
+    fn drop(&mut self) {
+        self.clear();
+        // Packets may be inside the handler by the hook of a device that was removed alone.
+        rcu::synchronize();
+    }
+}
+
+/// # Safety
+///
+/// As netfilter calls the ingress hooks of devices: a live packet with its network header at the
+/// data, `state` of the hook, and `data` as it was registered.
+unsafe extern "C" fn received<H: Handler>(
+    data: *mut c_void,
+    skb: *mut bindings::sk_buff,
+    state: *const bindings::nf_hook_state,
+) -> u32 {
+    // SAFETY: the packet is live by the contract, and C tells the offset.
+    let protocol = unsafe {
+        skb.byte_add(bindings::knet_skb_layout_KNET_SKB_PROTOCOL as usize)
+            .cast::<u16>()
+            .read()
+    };
+    // SAFETY: by this function's contract. A packet with such a protocol number is of this version:
+    // `receive` takes its header's word for the rest.
+    unsafe {
+        match u32::from(u16::from_be(protocol)) {
+            bindings::knet_protocol_KNET_PROTOCOL_IPV4 => receive::<H, V4>(data, skb, state),
+            bindings::knet_protocol_KNET_PROTOCOL_IPV6 => receive::<H, V6>(data, skb, state),
+            _ => bindings::NF_ACCEPT,
+        }
+    }
+}
+
+/// # Safety
+///
+/// As [`received`]; the packet's protocol number is that of `V`.
+#[inline(always)]
+unsafe fn receive<H: Handler, V: Version>(
+    data: *mut c_void,
+    skb: *mut bindings::sk_buff,
+    state: *const bindings::nf_hook_state,
+) -> u32 {
+    // SAFETY: by this function's contract.
+    let (skb, net) = unsafe {
+        (
+            NonNull::new_unchecked(skb),
+            NonNull::new_unchecked((*state).net),
+        )
+    };
+    // SAFETY: the packet is live by the contract.
+    let (linear, len) = unsafe {
+        let skb = skb.as_ref();
+        (skb.len.wrapping_sub(skb.data_len), skb.len)
+    };
+    if (linear as usize) < size_of::<V::Header>() {
+        return bindings::NF_ACCEPT;
+    }
+    // SAFETY: by this function's contract; the fixed header is linear, and the verdict is returned
+    // to netfilter.
+    let mut packet = unsafe { Packet::<V>::from_raw(skb, net) };
+    // SAFETY: by this function's contract.
+    let handler = unsafe { &*data.cast::<H>() };
+    if !handler.may_take(&packet) {
+        return bindings::NF_ACCEPT;
+    }
+    let Some(len) = V::received_len(packet.header(), len) else {
+        return bindings::NF_ACCEPT;
+    };
+    if !packet.receive(len) {
+        return bindings::NF_ACCEPT;
+    }
+    // SAFETY: netfilter runs hooks inside an RCU read section.
+    let section = unsafe { Section::assume_held() };
+    handler.take(&section, packet).into_raw()
+}

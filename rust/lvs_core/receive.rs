@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Whether a received header is sound and ordinary, so that a packet can be forwarded where it
+//! comes in, before the host's own checks.
+//!
+//! Rules: RFC 1122 section 3.2.1 and RFC 8200 section 3, as the kernel applies them. A packet that
+//! is refused here takes the host's way, which decides about it and counts it.
+
+use crate::packet::{IPV4_HEADER, IPV6_HEADER};
+
+/// The octets of a header that are checked together.
+const WORD: usize = 4;
+/// Version 4, and a header without options.
+const PLAIN_V4: u8 = 0x45;
+/// Bits of IPv4's third halfword, in its first octet: the packet is a fragment.
+const FRAGMENT: u8 = 0x3f;
+/// The first octet of IPv6's multicast addresses.
+const MULTICAST: u8 = 0xff;
+
+/// The length of the IPv4 packet with this header, of which `available` bytes came in. `None`: it
+/// has options, is a fragment or cut off, its time to live is used up, or its header is wrong.
+#[inline(always)]
+pub fn length_v4(header: &[u8; IPV4_HEADER], available: u32) -> Option<u32> {
+    let [version, _, len_high, len_low, _, _, flags, offset, ttl, ..] = *header;
+    let len = u32::from(u16::from_be_bytes([len_high, len_low]));
+    let plain = version == PLAIN_V4 && flags & FRAGMENT == 0 && offset == 0 && ttl > 1;
+    let whole = len >= IPV4_HEADER as u32 && len <= available;
+    (plain && whole && sum_is_right(header)).then_some(len)
+}
+
+/// The length of the IPv6 packet with this header, of which `available` bytes came in. `None`: it
+/// is cut off, its hop limit is used up, or its header is wrong.
+#[inline(always)]
+pub fn length_v6(header: &[u8; IPV6_HEADER], available: u32) -> Option<u32> {
+    let [version, _, _, _, len_high, len_low, _, hop_limit, source, ..] = *header;
+    let payload = u32::from(u16::from_be_bytes([len_high, len_low]));
+    let len = payload.wrapping_add(IPV6_HEADER as u32);
+    // A payload of 0 octets stands for one that is larger than the field can tell.
+    let plain = version >> 4 == 6 && payload != 0 && hop_limit > 1 && source != MULTICAST;
+    (plain && len <= available).then_some(len)
+}
+
+/// Whether the sum of an IPv4 header without options is that of a right checksum (RFC 1071). The
+/// order of the octets in a word does not matter.
+#[inline(always)]
+fn sum_is_right(header: &[u8; IPV4_HEADER]) -> bool {
+    let mut sum: u64 = 0;
+    let mut rest: &[u8] = header;
+    while let Some((word, tail)) = rest.split_first_chunk::<WORD>() {
+        sum = sum.wrapping_add(u32::from_ne_bytes(*word).into());
+        rest = tail;
+    }
+    // Five words have a carry of at most four. A header with a version is never all zeros.
+    let sum = (sum & 0xffff_ffff).wrapping_add(sum >> 32);
+    let sum = (sum & 0xffff).wrapping_add(sum >> 16);
+    let sum = (sum & 0xffff).wrapping_add(sum >> 16);
+    let sum = (sum & 0xffff).wrapping_add(sum >> 16);
+    sum == 0xffff
+}

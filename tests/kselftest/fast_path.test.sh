@@ -1,0 +1,287 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The setting fast_path: which packets leave by the ingress hook of their device; who sees them and
+# who stops them there, with it and without it; devices that are learned, come and go.
+# timeout: 200
+
+# Functions are called through check.
+# shellcheck disable=SC2317
+# shellcheck source=tests/kselftest/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+unload_all "$IPVS_MODULE"
+must module_load "$IPVS_MODULE"
+topology_up
+client_up client
+servers_start A B C
+
+settings=/proc/sys/net/ipv4/vs
+
+# set_to NAME VALUE: sets it with one write, as sysctl does.
+set_to() { on director bash -c "echo '$2' >$settings/$1"; }
+
+# status NAME: prints a number from /proc/net/ip_vs_status.
+status() { on director sed -n "s/^Fast path $1:\t//p" /proc/net/ip_vs_status; }
+
+# again TAG: prints the answers of a known flow, and how many packets took the fast path.
+again() {
+	local before answers
+	before=$(status packets)
+	answers=$(ask "${asked:-client}" again "$1")
+	echo "$answers, $(($(status packets) - before))"
+}
+
+# learned TAG NUMBER: repeats a flow until that many packets of it take the fast path.
+learned() { check_soon "$1: packets of a known flow take the fast path" "A, $2" again "$1"; }
+
+# --- values ---------------------------------------------------------------------------------------
+
+servers_up A B C
+for value in x 4294967297; do
+	check_fails "fast_path=$value is refused" 'Invalid argument' set_to fast_path $value
+done
+check 'fast_path=0 is accepted' set_to fast_path 0
+check_eq 'fast_path is 0 after it was set' "$(on director cat $settings/fast_path)" 0
+
+# The methods, an address for each, and how many packets of an exchange come by the director.
+rows=('m NAT 10.1.0.100 2' 'i TUN 10.1.0.101 1' 'g DR 10.1.0.102 1')
+for row in "${rows[@]}"; do
+	read -r method title vip _ <<<"$row"
+	service -u "$vip:8000" rr -- A:"$method":1
+	service -t "$vip:80" rr -- A:"$method":1
+	service -u "[$(six "$vip")]:8000" rr -- A:"$method":1
+	client hold "$title" udp "$vip" 8000 >/dev/null
+	client hold "${title}6" udp "$(six "$vip")" 8000 >/dev/null
+	client hold "${title}tcp" tcp "$vip" 80 >/dev/null
+done
+
+# --- the host's counters --------------------------------------------------------------------------
+
+# shellcheck disable=SC2016 # for awk
+# ip_counters: prints what the director's IP has received, forwarded and sent.
+ip_counters() {
+	on director awk '/^Ip:/ { n++; for (i = 2; i <= NF; i++) if (n == 1) name[i] = $i; else print name[i], $i }
+		/^IpExt:/ { m++; for (i = 2; i <= NF; i++) if (m == 1) ext[i] = $i; else print ext[i], $i }' /proc/net/snmp /proc/net/netstat |
+		grep -E '^(In|Out|Forw|Reasm|Frag)'
+}
+# counted TAG: prints by how much the counters grow in an exchange.
+counted() {
+	ip_counters >"$work/before"
+	client again "$1" >/dev/null
+	ip_counters >"$work/after"
+	paste -d' ' "$work/before" "$work/after" | awk '$4 != $2 { print $1, $4 - $2 }' | xargs
+}
+declare -A slow
+for row in "${rows[@]}"; do
+	read -r method title vip _ <<<"$row"
+	client again "$title" >/dev/null
+	slow[$title]=$(counted "$title")
+done
+
+# --- learning -------------------------------------------------------------------------------------
+
+check_eq 'no device is learned without the fast path' "$(status devices) $(status packets)" '0 0'
+check 'fast_path=1 is accepted' set_to fast_path 1
+for row in "${rows[@]}"; do
+	read -r method title vip both <<<"$row"
+	learned "$title" "$both"
+	learned "${title}6" "$both"
+done
+check_eq 'the devices to the clients and to the servers are learned' "$(status devices)" 2
+# A segment of a known connection, and its acknowledgment.
+for row in "${rows[@]}"; do
+	read -r method title vip both <<<"$row"
+	check_match "$title: segments of a known connection take the fast path" "$(again "${title}tcp")" 'A, [1-9]'
+	check_eq "$title: large bodies arrive" "$(client body "$vip" 80 200001 200001)" 'A A'
+	check_eq "$title: new flows are served" "$(client get udp "$vip" 8000 3)" 'A A A'
+done
+for row in "${rows[@]}"; do
+	read -r method title vip _ <<<"$row"
+	check_eq "$title: the host's counters grow as without the fast path" "$(counted "$title")" "${slow[$title]}"
+done
+check_match 'the host counts received packets' "${slow[NAT]}" '.*InReceives 2 .*'
+check_eq 'packets take one hop' "$(
+	must on A nft 'table ip hops { chain early { type filter hook prerouting priority raw; udp dport 8000 ip ttl 62 counter; }; }'
+	client again NAT >/dev/null
+	on A nft list table ip hops | sed -n 's/.*counter packets \([0-9]*\).*/\1/p'
+	on A nft delete table ip hops
+)" 1
+statistics=$(statistics -u 10.1.0.100:8000)
+client again NAT >/dev/null
+check_eq 'the statistics of the service count packets of the fast path' "$(statistics -u 10.1.0.100:8000)" \
+	"$(awk '{ print $1, $2 + 1, $3 + 1, $4 + 31, $5 + 63 }' <<<"$statistics")"
+
+# --- who sees packets, and who stops them ---------------------------------------------------------
+
+client patience 0.7 >/dev/null
+# Counts and drops packets of the flows NAT at one hook.
+stop_at() { must on director nft "table $1 wall { chain wall { type filter hook $2; udp dport 8000 counter drop; }; }"; }
+for hook in 'ip prerouting priority -103' 'ip prerouting priority raw' 'ip prerouting priority mangle' \
+	'netdev ingress device eth0 priority 0' 'netdev ingress device eth0 priority 2147483646' 'netdev egress device eth1 priority 0' 'ip postrouting priority filter'; do
+	stop_at "${hook%% *}" "${hook#* }"
+	check_eq "a rule at $hook stops a known flow" "$(client again NAT)" timeout
+	check_match "a rule at $hook counts it" "$(on director nft list table "${hook%% *}" wall)" '.*counter packets 1 .*'
+	must on director nft delete table "${hook%% *}" wall
+	check_eq "the flow goes on by the fast path without the rule at $hook" "$(again NAT)" 'A, 2'
+done
+client patience 10 >/dev/null
+# Chains that packets of known connections do not pass on the short cut, either.
+for hook in 'prerouting priority filter' 'prerouting priority -101' 'input priority filter' 'forward priority filter'; do
+	must on director nft "table ip wall { chain wall { type filter hook $hook; udp dport 8000 drop; udp sport 8000 drop; }; }"
+	check_eq "a rule at $hook does not see packets of the fast path" "$(again NAT)" 'A, 2'
+	must on director nft delete table ip wall
+done
+# Conntrack that others use. It has no use for these packets.
+must on director nft 'table ip tracked { chain forward { type filter hook forward priority filter; ct state invalid counter; }; }'
+learned NAT 2
+must on director nft delete table ip tracked
+check 'conntrack=1 is accepted' set_to conntrack 1
+check_eq 'with conntrack=1 packets go by the host' "$(again NAT), $(status devices)" 'A, 0, 0'
+check 'conntrack=0 is accepted' set_to conntrack 0
+learned NAT 2
+check 'short_cut=0 is accepted' set_to short_cut 0
+check_eq 'with short_cut=0 packets go by the host' "$(again NAT)" 'A, 0'
+check 'short_cut=1 is accepted' set_to short_cut 1
+learned NAT 2
+must ip -n director xfrm policy add dir in src 10.99.0.0/24 dst 10.98.0.0/24 proto tcp tmpl proto esp mode transport
+check_eq 'with an IPsec policy packets go by the host' "$(again NAT)" 'A, 0'
+must ip -n director xfrm policy flush
+check_eq 'without the IPsec policy packets take the fast path again' "$(again NAT)" 'A, 2'
+# captures PROTOCOL: a program on the director captures frames of that protocol while a flow goes
+# on.
+captures() {
+	# `on` would leave the program running.
+	nsenter --net=/run/netns/director python3 - "$1" >"$work/captured" <<-'PROGRAM' &
+		import socket, sys, time
+		tap = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(int(sys.argv[1])))
+		print("ready", flush=True)
+		tap.settimeout(60)
+		while tap.recv(2000)[9:10] != b"\x11":
+		    pass
+		print("captured", flush=True)
+		time.sleep(60)
+	PROGRAM
+	local program=$!
+	wait_for 30 grep -q ready "$work/captured"
+	again NAT
+	wait_for 30 grep -q captured "$work/captured"
+	tail -n 1 "$work/captured"
+	kill $program
+	wait $program 2>/dev/null
+}
+check_eq 'a program that captures all packets sees those of the fast path' "$(captures 3 | xargs)" 'A, 2 captured'
+check_eq 'a program that captures IP has packets go by the host' "$(captures 2048 | xargs)" 'A, 0 captured'
+check_eq 'without such programs packets take the fast path again' "$(again NAT)" 'A, 2'
+
+# --- other kinds of devices -----------------------------------------------------------------------
+
+# A second wire between client and director. over TITLE SETUP: the devices that SETUP makes of the
+# director's end "wire" carry flows with the fast path, as they do without it.
+over() {
+	local title=$1 setup=$2 mode answers
+	# A client of before still has its ports.
+	peer=10.9.0.$((++peers))
+	must ip link add wire netns client type veth peer name wire netns director
+	must ip -n client link set wire up
+	must ip -n director link set wire up
+	eval "$setup"
+	client_up "$title" client "$peer"
+	for mode in 0 1; do
+		must set_to fast_path $mode
+		answers=$(ask "$title" hold "$title$mode" udp 10.1.0.103 8000)
+		check_eq "$title: a flow is served with fast_path=$mode" "$answers" A
+		check_match "$title: a known flow is served with fast_path=$mode" "$(asked=$title again "$title$mode")" "A, $([ $mode = 0 ] && echo 0 || echo '[0-2]')"
+	done
+	asked=$title check_soon "$title: the device is learned" 'A, 2' again "${title}1"
+	check_eq "$title: large bodies arrive" "$(ask "$title" body 10.1.0.103 80 100001 100001)" 'A A'
+	must ip -n director link del wire
+	check_eq "$title: older flows continue" "$(client again NAT)" A
+}
+service -u 10.1.0.103:8000 rr -- A:m:1
+service -t 10.1.0.103:80 rr -- A:m:1
+peers=1
+address_of() {
+	must ip -n director link set "$1" up
+	must ip -n director address add 10.9.0.1/24 dev "$1"
+}
+client_address() {
+	must ip -n client address add "$peer/24" dev "$1"
+	must ip -n client route replace 10.1.0.103 via 10.9.0.1
+}
+over plain 'address_of wire; client_address wire'
+over VLAN 'must ip -n director link add link wire name tagged type vlan id 5; address_of tagged
+	must ip -n client link add link wire name tagged type vlan id 5; must ip -n client link set tagged up; client_address tagged'
+over bridge 'must ip -n director link add bridge type bridge; must ip -n director link set wire master bridge; address_of bridge; client_address wire'
+must ip -n director link del bridge
+if ip -n director link add bond type bond mode active-backup 2>/dev/null; then
+	over bond 'must ip -n director link set wire down; must ip -n director link set wire master bond; address_of bond; client_address wire'
+	must ip -n director link del bond
+else
+	skip 'bond' 'this kernel has no bonds'
+fi
+
+# --- devices that come and go ---------------------------------------------------------------------
+
+learned NAT 2
+check_soon 'devices that went are forgotten' 2 status devices
+must ip -n director link set eth1 down
+check_eq 'a device that is down stays learned' "$(status devices)" 2
+must ip -n director link set eth1 up
+check_soon 'flows go on once the device is up' 'A, 2' again NAT
+must ip netns add elsewhere
+hosts+=' elsewhere'
+must ip -n director link set eth1 netns elsewhere
+check_eq 'a device that moves to another namespace is forgotten' "$(status devices)" 1
+must ip -n elsewhere link set eth1 netns director
+must ip -n director link set eth1 up
+must ip -n director address add 10.2.0.1/24 dev eth1
+check_soon 'flows go on when it is back' 'A, 2' again NAT
+check_eq 'it is learned again' "$(status devices)" 2
+check 'fast_path=0 is accepted under traffic' set_to fast_path 0
+check_eq 'without the fast path no device has a hook' "$(status devices), $(again NAT)" '0, A, 0'
+
+# Setting, devices and rules change while connections transfer data.
+client_up turning client 10.0.0.2
+ask turning hold T tcp 10.1.0.100 80 2 >/dev/null
+keep() {
+	until [ -e "$work/stop" ]; do
+		ask turning exchange T 50001
+		sleep 0.01
+	done >>"$work/kept"
+}
+: >"$work/kept"
+keep &
+keeper=$!
+turns=0
+more() { [ "$(wc -l <"$work/kept")" -gt "$lines" ]; }
+for ((n = 0; n < 12; n++)); do
+	lines=$(wc -l <"$work/kept")
+	case $((n % 4)) in
+	0) must set_to fast_path 1 ;;
+	1) must on director nft 'table ip seen { chain early { type filter hook prerouting priority raw; counter; }; }' ;;
+	2) must on director nft delete table ip seen ;;
+	3) must set_to fast_path 0 ;;
+	esac
+	sleep 0.6
+	wait_for 20 more && turns=$((turns + 1))
+done
+touch "$work/stop"
+wait $keeper
+check_eq 'setting and rules can change under traffic' $turns 12
+check_eq 'connections continue meanwhile' "$(sort -u "$work/kept")" 'A A'
+
+# Learned devices end with their namespace, and with the module.
+must set_to fast_path 1
+learned NAT 2
+check_eq 'devices are learned' "$(status devices)" 2
+flush
+check 'the module can be unloaded with devices learned' unload_all "$IPVS_MODULE"
+must module_load "$IPVS_MODULE"
+service -u 10.1.0.100:8000 rr -- A:m:1
+must set_to fast_path 1
+client hold last udp 10.1.0.100 8000 >/dev/null
+learned last 2
+check 'the namespace can be deleted with devices learned' ip netns del director
+check_soon 'its devices are gone' 'Device "director0" does not exist.' ip -n router -o link show director0
+finish
