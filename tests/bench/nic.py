@@ -17,7 +17,7 @@ import time
 
 import bench
 from bench import (CLIENT, CLIENT6, DIRECTOR, DR_VIP, DR_VIP6, NAT_VIP, NAT_VIP6, NEW_VIP, NOBODY, ONE_VIP, SERVER6, SERVERS, TUN_VIP,
-                   TUN_VIP6, enter, run)
+                   TUN_VIP6, enter, run, write)
 
 MODES = ("bare", "flowtable", "ip_vs", "ipvs_rs")
 SERVERS6 = [str(ipaddress.ip_address(SERVER6) + n) for n in range(4)]
@@ -165,34 +165,35 @@ class Rig(bench.Bench):
             self.from_clients(500, vip, 100)
             self.cost(row, self.packets, self.from_clients(self.packets, vip, 100), flows=100)
 
-    def small_rows(self):
-        """Measures the rows with few flows."""
-        self.established("nic-nat-100", NAT_VIP)
-        self.established("nic-nat-100-one", ONE_VIP)
+    def small_rows(self, kind):
+        """Measures the rows of this kind with few flows."""
+        self.established(f"{kind}-nat-100", NAT_VIP)
+        self.established(f"{kind}-nat-100-one", ONE_VIP)
         if self.mode != "flowtable":
-            self.established("nic-dr-100", DR_VIP)
-            self.established("nic-tun-100", TUN_VIP)
-            self.established("nic-nat6-100", NAT_VIP6)
-            self.established("nic-dr6-100", DR_VIP6)
-            self.established("nic-tun6-100", TUN_VIP6)
-        if self.wanted("nic-reply-100"):
+            self.established(f"{kind}-dr-100", DR_VIP)
+            self.established(f"{kind}-tun-100", TUN_VIP)
+            self.established(f"{kind}-nat6-100", NAT_VIP6)
+            self.established(f"{kind}-dr6-100", DR_VIP6)
+            self.established(f"{kind}-tun6-100", TUN_VIP6)
+        if self.wanted(f"{kind}-reply-100"):
             self.from_clients(500, ONE_VIP, 100)
             self.from_servers(500, 100)
-            self.cost("nic-reply-100", self.packets, self.from_servers(self.packets, 100), flows=100)
+            self.cost(f"{kind}-reply-100", self.packets, self.from_servers(self.packets, 100), flows=100)
+        self.tcp(kind)
 
-    def tcp(self):
+    def tcp(self, kind):
         """Measures small TCP segments, and full ones in trains of 16, which GRO merges."""
-        if self.wanted("nic-tcp-100"):
+        if self.wanted(f"{kind}-tcp-100"):
             self.connect(ONE_VIP, 100)
             self.from_clients(500, ONE_VIP, 100, segment(1000, 80, ACK))
             value = self.from_clients(self.packets, ONE_VIP, 100, segment(1000, 80, ACK))
-            self.cost("nic-tcp-100", self.packets, value, flows=100)
-        if self.wanted("nic-bulk-10"):
+            self.cost(f"{kind}-tcp-100", self.packets, value, flows=100)
+        if self.wanted(f"{kind}-bulk-10"):
             self.connect(ONE_VIP, 10)
             full = segment(1000, 80, ACK, 1460)
             for count in (500, self.packets):
                 value = self.from_clients(count, ONE_VIP, 10, full, repeat=16, flags=STREAM)
-            self.cost("nic-bulk-10", self.packets, value, flows=10)
+            self.cost(f"{kind}-bulk-10", self.packets, value, flows=10)
 
     def million(self):
         """Measures new connections, and a million flows that send in random order."""
@@ -207,20 +208,31 @@ class Rig(bench.Bench):
             time.sleep(2)
             self.cost("nic-flows-1000000", number, self.from_clients(number, NEW_VIP, number, flags=RANDOM), flows=number)
 
+    def settle(self):
+        """Sends packets both ways: the first ones after changes are slow."""
+        for _ in range(2):
+            self.from_clients(1000, ONE_VIP, 100)
+            self.from_servers(1000, 100)
+            time.sleep(2)
+
+    def fast_path(self):
+        """Turns the fast path on, if the mode has one, and lets it learn the devices."""
+        if self.mode == "ipvs_rs":
+            enter(DIRECTOR)
+            write("/proc/sys/net/ipv4/vs/fast_path", "1")
+        self.settle()
+
     def run_mode(self, mode):
         """Measures all rows of one mode."""
         self.mode = mode
         self.hosts_up()
         self.director_up()
-        # The first packets after such changes are slow, and the director learns from packets by
-        # which devices its connections come in.
-        for _ in range(2):
-            self.from_clients(1000, ONE_VIP, 100)
-            self.from_servers(1000, 100)
-            time.sleep(2)
-        self.small_rows()
-        self.tcp()
+        self.settle()
+        self.small_rows("nic")
         self.million()
+        if mode in ("bare", "ipvs_rs"):
+            self.fast_path()
+            self.small_rows("nic-fast")
         self.director_down()
 
 
