@@ -40,7 +40,7 @@ check-arm64: ## build the modules for arm64 and run guest tests there [TESTS='mo
 	@scripts/arm64
 
 .PHONY: check-long
-check-long: ## for hours: a million hostile packets and messages, check-packages, check-deb, check-kernels, check-arm64, ...
+check-long: ## for hours: a million hostile packets, the packages, all kernels, ... [TESTS='hostile packages']
 	@scripts/check long
 
 .PHONY: check-guests
