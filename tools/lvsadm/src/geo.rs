@@ -283,26 +283,32 @@ pub fn text(octets: &[u8]) -> String {
         text.push('\n');
     }
     let v4: Vec<(u32, u8)> = table.v4().collect();
-    let ends = v4.iter().skip(1).map(|(start, _)| start.wrapping_sub(1));
-    for ((start, region), last) in v4.iter().zip(ends.chain([u32::MAX])) {
-        if *region != 0 {
-            let name = name(table, *region);
-            for prefix in Ipv4Subnets::new(Ipv4Addr::from(*start), Ipv4Addr::from(last), 0) {
-                writeln!(text, "{prefix},{name}").ok();
-            }
+    for (first, last, region) in ranges(&v4, u32::MAX, |start| start.wrapping_sub(1)) {
+        let name = name(table, region);
+        for prefix in Ipv4Subnets::new(Ipv4Addr::from(first), Ipv4Addr::from(last), 0) {
+            writeln!(text, "{prefix},{name}").ok();
         }
     }
     let v6: Vec<(u128, u8)> = table.v6().collect();
-    let ends = v6.iter().skip(1).map(|(start, _)| start.wrapping_sub(1));
-    for ((start, region), last) in v6.iter().zip(ends.chain([u128::MAX])) {
-        if *region != 0 {
-            let name = name(table, *region);
-            for prefix in Ipv6Subnets::new(Ipv6Addr::from(*start), Ipv6Addr::from(last), 0) {
-                writeln!(text, "{prefix},{name}").ok();
-            }
+    for (first, last, region) in ranges(&v6, u128::MAX, |start| start.wrapping_sub(1)) {
+        let name = name(table, region);
+        for prefix in Ipv6Subnets::new(Ipv6Addr::from(first), Ipv6Addr::from(last), 0) {
+            writeln!(text, "{prefix},{name}").ok();
         }
     }
     text
+}
+
+/// The ranges of addresses in a region: first address, last address, region. In the table, each
+/// range ends before the next one starts, and region 0 is none.
+fn ranges<A: Copy>(table: &[(A, u8)], highest: A, before: fn(A) -> A) -> Vec<(A, A, u8)> {
+    let ends = table.iter().skip(1).map(|(start, _)| before(*start));
+    table
+        .iter()
+        .zip(ends.chain([highest]))
+        .map(|((first, region), last)| (*first, last, *region))
+        .filter(|(_, _, region)| *region != 0)
+        .collect()
 }
 
 /// The region of an address and the order of its clients, as a line.

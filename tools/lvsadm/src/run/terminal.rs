@@ -19,11 +19,9 @@ pub(super) fn note(prefix: &str, notes: &[String]) {
 
 pub(super) fn standard_input() -> Result<String, Error> {
     let mut text = String::new();
-    io::stdin().read_to_string(&mut text).map_err(|error| {
-        Error::Failed(format!(
-            "cannot read the rules from standard input: {error}"
-        ))
-    })?;
+    io::stdin()
+        .read_to_string(&mut text)
+        .map_err(|error| Error::Failed(format!("cannot read standard input: {error}")))?;
     Ok(text)
 }
 
