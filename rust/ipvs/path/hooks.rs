@@ -162,6 +162,7 @@ enum Registered {
 
 impl Registered {
     fn new<V: Version>(net: &Net, tables: &Arc<Tables>, coverage: Coverage) -> Result<Self> {
+        net.recognize_hooks();
         let (net, points) = (net.clone(), coverage.points()?);
         Ok(if coverage.ignore_tunneled {
             let handler = Arc::new(IgnoreTunneled(tables.clone()), GFP_KERNEL)?;
@@ -292,7 +293,6 @@ impl Hooks {
 
     /// Registers hooks for `family`, if there are none. Process context.
     pub(crate) fn cover(&self, family: Family) -> Result {
-        self.net.recognize_hooks();
         let mut state = self.state.lock();
         let State { coverage, families } = &mut *state;
         families.cover(&self.net, family, &self.tables, *coverage)
@@ -337,7 +337,10 @@ impl Hooks {
 
     /// Unregisters all hooks; no packet is inside a handler afterwards. Process context.
     pub(crate) fn stop(&self) {
+        let mut state = self.state.lock();
+        // The slow timer may still change the coverage.
+        state.coverage.fast_path = false;
         self.early.lock().learn(&self.tables, false);
-        self.state.lock().families = Families::default();
+        state.families = Families::default();
     }
 }
