@@ -60,6 +60,7 @@ pub mod regions;
 pub mod request;
 pub mod reuse;
 pub mod rewrite;
+pub mod ring;
 pub mod scheduler;
 pub mod selection;
 pub mod sequence;

@@ -7,17 +7,16 @@
 //! of a hash in the table, so the queue needs no references, and a daemon that comes late sends the
 //! newest state once.
 
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use kernel::{alloc::KVVec, prelude::*, sync::Arc};
 use knet::{
     rcu::{Boxed, Cell, Section},
     work::Waker,
 };
+use lvs_core::ring::Ring;
 
 /// The number of hashes that a queue holds, a power of two.
 const SLOTS: usize = 1 << 14;
-/// Marks a slot that has a hash.
-const FULL: u64 = 1 << 32;
 /// Milliseconds for which changes are collected. Timers are late by up to a tick, and Debian's
 /// kernels have 250 in a second. So a change is sent within 20 ms.
 const DELAY: u32 = 15;
@@ -26,10 +25,8 @@ const DELAY: u32 = 15;
 ///
 /// Any number of CPUs put hashes in; one thread takes them out.
 pub(crate) struct Queue {
-    /// Empty (0), or [`FULL`] and a hash.
     slots: KVVec<AtomicU64>,
-    /// The number of hashes that were ever put in, wrapping.
-    put: AtomicU32,
+    ring: Ring,
     /// A hash was overwritten before it was taken.
     overflowed: AtomicBool,
     /// Hashes were put in since the daemon last looked, and it was woken.
@@ -45,24 +42,15 @@ impl Queue {
         }
         Ok(Self {
             slots,
-            put: AtomicU32::new(0),
+            ring: Ring::new(),
             overflowed: AtomicBool::new(false),
             woken: AtomicBool::new(false),
         })
     }
 
-    fn slot(&self, number: u32) -> Option<&AtomicU64> {
-        self.slots.get(number as usize & SLOTS.wrapping_sub(1))
-    }
-
     /// Puts a hash in. True if the daemon must be woken. Softirq or process context.
     fn put(&self, hash: u32) -> bool {
-        let number = self.put.fetch_add(1, Ordering::Relaxed);
-        let full = FULL | u64::from(hash);
-        let former = self
-            .slot(number)
-            .map_or(0, |slot| slot.swap(full, Ordering::SeqCst));
-        if former != 0 {
+        if self.ring.put(&self.slots, hash) {
             self.overflowed.store(true, Ordering::Relaxed);
         }
         // The store to the slot comes before this load; see `begin`.
@@ -76,15 +64,9 @@ impl Queue {
         self.woken.swap(false, Ordering::SeqCst);
     }
 
-    /// Takes the hash number `taken` out and counts it; `None` if there is no more. Only one thread
-    /// may do this at a time.
+    /// Takes the next hash out, as [`Ring::take`].
     pub(crate) fn take(&self, taken: &mut u32) -> Option<u32> {
-        let full = self.slot(*taken)?.swap(0, Ordering::SeqCst);
-        if full == 0 {
-            return None;
-        }
-        *taken = taken.wrapping_add(1);
-        Some(full as u32)
+        self.ring.take(&self.slots, taken)
     }
 
     /// Whether a hash was lost since the last call.

@@ -37,6 +37,7 @@ mod regions_index;
 mod request;
 mod reuse;
 mod rewrite;
+mod ring;
 mod schedule;
 mod schedule_chance;
 mod schedule_delay;
