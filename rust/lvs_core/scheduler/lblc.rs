@@ -13,105 +13,148 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 /// one address go to the server that served it last. If that server has more active connections
 /// than its weight while another has less than half of its own weight, and for a new address, it
 /// takes the server of [`WeightedLeastConnection`].
-pub type LocalityBasedLeastConnection = Locality<1>;
+pub type LocalityBasedLeastConnection = Locality<false>;
 
 /// The same with replication. Connections to one address go to the least loaded server of a set.
 /// The set gains a server when all of its servers are overloaded, and loses the most loaded one
 /// when it has not changed for the length of the expiration.
-pub type LocalityBasedWithReplication = Locality<REPLICAS_MAX>;
+pub type LocalityBasedWithReplication = Locality<true>;
 
 /// The number of addresses that are remembered, that of the C director's table.
 const ENTRIES: usize = 16384;
-/// The most servers of an address.
-const REPLICAS_MAX: usize = 8;
 /// The number of places where an address may be stored.
 const WAYS: usize = 4;
-/// Words of an entry: tag and second of last use, servers in two words, and the second of the
-/// servers' last change.
-const WORDS: usize = 4;
-const MEMORY: usize = ENTRIES * WORDS;
+/// The servers of a word of a set.
+const WORD: usize = u64::BITS as usize;
+/// The most words of a set: servers beyond the first 4,096 are in no set.
+const SET_MAX: usize = 64;
 
-/// Locality-based least-connection scheduling with at most `REPLICAS` servers, of at most eight,
-/// for an address.
+/// Locality-based least-connection scheduling with one server for an address, or with
+/// `REPLICATION`.
 ///
 /// The table has a constant size and stores addresses by their hashes. A new address without a free
 /// place replaces the one that has been unused for the longest time. The words of an entry may come
 /// from different CPUs. In that case one connection goes to another address's servers.
 #[derive(Debug)]
-pub struct Locality<const REPLICAS: usize> {
+pub struct Locality<const REPLICATION: bool> {
     ranking: WeightedLeastConnection,
 }
 
-/// The record of an address.
-struct Entry<'a>(&'a [AtomicU64; WORDS]);
+/// The record of an address: a word with the tag and the second of the last use, a word with the
+/// second of the last change of the servers, and the servers. With replication, these have one bit
+/// each. Otherwise, there is one word, which has the index of the server + 1, or 0.
+struct Entry<'a, const REPLICATION: bool>(&'a [AtomicU64]);
 
-/// The servers of an address, 16 bits each: index + 1, or 0.
-#[derive(Clone, Copy)]
-struct Set(u128);
+/// The places of the bits of a word that are set, from `first` on.
+struct Bits {
+    word: u64,
+    first: usize,
+}
 
-impl Set {
-    fn indices(self) -> impl Iterator<Item = usize> {
-        (0..REPLICAS_MAX as u32).filter_map(move |place| {
-            ((self.0 >> place.wrapping_mul(16)) as u16 as usize).checked_sub(1)
-        })
-    }
+impl Iterator for Bits {
+    type Item = usize;
 
-    /// Returns those of `indices` that fit.
-    fn of(indices: impl Iterator<Item = usize>) -> Self {
-        let words = indices.filter_map(|index| u16::try_from(index.checked_add(1)?).ok());
-        Self(
-            words
-                .take(REPLICAS_MAX)
-                .fold(0, |set, word| (set << 16) | u128::from(word)),
-        )
+    fn next(&mut self) -> Option<usize> {
+        let rest = self.word & self.word.checked_sub(1)?;
+        let place = self.word.trailing_zeros() as usize;
+        self.word = rest;
+        self.first.checked_add(place)
     }
 }
 
-impl Entry<'_> {
+impl<'a, const REPLICATION: bool> Entry<'a, REPLICATION> {
+    /// The number of words of an entry in a list of this many servers.
+    fn words(servers: usize) -> usize {
+        let set = match REPLICATION {
+            true => servers.div_ceil(WORD).clamp(1, SET_MAX),
+            false => 1,
+        };
+        set.saturating_add(2)
+    }
+
+    fn head(&self) -> u64 {
+        self.0.first().map_or(0, |word| word.load(Relaxed))
+    }
+
     fn tag(&self) -> u32 {
-        let [tag, ..] = self.0;
-        (tag.load(Relaxed) >> 32) as u32
+        (self.head() >> 32) as u32
     }
 
     fn used(&self) -> u32 {
-        let [tag, ..] = self.0;
-        tag.load(Relaxed) as u32
+        self.head() as u32
     }
 
     fn touch(&self, tag: u32, now: u32) {
-        let word = (u64::from(tag) << 32) | u64::from(now);
-        let [tag, ..] = self.0;
-        if tag.load(Relaxed) != word {
-            tag.store(word, Relaxed);
+        let head = (u64::from(tag) << 32) | u64::from(now);
+        if let (true, Some(word)) = (self.head() != head, self.0.first()) {
+            word.store(head, Relaxed);
         }
     }
 
-    fn set(&self) -> Set {
-        let [_, low, high, _] = self.0;
-        Set((u128::from(high.load(Relaxed)) << 64) | u128::from(low.load(Relaxed)))
-    }
-
-    fn change(&self, set: Set, now: u32) {
-        let [_, low, high, changed] = self.0;
-        low.store(set.0 as u64, Relaxed);
-        high.store((set.0 >> 64) as u64, Relaxed);
-        changed.store(u64::from(now), Relaxed);
-    }
-
     fn changed(&self) -> u32 {
-        let [_, _, _, changed] = self.0;
-        changed.load(Relaxed) as u32
+        self.0.get(1).map_or(0, |word| word.load(Relaxed) as u32)
+    }
+
+    fn change(&self, now: u32) {
+        if let Some(word) = self.0.get(1) {
+            word.store(u64::from(now), Relaxed);
+        }
+    }
+
+    fn set(&self) -> &'a [AtomicU64] {
+        self.0.get(2..).unwrap_or(&[])
+    }
+
+    /// The servers of the address.
+    fn indices(&self) -> impl Iterator<Item = usize> + 'a {
+        let (one, several) = match (REPLICATION, self.set()) {
+            (true, set) => (None, set),
+            (false, [word, ..]) => ((word.load(Relaxed) as usize).checked_sub(1), &[][..]),
+            (false, []) => (None, &[][..]),
+        };
+        let several = several.iter().zip((0..).step_by(WORD));
+        let several = several.flat_map(|(word, first)| Bits {
+            word: word.load(Relaxed),
+            first,
+        });
+        one.into_iter().chain(several)
+    }
+
+    /// The word of a server, and the server's bit in it.
+    fn bit(&self, index: usize) -> Option<(&'a AtomicU64, u64)> {
+        Some((self.set().get(index / WORD)?, 1 << (index % WORD)))
+    }
+
+    /// Adds a server; without replication, it replaces the former one.
+    fn add(&self, index: usize) {
+        match (REPLICATION, self.set()) {
+            (true, _) => {
+                if let Some((word, bit)) = self.bit(index) {
+                    word.fetch_or(bit, Relaxed);
+                }
+            }
+            (false, [word, ..]) => word.store((index as u64).wrapping_add(1), Relaxed),
+            (false, []) => {}
+        }
+    }
+
+    /// Removes a server from a set.
+    fn remove(&self, index: usize) {
+        if let (true, Some((word, bit))) = (REPLICATION, self.bit(index)) {
+            word.fetch_and(!bit, Relaxed);
+        }
+    }
+
+    /// Forgets the servers of the address that was here before.
+    fn clear(&self) {
+        for word in self.set() {
+            word.store(0, Relaxed);
+        }
     }
 }
 
-fn entries(memory: &[AtomicU64]) -> impl Iterator<Item = Entry<'_>> {
-    memory
-        .chunks_exact(WORDS)
-        .filter_map(|words| words.try_into().ok().map(Entry))
-}
-
-impl<const REPLICAS: usize> Locality<REPLICAS> {
-    /// The ranking of the servers, and the entries.
+impl<const REPLICATION: bool> Locality<REPLICATION> {
+    /// The ranking of the servers, and the words of the entries.
     #[inline]
     fn parts<'a, S>(list: &List<'a, S>) -> Option<(List<'a, S>, &'a [AtomicU64])> {
         let (memory, entries) = list.memory.split_at_checked(list.destinations.len())?;
@@ -123,6 +166,30 @@ impl<const REPLICAS: usize> Locality<REPLICAS> {
             },
             entries,
         ))
+    }
+
+    /// The entries in some words, in a list of this many servers.
+    fn entries(
+        words: &[AtomicU64],
+        servers: usize,
+    ) -> impl Iterator<Item = Entry<'_, REPLICATION>> {
+        words
+            .chunks_exact(Entry::<REPLICATION>::words(servers))
+            .map(Entry)
+    }
+
+    /// The entries of the former list.
+    fn former(
+        memory: &[AtomicU64],
+        servers: usize,
+        change: Change,
+    ) -> impl Iterator<Item = Entry<'_, REPLICATION>> {
+        let servers = match change {
+            Change::Added(_) => servers.saturating_sub(1),
+            Change::Removed(_) => servers.saturating_add(1),
+            Change::Edited(_) | Change::Reset => servers,
+        };
+        Self::entries(memory.get(servers..).unwrap_or(&[]), servers)
     }
 
     /// Whether an address must leave this server.
@@ -144,14 +211,17 @@ impl<const REPLICAS: usize> Locality<REPLICAS> {
     }
 }
 
-/// Returns the least loaded and the most loaded server of `set` that accept connections.
-fn extremes<S: Destination>(destinations: &[S], set: Set) -> Option<(usize, usize)> {
+/// Returns the least loaded and the most loaded of the servers that accept connections.
+fn extremes<S: Destination>(
+    destinations: &[S],
+    indices: impl Iterator<Item = usize>,
+) -> Option<(usize, usize)> {
     let look = |index: usize| {
         let destination = destinations.get(index)?;
         Some((destination, super::capacity(destination)?))
     };
     let mut extremes: Option<(usize, usize)> = None;
-    for index in set.indices().filter(|index| look(*index).is_some()) {
+    for index in indices.filter(|index| look(*index).is_some()) {
         let (mut least, mut most) = extremes.unwrap_or((index, index));
         let less = |one: usize, other: usize| match (look(one), look(other)) {
             (Some(one), Some(other)) => FewestForWeight::compare(one, other).is_lt(),
@@ -168,7 +238,7 @@ fn extremes<S: Destination>(destinations: &[S], set: Set) -> Option<(usize, usiz
     extremes
 }
 
-impl<const REPLICAS: usize> Algorithm for Locality<REPLICAS> {
+impl<const REPLICATION: bool> Algorithm for Locality<REPLICATION> {
     const FOLLOWS_LOADS: bool = true;
 
     fn new(seed: u64) -> Self {
@@ -178,7 +248,8 @@ impl<const REPLICAS: usize> Algorithm for Locality<REPLICAS> {
     }
 
     fn words(destinations: usize, _former: usize) -> usize {
-        destinations.saturating_add(MEMORY)
+        let entries = ENTRIES.saturating_mul(Entry::<REPLICATION>::words(destinations));
+        destinations.saturating_add(entries)
     }
 
     fn changed<S: Destination>(&self, list: &List<'_, S>, former: &[AtomicU64], change: Change) {
@@ -186,15 +257,13 @@ impl<const REPLICAS: usize> Algorithm for Locality<REPLICAS> {
             return;
         };
         self.ranking.changed(&ranked, &[], change);
-        let former = former
-            .len()
-            .checked_sub(MEMORY)
-            .and_then(|begin| former.get(begin..));
-        for (old, new) in entries(former.unwrap_or(&[])).zip(entries(memory)) {
-            let set = Set::of(old.set().indices().filter_map(|index| change.index(index)));
-            if set.0 != 0 {
+        let servers = list.destinations.len();
+        let new = Self::entries(memory, servers);
+        for (old, new) in Self::former(former, servers, change).zip(new) {
+            for index in old.indices().filter_map(|index| change.index(index)) {
+                new.add(index);
                 new.touch(old.tag(), old.used());
-                new.change(set, old.changed());
+                new.change(old.changed());
             }
         }
     }
@@ -210,45 +279,45 @@ impl<const REPLICAS: usize> Algorithm for Locality<REPLICAS> {
         let hash = slots::hash(Endpoint::new(flow.virtual_endpoint.address, 0), 0);
         // A tag is never 0.
         let tag = hash as u32 | 1;
-        let begin = (below(hash, (ENTRIES / WAYS) as u64) as usize).wrapping_mul(WAYS * WORDS);
-        let ways = || entries(memory.get(begin..).unwrap_or(&[])).take(WAYS);
-        let age = |entry: &Entry<'_>| flow.now.wrapping_sub(entry.used());
+        let servers = list.destinations.len();
+        let begin = (below(hash, (ENTRIES / WAYS) as u64) as usize)
+            .wrapping_mul(WAYS)
+            .wrapping_mul(Entry::<REPLICATION>::words(servers));
+        let ways = || Self::entries(memory.get(begin..).unwrap_or(&[]), servers).take(WAYS);
+        let age = |entry: &Entry<'_, REPLICATION>| flow.now.wrapping_sub(entry.used());
 
-        let expiration = match REPLICAS {
-            1 => flow.options.lblc_expiration,
-            _ => flow.options.lblcr_expiration,
+        let expiration = match REPLICATION {
+            false => flow.options.lblc_expiration,
+            true => flow.options.lblcr_expiration,
         };
 
         let known = ways().find(|entry| entry.tag() == tag && age(entry) < expiration);
-        let set = known.as_ref().map_or(Set(0), Entry::set);
-        let extremes = extremes(list.destinations, set);
-        if let (Some(entry), Some((least, most))) = (&known, extremes) {
-            entry.touch(tag, flow.now);
-            if least != most && flow.now.wrapping_sub(entry.changed()) > expiration {
-                entry.change(
-                    Set::of(set.indices().filter(|index| *index != most)),
-                    flow.now,
-                );
-            }
-            if !self.is_too_much(&ranked, least, flow) {
-                return Some(least);
+        if let Some(entry) = &known {
+            if let Some((least, most)) = extremes(list.destinations, entry.indices()) {
+                entry.touch(tag, flow.now);
+                if least != most && flow.now.wrapping_sub(entry.changed()) > expiration {
+                    entry.remove(most);
+                    entry.change(flow.now);
+                }
+                if !self.is_too_much(&ranked, least, flow) {
+                    return Some(least);
+                }
             }
         }
 
         let choice = self.ranking.select(&ranked, flow)?;
-        let empty = |entry: &Entry<'_>| entry.tag() == 0;
-        let entry = known.or_else(|| ways().max_by_key(|entry| (empty(entry), age(entry))))?;
-        let others = set.indices().filter(|index| *index != choice);
-        // In a full set, the new server replaces the most loaded one.
-        let full = set.indices().count() >= REPLICAS;
-        let others =
-            others.filter(|index| !full || extremes.is_none_or(|(_, most)| most != *index));
-        let room = REPLICAS.saturating_sub(1);
+        let empty = |entry: &Entry<'_, REPLICATION>| entry.tag() == 0;
+        let entry = match known {
+            Some(entry) => entry,
+            None => {
+                let entry = ways().max_by_key(|entry| (empty(entry), age(entry)))?;
+                entry.clear();
+                entry
+            }
+        };
         entry.touch(tag, flow.now);
-        entry.change(
-            Set::of(core::iter::once(choice).chain(others.take(room))),
-            flow.now,
-        );
+        entry.add(choice);
+        entry.change(flow.now);
         Some(choice)
     }
 }

@@ -5,7 +5,7 @@
 use crate::schedule::{flow, loads, weights, Fake, Scheduled};
 use lvs_core::regions::Regions;
 use lvs_core::scheduler::{
-    Algorithm, Change, Flow, Locality, LocalityBasedLeastConnection as Lblc,
+    Algorithm, Change, Flow, LocalityBasedLeastConnection as Lblc,
     LocalityBasedWithReplication as Lblcr, Options,
 };
 use lvs_core::{Address, Endpoint};
@@ -83,7 +83,7 @@ fn lblc_moves_an_address_permanently() {
 #[test]
 fn lblcr_has_a_set_that_grows_and_shrinks() {
     let mut destinations = weights(&[10; 6]);
-    let scheduler = scheduled::<Locality<4>>(&destinations);
+    let scheduler = scheduled::<Lblcr>(&destinations);
     assert_eq!(scheduler.select_for(&destinations, &to(1, 0)), Some(0));
     load(&scheduler, &mut destinations, 0, 11);
     assert_eq!(scheduler.select_for(&destinations, &to(1, 0)), Some(1));
@@ -104,23 +104,68 @@ fn lblcr_has_a_set_that_grows_and_shrinks() {
         scheduler.select_for(&destinations, &to(1, DAY + 2)),
         Some(0)
     );
-    // At most four: the fifth replaces the most loaded one.
-    for (index, active) in [(0, 15), (1, 14), (2, 13), (3, 12)] {
-        load(&scheduler, &mut destinations, index, 11);
-        let next = scheduler
-            .select_for(&destinations, &to(1, DAY + 3))
-            .unwrap();
-        assert_eq!(next, index + 1, "the first that has nothing");
-        load(&scheduler, &mut destinations, index, active);
+}
+
+/// Overloads the servers from `first` on one by one, so that each joins the set of address 1.
+fn fill(scheduler: &Scheduled<Lblcr>, destinations: &mut [Fake], first: usize) {
+    for index in first..destinations.len() {
+        assert_eq!(scheduler.select_for(destinations, &to(1, 0)), Some(index));
+        load(scheduler, destinations, index, 11);
     }
-    load(&scheduler, &mut destinations, 4, 20);
-    load(&scheduler, &mut destinations, 5, 20);
-    // The set is 1 to 4 now. 0 is not in it, although it has the least load.
-    load(&scheduler, &mut destinations, 0, 6);
-    assert_eq!(
-        scheduler.select_for(&destinations, &to(1, DAY + 3)),
-        Some(3)
-    );
+}
+
+#[test]
+fn lblcr_has_sets_of_all_servers() {
+    let mut destinations = weights(&[10; 200]);
+    let scheduler = scheduled::<Lblcr>(&destinations);
+    fill(&scheduler, &mut destinations, 0);
+    // Each of them is in the set: it is chosen although the last one, which joins now, has less.
+    destinations.push(weights(&[10]).remove(0));
+    scheduler.changed(&destinations, Change::Added(200));
+    for index in [0, 8, 63, 64, 127, 128, 199] {
+        load(&scheduler, &mut destinations, index, 9);
+        assert_eq!(scheduler.select_for(&destinations, &to(1, 1)), Some(index));
+        load(&scheduler, &mut destinations, index, 11);
+    }
+}
+
+/// The servers of a set keep their places while the list, and with it the length of sets, changes.
+#[test]
+fn sets_follow_their_servers_through_the_list() {
+    let mut destinations = weights(&[10; 64]);
+    let scheduler = scheduled::<Lblcr>(&destinations);
+    fill(&scheduler, &mut destinations, 0);
+    destinations.insert(10, weights(&[10]).remove(0));
+    scheduler.changed(&destinations, Change::Added(10));
+    for index in [9, 11, 64] {
+        load(&scheduler, &mut destinations, index, 9);
+        assert_eq!(scheduler.select_for(&destinations, &to(1, 1)), Some(index));
+        load(&scheduler, &mut destinations, index, 11);
+    }
+    destinations.remove(0);
+    scheduler.changed(&destinations, Change::Removed(0));
+    for index in [0, 8, 10, 63] {
+        load(&scheduler, &mut destinations, index, 9);
+        assert_eq!(scheduler.select_for(&destinations, &to(1, 1)), Some(index));
+        load(&scheduler, &mut destinations, index, 11);
+    }
+    // The new one is not in the set, until no other one is left.
+    assert_eq!(scheduler.select_for(&destinations, &to(1, 1)), Some(9));
+}
+
+#[test]
+fn the_memory_of_sets_is_bounded() {
+    assert!(Lblcr::words(1_000_000, 0) - 1_000_000 <= 16384 * 66);
+    let mut destinations = weights(&[10; 5_000]);
+    let scheduler = scheduled::<Lblcr>(&destinations);
+    // A server beyond the bound is chosen, too; no set remembers it.
+    for destination in destinations.iter_mut().take(4_999) {
+        destination.active = 11;
+    }
+    scheduler.changed(&destinations, Change::Reset);
+    for _ in 0..2 {
+        assert_eq!(scheduler.select_for(&destinations, &to(1, 0)), Some(4_999));
+    }
 }
 
 /// `again` is the server of an address after its former server has returned: a set has both.
