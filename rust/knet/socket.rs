@@ -119,7 +119,7 @@ impl Sender {
         let mut error = 0;
         // SAFETY: the namespace is alive, and the other pointers are valid during the call.
         let socket = unsafe { bindings::knet_sender_open(net.as_ptr(), &group.raw(), &mut error) };
-        let socket = NonNull::new(socket).ok_or(Error::from_errno(error))?;
+        let socket = NonNull::new(socket).ok_or_else(|| Error::from_errno(error))?;
         // INVARIANT: just opened, and the namespace lives as long as `_net`.
         Ok(Self(Socket { socket, _net: net }))
     }
@@ -189,7 +189,7 @@ impl<T: Receive> Receiver<T> {
         // SAFETY: the namespace is alive, and the other pointers are valid during the call.
         let socket =
             unsafe { bindings::knet_receiver_open(net.as_ptr(), &group.raw(), &mut error) };
-        let socket = NonNull::new(socket).ok_or(Error::from_errno(error))?;
+        let socket = NonNull::new(socket).ok_or_else(|| Error::from_errno(error))?;
         // INVARIANT: just opened, and the namespace lives as long as `_net`.
         let socket = Socket { socket, _net: net };
         let buffer = KVVec::from_elem(0u8, len, GFP_KERNEL)?;

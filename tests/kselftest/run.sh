@@ -38,7 +38,7 @@ known='kernel/trace/trace_events\.c:[0-9]+ at event_(define_fields|file_put)\+'
 # complaints MARK: counts them since the line MARK, or all if the kernel has lost that line. A wait
 # for the disk ("blocked in I/O wait for") is no complaint: a clock that jumps makes it long.
 complaints() {
-	dmesg | grep -Ev "$known" | grep -E "$1"'|BUG:|WARNING:|Oops|KASAN:|UBSAN:|ODEBUG:|DEBUG_LOCKS_WARN|refcount_t:|general protection|blocked for more than|rust_kernel: panicked|INFO: rcu|possible recursive locking|circular locking|suspicious RCU|kmemleak: [1-9]' |
+	dmesg | grep -Ev "$known" | grep -E "$1"'|BUG:|WARNING:|Oops|KASAN:|UBSAN:|ODEBUG:|DEBUG_LOCKS_WARN|refcount_t:|general protection|blocked for more than|rust_kernel: |INFO: rcu|possible recursive locking|circular locking|suspicious RCU|kmemleak: [1-9]' |
 		awk -v mark="$1" 'index($0, mark) { n = 0; next } { n++ } END { print n + 0 }'
 }
 
