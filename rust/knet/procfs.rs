@@ -19,6 +19,8 @@ pub trait Content: 'static {
     type Of: Instance;
     /// Its name below `/proc/net`.
     const NAME: &'static CStr;
+    /// Who may read it.
+    const MODE: u16 = 0o444;
 
     /// Writes the whole content. Process context.
     fn show(of: &Self::Of, file: &SeqFile);
@@ -33,7 +35,12 @@ impl<C: Content> File<C> {
         // SAFETY: the name is NUL-terminated and static; the function stays until `drop` has
         // removed the file, which waits for its readers.
         let entry = unsafe {
-            bindings::knet_proc_create(net.as_ptr(), C::NAME.as_char_ptr(), Some(show::<C>))
+            bindings::knet_proc_create(
+                net.as_ptr(),
+                C::NAME.as_char_ptr(),
+                C::MODE,
+                Some(show::<C>),
+            )
         };
         if entry.is_null() {
             return Err(ENOMEM);

@@ -25,7 +25,7 @@ settings=/proc/sys/net/ipv4/vs
 # marks a refused value.
 try_settings='for name; do
 		read -r was <"$settings/$name"; printf "%s: %s" "$name" "$was"
-		for value in 0 1 2 3 -1 -8 8 -9 9 -20 19 -21 20 86400 2147483647 -2147483648 2147483648 x; do
+		for value in ${values:-0 1 2 3 -1 -8 8 -9 9 -20 19 -21 20 86400 2147483647 -2147483648 2147483648 x}; do
 			refused=
 			{ echo "$value" >"$settings/$name"; } 2>/dev/null || refused=!
 			read -r is <"$settings/$name"; printf " %s=%s%s" "$value" "$is" $refused
@@ -33,8 +33,27 @@ try_settings='for name; do
 		echo; echo "$was" >"$settings/$name"
 	done'
 switches='backup_only cache_bypass conntrack expire_nodest_conn expire_quiescent_template ignore_tunneled nat_icmp_send
-	pmtu_disc run_estimation schedule_icmp sloppy_sctp sloppy_tcp snat_reroute'
+	pmtu_disc run_estimation schedule_icmp sloppy_sctp sloppy_tcp snat_reroute sync_persist_mode'
 numbers='conn_lfactor svc_lfactor est_nice drop_entry drop_packet secure_tcp sync_version sync_retries'
+# Our director refuses negative numbers here, and modes of conn_reuse_mode that do not exist.
+others='am_droprate amemthresh conn_max sync_ports sync_qlen_max sync_sock_size'
+settings_others() {
+	# shellcheck disable=SC2086
+	on director env settings=$settings values='1 2 3 8 9 19 86400 x' bash -c "$try_settings" try $others
+	on director env settings=$settings values='0 1 2 3 x' bash -c "$try_settings" try conn_reuse_mode
+}
+settings_threshold() {
+	local value
+	for value in '0 1' '1 1' '2 1' '5 0' '0 0' '-1 0' '0 -1' '3' '3 x' x '3 50 7' '2147483647 0' '2147483648 0' '3,50' '3 50'; do
+		on director bash -c "echo '$value' >$settings/sync_threshold" 2>/dev/null && printf '%s: ' "$value" || printf '%s! ' "$value"
+		on director cat $settings/sync_threshold
+	done
+}
+# Who may read and write the files, without those that only our director has.
+modes() {
+	on director bash -c "cd /proc/net; stat -c '%n %a %U' ip_vs*; cd $settings; stat -c '%n %a %U' *" |
+		grep -v '^\(debug_level\|fast_path\|route_marks\|short_cut\|sync_bulk_rate\) '
+}
 settings_switches() {
 	# shellcheck disable=SC2086
 	on director env settings=$settings bash -c "$try_settings" try $switches
@@ -54,7 +73,7 @@ settings_cpus() {
 # Seconds. The C director converts them to ticks of its clock, so it does not accept as many.
 settings_expirations() {
 	local name value
-	for name in lblc_expiration lblcr_expiration; do
+	for name in lblc_expiration lblcr_expiration sync_refresh_period; do
 		on director cat $settings/$name
 		for value in 0 1 60 1000000; do
 			on director bash -c "echo $value >$settings/$name" || echo "refused $value"
@@ -85,9 +104,32 @@ status_used() {
 	flush
 }
 
+# What readers parse: connections and counts of datagrams, which are exact.
+file_figures() {
+	local row
+	lvs_is ipvsadm
+	service -u 10.1.0.100:80 rr -- A:m:1
+	service -u "[$(six 10.1.0.100)]:80" rr -p 60 -- A:m:1
+	service -t 10.1.0.100:80 rr -p 60 -- A:m:1 B:g:0
+	client get udp 10.1.0.100 80 3
+	client get udp "$(six 10.1.0.100)" 80 2
+	client hold kept tcp 10.1.0.100 80 1
+	sleep 6
+	# The order of services, the clients' ports, the times and the rates differ.
+	on director sort /proc/net/ip_vs | sed 's/size=[0-9]*/size=N/'
+	for row in ip_vs_conn ip_vs_conn_sync; do
+		on director sed -E '2,$s/^([A-Z]+ +[0-9A-Fa-f:]+) [0-9A-F]{4}/\1 PORT/; 2,$s/ [ 0-9]{7}$/    TIME/' /proc/net/$row | sort
+	done
+	on director sed '6s/[0-9A-F]/N/g' /proc/net/ip_vs_stats
+	on director sed '/^ *[0-9]/d; $s/[0-9A-F]/N/g' /proc/net/ip_vs_stats_percpu
+	client close kept
+	flush
+}
+
 # --- services and destinations --------------------------------------------------------------------
 
 requests() { on director python3 "$here/parity.py"; }
+nonsense() { on director python3 "$here/parity.py" nonsense; }
 
 # --- templates ------------------------------------------------------------------------------------
 
@@ -165,12 +207,12 @@ bypassed() { on director awk '$6 == "00000000" { print $1, $4, $5, $6, $7, $8 }'
 # lvs_is COMMAND: what `lvs` runs.
 lvs_is() { LVSADM=$1; }
 
-parts='settings_switches settings_numbers settings_cpus settings_expirations file_app status_empty requests status_used
-	template_states template_states_udp bypass'
+parts='settings_switches settings_numbers settings_others settings_threshold settings_cpus settings_expirations modes file_app status_empty requests status_used
+	template_states template_states_udp bypass file_figures'
 transcripts() {
 	local part IPVS_MODULE=$2
 	# A part that bails out ends only itself.
-	for part in $parts; do ("$part") >"$work/$1.$part" 2>&1 || note "$1, $part: $(tail -n 3 "$work/$1.$part")"; done
+	for part in $parts nonsense; do ("$part") >"$work/$1.$part" 2>&1 || note "$1, $part: $(tail -n 3 "$work/$1.$part")"; done
 	on director ls $settings | sort >"$work/$1.names"
 }
 must modprobe -a ip_vs ip_vs_rr ip_vs_lblc ip_vs_lblcr
@@ -188,8 +230,10 @@ done
 check_eq 'all settings of the C director exist' "$(comm -23 "$work/theirs.names" "$work/ours.names" | xargs)" ''
 check_eq 'the settings that only our director has' "$(comm -13 "$work/theirs.names" "$work/ours.names" | xargs)" \
 	'debug_level fast_path route_marks short_cut sync_bulk_rate'
+check_eq 'the C director accepts all nonsense' "$(grep -cv ': 0$' "$work/theirs.nonsense")" 0
+check_eq 'our director refuses it' "$(sed 's/.*: //' "$work/ours.nonsense" | sort | uniq -c | xargs)" '9 EINVAL 4 EOPNOTSUPP 5 EPROTONOSUPPORT'
 # What the comparison would not show if both directors failed.
-check_eq 'the values were tried' "$(grep -c '2147483647=2147483647 ' "$work/ours.settings_switches")" 13
+check_eq 'the values were tried' "$(grep -c '2147483647=2147483647 ' "$work/ours.settings_switches")" 14
 check_match 'many requests were accepted, and some refused' \
 	"$(grep -c ': accepted\|: 0\|: None' "$work/ours.requests") $(grep -c 'NotFound\|ENOENT\|No such' "$work/ours.requests")" '[1-9][0-9]+ [1-9][0-9]*'
 check_eq 'templates were assured, and not before' "$(head -n 2 "$work/ours.template_states" | tail -n 1) $(grep -c ASSURED "$work/ours.template_states")" 'TCP NONE 1'

@@ -81,7 +81,7 @@ done <<-END
 	snat_reroute 1 0,1,2,-1 2147483648
 	svc_lfactor -2 -8,0,8 -9,9
 	$(ours && echo 'sync_bulk_rate 0 0,50 -1,2147483648')
-	sync_persist_mode 0 0,1 -1,2147483648
+	sync_persist_mode 0 0,1,-1 2147483648
 	sync_ports 1 1,2,64 0,3,-1
 	sync_refresh_period 0 0,60 -1,2147483648
 	sync_retries 0 0,3 -1,4

@@ -19,6 +19,8 @@ pub(crate) struct Status<I>(PhantomData<fn() -> I>);
 impl<I: Instance + AsRef<Director>> Content for Status<I> {
     type Of = I;
     const NAME: &'static CStr = c"ip_vs_status";
+    // Reading it takes a walk over the table.
+    const MODE: u16 = 0o440;
 
     fn show(instance: &I, file: &SeqFile) {
         let director = instance.as_ref();

@@ -102,11 +102,7 @@ static SETTINGS: [Entry<Director, Value>; 39] = [
         Number(|s| &s.unused.svc_lfactor),
     ),
     Entry::new(c"sync_bulk_rate", 0..=MOST, Number(|s| &s.sync_bulk_rate)),
-    Entry::new(
-        c"sync_persist_mode",
-        0..=MOST,
-        Number(|s| &s.sync_persist_mode),
-    ),
+    Entry::signed(c"sync_persist_mode", ANY, Number(|s| &s.sync_persist_mode)),
     Entry::new(c"sync_ports", 1..=MOST, Value::SyncPorts),
     Entry::new(c"sync_qlen_max", 0..=u32::MAX, OfHost(|s| &s.sync_qlen_max)),
     Entry::new(

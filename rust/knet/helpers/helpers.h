@@ -350,7 +350,7 @@ bool knet_namespace_is_initial(const struct net *net);
 unsigned int knet_namespace_number(const struct net *net);
 bool knet_caller_administers_host(void);
 void *knet_namespace_data(const struct net *net);
-struct proc_dir_entry *knet_proc_create(struct net *net, const char *name,
+struct proc_dir_entry *knet_proc_create(struct net *net, const char *name, umode_t mode,
 					int (*show)(struct seq_file *, void *));
 
 struct knet_list_calls {

@@ -151,10 +151,10 @@ bool knet_caller_administers_host(void)
 	return capable(CAP_NET_ADMIN);
 }
 
-struct proc_dir_entry *knet_proc_create(struct net *net, const char *name,
+struct proc_dir_entry *knet_proc_create(struct net *net, const char *name, umode_t mode,
 					int (*show)(struct seq_file *, void *))
 {
-	return proc_create_net_single(name, 0444, net->proc_net, show, NULL);
+	return proc_create_net_single(name, mode, net->proc_net, show, NULL);
 }
 
 /*
