@@ -11,6 +11,10 @@ use crate::model::{Change, Destination, Forwarding, Protocol, Service, ServiceFl
 const FTP_OVER_TLS: &str = "FTP over TLS is encrypted, so no director sees where data connections \
                             go: make the service persistent, and let servers announce the virtual \
                             address and ports of a service on port 0 or a firewall mark";
+const FTP_WITH_TLS: &str =
+    "clients that encrypt FTP (AUTH TLS) hide where data connections go: for \
+                            them, make the service persistent, and let servers announce the \
+                            virtual address and ports of a service on port 0 or a firewall mark";
 const SIP_OVER_TCP: &str =
     "persistence engines read UDP: over TCP, calls of one client address go \
                             to one server only if the service is persistent (-p)";
@@ -75,12 +79,12 @@ fn limit(service: &Service) -> Option<&'static str> {
     let ServiceId::Address { protocol, port, .. } = &service.id else {
         return None;
     };
+    let is_persistent = service.flags.contains(ServiceFlags::PERSISTENT);
     match (protocol, port) {
         (Protocol::Tcp, _) if service.engine.is_some() => Some(ENGINE_OVER_TCP),
         (Protocol::Tcp, 990) => Some(FTP_OVER_TLS),
-        (Protocol::Tcp, 5060 | 5061) if !service.flags.contains(ServiceFlags::PERSISTENT) => {
-            Some(SIP_OVER_TCP)
-        }
+        (Protocol::Tcp, 21) if !is_persistent => Some(FTP_WITH_TLS),
+        (Protocol::Tcp, 5060 | 5061) if !is_persistent => Some(SIP_OVER_TCP),
         _ => None,
     }
 }
@@ -308,6 +312,7 @@ mod tests {
     #[test]
     fn what_no_director_can_do_for_a_protocol_is_remarked() {
         assert_eq!(notes(&["-A -t 10.0.0.1:990"]), [FTP_OVER_TLS]);
+        assert_eq!(notes(&["-A -t 10.0.0.1:21"]), [FTP_WITH_TLS]);
         assert_eq!(notes(&["-A -t 10.0.0.1:5060"]), [SIP_OVER_TCP]);
         assert_eq!(
             notes(&["-A -t 10.0.0.1:80 -p 60 --pe sip"]),
@@ -316,7 +321,8 @@ mod tests {
         for quiet in [
             "-A -t 10.0.0.1:5061 -p 60",
             "-A -u 10.0.0.1:5060",
-            "-A -t 10.0.0.1:21",
+            "-A -t 10.0.0.1:21 -p 60",
+            "-A -u 10.0.0.1:21",
         ] {
             assert!(notes(&[quiet]).is_empty(), "{quiet}");
         }
