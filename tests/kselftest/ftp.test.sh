@@ -51,8 +51,23 @@ ftp_down() {
 	return 0
 }
 trap 'ftp_down; clean_up' EXIT
-# get OPTIONS URL…: fetches files over one control connection.
-get() { on client curl -sS --max-time $((15 * TIME_SCALE)) "$@" 2>&1; }
+# get OPTIONS URL…: fetches files over one control connection. Prints curl's errors behind them. If
+# there are errors, `told` gets the whole conversation.
+told=$work/told
+get() {
+	on client curl -sSv --trace-time --max-time $((15 * TIME_SCALE)) "$@" 2>"$work/talk"
+	grep -a '^curl: ' "$work/talk" || return 0
+	{
+		printf 'curl %s\n' "$*"
+		tail -n 80 "$work/talk"
+	} >>"$told"
+}
+# arrives NAME GOT WANTED: as check_eq, for what `get` prints. It explains a transfer that failed.
+arrives() {
+	[ ! -s "$told" ] || note "$(cat "$told")"
+	rm -f "$told"
+	check_eq "$@"
+}
 sum() { md5sum | cut -d' ' -f1; }
 modes4=('PASV --disable-epsv' 'EPSV --ftp-pasv' 'PORT --ftp-port - --disable-eprt' 'EPRT --ftp-port -')
 modes6=('EPSV --ftp-pasv' 'EPRT --ftp-port -')
@@ -79,13 +94,13 @@ transfers() {
 	shift 2
 	for mode; do
 		read -r name options <<<"$mode"
-		check_eq "$title, $name: a file arrives" "$(get $options "ftp://$where/small" | sum)" "$(small A)"
-		check_eq "$title, $name: several transfers on one control connection" \
+		arrives "$title, $name: a file arrives" "$(get $options "ftp://$where/small" | sum)" "$(small A)"
+		arrives "$title, $name: several transfers on one control connection" \
 			"$(get $options "ftp://$where/who" "ftp://$where/who" "ftp://$where/who" | xargs)" 'A A A'
 		check_match "$title, $name: a listing arrives" "$(get $options --list-only "ftp://$where/" | xargs)" 'in small who'
 		rm -f "$work/ftp/A/in/up"
 		get $options -T "$work/ftp/B/small" "ftp://$where/in/up" >"$work/upload"
-		check_eq "$title, $name: an upload arrives" "$(sum <"$work/ftp/A/in/up")$(cat "$work/upload")" "$(small B)"
+		arrives "$title, $name: an upload arrives" "$(sum <"$work/ftp/A/in/up")$(cat "$work/upload")" "$(small B)"
 	done
 }
 transfers $vip 'IPv4, longer replies' "${modes4[@]}"
@@ -161,17 +176,21 @@ service -t $vip:21 rr -- A:m:1
 must lvs --set 3 0 0
 head -c 1500000 /dev/urandom >"$work/ftp/A/slow"
 # Reads for ten seconds, with a small buffer, so that the server writes for about as long.
-on client python3 - "$vip" >"$work/slow" 2>&1 <<'END' &
+on client python3 - "$vip" >"$work/slow" 2>"$work/slow.told" <<'END' &
 import ftplib, socket, sys, time
-ftp = ftplib.FTP(sys.argv[1], timeout=20)
+out, sys.stdout = sys.stdout.buffer, sys.stderr
+ftp = ftplib.FTP(timeout=20)
+ftp.set_debuglevel(1)
+ftp.connect(sys.argv[1])
 ftp.login()
 data = ftp.transfercmd("RETR slow")
 data.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-out = sys.stdout.buffer
+began = time.monotonic()
 while piece := data.recv(150000, socket.MSG_WAITALL):
     out.write(piece)
     time.sleep(1)
 data.close()
+print(f"data for {time.monotonic() - began:.1f} s")
 ftp.voidresp()
 ftp.retrbinary("RETR who", out.write)
 END
@@ -180,7 +199,11 @@ sleep 1
 if ours; then
 	must lvs -e -t $vip:21 -r 10.2.0.11 -m -w 0
 fi
-wait $slow
+wait $slow || {
+	note "$(cat "$work/slow.told")"
+	for host in client router director A; do note "$host: $(ip -n $host -s neighbor show | grep -v REACHABLE)"; done
+	note "$(on director cat /proc/net/ip_vs_conn /proc/net/ip_vs_status | grep -v buckets)"
+}
 check_eq 'a control connection outlives its timeout during a transfer, also with weight 0' "$(head -c 1500000 "$work/slow" | sum) $(tail -c 2 "$work/slow")" \
 	"$(sum <"$work/ftp/A/slow") A"
 must lvs --set 900 120 300
@@ -200,7 +223,7 @@ if ours; then
 	# Another program of the same client gets the other server.
 	must lvs -e -t $vip:21 -r 10.2.0.11 -m -w 0
 	for mode in --disable-epsv --ftp-pasv; do
-		check_eq "a second control connection of the client gets the data of its own server ($mode)" \
+		arrives "a second control connection of the client gets the data of its own server ($mode)" \
 			"$(get $mode "ftp://$vip/who" "ftp://$vip/who" | xargs)" 'B B'
 	done
 	check_match 'the first one has the port of its server' "$first" '227 .*\(10,1,0,100,19,255\)\.?'
@@ -227,7 +250,7 @@ data() {
 for row in 'g DR' 'i TUN'; do
 	read -r method title <<<"$row"
 	service -t $vip:21 rr -p 300 -- A:"$method":1 B:"$method":1
-	check_eq "$title: persistent clients transfer by all commands" "$(data)" \
+	arrives "$title: persistent clients transfer by all commands" "$(data)" \
 		'PASV A A B EPSV A A B PORT A A B EPRT A A B '
 	# Clients without a template, and ports of services, are left alone.
 	check_match "$title: another client's packet to a port without a service goes to the host" \
@@ -236,7 +259,7 @@ for row in 'g DR' 'i TUN'; do
 		"$(on client curl -sS --max-time 5 --interface 10.0.0.1 http://$vip:81/ 2>&1)" '.*(refused|Couldn.t connect|Failed to connect).*'
 	flush
 	service -t $vip:21 rr -- A:"$method":1
-	check_match "$title: without persistence there are no transfers" "$(get --ftp-pasv --interface 10.0.0.4 --max-time 5 "ftp://$vip/who")" 'curl: .*'
+	check_match "$title: without persistence there are no transfers" "$(on client curl -sS --ftp-pasv --interface 10.0.0.4 --max-time 5 "ftp://$vip/who" 2>&1)" 'curl: .*'
 	flush
 done
 ftp_down
@@ -250,7 +273,7 @@ if modprobe sch_netem 2>/dev/null; then
 	must on client tc qdisc add dev eth0 root netem loss 5% delay 5ms reorder 20%
 	for mode in "${modes4[@]}"; do
 		read -r name options <<<"$mode"
-		check_eq "$name: files arrive over a bad link" "$(get --max-time 60 $options "ftp://$vip/who" "ftp://$vip/small" "ftp://$vip/who" | sum)" \
+		arrives "$name: files arrive over a bad link" "$(get --max-time 60 $options "ftp://$vip/who" "ftp://$vip/small" "ftp://$vip/who" | sum)" \
 			"$(cat "$work/ftp/A/who" "$work/ftp/A/small" "$work/ftp/A/who" | sum)"
 	done
 	must on A tc qdisc del dev eth1 root
@@ -283,8 +306,8 @@ must lvs -a -t $vip:2121 -r 10.2.0.11:21 -m
 service -t $vip:21 rr -- A:m:1
 for mode in "${modes4[@]}"; do
 	read -r name options <<<"$mode"
-	check_eq "a service on a port of the list, $name: files arrive" "$(get $options "ftp://$vip:2121/who" "ftp://$vip:2121/who" | xargs)" 'A A'
-	check_eq "a service on port 21 beside it, $name: files arrive" "$(get $options "ftp://$vip/who" | xargs)" 'A'
+	arrives "a service on a port of the list, $name: files arrive" "$(get $options "ftp://$vip:2121/who" "ftp://$vip:2121/who" | xargs)" 'A A'
+	arrives "a service on port 21 beside it, $name: files arrive" "$(get $options "ftp://$vip/who" | xargs)" 'A'
 done
 flush
 ftp_down

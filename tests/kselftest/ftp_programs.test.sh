@@ -102,8 +102,13 @@ client_curl() {
 	PORT) options='--ftp-port - --disable-eprt' ;;
 	EPRT) options='--ftp-port -' ;;
 	esac
-	on client curl -sS --max-time 120 $options "ftp://$2/who" "ftp://$2/who"
-	on client curl -sS --max-time 120 $options -T "$work/up" "ftp://$2/in/up"
+	curl_tells $options "ftp://$2/who" "ftp://$2/who"
+	curl_tells $options -T "$work/up" "ftp://$2/in/up"
+}
+# curl_tells OPTION…: the errors of a transfer, with the whole conversation and its times.
+curl_tells() {
+	on client curl -sSv --trace-time --max-time 120 "$@" 2>"$work/talk"
+	! grep -qa '^curl: ' "$work/talk" || tail -n 80 "$work/talk" >&2
 }
 client_lftp() {
 	local passive=off epsv=off
