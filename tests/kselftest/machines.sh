@@ -69,6 +69,21 @@ second_leaves() {
 	exec {second}>&-
 }
 
+# end_second: ends the second machine. It may still clean up after the last script, or boot. This
+# machine stays until the order has arrived.
+end_second() {
+	local _
+	for _ in {1..60}; do
+		if second_reached 2>/dev/null; then
+			printf 'touch /run/machines.end\0bye\0' >&"$second"
+			timeout 20 cat <&"$second" >/dev/null && return
+			exec {second}>&-
+		fi
+		sleep 1
+	done
+	echo '# the second machine does not end'
+}
+
 # wire NUMBER NAMESPACE NAME: adds a wire of its own between the machines, which ends at the
 # interface NAME of that namespace: the VLAN of that number.
 wire() {
@@ -80,7 +95,5 @@ wire() {
 case "${BASH_SOURCE[0]} ${1-}" in
 "$0 serve") serve ;;
 "$0 obey") obey ;;
-"$0 end")
-	! second_reached || printf 'touch /run/machines.end\0bye\0' >&"$second"
-	;;
+"$0 end") end_second ;;
 esac
