@@ -59,9 +59,10 @@ primary_here() {
 	director_here 1
 }
 
-# keepalived_up EXAMPLE
+# keepalived_up EXAMPLE: keepalived that keeps its services when it stops. Otherwise it deletes them
+# before it gives up the addresses, and the host refuses new connections for a moment.
 keepalived_up() {
-	nsenter --net="/run/netns/$DIRECTOR" keepalived --dont-fork --no-syslog --log-console --log-detail \
+	nsenter --net="/run/netns/$DIRECTOR" keepalived --dont-fork --dont-release-ipvs --no-syslog --log-console --log-detail \
 		--config-id "$role" --use-file "$examples/$1.conf" \
 		--pid "$work/$role.pid" --vrrp_pid "$work/$role.vrrp" --checkers_pid "$work/$role.checkers" \
 		>>"$work/$role.log" 2>&1 </dev/null &
@@ -170,6 +171,8 @@ one_machine() {
 	second_leaves() { :; }
 }
 primary_wires() {
+	# The kernel deletes them some time after their namespace.
+	must wait_for 60 eval '! ip -n router -br link show | grep -q ^primary'
 	[ -e /run/netns/primary ] || must ip netns add primary
 	{
 		echo "link add eth0 netns primary type veth peer name primary0 netns router"
@@ -183,6 +186,8 @@ primary_wires() {
 crowd_up() {
 	local host
 	must sysctl -qw fs.file-max=4000000
+	# A debug kernel on a busy host takes half a minute to free 100,000 connections.
+	[ "$held" -lt 50000 ] || echo 300 >/sys/module/rcupdate/parameters/rcu_cpu_stall_timeout
 	for host in client A B C; do
 		sysctls $host net.core.somaxconn=8192 net.ipv4.tcp_max_syn_backlog=8192 net.ipv4.ip_local_port_range='1024 65535'
 	done
@@ -228,11 +233,10 @@ field() {
 	echo "${rest%% *}"
 }
 
-# check_loads WHAT [REFUSED]: ends the loads while WHAT. Every new connection opens in the end,
-# unless no director has the address for seconds, except REFUSED (0): keepalived that stops deletes
-# its services before its addresses. On one machine, at most those of 20 ms are lost, and two more.
-# On two machines, at most those of two seconds are lost: machines that a busy host emulates stand
-# still for so long. The notes have the figures. Sets `gap` to the milliseconds in which none
+# check_loads WHAT: ends the loads while WHAT. Every new connection opens in the end, unless no
+# director has the address for seconds. On one machine, at most those of 20 ms are lost, and two
+# more. On two machines, at most those of two seconds are lost: machines that a busy host emulates
+# stand still for so long. The notes have the figures. Sets `gap` to the milliseconds in which none
 # opened.
 check_loads() {
 	local load result most=$((rate / 100 + 2))
@@ -249,7 +253,7 @@ check_loads() {
 		# The router tells clients when a host does not answer for 3 seconds.
 		if [ "$(field gap "$result")" -le 2500 ]; then
 			check_eq "$1 ($load): every new connection opens in the end" "$(field never "$result")" 0
-			check "$1 ($load): none is refused, or few" test "$(field refused "$result")" -le "${2:-0}"
+			check_eq "$1 ($load): none is refused" "$(field refused "$result")" 0
 		fi
 		check "$1 ($load): only connections of the last moment are lost" test "$(field lost "$result")" -le "$most"
 	done
@@ -312,7 +316,7 @@ with_keepalived() {
 	loads_up
 	keepalived_down
 	check_soon 'mode 1: the primary takes the address when the other director stops' primary holder
-	check_loads 'mode 1: the other director stops' $((rate / 100 + 2))
+	check_loads 'mode 1: the other director stops'
 	check_held 'mode 1: every open connection answers through the returned primary'
 
 	# Failback, mode 2: the primary takes over again, when it has the connections.

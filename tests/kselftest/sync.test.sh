@@ -253,7 +253,7 @@ check "the daemons start and stop $turns times" on other python3 "$here/daemons.
 check_match 'no client notices that daemons start and stop' "$(client stop x)" '[ABC]=[0-9]+( [ABC]=[0-9]+)*'
 must daemon other --start-daemon master --mcast-interface eth2 --syncid 7
 must daemon other --start-daemon backup --mcast-interface eth2 --syncid 7
-must ip netns del other
+check 'a namespace ends while both daemons run there' ip netns del other
 flush
 check 'the module can be unloaded while a daemon runs' unload_all "$IPVS_MODULE"
 finish
