@@ -667,8 +667,9 @@ impl<'a, V: Version> Packet<'a, V> {
         };
         let mut result = self.call_prepare(family, &request, &mut hop);
         if result == bindings::knet_prepared_KNET_UNCHECKED
-            && self.segments_pass(hop.mtu, overhead, ignore_df)
+            && self.judge(hop.mtu, overhead, ignore_df) == Check::Pass
         {
+            // Offloads joined it, and its segments fit.
             request.sufficient_mtu = 0;
             result = self.call_prepare(family, &request, &mut hop);
         }
@@ -710,10 +711,11 @@ impl<'a, V: Version> Packet<'a, V> {
         }
     }
 
-    /// Whether a packet that is larger than the MTU passes, since offloads joined it.
+    /// Judges a packet that may be too large for the route's MTU, or must not be sent.
+    // It takes words in registers: all packets would pay for structs in memory.
     #[cold]
     #[inline(never)]
-    fn segments_pass(&self, mtu: u32, overhead: u16, ignore_df: bool) -> bool {
+    fn judge(&self, mtu: u32, overhead: u16, ignore_df: bool) -> Check {
         let candidate = Candidate {
             family: V::FAMILY,
             len: self.len(),
@@ -728,34 +730,16 @@ impl<'a, V: Version> Packet<'a, V> {
         let skb = self.skb.as_ptr();
         // SAFETY: live and owned by the type invariant.
         let segments_fit = |mtu| unsafe { bindings::knet_segments_fit(skb, mtu) };
-        matches!(
-            transmit::check(candidate, limits, segments_fit),
-            Check::Pass
-        )
+        transmit::check(candidate, limits, segments_fit)
     }
 
-    /// Checks a packet that may be too large for the route's MTU, or must not be sent. Returns
-    /// `None` if it does not pass: its sender got the ICMP error that is due, and the caller must
-    /// drop it.
-    // It takes and returns words in registers: all packets would pay for structs in memory.
+    /// Checks a packet as [`Self::judge`]. Returns `None` if it does not pass: its sender got the
+    /// ICMP error that is due, and the caller must drop it.
+    // It returns a word in a register, likewise.
     #[cold]
     #[inline(never)]
     fn check(mut self, mtu: u32, overhead: u16, ignore_df: bool) -> Option<Self> {
-        let candidate = Candidate {
-            family: V::FAMILY,
-            len: self.len(),
-            handling: V::handling(self.header()),
-            largest_fragment: self.largest_fragment(),
-        };
-        let limits = Limits {
-            mtu,
-            overhead,
-            ignore_df,
-        };
-        let skb = self.skb.as_ptr();
-        // SAFETY: live and owned by the type invariant.
-        let segments_fit = |mtu| unsafe { bindings::knet_segments_fit(skb, mtu) };
-        match transmit::check(candidate, limits, segments_fit) {
+        match self.judge(mtu, overhead, ignore_df) {
             Check::Pass => Some(self),
             Check::Discard => None,
             Check::Report(report) => {
