@@ -261,13 +261,12 @@ impl Hooks {
         )
     }
 
-    /// Has packets leave where they come in, by the device that one of them has told. Process
-    /// context.
+    /// Adds the hook to the device that a packet of a known connection came in by. Process context.
     pub(crate) fn learn_device(&self) {
         let Some(device) = self.tables.arrivals.take() else {
             return;
         };
-        // Who has it may wait long. The next packet tells its device again.
+        // Its holder may keep it for long. The next packet reports its device again.
         let Some(rtnl) = Rtnl::try_lock() else {
             return;
         };
