@@ -156,6 +156,9 @@ unbuilt)
 	check 'the C director has the rules' equal "$(rules | sort)" "$(sort </etc/lvsadm.rules)"
 	check 'modprobe -r ip_vs fails while the C director is in use' fails modprobe -r ip_vs
 	check 'the C director stays' equal "$(directors)" ip_vs
+	check 'the packages can be removed' dpkg --remove ipvs-rs-dkms lvsadm
+	check 'a removal leaves no module of any kernel' equal "$(find /lib/modules/ -name 'ipvs_rs*')" ''
+	check 'a removal leaves the director that runs' equal "$(directors)" ip_vs
 	check 'the packages can be purged' dpkg --purge ipvs-rs-dkms lvsadm
 	check 'a purge leaves nothing behind' equal \
 		"$(find /usr /var/lib /etc -name 'ipvs*rs*' ! -path '/etc/sysctl.d/*' -o -name 'lvsadm*' ! -name lvsadm.rules)" ''
@@ -169,14 +172,13 @@ esac
 if [ "$next" = unbuilt ]; then
 	check 'modprobe -r ip_vs succeeds' unload
 	check 'modprobe -r ip_vs has removed ipvs_rs' equal "$(directors)" ''
-	if [ -z "$(modinfo -F signer ipvs_rs)" ]; then
-		# As secure boot does. This cannot be undone before the next boot.
-		echo 1 >/sys/module/module/parameters/sig_enforce
-		check 'where only signed modules load, modprobe ip_vs succeeds' modprobe ip_vs
-		check 'where only signed modules load, unsigned ones leave the C director' equal "$(directors)" ip_vs
-		check 'where only signed modules load, the kernel log says so' \
-			grep -q 'ip_vs: ipvs_rs does not load' <<<"$(dmesg)"
-	fi
+	# As secure boot does. This cannot be undone before the next boot. The modules have no
+	# signature, or that of a key that is not enrolled.
+	echo 1 >/sys/module/module/parameters/sig_enforce
+	check 'where only trusted modules load, modprobe ip_vs succeeds' modprobe ip_vs
+	check 'where only trusted modules load, others leave the C director' equal "$(directors)" ip_vs
+	check 'where only trusted modules load, the kernel log says so' \
+		grep -q 'ip_vs: ipvs_rs does not load' <<<"$(dmesg)"
 	check 'the modules of this kernel can be taken away' unbuild
 fi
 echo "$number" >$state/number
