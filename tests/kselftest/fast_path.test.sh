@@ -151,24 +151,20 @@ check_eq 'without the IPsec policy packets take the fast path again' "$(again NA
 # captures PROTOCOL: a program on the director captures frames of that protocol while a flow goes
 # on.
 captures() {
-	# `on` would leave the program running.
-	nsenter --net=/run/netns/director python3 - "$1" >"$work/captured" <<-'PROGRAM' &
-		import socket, sys, time
-		tap = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(int(sys.argv[1])))
-		print("ready", flush=True)
-		tap.settimeout(60)
-		while tap.recv(2000)[9:10] != b"\x11":
-		    pass
-		print("captured", flush=True)
-		time.sleep(60)
-	PROGRAM
-	local program=$!
-	wait_for 30 grep -q ready "$work/captured"
+	launch "$work/captured" ready nsenter --net=/run/netns/director python3 -c '
+import socket, sys, time
+tap = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(int(sys.argv[1])))
+print("ready", flush=True)
+tap.settimeout(60)
+while tap.recv(2000)[9:10] != b"\x11":
+    pass
+print("captured", flush=True)
+time.sleep(60)' "$1"
 	again NAT
 	wait_for 30 grep -q captured "$work/captured"
 	tail -n 1 "$work/captured"
-	kill $program
-	wait $program 2>/dev/null
+	kill "$launched"
+	wait "$launched" 2>/dev/null
 }
 check_eq 'a program that captures all packets sees those of the fast path' "$(captures 3 | xargs)" 'A, 2 captured'
 check_eq 'a program that captures IP has packets go by the host' "$(captures 2048 | xargs)" 'A, 0 captured'

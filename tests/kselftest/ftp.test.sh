@@ -116,6 +116,7 @@ flush
 # `hang_up` closes the connection.
 talk_up() {
 	mkfifo "$work/say"
+	: >"$work/heard" # as in launch
 	on client socat -t 1 "TCP:$vip:21" - <"$work/say" >"$work/heard" 2>&1 &
 	talk_pid=$!
 	exec 7>"$work/say"

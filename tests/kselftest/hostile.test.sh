@@ -42,9 +42,8 @@ done
 pids=()
 trap 'kill "${pids[@]}" 2>/dev/null; clean_up' EXIT
 for address in 10.2.0.11 "$(six 10.2.0.11)"; do
-	nsenter --net=/run/netns/A python3 "$here/sctp.py" serve A "$address" 80 >"$work/sctp" 2>&1 &
-	pids+=($!)
-	wait_for 20 grep -q ready "$work/sctp" || bail "no SCTP server: $(cat "$work/sctp")"
+	launch "$work/sctp" ready nsenter --net=/run/netns/A python3 "$here/sctp.py" serve A "$address" 80
+	pids+=("$launched")
 done
 talk() { on client python3 "$here/sctp.py" talk "$1" 80 5 2>&1; }
 # An association that lives through them.

@@ -164,6 +164,19 @@ wait_for() {
 	done
 }
 
+# launch FILE TEXT COMMAND…: starts a program in the background with its output in the file, and waits
+# until the text is there. Sets $launched to the process ID. A program that must end by a signal is
+# started by nsenter: `on` in the background is a shell with a process ID of its own.
+launch() {
+	local file=$1 text=$2
+	shift 2
+	# The program may start late: the output of an earlier one must not pass for its own.
+	: >"$file"
+	"$@" >"$file" 2>&1 &
+	launched=$!
+	wait_for 20 grep -q -- "$text" "$file" || bail "$* does not start: $(cat "$file")"
+}
+
 bail() {
 	printf 'Bail out! %s\n' "$*"
 	exit 1

@@ -153,9 +153,8 @@ flush
 # long as they meet no device that cannot send such packets. The director must leave them apart:
 # otherwise the kernel of the server crashes.
 for address in 10.2.0.11 $vip "fd00:0:0:2::11" "$six"; do
-	nsenter --net=/run/netns/A stdbuf -oL sctp_test -H "$address" -P 9000 -l >"$work/sctp_test.$address" 2>&1 &
-	pids+=($!)
-	wait_for 20 grep -q recvmsg "$work/sctp_test.$address" || bail "sctp_test does not listen at $address"
+	launch "$work/sctp_test.$address" recvmsg nsenter --net=/run/netns/A stdbuf -oL sctp_test -H "$address" -P 9000 -l
+	pids+=("$launched")
 done
 # octets DIRECTION: the sum of the sizes of messages in a log of sctp_test.
 octets() { awk -v verb="$1" '$0 ~ verb { for (i = 1; i < NF; i++) if ($(i + 1) ~ /^bytes/) { sum += $i; break } } END { print sum + 0 }'; }

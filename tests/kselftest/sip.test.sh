@@ -25,9 +25,8 @@ n=10
 for host in A B C; do
 	n=$((n + 1))
 	for address in 10.2.0.$n "fd00:0:0:2::$n"; do
-		nsenter --net=/run/netns/$host python3 "$here/sip.py" serve $host "$address" >"$work/serve.$host.$address" 2>&1 &
-		pids+=($!)
-		wait_for 20 grep -q ready "$work/serve.$host.$address" || bail "no server on $host"
+		launch "$work/serve.$host.$address" ready nsenter --net=/run/netns/$host python3 "$here/sip.py" serve $host "$address"
+		pids+=("$launched")
 	done
 done
 sip() { on client python3 "$here/sip.py" "$@" 2>&1; }
@@ -79,9 +78,8 @@ sleep 2
 for cut in 1 0; do
 	if ours; then sysctls director net.ipv4.vs.short_cut=$cut; elif [ $cut = 1 ]; then continue; fi
 	# notify PORT CALL: the server B sends a request to the client.
-	on client python3 "$here/sip.py" listen 10.0.0.1 620$cut >"$work/listen.$cut" 2>&1 &
-	listener=$!
-	wait_for 20 grep -q ready "$work/listen.$cut" || bail "the client does not listen"
+	launch "$work/listen.$cut" ready on client python3 "$here/sip.py" listen 10.0.0.1 620$cut
+	listener=$launched
 	on B python3 -c "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'call 10.0.0.1 620$cut begun$cut@B', ('10.2.0.12', 5061))"
 	wait "$listener"
 	check_eq "short_cut=$cut: a request of a server comes from the virtual address, and the answer goes back to the server" \

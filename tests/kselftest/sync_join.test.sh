@@ -72,8 +72,7 @@ check_eq 'and stays ready meanwhile' "$(state other)" '0 ready complete'
 
 # A request is a datagram of version 1 with 0 connections, so the C director reads nothing of it.
 stop other backup
-timeout 20 nsenter --net=/run/netns/director python3 "$here/sync_wire.py" eth2 capture "$work/asked" >"$work/ready" &
-wait_for 10 grep -q ready "$work/ready"
+launch "$work/ready" ready timeout 20 nsenter --net=/run/netns/director python3 "$here/sync_wire.py" eth2 capture "$work/asked"
 start other backup
 check_eq 'the backup is ready again' "$(state other --wait 10s)" '0 ready complete'
 check_match 'its request has no connections' "$(head -n 1 "$work/asked")" '0007....000100000115.*'

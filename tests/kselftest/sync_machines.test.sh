@@ -75,9 +75,8 @@ sctp_up() {
 	sctp_pids=() associations=()
 	for row in A/10.2.0.11 A/fd00:0:0:2::11 B/10.1.0.100 B/fd00:0:0:1::100; do
 		host=${row%%/*} address=${row#*/}
-		nsenter --net="/run/netns/$host" python3 "$here/sctp.py" serve "$host" "$address" 80 >"$work/sctp" 2>&1 &
-		sctp_pids+=($!)
-		wait_for 20 grep -q ready "$work/sctp" || bail "no SCTP server at $row: $(cat "$work/sctp")"
+		launch "$work/sctp" ready nsenter --net="/run/netns/$host" python3 "$here/sctp.py" serve "$host" "$address" 80
+		sctp_pids+=("$launched")
 	done
 }
 # associate NAME ADDRESS: opens an association that stays open, and sets `answer` to its server.
