@@ -5,8 +5,8 @@
 # gnlpy, seesaw and pyroute2, and the answers that they expect; /proc/net/ip_vs with every flag; the
 # error for every pair of mistakes, which must be that of the C director. expectations.py has the
 # requests.
+# check: debug, because answers do not depend on the kernel
 
-# kernel: stock, because it tests answers; hostile_netlink sends every command on the debug kernel
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"
 

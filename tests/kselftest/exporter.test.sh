@@ -4,7 +4,7 @@
 # Debian's prometheus-node-exporter with its ipvs collector. It exports what ipvsadm lists, for
 # services of all kinds, under traffic; and what lvsadm metrics writes into a file for it.
 # timeout: 180
-# kernel: stock, because it compares the exporter's output with that of ipvsadm
+# check: debug, because texts do not depend on the kernel
 
 # Functions are called by name.
 # shellcheck disable=SC2317

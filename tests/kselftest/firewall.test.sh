@@ -4,7 +4,7 @@
 # Balanced packets and the firewall: the chains that packets of both families and ICMP errors pass,
 # with and without the short cut, and the packets that a rule in each chain stops.
 # timeout: 240
-# kernel: stock, because it tests the order of hooks
+# check: debug, because hooks have the same order on both kernels
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"

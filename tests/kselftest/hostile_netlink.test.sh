@@ -5,14 +5,14 @@
 # nothing; an accepted one is legal and makes exactly its change. Messages also come from another
 # namespace, from callers without privilege, and from several processes at once. The kernel logs
 # nothing (run.sh looks), and the module can be unloaded afterwards. HOSTILE_MESSAGES is their
-# number (100000, and 40000 on the debug kernel), HOSTILE_SEED selects them.
+# number (100000, and 20000 on a debug kernel), HOSTILE_SEED selects them.
 # timeout: 120
 # check: debug, because the debug kernel sees what a message damages
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-case ${KERNEL_FLAVOUR-} in debug*) count=40000 ;; *) count=100000 ;; esac
+case ${KERNEL_FLAVOUR-} in debug*) count=20000 ;; *) count=100000 ;; esac
 count=${HOSTILE_MESSAGES:-$count}
 seed=${HOSTILE_SEED:-1}
 

@@ -5,7 +5,7 @@
 # restore servers under load, by deletion, by weight and by a sorry server; VRRP that moves the
 # addresses between two directors while clients continue.
 # timeout: 300
-# kernel: stock, because it tests a daemon
+# check: debug, because the daemon and its requests do not depend on the kernel
 
 # Functions are called by name.
 # shellcheck disable=SC2317

@@ -164,9 +164,9 @@ wait_for() {
 	done
 }
 
-# launch FILE TEXT COMMAND…: starts a program in the background with its output in the file, and waits
-# until the text is there. Sets $launched to the process ID. A program that must end by a signal is
-# started by nsenter: `on` in the background is a shell with a process ID of its own.
+# launch FILE TEXT COMMAND…: starts a program in the background with its output in the file, and
+# waits until the text is there. Sets $launched to the process ID. A program that must end by a
+# signal is started by nsenter: `on` in the background is a shell with a process ID of its own.
 launch() {
 	local file=$1 text=$2
 	shift 2

@@ -4,7 +4,7 @@
 # outcomes and listings. Both commands must refuse what the module does not offer. Needs root,
 # ipvsadm, lvsadm, iproute2, python3. Output: TAP.
 # timeout: 150
-# kernel: stock, because it compares the output of two programs
+# check: debug, because texts do not depend on the kernel
 
 set -u
 export LC_ALL=C

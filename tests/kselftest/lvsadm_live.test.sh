@@ -4,7 +4,7 @@
 # lvsadm while things happen: monitor, connections counted, grouped and removed, transactions, and
 # top in a real terminal, which draws, resizes, filters, follows connections, drains and undrains.
 # timeout: 240
-# kernel: stock, since it is about texts; failslab and netlink_fuzz do the same to the debug kernel
+# check: debug, because texts do not depend on the kernel
 
 # Functions are called through check and others.
 # shellcheck disable=SC2317

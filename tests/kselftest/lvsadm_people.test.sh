@@ -5,7 +5,7 @@
 # schedulers; and its notes about commands that are easily mistaken. Only lvsadm has them, so the
 # script uses lvsadm with either director.
 # timeout: 240
-# kernel: stock, because it tests texts
+# check: debug, because texts do not depend on the kernel
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -4,7 +4,7 @@
 # The exact text of /proc/net/ip_vs, ip_vs_conn, ip_vs_stats and ip_vs_stats_percpu, as exporters
 # and scripts read them.
 # timeout: 90
-# kernel: stock, because it tests texts; connections and failslab read the files on the debug kernel
+# check: debug, because texts do not depend on the kernel
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"

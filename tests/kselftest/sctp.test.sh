@@ -5,6 +5,7 @@
 # ports that change, checksums of devices, of software and of tunnels, states and counts, aborts,
 # refusals, persistence, listings. The C director runs the same script.
 # timeout: 200
+# check: debug, because sync_machines.test.sh has SCTP on the stock kernel
 
 # Functions are called through eval and wait_for.
 # shellcheck disable=SC2016,SC2086,SC2317

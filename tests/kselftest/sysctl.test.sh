@@ -3,7 +3,7 @@
 #
 # The settings in net.ipv4.vs: names, defaults, ranges, and their effects on connections.
 # timeout: 240
-# kernel: stock, because it tests texts; failslab writes the files on the debug kernel
+# check: debug, because settings do not depend on the kernel
 
 # Functions are called through eval and wait_for.
 # shellcheck disable=SC2016,SC2086,SC2317
