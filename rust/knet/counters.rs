@@ -6,7 +6,7 @@
 //! C header: `include/linux/percpu.h`
 
 use crate::bindings;
-use core::ptr::NonNull;
+use core::{marker::PhantomData, mem::offset_of, ptr::NonNull};
 use kernel::prelude::*;
 
 /// Sums of [`Counters`].
@@ -89,6 +89,26 @@ impl Counters {
         unsafe { bindings::knet_counters_out(self.0.as_ptr(), bytes) };
     }
 
+    /// The counters of packets from clients.
+    #[inline]
+    pub fn incoming(&self) -> Traffic<'_> {
+        self.traffic(offset_of!(bindings::knet_counters, in_))
+    }
+
+    /// The counters of packets to clients.
+    #[inline]
+    pub fn outgoing(&self) -> Traffic<'_> {
+        self.traffic(offset_of!(bindings::knet_counters, out))
+    }
+
+    #[inline]
+    fn traffic(&self, offset: usize) -> Traffic<'_> {
+        Traffic {
+            counters: self.0.as_ptr().wrapping_byte_add(offset).cast(),
+            _borrows: PhantomData,
+        }
+    }
+
     /// Sums over all CPUs. Any context.
     pub fn totals(&self) -> Totals {
         let mut sum = bindings::knet_counters::default();
@@ -106,14 +126,33 @@ impl Counters {
     }
 }
 
+/// The part of [`Counters`] for one direction.
+///
+/// # Invariants
+///
+/// The pointer is that of a `struct knet_traffic` inside a per-CPU allocation that lives for `'a`.
+#[derive(Clone, Copy)]
+pub struct Traffic<'a> {
+    counters: *mut bindings::knet_traffic,
+    _borrows: PhantomData<&'a Counters>,
+}
+
+impl Traffic<'_> {
+    /// For C.
+    #[inline]
+    pub(crate) fn as_ptr(self) -> *mut bindings::knet_traffic {
+        self.counters
+    }
+}
+
 impl From<bindings::knet_counters> for Totals {
     fn from(counters: bindings::knet_counters) -> Self {
         Self {
             connections: counters.connections,
-            in_packets: counters.in_packets,
-            in_bytes: counters.in_bytes,
-            out_packets: counters.out_packets,
-            out_bytes: counters.out_bytes,
+            in_packets: counters.in_.packets,
+            in_bytes: counters.in_.bytes,
+            out_packets: counters.out.packets,
+            out_bytes: counters.out.bytes,
         }
     }
 }

@@ -181,6 +181,8 @@ unsafe extern "C" fn received<H: Handler>(
     }
 }
 
+/// Lets packets pass that do not concern the handler, without saving registers for the others.
+///
 /// # Safety
 ///
 /// As [`received`]; the packet's protocol number is that of `V`.
@@ -191,35 +193,41 @@ unsafe fn receive<H: Handler, V: Version>(
     state: *const bindings::nf_hook_state,
 ) -> u32 {
     // SAFETY: by this function's contract.
-    let (skb, net) = unsafe {
+    let (raw, net) = unsafe {
         (
             NonNull::new_unchecked(skb),
             NonNull::new_unchecked((*state).net),
         )
     };
     // SAFETY: the packet is live by the contract.
-    let (linear, len) = unsafe {
-        let skb = skb.as_ref();
-        (skb.len.wrapping_sub(skb.data_len), skb.len)
+    let linear = unsafe {
+        let skb = raw.as_ref();
+        skb.len.wrapping_sub(skb.data_len)
     };
     if (linear as usize) < size_of::<V::Header>() {
         return bindings::NF_ACCEPT;
     }
     // SAFETY: by this function's contract; the fixed header is linear, and the verdict is returned
     // to netfilter.
-    let mut packet = unsafe { Packet::<V>::from_raw(skb, net) };
+    let packet = unsafe { Packet::<V>::from_raw(raw, net) };
     // SAFETY: by this function's contract.
     let handler = unsafe { &*data.cast::<H>() };
     if !handler.may_take(&packet) {
         return bindings::NF_ACCEPT;
     }
-    let Some(len) = V::received_len(packet.header(), len) else {
-        return bindings::NF_ACCEPT;
-    };
-    if !packet.receive(len) {
-        return bindings::NF_ACCEPT;
-    }
     // SAFETY: netfilter runs hooks inside an RCU read section.
+    unsafe { take(handler, packet) }.into_raw()
+}
+
+/// # Safety
+///
+/// The caller must be in an RCU read section.
+#[inline(never)]
+unsafe fn take<'a, H: Handler, V: Version>(handler: &H, mut packet: Packet<'a, V>) -> Verdict<'a> {
+    // SAFETY: by this function's contract.
     let section = unsafe { Section::assume_held() };
-    handler.take(&section, packet).into_raw()
+    match V::received_len(packet.header(), packet.len()) {
+        Some(len) if packet.receive(len) => handler.take(&section, packet),
+        _ => packet.accept(),
+    }
 }

@@ -12,6 +12,7 @@
 
 use crate::{
     bindings,
+    counters::Traffic,
     point::Point,
     rcu::Section,
     route::{raw, Route},
@@ -337,8 +338,8 @@ impl<'a, V: Version> Packet<'a, V> {
         // SAFETY: live, owned and of this version by the type invariant; the namespace is alive.
         unsafe {
             match V::FAMILY {
-                Family::V4 => bindings::knet_count_received4(net, skb, self.len()),
-                Family::V6 => bindings::knet_count_received6(net, skb, self.len()),
+                Family::V4 => bindings::knet_count_received4(net, skb),
+                Family::V6 => bindings::knet_count_received6(net, skb),
             }
         }
     }
@@ -689,6 +690,56 @@ impl<'a, V: Version> Packet<'a, V> {
         })
     }
 
+    /// Gives a packet in the hook of a device the cached route, and makes its first `writable`
+    /// bytes writable. The packet comes back unchanged if it has a mark by which rules may route
+    /// it, or if there is anything that [`Self::prepare`] would have to do about it. `route` is
+    /// not that of a tunnel. Softirq.
+    #[inline(always)]
+    pub fn depart(
+        self,
+        _section: &Section<'_>,
+        route: &Route<'_>,
+        writable: u16,
+    ) -> Result<EarlyPacket<'a, V>, Self> {
+        if self.mark() != 0 && self.may_be_routed_by_mark() {
+            return Err(self);
+        }
+        let (net, skb) = (self.net.as_ptr(), self.skb.as_ptr());
+        let (cache, bytes) = (route.cache(), writable.into());
+        // SAFETY: the packet is live and of this version, and the namespace is alive, by the type
+        // invariant; the cache is that of a route, valid by its invariant. The section is evidence
+        // of the RCU read lock.
+        let result = unsafe {
+            match V::FAMILY {
+                Family::V4 => bindings::knet_depart4(net, skb, cache, bytes),
+                Family::V6 => bindings::knet_depart6(net, skb, cache, bytes),
+            }
+        };
+        let checksum_is_partial = match result {
+            bindings::knet_prepared_KNET_PREPARED => false,
+            bindings::knet_prepared_KNET_PREPARED_PARTIAL => true,
+            _ => return Err(self),
+        };
+        // INVARIANT: the call has set a route of this version and made the bytes writable.
+        Ok(EarlyPacket {
+            packet: self,
+            writable,
+            checksum_is_partial,
+        })
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn may_be_routed_by_mark(&self) -> bool {
+        // SAFETY: the namespace is alive by the type invariant.
+        unsafe {
+            match V::FAMILY {
+                Family::V4 => bindings::knet_marks_matter4(self.net.as_ptr()),
+                Family::V6 => bindings::knet_marks_matter6(self.net.as_ptr()),
+            }
+        }
+    }
+
     /// Has C find a route of `family`, set it, and make bytes writable.
     #[inline(always)]
     fn call_prepare(
@@ -920,6 +971,55 @@ impl<'a, V: Version> RoutedPacket<'a, V> {
                     outer.write_v6(&mut *data.cast(), payload);
                     bindings::knet_send6_local(net, skb, self.hop.mtu);
                 }
+            }
+        };
+        Verdict::new(bindings::NF_STOLEN)
+    }
+}
+
+/// A packet in the hook of a device, with a route, ready to be changed and sent.
+///
+/// # Invariants
+///
+/// The packet has a route of version `V`, set by [`Packet::depart`], and its first `writable` bytes
+/// are linear and private.
+pub struct EarlyPacket<'a, V: Version> {
+    packet: Packet<'a, V>,
+    writable: u16,
+    checksum_is_partial: bool,
+}
+
+impl<'a, V: Version> EarlyPacket<'a, V> {
+    /// See [`RoutedPacket::writable`].
+    #[inline(always)]
+    pub fn writable(&mut self) -> &mut [u8] {
+        // SAFETY: by the type invariant; the borrow is exclusive.
+        unsafe { slice::from_raw_parts_mut(self.packet.raw().data, self.writable.into()) }
+    }
+
+    /// See [`RoutedPacket::checksum_is_partial`].
+    #[inline(always)]
+    pub fn checksum_is_partial(&self) -> bool {
+        self.checksum_is_partial
+    }
+
+    /// See [`Packet::discard`].
+    pub fn discard(self) -> Verdict<'a> {
+        self.packet.discard()
+    }
+
+    /// Sends the packet as a forwarded one, which conntrack does not track. Counts it as received
+    /// by the host, in `early` (packets only) and in `server`.
+    #[inline(always)]
+    pub fn send(self, early: Traffic<'_>, server: Traffic<'_>) -> Verdict<'a> {
+        let (net, skb) = (self.packet.net.as_ptr(), self.packet.skb.as_ptr());
+        let (early, server) = (early.as_ptr(), server.as_ptr());
+        // SAFETY: live, owned, routed and of this version by the type invariants; the counters are
+        // live by theirs. The call consumes the packet, as the verdict says.
+        unsafe {
+            match V::FAMILY {
+                Family::V4 => bindings::knet_send_early4(net, skb, early, server),
+                Family::V6 => bindings::knet_send_early6(net, skb, early, server),
             }
         };
         Verdict::new(bindings::NF_STOLEN)

@@ -201,6 +201,11 @@ impl Route<'_> {
         self.next.family()
     }
 
+    #[inline(always)]
+    pub(crate) fn cache(&self) -> *const bindings::knet_route_cache {
+        self.cache.as_ptr()
+    }
+
     /// The bytes that the tunnel adds, 0 if there is none.
     #[inline(always)]
     pub(crate) fn overhead(&self) -> u16 {

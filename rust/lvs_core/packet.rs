@@ -74,6 +74,50 @@ pub fn parse_frequent(family: Family, ip: &[u8]) -> Result<Headers, ParseError> 
     }
 }
 
+/// Reads the headers of a whole TCP or UDP packet of `len` octets that has neither options nor
+/// extension headers, and whose IP header was found sound ([`crate::receive`]).
+///
+/// # Errors
+///
+/// As [`parse_frequent`]; [`ParseError::NotOurs`] for extension headers.
+#[inline(always)]
+pub fn parse_plain(family: Family, ip: &[u8], len: usize) -> Result<Headers, ParseError> {
+    let (at, number, source, destination) = match family {
+        Family::V4 => {
+            let truncated = ParseError::Truncated { need: IPV4_HEADER };
+            let header = ip.first_chunk::<IPV4_HEADER>().ok_or(truncated)?;
+            let (source, destination) = addresses_v4(header);
+            let [_, _, _, _, _, _, _, _, _, number, ..] = *header;
+            let (source, destination) = (Address::from_v4(source), Address::from_v4(destination));
+            (IPV4_HEADER, number, source, destination)
+        }
+        Family::V6 => {
+            let truncated = ParseError::Truncated { need: IPV6_HEADER };
+            let header = ip.first_chunk::<IPV6_HEADER>().ok_or(truncated)?;
+            let (source, destination) = addresses_v6(header);
+            let [_, _, _, _, _, _, number, ..] = *header;
+            let (source, destination) = (Address::from_v6(source), Address::from_v6(destination));
+            // As in ipv6::Header::read.
+            if source.is_v4() || destination.is_v4() {
+                return Err(ParseError::NotOurs);
+            }
+            (IPV6_HEADER, number, source, destination)
+        }
+    };
+    let protocol = protocol::<false>(number).ok_or(ParseError::NotOurs)?;
+    let payload_len = len.checked_sub(at).ok_or(ParseError::Malformed)?;
+    let transport = Transport::read(ip, at, payload_len, protocol, false)?;
+    Ok(Headers {
+        family,
+        protocol,
+        source: Endpoint::new(source, transport.source),
+        destination: Endpoint::new(destination, transport.destination),
+        network_header_len: at as u16,
+        tcp_flags: transport.flags,
+        more_fragments: false,
+    })
+}
+
 /// The protocol with this number, if it is one that is read.
 #[inline(always)]
 fn protocol<const SCTP: bool>(number: u8) -> Option<Protocol> {

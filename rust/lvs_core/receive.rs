@@ -14,22 +14,26 @@ const WORD: usize = 4;
 const PLAIN_V4: u8 = 0x45;
 /// Bits of IPv4's third halfword, in its first octet: the packet is a fragment.
 const FRAGMENT: u8 = 0x3f;
+/// The first octet of IPv4's loopback addresses.
+const LOOPBACK_NETWORK: u8 = 127;
 /// The first octet of IPv6's multicast addresses.
 const MULTICAST: u8 = 0xff;
 
 /// The length of the IPv4 packet with this header, of which `available` bytes came in. `None`: it
-/// has options, is a fragment or cut off, its time to live is used up, or its header is wrong.
+/// has options, is a fragment or cut off, its time to live is used up, it is from this host, or its
+/// header is wrong.
 #[inline(always)]
 pub fn length_v4(header: &[u8; IPV4_HEADER], available: u32) -> Option<u32> {
-    let [version, _, len_high, len_low, _, _, flags, offset, ttl, ..] = *header;
+    let [version, _, len_high, len_low, _, _, flags, offset, ttl, _, _, _, source, ..] = *header;
     let len = u32::from(u16::from_be_bytes([len_high, len_low]));
     let plain = version == PLAIN_V4 && flags & FRAGMENT == 0 && offset == 0 && ttl > 1;
+    let plain = plain && source != LOOPBACK_NETWORK;
     let whole = len >= IPV4_HEADER as u32 && len <= available;
     (plain && whole && sum_is_right(header)).then_some(len)
 }
 
 /// The length of the IPv6 packet with this header, of which `available` bytes came in. `None`: it
-/// is cut off, its hop limit is used up, or its header is wrong.
+/// is cut off, its hop limit is used up, it is from this host, or its header is wrong.
 #[inline(always)]
 pub fn length_v6(header: &[u8; IPV6_HEADER], available: u32) -> Option<u32> {
     let [version, _, _, _, len_high, len_low, _, hop_limit, source, ..] = *header;
@@ -37,7 +41,9 @@ pub fn length_v6(header: &[u8; IPV6_HEADER], available: u32) -> Option<u32> {
     let len = payload.wrapping_add(IPV6_HEADER as u32);
     // A payload of 0 octets stands for one that is larger than the field can tell.
     let plain = version >> 4 == 6 && payload != 0 && hop_limit > 1 && source != MULTICAST;
-    (plain && len <= available).then_some(len)
+    // With the loopback address, which begins so, addresses are refused that no packet may have.
+    let unusable = header.get(8..16) == Some(&[0; 8]);
+    (plain && !unusable && len <= available).then_some(len)
 }
 
 /// Whether the sum of an IPv4 header without options is that of a right checksum (RFC 1071). The

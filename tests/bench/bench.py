@@ -39,6 +39,7 @@ REGIONS = "\n".join(["region near far", "region far", "10.100.0.0/16,near", "10.
                      *(f"100.{n // 256}.{n % 256}.0/24,{'far' if n % 2 else 'near'}"
                        for n in range(4096))]) + "\n"
 MODES = ("bare", "ip_vs", "ipvs_rs", "nftables")
+FAST_ROWS = ("nat-100", "dr-100", "tun-100", "nat6-100", "dr6-100", "tun6-100", "tcp-nat-100", "bystander")
 # Numbers of flows, and of clients that send them. The numbers of clients and ports are coprime, so
 # counting both up visits every pair.
 FLOWS = {100: 1, 1000: 1, 10_000: 1, 100_000: 10, 1_000_000: 100, 2_000_000: 200}
@@ -186,7 +187,8 @@ class Bench:
         # The C director keeps its table small by default; ours grows.
         run("modprobe", self.mode, *(["conn_tab_bits=20"] if self.mode == "ip_vs" else []))
         enter(DIRECTOR)
-        for name, value in self.settings if self.mode == "ipvs_rs" else ():
+        # Devices would be learned in the middle of a row.
+        for name, value in [("fast_path", "0"), *self.settings] if self.mode == "ipvs_rs" else ():
             write(f"/proc/sys/net/ipv4/vs/{name}", value)
 
     def service(self, vip, method, servers, scheduler="rr"):
@@ -237,6 +239,17 @@ class Bench:
             if time.monotonic() > end:
                 sys.exit(f"{self.mode} cannot be unloaded")
             time.sleep(0.05)
+
+    def fast_path(self, value):
+        """Turns the fast path on or off, if the mode has one, and lets it learn the devices."""
+        if self.mode != "ipvs_rs":
+            return
+        enter(DIRECTOR)
+        write("/proc/sys/net/ipv4/vs/fast_path", value)
+        for _ in range(2 if value == "1" else 0):
+            self.requests(500, ONE_VIP, Flows(100))
+            self.replies(500, Flows(100))
+            time.sleep(2)
 
     # --- packets -------------------------------------------------------------
 
@@ -364,6 +377,20 @@ class Bench:
         if self.wanted("tcp-nat-100") and not nat_only:
             self.cost("tcp-nat-100", self.packets, self.segments(self.packets, NAT_VIP, Flows(100)), flows=100)
 
+    def fast_rows(self):
+        """Measures rows again, with the fast path on the learned devices."""
+        if self.mode not in ("bare", "ipvs_rs") or not any(self.wanted(f"fast-{row}") for row in FAST_ROWS):
+            return
+        self.fast_path("1")
+        for row, vip in (("nat", NAT_VIP), ("dr", DR_VIP), ("tun", TUN_VIP)):
+            self.established(f"fast-{row}-100", vip)
+        for row, vip in (("nat6", NAT_VIP6), ("dr6", DR_VIP6), ("tun6", TUN_VIP6)):
+            self.established6(f"fast-{row}-100", vip)
+        if self.wanted("fast-tcp-nat-100"):
+            self.cost("fast-tcp-nat-100", self.packets, self.segments(self.packets, NAT_VIP, Flows(100)), flows=100)
+        self.bystander("fast-bystander")
+        self.fast_path("0")
+
     def helpers(self):
         """Measures TCP segments again, with the modules for FTP and SIP and a service of each."""
         if self.mode != "ipvs_rs" or not self.wanted("tcp-helpers-100"):
@@ -490,6 +517,7 @@ class Bench:
         self.helpers()
         self.bystander("bystander")
         self.bystander6()
+        self.fast_rows()
         self.curve()
         if mode in ("ip_vs", "ipvs_rs"):
             self.closing()

@@ -50,6 +50,11 @@ def segment(source, destination, flags, size=6):
     return struct.pack("!HHIIBBHHH", source, destination, 1, 1, 5 << 4, flags, 1000, 0x1234, 0) + bytes(size)
 
 
+def request(*fields):
+    """Returns the beginning of what bench_nic reads, before a frame: its struct bench_nic_run."""
+    return struct.pack("=Q6I", *fields)
+
+
 class Rig(bench.Bench):
     """One run."""
 
@@ -122,13 +127,13 @@ class Rig(bench.Bench):
         text = pathlib.Path("/proc/net/dev").read_text(encoding="ascii")
         return sum(int(re.search(rf"{device}:(?: +\d+){{9}} +(\d+)", text).group(1)) for device in ("front", "back"))
 
-    def receive(self, count, flows, frame, *, device="front", spread=1, repeat=1, flags=0):
+    def receive(self, count, flows, frame, *, device="front", clients=None, spread=1, repeat=1, flags=0):
         """Lets a card receive so many frames of so many flows; returns the nanoseconds for each."""
         before = self.sent()
-        clients = FLOWS[flows]
-        request = struct.pack("=Q6I", count, self.index[device], clients, flows // clients, spread, repeat, flags)
+        clients = clients or FLOWS[flows]
+        begin = request(count, self.index[device], clients, flows // clients, spread, repeat, flags)
         with open("/proc/bench_nic", "r+b", buffering=0) as nic:
-            nic.write(request + frame)
+            nic.write(begin + frame)
             took = int(nic.read(32))
         sent = self.sent() - before
         if not count * 0.999 <= sent <= count * 1.001 + 10:
@@ -146,15 +151,16 @@ class Rig(bench.Bench):
         frame = headers(self.mac["front"], source, vip, transport or datagram(1000, 80))
         return self.receive(count, flows, frame, spread=spread, **options)
 
-    def from_servers(self, count, flows, transport=None, **options):
+    def from_servers(self, count, flows, transport=None, server=SERVERS[0], **options):
         """Lets the servers' card receive frames to clients."""
-        frame = headers(self.mac["back"], SERVERS[0], CLIENT, transport or datagram(80, 1000))
+        frame = headers(self.mac["back"], server, CLIENT, transport or datagram(80, 1000))
         return self.receive(count, flows, frame, device="back", flags=REPLY, **options)
 
     def connect(self, vip, flows):
         """Opens TCP connections."""
         self.from_clients(flows, vip, flows, segment(1000, 80, SYN))
-        self.from_servers(flows, flows, segment(80, 1000, SYN_ACK))
+        for server in SERVERS[:4]:
+            self.from_servers(flows, flows, segment(80, 1000, SYN_ACK), server)
         self.from_clients(flows, vip, flows, segment(1000, 80, ACK))
 
     # --- rows ----------------------------------------------------------------
@@ -175,19 +181,20 @@ class Rig(bench.Bench):
             self.established(f"{kind}-nat6-100", NAT_VIP6)
             self.established(f"{kind}-dr6-100", DR_VIP6)
             self.established(f"{kind}-tun6-100", TUN_VIP6)
-        if self.wanted(f"{kind}-reply-100"):
-            self.from_clients(500, ONE_VIP, 100)
-            self.from_servers(500, 100)
-            self.cost(f"{kind}-reply-100", self.packets, self.from_servers(self.packets, 100), flows=100)
+        for row, clients in ((f"{kind}-reply-100", 4), (f"{kind}-reply-100-one", 1)):
+            if self.wanted(row):
+                self.from_clients(500, ONE_VIP, 100, clients=clients)
+                self.from_servers(500, 100, clients=clients)
+                self.cost(row, self.packets, self.from_servers(self.packets, 100, clients=clients), flows=100)
         self.tcp(kind)
 
     def tcp(self, kind):
         """Measures small TCP segments, and full ones in trains of 16, which GRO merges."""
-        if self.wanted(f"{kind}-tcp-100"):
-            self.connect(ONE_VIP, 100)
-            self.from_clients(500, ONE_VIP, 100, segment(1000, 80, ACK))
-            value = self.from_clients(self.packets, ONE_VIP, 100, segment(1000, 80, ACK))
-            self.cost(f"{kind}-tcp-100", self.packets, value, flows=100)
+        for row, vip in ((f"{kind}-tcp-100", NAT_VIP), (f"{kind}-tcp-100-one", ONE_VIP)):
+            if self.wanted(row):
+                self.connect(vip, 100)
+                self.from_clients(500, vip, 100, segment(1000, 80, ACK))
+                self.cost(row, self.packets, self.from_clients(self.packets, vip, 100, segment(1000, 80, ACK)), flows=100)
         if self.wanted(f"{kind}-bulk-10"):
             self.connect(ONE_VIP, 10)
             full = segment(1000, 80, ACK, 1460)
@@ -215,11 +222,11 @@ class Rig(bench.Bench):
             self.from_servers(1000, 100)
             time.sleep(2)
 
-    def fast_path(self):
-        """Turns the fast path on, if the mode has one, and lets it learn the devices."""
+    def fast_path(self, value):
+        """Turns the fast path on or off, if the mode has one, and lets it learn the devices."""
         if self.mode == "ipvs_rs":
             enter(DIRECTOR)
-            write("/proc/sys/net/ipv4/vs/fast_path", "1")
+            write("/proc/sys/net/ipv4/vs/fast_path", value)
         self.settle()
 
     def run_mode(self, mode):
@@ -227,12 +234,12 @@ class Rig(bench.Bench):
         self.mode = mode
         self.hosts_up()
         self.director_up()
-        self.settle()
+        self.fast_path("0")
         self.small_rows("nic")
-        self.million()
         if mode in ("bare", "ipvs_rs"):
-            self.fast_path()
+            self.fast_path("1")
             self.small_rows("nic-fast")
+        self.million()
         self.director_down()
 
 

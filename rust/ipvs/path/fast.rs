@@ -7,7 +7,7 @@
 //! which decides about them.
 
 use crate::{
-    path::{context::Context, read, target::Target, transmit},
+    path::{read, target::Target, transmit},
     services::destination::Forwarding,
     state::{
         connection::{direction, Connection},
@@ -16,13 +16,21 @@ use crate::{
 };
 use core::sync::atomic::Ordering;
 use knet::{
-    hook::Point,
     ingress::Handler,
     packet::{Packet, Verdict, Version},
     rcu::Section,
     table::Member,
+    work,
 };
-use lvs_core::{packet::Headers, rewrite::Side, state::Direction};
+use lvs_core::{
+    packet::{Headers, TcpFlags},
+    rewrite::Side,
+    state::{Direction, State},
+    Protocol,
+};
+
+// What a packet needs stays in registers as long as no reference to it leaves these functions. So
+// the cold ones take single words, and read the headers again.
 
 impl Handler for Tables {
     #[inline(always)]
@@ -33,123 +41,214 @@ impl Handler for Tables {
 
     #[inline(always)]
     fn take<'p, V: Version>(&self, section: &Section<'_>, packet: Packet<'p, V>) -> Verdict<'p> {
-        let context = Context {
-            tables: self,
-            section,
-            point: Point::PreRouting,
-        };
-        take(context, packet)
+        // Conntrack has to see the packets that it tracks.
+        if self.settings.conntrack.load(Ordering::Relaxed) {
+            return packet.accept();
+        }
+        match read::plain_headers(&packet) {
+            Ok(headers) if may_be_steady(&headers) => take(self, section, packet, headers),
+            Ok(_) | Err(None) => packet.accept(),
+            Err(Some(_)) => take_unusual(self, section, packet),
+        }
     }
 }
 
+/// False for a segment that changes the state of its connection in any case.
 #[inline(always)]
-fn take<'p, V: Version>(context: Context<'_>, mut packet: Packet<'p, V>) -> Verdict<'p> {
-    let Context {
-        tables, section, ..
-    } = context;
-    let Ok(headers) = read::headers::<V, false>(&mut packet) else {
-        return packet.accept();
-    };
-    // Conntrack has to see the packets that it tracks.
-    if !read::is_plain::<V>(&headers) || tables.settings.conntrack.load(Ordering::Relaxed) {
-        return packet.accept();
-    }
+fn may_be_steady(headers: &Headers) -> bool {
+    headers.protocol != Protocol::Tcp || headers.tcp_flags.is_data()
+}
+
+#[inline(always)]
+fn take<'p, V: Version>(
+    tables: &Tables,
+    section: &Section<'_>,
+    packet: Packet<'p, V>,
+    headers: Headers,
+) -> Verdict<'p> {
     let (source, destination) = read::address_words(&packet);
+    // Not `Tables::find_request`: here it is worth its place in the code.
     if tables.filter.may_be_request(destination) {
         let hash = tables.hash(&headers, headers.source);
-        if let Some(connection) = tables.find_request(section, &headers, hash) {
-            return request(context, packet, &headers, connection);
+        let is_wanted = move |connection: &Connection| connection.is_request(&headers);
+        if let Some(connection) = tables.connections.find(section, hash, is_wanted) {
+            return request(tables, section, packet, headers, connection);
         }
     }
     if tables.filter.may_be_reply(source) {
         let hash = tables.hash(&headers, headers.destination);
-        if let Some(connection) = tables.find_reply(section, &headers, hash) {
-            return reply(context, packet, &headers, connection);
+        let is_wanted = move |connection: &Connection| connection.is_reply(&headers);
+        if let Some(connection) = tables.connections.find(section, hash, is_wanted) {
+            return reply(tables, section, packet, headers, connection);
         }
+    }
+    if tables.connections.has_apart() {
+        return take_unusual(tables, section, packet);
     }
     packet.accept()
 }
 
-/// Whether a packet with these headers changes nothing about the connection.
+/// Takes a packet of a client port that has many connections, or whose headers are not linear.
+#[cold]
+#[inline(never)]
+fn take_unusual<'p, V: Version>(
+    tables: &Tables,
+    section: &Section<'_>,
+    mut packet: Packet<'p, V>,
+) -> Verdict<'p> {
+    let headers = loop {
+        match read::plain_headers(&packet) {
+            Ok(headers) => break headers,
+            Err(Some(need)) if read::pull(&mut packet, need).is_some() => {}
+            Err(_) => return packet.accept(),
+        }
+    };
+    if !may_be_steady(&headers) {
+        return packet.accept();
+    }
+    let hash = tables.hash(&headers, headers.source);
+    if let Some(connection) = tables.find_request(section, &headers, hash) {
+        return request(tables, section, packet, headers, connection);
+    }
+    let hash = tables.hash(&headers, headers.destination);
+    match tables.find_reply(section, &headers, hash) {
+        Some(connection) => reply(tables, section, packet, headers, connection),
+        None => packet.accept(),
+    }
+}
+
+/// Notes a packet that leaves the connection in `state`, as [`Tables::note`].
 #[inline(always)]
-fn is_steady(connection: &Connection, headers: &Headers) -> bool {
-    connection.stays(headers.tcp_flags).is_some()
+fn note(
+    tables: &Tables,
+    section: &Section<'_>,
+    connection: Member<'_, Connection>,
+    direction: Direction,
+    flags: TcpFlags,
+    state: State,
+) {
+    // Once a second, and when timeouts were changed.
+    if connection.unused(work::seconds()) != 0
+        || connection.timeout() != tables.timeout(section, state)
+    {
+        note_use(tables, section, connection, direction, flags);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn note_use(
+    tables: &Tables,
+    section: &Section<'_>,
+    connection: Member<'_, Connection>,
+    direction: Direction,
+    flags: TcpFlags,
+) {
+    tables.note(section, connection, direction, flags);
 }
 
 /// Sends a client's packet to its server.
 #[inline(always)]
 fn request<'p, V: Version>(
-    context: Context<'_>,
+    tables: &Tables,
+    section: &Section<'_>,
     packet: Packet<'p, V>,
-    headers: &Headers,
+    headers: Headers,
     connection: Member<'_, Connection>,
 ) -> Verdict<'p> {
-    let tables = context.tables;
-    if !is_steady(&connection, headers) || !connection.destination().is_available() {
-        return packet.accept();
-    }
-    let target = Target::of(&connection);
-    let Some(route) = target.route(&tables.settings, packet.mark()) else {
+    let flags = headers.tcp_flags;
+    let Some(state) = connection.stays(flags) else {
         return packet.accept();
     };
-    let bytes = packet.len();
-    let writable = transmit::rewritten_bytes(headers);
-    let mut packet = match packet.prepare_at_once(context.section, &route, writable) {
+    let destination = connection.destination();
+    if !destination.is_available() {
+        return packet.accept();
+    }
+    let forwarding = connection.forwarding();
+    let server = connection.server();
+    let route = if forwarding.rewrites() {
+        destination.route(server)
+    } else if forwarding == Forwarding::DirectRouting {
+        destination.direct_route(server.address)
+    } else {
+        return encapsulate(tables, section, packet, flags, connection);
+    };
+    let writable = transmit::rewritten_bytes(&headers);
+    let mut packet = match packet.depart(section, &route, writable) {
         Ok(packet) => packet,
         Err(packet) => return packet.accept(),
     };
-    packet.packet().count_received();
-    tables.note(
-        context.section,
-        connection,
-        direction(target.forwarding),
-        headers.tcp_flags,
-    );
-    let rewritten = if target.forwarding.rewrites() {
-        transmit::rewrite_side(&mut packet, headers, Side::Destination, target.server)
+    let direction = direction(forwarding);
+    note(tables, section, connection, direction, flags, state);
+    let rewritten = if forwarding.rewrites() {
+        transmit::rewrite_early(&mut packet, &headers, Side::Destination, server)
     } else {
-        transmit::age(&mut packet)
+        transmit::age_early(&mut packet)
     };
     if rewritten.is_none() {
         return packet.discard();
     }
+    let counters = &destination.statistics.live;
+    packet.send(tables.early.incoming(), counters.incoming())
+}
+
+/// Sends a client's packet to its server through a tunnel.
+#[inline(never)]
+fn encapsulate<'p, V: Version>(
+    tables: &Tables,
+    section: &Section<'_>,
+    packet: Packet<'p, V>,
+    flags: TcpFlags,
+    connection: Member<'_, Connection>,
+) -> Verdict<'p> {
+    let target = Target::of(&connection);
+    let Some(route) = target.route(&tables.settings, packet.mark()) else {
+        return packet.accept();
+    };
+    if target.forwarding != Forwarding::Tunneling {
+        return packet.accept();
+    }
+    let bytes = packet.len();
+    let mut packet = match packet.prepare_at_once(section, &route, size_of::<V::Header>() as u16) {
+        Ok(packet) => packet,
+        Err(packet) => return packet.accept(),
+    };
+    packet.packet().count_received();
+    tables.note(section, connection, direction(target.forwarding), flags);
+    if transmit::age(&mut packet).is_none() {
+        return packet.discard();
+    }
     tables.early.packet_in(bytes);
     target.destination.statistics.live.packet_in(bytes);
+    let tunnel = target.destination.tunnel();
     let tracking = transmit::tracking(&tables.settings);
-    if target.forwarding == Forwarding::Tunneling {
-        let tunnel = target.destination.tunnel();
-        return packet.send_through(tunnel, target.server.address, tracking);
-    }
-    packet.send(tracking)
+    packet.send_through(tunnel, target.server.address, tracking)
 }
 
 /// Sends a server's reply to its client.
 #[inline(always)]
 fn reply<'p, V: Version>(
-    context: Context<'_>,
+    tables: &Tables,
+    section: &Section<'_>,
     packet: Packet<'p, V>,
-    headers: &Headers,
+    headers: Headers,
     connection: Member<'_, Connection>,
 ) -> Verdict<'p> {
-    let tables = context.tables;
-    if !is_steady(&connection, headers) {
+    let flags = headers.tcp_flags;
+    let Some(state) = connection.stays(flags) else {
         return packet.accept();
-    }
-    let route = transmit::reply_route(&tables.settings, &connection, packet.mark());
-    let bytes = packet.len();
-    let writable = transmit::rewritten_bytes(headers);
-    let mut packet = match packet.prepare_at_once(context.section, &route, writable) {
+    };
+    let route = connection.reply_route();
+    let writable = transmit::rewritten_bytes(&headers);
+    let mut packet = match packet.depart(section, &route, writable) {
         Ok(packet) => packet,
         Err(packet) => return packet.accept(),
     };
-    packet.packet().count_received();
-    let flags = headers.tcp_flags;
-    tables.note(context.section, connection, Direction::Output, flags);
+    note(tables, section, connection, Direction::Output, flags, state);
     let from = connection.virtual_endpoint();
-    if transmit::rewrite_side(&mut packet, headers, Side::Source, from).is_none() {
+    if transmit::rewrite_early(&mut packet, &headers, Side::Source, from).is_none() {
         return packet.discard();
     }
-    tables.early.packet_out(bytes);
-    connection.destination().statistics.live.packet_out(bytes);
-    packet.send(transmit::tracking(&tables.settings))
+    let counters = &connection.destination().statistics.live;
+    packet.send(tables.early.outgoing(), counters.outgoing())
 }

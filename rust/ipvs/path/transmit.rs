@@ -13,7 +13,7 @@ use crate::{
 use core::sync::atomic::Ordering;
 use knet::{
     hook::Point,
-    packet::{NotRouted, Packet, RoutedPacket, Tracking, Verdict, Version},
+    packet::{EarlyPacket, NotRouted, Packet, RoutedPacket, Tracking, Verdict, Version},
     route::Route,
 };
 use lvs_core::{
@@ -276,14 +276,36 @@ fn transport_checksum(partial: bool) -> TransportChecksum {
 
 /// Rewrites the address and port of one side, and decrements the time to live.
 #[inline(always)]
-pub(crate) fn rewrite_side<V: Version>(
+fn rewrite_side<V: Version>(
     packet: &mut RoutedPacket<'_, V>,
     headers: &Headers,
     side: Side,
     to: Endpoint,
 ) -> Option<()> {
     let checksum = transport_checksum(packet.checksum_is_partial());
-    let bytes = packet.writable();
+    rewrite_bytes::<V>(packet.writable(), headers, side, to, checksum)
+}
+
+/// The same in the hook of a device.
+#[inline(always)]
+pub(crate) fn rewrite_early<V: Version>(
+    packet: &mut EarlyPacket<'_, V>,
+    headers: &Headers,
+    side: Side,
+    to: Endpoint,
+) -> Option<()> {
+    let checksum = transport_checksum(packet.checksum_is_partial());
+    rewrite_bytes::<V>(packet.writable(), headers, side, to, checksum)
+}
+
+#[inline(always)]
+fn rewrite_bytes<V: Version>(
+    bytes: &mut [u8],
+    headers: &Headers,
+    side: Side,
+    to: Endpoint,
+    checksum: TransportChecksum,
+) -> Option<()> {
     // The same value, but so that the compiler knows the family.
     let headers = Headers {
         family: V::FAMILY,
@@ -308,5 +330,11 @@ fn rewrite_in_place<V: Version>(
 /// Decrements the time to live.
 #[inline(always)]
 pub(crate) fn age<V: Version>(packet: &mut RoutedPacket<'_, V>) -> Option<()> {
+    rewrite::decrement_ttl(V::FAMILY, packet.writable()).ok()
+}
+
+/// The same in the hook of a device.
+#[inline(always)]
+pub(crate) fn age_early<V: Version>(packet: &mut EarlyPacket<'_, V>) -> Option<()> {
     rewrite::decrement_ttl(V::FAMILY, packet.writable()).ok()
 }

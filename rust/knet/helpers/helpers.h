@@ -141,6 +141,12 @@ enum knet_prepared knet_prepare4in6(struct net *net, struct sk_buff *skb,
 				    const struct knet_route *route, struct knet_hop *hop);
 enum knet_prepared knet_prepare6in4(struct net *net, struct sk_buff *skb,
 				    const struct knet_route *route, struct knet_hop *hop);
+enum knet_prepared knet_depart4(struct net *net, struct sk_buff *skb,
+				const struct knet_route_cache *cache, u32 writable);
+enum knet_prepared knet_depart6(struct net *net, struct sk_buff *skb,
+				const struct knet_route_cache *cache, u32 writable);
+bool knet_marks_matter4(const struct net *net);
+bool knet_marks_matter6(const struct net *net);
 enum knet_prepared knet_redirect4(struct net *net, struct sk_buff *skb,
 				  const struct knet_route *route);
 enum knet_prepared knet_redirect6(struct net *net, struct sk_buff *skb,
@@ -166,13 +172,19 @@ bool knet_rtnl_trylock(void);
 void knet_rtnl_unlock(void);
 bool knet_receive4(struct net *net, struct sk_buff *skb, unsigned int len);
 bool knet_receive6(struct net *net, struct sk_buff *skb, unsigned int len);
-void knet_count_received4(struct net *net, const struct sk_buff *skb, unsigned int len);
-void knet_count_received6(struct net *net, const struct sk_buff *skb, unsigned int len);
+void knet_count_received4(struct net *net, const struct sk_buff *skb);
+void knet_count_received6(struct net *net, const struct sk_buff *skb);
 int knet_ingress_add(struct net *net, struct nf_hook_ops *ops, int ifindex);
 void knet_ingress_remove(struct net *net, struct nf_hook_ops *ops);
 
 /* needless.c */
 void knet_recognize(struct net *net);
+
+/* Traffic in one direction: a part of struct knet_counters. */
+struct knet_traffic {
+	u64 packets;
+	u64 bytes;
+};
 
 /* transmit.c */
 void knet_untrack(struct sk_buff *skb);
@@ -181,6 +193,10 @@ bool knet_track_server(struct net *net, struct sk_buff *skb, const struct knet_a
 bool knet_track_tunneled(struct sk_buff *skb);
 void knet_send4(struct net *net, struct sk_buff *skb, u32 mtu, bool track);
 void knet_send6(struct net *net, struct sk_buff *skb, u32 mtu, bool track);
+void knet_send_early4(struct net *net, struct sk_buff *skb, struct knet_traffic __percpu *early,
+		      struct knet_traffic __percpu *server);
+void knet_send_early6(struct net *net, struct sk_buff *skb, struct knet_traffic __percpu *early,
+		      struct knet_traffic __percpu *server);
 void knet_send4_local(struct net *net, struct sk_buff *skb, u32 mtu);
 void knet_send6_local(struct net *net, struct sk_buff *skb, u32 mtu);
 
@@ -248,10 +264,8 @@ int knet_gather6(struct net *net, struct sk_buff *skb);
 /* percpu.c */
 struct knet_counters {
 	u64 connections;
-	u64 in_packets;
-	u64 in_bytes;
-	u64 out_packets;
-	u64 out_bytes;
+	struct knet_traffic in;
+	struct knet_traffic out;
 };
 
 struct knet_counters __percpu *knet_counters_alloc(void);

@@ -24,6 +24,7 @@
 #include <net/xfrm.h>
 
 #include "helpers.h"
+#include "ingress.h"
 #include "ipsec.h"
 #include "needless.h"
 
@@ -51,9 +52,7 @@ static __always_inline bool knet_is_ordinary(const struct net *net, struct sk_bu
 	       /* tc has tracked it, or given it to a socket. */
 	       !skb_nfct(skb) && !(skb->sk && skb_sk_is_prefetched(skb)) &&
 	       !skb_shared(skb) && !secpath_exists(skb) &&
-	       !knet_has_policies(net, XFRM_POLICY_IN) &&
-	       !knet_has_policies(net, XFRM_POLICY_FWD) &&
-	       !knet_has_policies(net, XFRM_POLICY_OUT) &&
+	       !knet_has_any_policies(net) &&
 	       /* Programs that capture packets of IP only. */
 	       list_empty(&net->ptype_specific) && list_empty(&dev->ptype_specific);
 }
@@ -97,33 +96,46 @@ bool knet_receive6(struct net *net, struct sk_buff *skb, unsigned int len)
 }
 
 /*
- * Counts a packet of @len bytes that is taken here, as the host's receive functions
- * count: before it is changed.
+ * Counts a packet that is taken here, as the host's receive functions count: before
+ * it is changed.
  */
-void knet_count_received4(struct net *net, const struct sk_buff *skb, unsigned int len)
+void knet_count_received4(struct net *net, const struct sk_buff *skb)
 {
-	__IP_UPD_PO_STATS(net, IPSTATS_MIB_IN, len);
-	__IP_ADD_STATS(net, IPSTATS_MIB_NOECTPKTS + (ip_hdr(skb)->tos & INET_ECN_MASK),
-		       max_t(unsigned short, 1, skb_shinfo(skb)->gso_segs));
+	knet_count4(net, skb);
 }
 
-void knet_count_received6(struct net *net, const struct sk_buff *skb, unsigned int len)
+void knet_count_received6(struct net *net, const struct sk_buff *skb)
 {
-	struct inet6_dev *idev = __in6_dev_get(skb->dev);
-
-	__IP6_UPD_PO_STATS(net, idev, IPSTATS_MIB_IN, len);
-	__IP6_ADD_STATS(net, idev,
-			IPSTATS_MIB_NOECTPKTS + (ipv6_get_dsfield(ipv6_hdr(skb)) & INET_ECN_MASK),
-			max_t(unsigned short, 1, skb_shinfo(skb)->gso_segs));
+	knet_count6(net, skb);
 }
 
 /* --- devices -------------------------------------------------------------- */
 
 /*
+ * Whether a hook would come after all that the device has. One of the same priority
+ * that exists already would come after it.
+ */
+static bool knet_would_be_last(const struct net_device *dev, int priority)
+{
+	const struct nf_hook_entries *hooks;
+	bool last = true;
+
+	rcu_read_lock();
+	hooks = rcu_dereference(dev->nf_hooks_ingress);
+	if (hooks && hooks->num_hook_entries) {
+		struct nf_hook_ops **ops = nf_hook_entries_get_hook_ops(hooks);
+
+		last = ops[hooks->num_hook_entries - 1]->priority < priority;
+	}
+	rcu_read_unlock();
+	return last;
+}
+
+/*
  * Adds a hook to the device with this index, after those of users. Process context,
  * under the RTNL, so that the device neither goes nor moves meanwhile. Returns
  * -ENODEV if there is none, or -EOPNOTSUPP if its packets are not received as those
- * of a network card are.
+ * of a network card are, or others have the last hook there.
  */
 int knet_ingress_add(struct net *net, struct nf_hook_ops *ops, int ifindex)
 {
@@ -132,7 +144,8 @@ int knet_ingress_add(struct net *net, struct nf_hook_ops *ops, int ifindex)
 
 	if (!dev || dev->reg_state != NETREG_REGISTERED)
 		return -ENODEV;
-	if (dev->type != ARPHRD_ETHER || netif_is_l3_master(dev))
+	if (dev->type != ARPHRD_ETHER || netif_is_l3_master(dev) ||
+	    !knet_would_be_last(dev, INT_MAX))
 		return -EOPNOTSUPP;
 	ops->dev = dev;
 	ops->pf = NFPROTO_NETDEV;

@@ -24,10 +24,10 @@ void knet_counters_sum(struct knet_counters __percpu *counters,
 		const struct knet_counters *c = per_cpu_ptr(counters, cpu);
 
 		sum->connections += READ_ONCE(c->connections);
-		sum->in_packets += READ_ONCE(c->in_packets);
-		sum->in_bytes += READ_ONCE(c->in_bytes);
-		sum->out_packets += READ_ONCE(c->out_packets);
-		sum->out_bytes += READ_ONCE(c->out_bytes);
+		sum->in.packets += READ_ONCE(c->in.packets);
+		sum->in.bytes += READ_ONCE(c->in.bytes);
+		sum->out.packets += READ_ONCE(c->out.packets);
+		sum->out.bytes += READ_ONCE(c->out.bytes);
 	}
 }
 
@@ -57,12 +57,12 @@ void knet_counters_connection(struct knet_counters __percpu *counters)
 
 void knet_counters_in(struct knet_counters __percpu *counters, u32 bytes)
 {
-	this_cpu_inc(counters->in_packets);
-	this_cpu_add(counters->in_bytes, bytes);
+	this_cpu_inc(counters->in.packets);
+	this_cpu_add(counters->in.bytes, bytes);
 }
 
 void knet_counters_out(struct knet_counters __percpu *counters, u32 bytes)
 {
-	this_cpu_inc(counters->out_packets);
-	this_cpu_add(counters->out_bytes, bytes);
+	this_cpu_inc(counters->out.packets);
+	this_cpu_add(counters->out.bytes, bytes);
 }

@@ -264,12 +264,23 @@ static __always_inline void knet_set_route(struct sk_buff *skb, struct dst_entry
 		skb_dst_set_noref(skb, dst);
 }
 
+/* Whether the MTU of the route is that of the device. */
+static __always_inline bool knet_has_link_mtu4(const struct dst_entry *dst)
+{
+	return !dst_rtable(dst)->rt_pmtu && !ip_mtu_locked(dst) &&
+	       !dst_metric_raw(dst, RTAX_MTU) && !dst->lwtstate;
+}
+
+static __always_inline u32 knet_link_mtu4(const struct dst_entry *dst)
+{
+	return min_t(u32, READ_ONCE(dst_dev_rcu(dst)->mtu), IP_MAX_MTU);
+}
+
 /* As dst_mtu(), without a call for a route that has no MTU of its own. */
 static __always_inline u32 knet_mtu(const struct dst_entry *dst, int family)
 {
-	if (family == AF_INET && likely(!dst_rtable(dst)->rt_pmtu && !ip_mtu_locked(dst) &&
-					!dst_metric_raw(dst, RTAX_MTU) && !dst->lwtstate))
-		return min_t(u32, READ_ONCE(dst_dev_rcu(dst)->mtu), IP_MAX_MTU);
+	if (family == AF_INET && likely(knet_has_link_mtu4(dst)))
+		return knet_link_mtu4(dst);
 	return dst_mtu(dst);
 }
 
@@ -358,6 +369,85 @@ enum knet_prepared knet_prepare6in4(struct net *net, struct sk_buff *skb,
 	return knet_prepare(net, skb, route, hop, AF_INET6, AF_INET);
 }
 
+/* Whether segmentation makes packets of at most @mtu bytes of this one. */
+bool knet_segments_fit(const struct sk_buff *skb, unsigned int mtu)
+{
+	return skb_is_gso(skb) && skb_gso_validate_network_len(skb, mtu);
+}
+
+/* The general form of knet_depart4() and knet_depart6(). */
+static __always_inline enum knet_prepared knet_depart(struct net *net, struct sk_buff *skb,
+						      const struct knet_route_cache *cache,
+						      u32 writable, int family)
+{
+	struct dst_entry *dst = rcu_dereference(cache->dst);
+	u32 mtu;
+
+	if (unlikely(!knet_is_route(dst)))
+		return KNET_UNCHECKED;
+	dst = knet_check(net, dst, READ_ONCE(cache->cookie), family);
+	if (unlikely(!dst || knet_is_local(dst, family)))
+		return KNET_UNCHECKED;
+	mtu = knet_mtu(dst, family);
+	/* Offloads may have joined it of segments that fit. */
+	if (unlikely(skb->len > mtu && !knet_segments_fit(skb, mtu)))
+		return KNET_UNCHECKED;
+	if (unlikely(skb->len < writable || knet_ensure_writable(skb, writable)))
+		return KNET_UNCHECKED;
+	knet_set_route(skb, dst, NULL);
+	return skb->ip_summed == CHECKSUM_PARTIAL ? KNET_PREPARED_PARTIAL : KNET_PREPARED;
+}
+
+static noinline enum knet_prepared knet_depart4_unusual(struct net *net, struct sk_buff *skb,
+							const struct knet_route_cache *cache,
+							u32 writable)
+{
+	return knet_depart(net, skb, cache, writable, AF_INET);
+}
+
+/*
+ * The short form of knet_prepare4(), for a packet without a mark that was received in
+ * the hook of a device: the packet gets the cached route if that is valid, leads to
+ * another host, and lets the packet pass as it is. Otherwise returns KNET_UNCHECKED,
+ * and the packet is unchanged to all others.
+ *
+ * Nearly all packets are ready without a call, so no register is saved for them.
+ */
+enum knet_prepared knet_depart4(struct net *net, struct sk_buff *skb,
+				const struct knet_route_cache *cache, u32 writable)
+{
+	struct dst_entry *dst = rcu_dereference(cache->dst);
+
+	/* As in knet_check(): the route is one of @net. */
+	if (likely(knet_is_route(dst) && dst->ops->family == AF_INET &&
+		   READ_ONCE(dst->obsolete) == DST_OBSOLETE_FORCE_CHK &&
+		   dst_rtable(dst)->rt_genid == rt_genid_ipv4(net) &&
+		   !knet_is_local(dst, AF_INET) && knet_has_link_mtu4(dst) &&
+		   skb->len <= knet_link_mtu4(dst) && writable <= skb_headlen(skb) &&
+		   !skb_cloned(skb) && !skb_dst(skb))) {
+		skb_dst_set_noref(skb, dst);
+		return skb->ip_summed == CHECKSUM_PARTIAL ? KNET_PREPARED_PARTIAL : KNET_PREPARED;
+	}
+	return knet_depart4_unusual(net, skb, cache, writable);
+}
+
+enum knet_prepared knet_depart6(struct net *net, struct sk_buff *skb,
+				const struct knet_route_cache *cache, u32 writable)
+{
+	return knet_depart(net, skb, cache, writable, AF_INET6);
+}
+
+/* Whether a packet with a mark may have a route of its own. */
+bool knet_marks_matter4(const struct net *net)
+{
+	return knet_marks_matter(net, AF_INET);
+}
+
+bool knet_marks_matter6(const struct net *net)
+{
+	return knet_marks_matter(net, AF_INET6);
+}
+
 static __always_inline enum knet_prepared knet_redirect(struct net *net, struct sk_buff *skb,
 							const struct knet_route *route, int family)
 {
@@ -393,12 +483,6 @@ enum knet_prepared knet_redirect6(struct net *net, struct sk_buff *skb,
 				  const struct knet_route *route)
 {
 	return knet_redirect(net, skb, route, AF_INET6);
-}
-
-/* Whether segmentation makes packets of at most @mtu bytes of this one. */
-bool knet_segments_fit(const struct sk_buff *skb, unsigned int mtu)
-{
-	return skb_is_gso(skb) && skb_gso_validate_network_len(skb, mtu);
 }
 
 /* A packet of this host with a new destination gets the route there. False: there is none. */

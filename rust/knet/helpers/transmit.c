@@ -18,6 +18,7 @@
 #include <net/route.h>
 
 #include "helpers.h"
+#include "ingress.h"
 #include "needless.h"
 
 static __always_inline void knet_give_up(struct sk_buff *skb)
@@ -290,6 +291,78 @@ void knet_send6(struct net *net, struct sk_buff *skb, u32 mtu, bool track)
 	knet_let_go(skb, track);
 	if (!knet_output6_at_once(net, skb, mtu))
 		dst_output(net, NULL, skb);
+}
+
+/* Counts the packet for the director and for its server. */
+static __always_inline void knet_count(struct knet_traffic __percpu *early,
+				       struct knet_traffic __percpu *server, unsigned int len)
+{
+	this_cpu_inc(early->packets);
+	this_cpu_inc(server->packets);
+	this_cpu_add(server->bytes, len);
+}
+
+/*
+ * As knet_send4(), for a packet in the hook of a device that has got its route from
+ * knet_depart4(): it is whole, tracked by nobody, and it or its segments fit. Counts
+ * it also as received, which nothing that was rewritten affects. Consumes it.
+ */
+void knet_send_early4(struct net *net, struct sk_buff *skb, struct knet_traffic __percpu *early,
+		      struct knet_traffic __percpu *server)
+{
+	const struct dst_entry *dst = skb_dst(skb);
+	const struct rtable *rt = dst_rtable(dst);
+	struct net_device *in = skb->dev, *out = dst_dev_rcu(dst);
+
+	knet_count4(net, skb);
+	knet_count(early, server, skb->len);
+	knet_let_go(skb, false);
+	if (unlikely(dst->output != ip_output || dst->lwtstate || rt->rt_type != RTN_UNICAST ||
+		     rt->rt_gw_family == AF_INET6 || skb_is_gso(skb) ||
+		     skb_headroom(skb) < LL_RESERVED_SPACE(out))) {
+		dst_output(net, NULL, skb);
+		return;
+	}
+	skb->dev = out;
+	if (knet_passes_post_routing(net->nf.hooks_ipv4, skb)) {
+		IPCB(skb)->flags |= IPSKB_REROUTED;
+		if (!knet_post_routing(NFPROTO_IPV4, net, skb, in))
+			return;
+		if (unlikely(knet_is_transformed(skb))) {
+			dst_output(net, NULL, skb);
+			return;
+		}
+	}
+	knet_finish4(net, skb);
+}
+
+void knet_send_early6(struct net *net, struct sk_buff *skb, struct knet_traffic __percpu *early,
+		      struct knet_traffic __percpu *server)
+{
+	const struct dst_entry *dst = skb_dst(skb);
+	const struct inet6_dev *idev = ip6_dst_idev(dst);
+	struct net_device *in = skb->dev, *out = dst_dev_rcu(dst);
+
+	knet_count6(net, skb);
+	knet_count(early, server, skb->len);
+	knet_let_go(skb, false);
+	if (unlikely(dst->output != ip6_output || dst->lwtstate || !idev ||
+		     READ_ONCE(idev->cnf.disable_ipv6) || skb_is_gso(skb) ||
+		     skb_headroom(skb) < LL_RESERVED_SPACE(out))) {
+		dst_output(net, NULL, skb);
+		return;
+	}
+	skb->dev = out;
+	if (knet_passes_post_routing(net->nf.hooks_ipv6, skb)) {
+		IP6CB(skb)->flags |= IP6SKB_REROUTED;
+		if (!knet_post_routing(NFPROTO_IPV6, net, skb, in))
+			return;
+		if (unlikely(knet_is_transformed(skb))) {
+			dst_output(net, NULL, skb);
+			return;
+		}
+	}
+	knet_finish6(net, skb);
 }
 
 /*

@@ -3,8 +3,9 @@
 //! Which received headers are sound and ordinary.
 
 use lvs_core::{
-    packet::{IPV4_HEADER, IPV6_HEADER},
+    packet::{parse_frequent, parse_plain, ParseError, IPV4_HEADER, IPV6_HEADER},
     receive::{length_v4, length_v6},
+    Family,
 };
 use proptest::prelude::*;
 
@@ -108,6 +109,19 @@ fn a_multicast_source_is_refused() {
 }
 
 #[test]
+fn a_loopback_source_is_refused() {
+    assert_eq!(length_v4(&v4_with(12, 127), 46), None);
+    let mut header = v6();
+    header[8..24].fill(0);
+    assert_eq!(length_v6(&header, 66), None, "unspecified");
+    header[23] = 1;
+    assert_eq!(length_v6(&header, 66), None, "loopback");
+    // NAT64.
+    header[8..12].copy_from_slice(&[0, 0x64, 0xff, 0x9b]);
+    assert_eq!(length_v6(&header, 66), Some(66));
+}
+
+#[test]
 fn a_jumbogram_is_refused() {
     assert_eq!(length_v6(&v6_with(5, 0), 100_000), None);
 }
@@ -123,6 +137,43 @@ fn a_wrong_checksum_is_refused() {
 
 proptest! {
     #[test]
+    fn the_short_parser_reads_as_the_general_one(
+        transport in proptest::collection::vec(any::<u8>(), 0..64),
+        tcp: bool,
+        right: bool,
+        cut in 0..64_usize,
+    ) {
+        let protocol = if tcp { 6 } else { 17 };
+        let mut transport = transport;
+        if right && transport.len() >= 20 {
+            let len = transport.len() as u8;
+            transport[12] = 0x50;
+            if !tcp {
+                transport[4..6].copy_from_slice(&[0, len]);
+            }
+        }
+        let visible = cut.min(transport.len());
+        let mut header = v4_with(9, protocol);
+        header[2..4].copy_from_slice(&((IPV4_HEADER + transport.len()) as u16).to_be_bytes());
+        let header = summed(header);
+        let len = length_v4(&header, 200).unwrap() as usize;
+        let packet = [&header[..], &transport[..visible]].concat();
+        let plain = parse_plain(Family::V4, &packet, len);
+        prop_assert_eq!(plain, parse_frequent(Family::V4, &packet));
+        let mut header = v6_with(6, protocol);
+        header[4..6].copy_from_slice(&(transport.len() as u16).to_be_bytes());
+        let Some(len) = length_v6(&header, 200) else {
+            return Ok(());
+        };
+        let packet = [&header[..], &transport[..visible]].concat();
+        let plain = parse_plain(Family::V6, &packet, len as usize);
+        prop_assert_eq!(plain, parse_frequent(Family::V6, &packet));
+        // Extension headers.
+        let packet = [&v6_with(6, 0)[..], &transport].concat();
+        prop_assert_eq!(parse_plain(Family::V6, &packet, 66), Err(ParseError::NotOurs));
+    }
+
+    #[test]
     fn a_header_is_taken_if_its_checksum_is_right(
         mut header: [u8; IPV4_HEADER],
         right: bool,
@@ -134,6 +185,7 @@ proptest! {
         if right {
             header = summed(header);
         }
+        prop_assume!(header[12] != 127);
         let expected = (checksum(&header) == 0).then_some(40);
         prop_assert_eq!(length_v4(&header, 40), expected);
     }
