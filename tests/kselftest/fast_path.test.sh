@@ -41,8 +41,12 @@ servers_up A B C
 for value in x 4294967297; do
 	check_fails "fast_path=$value is refused" 'Invalid argument' set_to fast_path $value
 done
+check_eq 'fast_path is 1 by default' "$(on director cat $settings/fast_path)" 1
 check 'fast_path=0 is accepted' set_to fast_path 0
 check_eq 'fast_path is 0 after it was set' "$(on director cat $settings/fast_path)" 0
+
+check_eq 'lvsadm fast-path shows that it is off' "$(on director lvsadm fast-path | head -n 1)" \
+	'fast path  off (net.ipv4.vs.fast_path=0)'
 
 # The methods, an address for each, and how many packets of an exchange come by the director.
 rows=('m NAT 10.1.0.100 2' 'i TUN 10.1.0.101 1' 'g DR 10.1.0.102 1')
@@ -89,6 +93,8 @@ for row in "${rows[@]}"; do
 	learned "${title}6" "$both"
 done
 check_eq 'the devices to the clients and to the servers are learned' "$(status devices)" 2
+check_eq 'lvsadm fast-path --json shows devices and packets' "$(on director lvsadm fast-path --json | jq -c 'del(.packets), .packets > 5')" \
+	"$(printf '%s\n' '{"setting":1,"rests":null,"devices":2}' true)"
 # A segment of a known connection, and its acknowledgment.
 for row in "${rows[@]}"; do
 	read -r method title vip both <<<"$row"
@@ -125,7 +131,38 @@ for hook in 'ip prerouting priority -103' 'ip prerouting priority raw' 'ip prero
 	must on director nft delete table "${hook%% *}" wall
 	check_eq "the flow goes on by the fast path without the rule at $hook" "$(again NAT)" 'A, 2'
 done
+# A chain at the last priority, which was there before other flows have the device learned.
+check 'fast_path=0 is accepted while rules change' set_to fast_path 0
+must on director nft 'table netdev wall { chain wall { type filter hook ingress device eth0 priority 2147483647;
+	ip daddr 10.1.0.100 udp dport 8000 drop; }; }'
+check 'fast_path=1 is accepted while rules change' set_to fast_path 1
+for _ in 1 2 3; do
+	client again TUN >/dev/null
+	sleep 1.2
+done
+check_eq 'a rule at the last priority stops a known flow' "$(client again NAT)" timeout
+must on director nft delete table netdev wall
+learned NAT 2
+# tc: a filter on arrival, one on departure, and a queue.
+modprobe -a sch_ingress cls_matchall act_gact 2>/dev/null
+if tc -n director qdisc add dev eth0 clsact 2>/dev/null && must tc -n director qdisc add dev eth1 clsact &&
+	tc -n director filter add dev eth0 ingress protocol ip matchall action drop 2>/dev/null; then
+	check_eq 'a filter of tc at ingress stops a known flow' "$(client again NAT)" timeout
+	must tc -n director filter del dev eth0 ingress
+	must tc -n director filter add dev eth1 egress protocol ip matchall action drop
+	check_eq 'a filter of tc at egress stops a known flow' "$(client again NAT)" timeout
+	must tc -n director filter del dev eth1 egress
+	check_eq 'the flow goes on by the fast path without filters of tc' "$(again NAT)" 'A, 2'
+else
+	skip 'tc' 'this kernel has no filters'
+fi
 client patience 10 >/dev/null
+queued() { tc -n director -s -j qdisc show dev eth1 root | sed -n 's/.*"packets":\([0-9]*\).*/\1/p'; }
+must tc -n director qdisc replace dev eth1 root pfifo
+before=$(queued)
+check_eq 'a flow through a queue takes the fast path' "$(again NAT)" 'A, 2'
+check_match 'packets of the fast path pass the queue' "$(($(queued) - before))" '[1-9].*'
+must tc -n director qdisc del dev eth1 root
 # Chains that packets of known connections do not pass on the short cut, either.
 for hook in 'prerouting priority filter' 'prerouting priority -101' 'input priority filter' 'forward priority filter'; do
 	must on director nft "table ip wall { chain wall { type filter hook $hook; udp dport 8000 drop; udp sport 8000 drop; }; }"
@@ -189,7 +226,11 @@ over() {
 		check_eq "$title: a flow is served with fast_path=$mode" "$answers" A
 		check_match "$title: a known flow is served with fast_path=$mode" "$(asked=$title again "$title$mode")" "A, $([ $mode = 0 ] && echo 0 || echo '[0-2]')"
 	done
-	asked=$title check_soon "$title: the device is learned" 'A, 2' again "${title}1"
+	if [ -n "${by_host-}" ]; then
+		asked=$title check_soon "$title: replies take the fast path, requests do not" 'A, 1' again "${title}1"
+	else
+		asked=$title check_soon "$title: the device is learned" 'A, 2' again "${title}1"
+	fi
 	check_eq "$title: large bodies arrive" "$(ask "$title" body 10.1.0.103 80 100001 100001)" 'A A'
 	must ip -n director link del wire
 	check_eq "$title: older flows continue" "$(client again NAT)" A
@@ -216,6 +257,35 @@ if ip -n director link add bond type bond mode active-backup 2>/dev/null; then
 else
 	skip 'bond' 'this kernel has no bonds'
 fi
+
+# The lower device would answer ARP requests for the address of the upper one.
+over macvlan 'must ip -n director link set wire arp off
+	must ip -n director link add link wire name macvlan type macvlan; address_of macvlan; client_address wire'
+modprobe team 2>/dev/null
+if ip -n director link add team type team 2>/dev/null; then
+	must ip -n director link del team
+	over team 'must ip -n director link add team type team; must ip -n director link set wire down
+		must ip -n director link set wire master team; address_of team; client_address wire'
+	must ip -n director link del team
+else
+	skip 'team' 'this kernel has no teams'
+fi
+# Requests come by the VRF, and replies go into it.
+if ip -n director link add name red type vrf table 10 2>/dev/null; then
+	must ip -n director link set red up
+	must ip -n director route add local 10.1.0.103 dev lo table 10
+	by_host=1 over VRF 'must ip -n director link set wire master red; address_of wire
+		must ip -n director route add 10.9.0.0/24 dev wire; client_address wire'
+	must ip -n director link del red
+else
+	skip 'VRF' 'this kernel has no VRFs'
+fi
+# A device without link addresses, like those of PPPoE and WireGuard.
+by_host=1 over tunnel 'must ip -n director address add 10.8.0.1/24 dev wire; must ip -n client address add 10.8.0.2/24 dev wire
+	must ip -n director link add tunnel type ipip local 10.8.0.1 remote 10.8.0.2; address_of tunnel
+	must ip -n client link add tunnel type ipip local 10.8.0.2 remote 10.8.0.1; must ip -n client link set tunnel up; client_address tunnel'
+must ip -n director link del tunnel
+must ip -n client link del tunnel
 
 # --- devices that come and go ---------------------------------------------------------------------
 

@@ -66,7 +66,7 @@ impl Default for Coverage {
     fn default() -> Self {
         Self {
             short_cut: true,
-            fast_path: false,
+            fast_path: true,
             conntrack: false,
             local_server: false,
             nat: false,

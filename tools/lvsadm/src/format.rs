@@ -8,6 +8,7 @@
 
 pub mod connections;
 pub mod doctor;
+pub mod fast_path;
 pub mod json;
 mod labels;
 pub mod order;

@@ -28,6 +28,7 @@ use crate::connections::ConnectionFilter;
 use crate::doctor::{self, Check, Status};
 use crate::error::Error;
 use crate::format;
+use crate::format::fast_path::FastPath;
 use crate::host::ThisHost;
 use crate::model::{Drops, Group, SyncState};
 use crate::names::{Names, System};
@@ -59,6 +60,8 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     }
 }
 
+/// The settings of the director.
+const SETTINGS: &str = "/proc/sys/net/ipv4/vs";
 /// Exit status of `diff` and `doctor` when they found something, and of `sync status` without a
 /// daemon.
 const FOUND: u8 = 1;
@@ -82,6 +85,11 @@ fn execute(arguments: impl Iterator<Item = OsString>) -> Result<u8, Error> {
             } else {
                 format::schedulers::text(&loaded)
             };
+            text.into_bytes()
+        }
+        Command::FastPath { json } => {
+            let path = fast_path()?;
+            let text = if json { path.json() } else { path.text() };
             text.into_bytes()
         }
         Command::Schema(name) => schema::of(name).into_bytes(),
@@ -316,6 +324,18 @@ fn execute(arguments: impl Iterator<Item = OsString>) -> Result<u8, Error> {
         .into_bytes(),
     };
     write(&mut io::stdout().lock(), &text).map(|()| 0)
+}
+
+/// Whether packets take the fast path in this network namespace.
+fn fast_path() -> Result<FastPath, Error> {
+    Kernel::open()?;
+    let setting = |name: &str| {
+        let text = std::fs::read_to_string(Path::new(SETTINGS).join(name)).ok()?;
+        text.trim().parse().ok()
+    };
+    let status = std::fs::read_to_string(STATUS_FILE).unwrap_or_default();
+    FastPath::read(&status, &setting)
+        .ok_or_else(|| Error::Failed("the loaded director has no fast path".to_owned()))
 }
 
 /// Prints outcomes of checks; the exit status says whether one failed.

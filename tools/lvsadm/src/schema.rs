@@ -7,7 +7,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 
 use crate::commands::{apply, drain, monitor, set};
-use crate::format::{connections, doctor, json, schedulers, show, sync};
+use crate::format::{connections, doctor, fast_path, json, schedulers, show, sync};
 
 /// The schema of an answer, one of [`crate::cli::SCHEMAS`], as JSON.
 #[must_use]
@@ -30,6 +30,7 @@ fn schema(name: &str) -> Option<Schema> {
         "drain" | "undrain" => made::<drain::Listing>(),
         "doctor" | "realserver" => made::<doctor::Listing<'_>>(),
         "schedulers" => made::<schedulers::Listing>(),
+        "fast-path" => made::<fast_path::FastPath>(),
         "sync" => made::<sync::Listing<'_>>(),
         "version" => made::<json::Versions<'_>>(),
         _ => return None,
@@ -154,6 +155,12 @@ mod tests {
             panic!("set");
         };
         let edit = set::run(&mut director, &service, &merge).unwrap();
+        let path = fast_path::FastPath {
+            setting: 1,
+            rests: Some(fast_path::Rest::Conntrack),
+            devices: 2,
+            packets: 3,
+        };
         let mut answers = vec![
             ("list", text(list)),
             ("timeouts", json::timeouts(&director.timeouts().unwrap())),
@@ -176,6 +183,7 @@ mod tests {
             ),
             ("realserver", doctor::json(&[check(None)])),
             ("schedulers", schedulers::json(&|name| name == "rr")),
+            ("fast-path", path.json()),
             ("sync", sync::json(&model::Synchronization::default())),
             ("version", json::versions(None)),
             ("version", json::versions(Some(&module))),

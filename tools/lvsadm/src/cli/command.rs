@@ -116,6 +116,11 @@ pub enum Command {
         /// As JSON.
         json: bool,
     },
+    /// Show whether packets take the fast path.
+    FastPath {
+        /// As JSON.
+        json: bool,
+    },
     /// Print or serve statistics in the OpenMetrics format.
     Metrics {
         /// The address to serve them at.

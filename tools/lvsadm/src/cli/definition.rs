@@ -226,6 +226,12 @@ schedulers --json
     flags                 list of strings as --sched-flags takes them
     chooses, when         strings: which server it chooses, and when to choose it
 
+fast-path --json
+  setting                 number: net.ipv4.vs.fast_path
+  rests                   \"short_cut\" or \"conntrack\", the setting that keeps all packets from
+                          the fast path, or null
+  devices, packets        numbers: devices that were learned, packets that took the fast path
+
 sync status --json
   state                   \"ready\", \"joining\" or \"off\"
   reason                  \"complete\", \"no_answer\" or \"master\"; null if it is not ready

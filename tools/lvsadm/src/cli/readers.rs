@@ -26,7 +26,7 @@ use crate::tally::GroupBy;
 /// Reads the options of one subcommand.
 type Reader = fn(&Options<'_>) -> Result<Command, Error>;
 
-const READERS: [(&str, Reader); 18] = [
+const READERS: [(&str, Reader); 19] = [
     ("show", show),
     ("describe", describe),
     ("diff", diff),
@@ -35,6 +35,7 @@ const READERS: [(&str, Reader); 18] = [
     ("drain", drain),
     ("undrain", undrain),
     ("schedulers", schedulers),
+    ("fast-path", fast_path),
     ("doctor", doctor),
     ("realserver", real_server),
     ("feedback", feedback::read),
@@ -231,6 +232,12 @@ fn undrain(options: &Options<'_>) -> Result<Command, Error> {
 
 fn schedulers(options: &Options<'_>) -> Result<Command, Error> {
     Ok(Command::Schedulers {
+        json: options.given("json"),
+    })
+}
+
+fn fast_path(options: &Options<'_>) -> Result<Command, Error> {
+    Ok(Command::FastPath {
         json: options.given("json"),
     })
 }

@@ -18,7 +18,7 @@ use crate::realserver::Method;
 use crate::tally::GroupBy;
 
 /// The JSON answers that have a schema.
-pub const SCHEMAS: [&str; 20] = [
+pub const SCHEMAS: [&str; 21] = [
     "list",
     "timeouts",
     "daemons",
@@ -37,6 +37,7 @@ pub const SCHEMAS: [&str; 20] = [
     "doctor",
     "realserver",
     "schedulers",
+    "fast-path",
     "sync",
     "version",
 ];
@@ -148,6 +149,12 @@ pub(super) fn definitions() -> Vec<Definition> {
             "schedulers",
             "List the schedulers, their flags, and when to choose each",
             "lvsadm schedulers\n  lvsadm schedulers --json",
+        )
+        .arg(json()),
+        command(
+            "fast-path",
+            "Show whether packets of known connections take the fast path",
+            "lvsadm fast-path\n  lvsadm fast-path --json",
         )
         .arg(json()),
         command(
