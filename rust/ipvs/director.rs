@@ -91,6 +91,7 @@ impl Tick for Rounds {
             let _ = self.hooks.change(|coverage| coverage.local_server = true);
         }
         self.hooks.learn_device();
+        self.hooks.adapt();
         // At the beginning of the next second, so that an entry that is due waits no longer.
         Some(self.tables.upkeep())
     }
@@ -133,6 +134,8 @@ pub(crate) struct Occupancy {
     pub(crate) buckets: u32,
     /// Packets that were taken where they came in.
     pub(crate) early: u64,
+    /// Packets that waited there for others.
+    pub(crate) waited: u64,
     /// The number of devices where that is done.
     pub(crate) devices: usize,
 }
@@ -594,6 +597,7 @@ impl Director {
                 evicted: tables.connections.evicted(),
                 buckets: tables.connections.buckets(),
                 early: tables.taken_early(),
+                waited: hooks.waited(),
                 devices: hooks.devices(),
             },
             None => Occupancy {
@@ -604,6 +608,7 @@ impl Director {
                 evicted: 0,
                 buckets: INITIAL_BUCKETS,
                 early: 0,
+                waited: 0,
                 devices: 0,
             },
         }

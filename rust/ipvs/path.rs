@@ -7,6 +7,7 @@
 //! | file | step |
 //! |---|---|
 //! | `hooks` | registers the hooks, and hands their packets to `arrive` and `fast` |
+//! | `batch` | has packets wait where they come in, so that several are looked up at once |
 //! | `fast` | takes packets that need no attention, where they come in |
 //! | `arrive` | takes a packet through the steps; gathers fragments |
 //! | `icmp` | does the same for an ICMP error |
@@ -28,6 +29,7 @@
 //! `Documentation/packet-path.rst`.
 
 mod arrive;
+mod batch;
 mod choose;
 mod context;
 mod decide;

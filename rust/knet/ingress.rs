@@ -4,15 +4,21 @@
 //!
 //! C header: `include/linux/netfilter_netdev.h`
 
+mod batch;
+
+pub use batch::{Batching, BATCH};
+
 use crate::{
     bindings,
     net::Net,
     packet::{Packet, Verdict, Version, V4, V6},
     rcu::{self, Section},
 };
+use batch::Queues;
 use core::{
     ffi::{c_int, c_void},
-    ptr::NonNull,
+    ptr::{self, NonNull},
+    sync::atomic::{AtomicBool, AtomicPtr, Ordering},
 };
 use kernel::{
     alloc::{KBox, KVec},
@@ -57,11 +63,35 @@ impl Drop for Rtnl {
 ///
 /// A hook keeps its device. So its owner removes it, or [clears](Self::clear) all, when the device
 /// goes.
-pub struct Devices<H: Handler> {
+pub struct Devices<H: Handler + Batching> {
     net: Net,
     hooks: KVec<Hook>,
-    // Dropped after the hooks are removed, since they borrow it.
+    queues: Option<Queues>,
+    /// The number of packets that have waited in queues that are gone.
+    waited: u64,
+    // Dropped after the hooks and the queues are removed, since they borrow it.
+    shared: KBox<Shared<H>>,
+}
+
+/// What the hooks have.
+struct Shared<H> {
     handler: Arc<H>,
+    /// Null, or the queues in which packets wait for others.
+    queues: AtomicPtr<bindings::knet_batch>,
+    /// Further packets wait there.
+    waits: AtomicBool,
+}
+
+impl<H> Shared<H> {
+    /// The queue in which the next packet of this processor has to wait. Softirq.
+    #[inline(always)]
+    fn queues(&self) -> Option<NonNull<bindings::knet_batch>> {
+        let queues = NonNull::new(self.queues.load(Ordering::Acquire))?;
+        // A packet must not overtake those that wait.
+        // SAFETY: queues that a hook finds stay until it has returned.
+        let waits = self.waits.load(Ordering::Relaxed) || unsafe { batch::has_waiting(queues) };
+        waits.then_some(queues)
+    }
 }
 
 /// # Invariants
@@ -73,18 +103,49 @@ struct Hook {
 }
 
 // SAFETY: netfilter owns the list heads inside the operations; the rest is not changed.
-unsafe impl<H: Handler> Send for Devices<H> {}
+unsafe impl<H: Handler + Batching> Send for Devices<H> {}
 // SAFETY: as above.
-unsafe impl<H: Handler> Sync for Devices<H> {}
+unsafe impl<H: Handler + Batching> Sync for Devices<H> {}
 
-impl<H: Handler> Devices<H> {
-    /// No devices yet.
-    pub const fn new(net: Net, handler: Arc<H>) -> Self {
-        Self {
+impl<H: Handler + Batching> Devices<H> {
+    /// No devices yet. Process context.
+    pub fn new(net: Net, handler: Arc<H>) -> Result<Self> {
+        let shared = Shared {
+            handler,
+            queues: AtomicPtr::new(ptr::null_mut()),
+            waits: AtomicBool::new(false),
+        };
+        Ok(Self {
             net,
             hooks: KVec::new(),
-            handler,
+            queues: None,
+            waited: 0,
+            shared: KBox::new(shared, GFP_KERNEL)?,
+        })
+    }
+
+    /// Whether further packets wait for others. Any context.
+    pub fn waits(&self) -> bool {
+        self.shared.waits.load(Ordering::Relaxed)
+    }
+
+    /// The number of packets that have waited. Any context.
+    pub fn waited(&self) -> u64 {
+        let here = self.queues.as_ref().map_or(0, Queues::handled);
+        self.waited.wrapping_add(here)
+    }
+
+    /// Has further packets wait for others, so that the handler gets several at once, or not.
+    /// Process context.
+    pub fn set_waits(&mut self, waits: bool) -> Result {
+        if waits && self.queues.is_none() {
+            // SAFETY: namespace and handler are dropped after the queues.
+            let queues = unsafe { Queues::new(&self.net, &*self.shared.handler)? };
+            self.shared.queues.store(queues.as_ptr(), Ordering::Release);
+            self.queues = Some(queues);
         }
+        self.shared.waits.store(waits, Ordering::Relaxed);
+        Ok(())
     }
 
     /// The indices of the devices.
@@ -101,12 +162,12 @@ impl<H: Handler> Devices<H> {
         self.hooks.reserve(1, GFP_KERNEL)?;
         let operations = bindings::nf_hook_ops {
             hook: Some(received::<H>),
-            priv_: (&raw const *self.handler).cast::<c_void>().cast_mut(),
+            priv_: (&raw const *self.shared).cast::<c_void>().cast_mut(),
             ..Default::default()
         };
         let mut operations = KBox::new(operations, GFP_KERNEL)?;
         // SAFETY: the operations stay where they are on the heap until they are removed, and so
-        // does the handler; the namespace is alive, and the RTNL is locked.
+        // does what the hooks share; the namespace is alive, and the RTNL is locked.
         to_result(unsafe {
             bindings::knet_ingress_add(self.net.as_ptr(), &raw mut *operations, device)
         })?;
@@ -128,16 +189,22 @@ impl<H: Handler> Devices<H> {
         });
     }
 
-    /// Removes all devices. No packet is inside the handler afterwards. Process context.
+    /// Removes all devices. No packet is inside the handler or waits for it afterwards. Process
+    /// context.
     pub fn clear(&mut self) {
-        if self.hooks.is_empty() {
+        if self.hooks.is_empty() && self.queues.is_none() {
             return;
         }
         for hook in &mut self.hooks {
             remove(&self.net, hook);
         }
         self.hooks.clear();
+        self.shared.waits.store(false, Ordering::Relaxed);
+        self.shared.queues.store(ptr::null_mut(), Ordering::Relaxed);
+        // Then no hook uses the queues any more.
         rcu::synchronize();
+        self.waited = self.waited();
+        self.queues = None;
     }
 }
 
@@ -147,7 +214,7 @@ fn remove(net: &Net, hook: &mut Hook) {
     unsafe { bindings::knet_ingress_remove(net.as_ptr(), &raw mut *hook.operations) };
 }
 
-impl<H: Handler> Drop for Devices<H> {
+impl<H: Handler + Batching> Drop for Devices<H> {
     fn drop(&mut self) {
         self.clear();
         // Packets may be inside the handler by the hook of a device that was removed alone.
@@ -159,13 +226,13 @@ impl<H: Handler> Drop for Devices<H> {
 ///
 /// As netfilter calls the ingress hooks of devices: a live packet with its network header at the
 /// data, `state` of the hook, and `data` as it was registered.
-unsafe extern "C" fn received<H: Handler>(
+unsafe extern "C" fn received<H: Handler + Batching>(
     data: *mut c_void,
     skb: *mut bindings::sk_buff,
     state: *const bindings::nf_hook_state,
 ) -> u32 {
     // SAFETY: the packet is live by the contract, and C tells the offset.
-    let protocol = unsafe {
+    let number = unsafe {
         skb.byte_add(bindings::knet_skb_layout_KNET_SKB_PROTOCOL as usize)
             .cast::<u16>()
             .read()
@@ -173,7 +240,7 @@ unsafe extern "C" fn received<H: Handler>(
     // SAFETY: by this function's contract. A packet with such a protocol number is of this version:
     // `receive` takes its header's word for the rest.
     unsafe {
-        match u32::from(u16::from_be(protocol)) {
+        match batch::protocol(number) {
             bindings::knet_protocol_KNET_PROTOCOL_IPV4 => receive::<H, V4>(data, skb, state),
             bindings::knet_protocol_KNET_PROTOCOL_IPV6 => receive::<H, V6>(data, skb, state),
             _ => bindings::NF_ACCEPT,
@@ -187,7 +254,7 @@ unsafe extern "C" fn received<H: Handler>(
 ///
 /// As [`received`]; the packet's protocol number is that of `V`.
 #[inline(always)]
-unsafe fn receive<H: Handler, V: Version>(
+unsafe fn receive<H: Handler + Batching, V: Version>(
     data: *mut c_void,
     skb: *mut bindings::sk_buff,
     state: *const bindings::nf_hook_state,
@@ -211,23 +278,59 @@ unsafe fn receive<H: Handler, V: Version>(
     // to netfilter.
     let packet = unsafe { Packet::<V>::from_raw(raw, net) };
     // SAFETY: by this function's contract.
-    let handler = unsafe { &*data.cast::<H>() };
-    if !handler.may_take(&packet) {
+    let shared = unsafe { &*data.cast::<Shared<H>>() };
+    if !shared.handler.may_take(&packet) {
         return bindings::NF_ACCEPT;
     }
-    // SAFETY: netfilter runs hooks inside an RCU read section.
-    unsafe { take(handler, packet) }.into_raw()
+    // SAFETY: by this function's contract.
+    unsafe { take(shared, raw, packet) }
 }
 
 /// # Safety
 ///
-/// The caller must be in an RCU read section.
+/// As [`received`]; `packet` is that of `skb`.
 #[inline(never)]
-unsafe fn take<'a, H: Handler, V: Version>(handler: &H, mut packet: Packet<'a, V>) -> Verdict<'a> {
-    // SAFETY: by this function's contract.
+unsafe fn take<H: Handler + Batching, V: Version>(
+    shared: &Shared<H>,
+    skb: NonNull<bindings::sk_buff>,
+    mut packet: Packet<'_, V>,
+) -> u32 {
+    // SAFETY: netfilter runs hooks inside an RCU read section.
     let section = unsafe { Section::assume_held() };
+    let handler = &*shared.handler;
+    if let Some(queues) = shared.queues() {
+        // SAFETY: queues that a hook finds stay until it has returned; they are for this handler.
+        return unsafe { wait(handler, &section, queues, skb, packet) };
+    }
     match V::received_len(packet.header(), packet.len()) {
-        Some(len) if packet.receive(len) => handler.take(&section, packet),
-        _ => packet.accept(),
+        Some(len) if packet.receive(len) => handler.take(&section, packet).into_raw(),
+        _ => bindings::NF_ACCEPT,
+    }
+}
+
+/// Has a packet wait for others. If it cannot, it is handled now.
+///
+/// # Safety
+///
+/// `queues` must be live and of this handler, and `packet` be that of `skb`.
+#[inline(never)]
+unsafe fn wait<H: Batching, V: Version>(
+    handler: &H,
+    section: &Section<'_>,
+    queues: NonNull<bindings::knet_batch>,
+    skb: NonNull<bindings::sk_buff>,
+    mut packet: Packet<'_, V>,
+) -> u32 {
+    let note = V::received_len(packet.header(), packet.len())
+        .filter(|&len| packet.receive(len))
+        .and_then(|_| handler.note(section, &mut packet));
+    // Packets that the handler lets pass wait, too: they may be of the same flow.
+    // SAFETY: by this function's contract; the packet is stolen then.
+    if unsafe { batch::add(queues, skb, note) } {
+        return bindings::NF_STOLEN;
+    }
+    match note {
+        Some(note) => handler.take_noted(section, packet, note).into_raw(),
+        None => bindings::NF_ACCEPT,
     }
 }

@@ -5,7 +5,7 @@
 //! C headers: `include/linux/memcontrol.h`, `include/linux/mm.h`
 
 use crate::bindings;
-use core::{ffi::c_void, ptr};
+use core::{arch::asm, ffi::c_void, ptr};
 
 /// A memory cgroup that is charged for allocations, or none.
 ///
@@ -54,6 +54,22 @@ impl Drop for Payer {
     fn drop(&mut self) {
         // SAFETY: the reference is this value's, or the pointer is null.
         unsafe { bindings::knet_payer_put(self.0) };
+    }
+}
+
+/// Has the processor load the cache line of an address, if it is one of memory. Any context.
+#[inline(always)]
+pub(crate) fn prefetch<T>(address: *const T) {
+    // SAFETY: a prefetch has no effect on registers or the contents of memory, whatever the address
+    // is.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        asm!("prefetcht0 [{}]", in(reg) address, options(nostack, preserves_flags, readonly));
+    }
+    // SAFETY: as above.
+    #[cfg(target_arch = "aarch64")]
+    unsafe {
+        asm!("prfm pldl1keep, [{}]", in(reg) address, options(nostack, preserves_flags, readonly));
     }
 }
 

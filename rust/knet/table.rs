@@ -53,6 +53,9 @@ pub const CROWD: usize = 8;
 const BATCH: usize = 32;
 /// The maximum number of entries that a new one examines to find a half-open one.
 const EXAMINED: usize = 64;
+/// The maximum number of entries that are prefetched for a lookup: nine lookups in ten find theirs
+/// among two.
+const AHEAD: usize = 3;
 /// The maximum number of half-open entries that are removed to make room for one new entry.
 const EVICTIONS: u32 = 8;
 
@@ -248,6 +251,39 @@ impl<T: Body> Table<T> {
         let entry = split_order::find(&lists, hash, |entry| matches(entry))?;
         // INVARIANT: found in this table.
         Some(Member { table: self, entry })
+    }
+
+    /// Has the processor load the bucket of `hash`. Any context.
+    #[inline]
+    pub fn prefetch_bucket(&self, _section: &Section<'_>, hash: u32) {
+        // SAFETY: the section is the read lock, for as long as the call.
+        unsafe { self.0.buckets.lists::<T>() }.prefetch_bucket(hash);
+    }
+
+    /// Has the processor load the entries that lookups of these hashes will read: of the first `N`
+    /// hashes, up to [`AHEAD`] entries each. Their buckets should have been loaded. Any context.
+    #[inline]
+    pub fn prefetch<const N: usize>(
+        &self,
+        _section: &Section<'_>,
+        hashes: impl Iterator<Item = u32>,
+    ) {
+        // SAFETY: the section is the read lock, for as long as the call.
+        let lists = unsafe { self.0.buckets.lists::<T>() };
+        let mut ways: [Option<(u32, &Entry<T>)>; N] = [None; N];
+        for (way, hash) in ways.iter_mut().zip(hashes) {
+            let first = split_order::first_on_way(&lists, hash);
+            *way = first.map(|entry| (hash, entry.prefetch()));
+        }
+        // In turn, so that the entries of all ways load at once.
+        for _ in 1..AHEAD {
+            for way in &mut ways {
+                *way = way.and_then(|(hash, entry)| {
+                    let next = split_order::next_on_way(&lists, hash, entry)?;
+                    Some((hash, next.prefetch()))
+                });
+            }
+        }
     }
 
     /// Finds the entry whose alias has this `hash` and `matches`. Any context.

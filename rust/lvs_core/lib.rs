@@ -35,6 +35,7 @@ mod numbered;
 
 pub mod address;
 pub mod arrivals;
+pub mod batch;
 pub mod checksum;
 pub mod crc32c;
 pub mod daemon;

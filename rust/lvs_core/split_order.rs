@@ -251,6 +251,38 @@ pub fn find<L: Lists>(
     }
 }
 
+/// The sentinel at which [`find`] begins for `hash`. In a read section.
+#[inline]
+pub fn bucket<L: Lists>(lists: &L, hash: u32) -> Option<L::Link> {
+    sentinel_of(lists, lists.geometry(Ordering::Acquire).bucket(hash))
+}
+
+/// The first entry that [`find`] examines for `hash`, unless a sentinel comes before it: a hint
+/// about the memory that a lookup will read. In a read section.
+#[inline]
+pub fn first_on_way<L: Lists>(lists: &L, hash: u32) -> Option<L::Entry> {
+    follow(lists, bucket(lists, hash)?)
+}
+
+/// The entry that [`find`] examines after `entry`, unless `entry` has this `hash`. In a read
+/// section.
+#[inline]
+pub fn next_on_way<L: Lists>(lists: &L, hash: u32, entry: L::Entry) -> Option<L::Entry> {
+    if lists.hash(entry) == hash {
+        return None;
+    }
+    follow(lists, lists.link(entry))
+}
+
+/// The entry to which a link leads.
+#[inline]
+fn follow<L: Lists>(lists: &L, link: L::Link) -> Option<L::Entry> {
+    match lists.load(link, Ordering::Acquire) {
+        Target::Entry(entry) => entry,
+        Target::Sentinel(_) => None,
+    }
+}
+
 /// Calls `f` for the entries with the lowest bit-reversed hash that is not below `from`. Returns
 /// that bit-reversed hash, or `None` if there is no such entry. In a read section.
 ///

@@ -55,7 +55,7 @@ impl Handler for Tables {
 
 /// False for a segment that changes the state of its connection in any case.
 #[inline(always)]
-fn may_be_steady(headers: &Headers) -> bool {
+pub(super) fn may_be_steady(headers: &Headers) -> bool {
     headers.protocol != Protocol::Tcp || headers.tcp_flags.is_data()
 }
 
@@ -149,7 +149,7 @@ fn note_use(
 
 /// Sends a client's packet to its server.
 #[inline(always)]
-fn request<'p, V: Version>(
+pub(super) fn request<'p, V: Version>(
     tables: &Tables,
     section: &Section<'_>,
     packet: Packet<'p, V>,
@@ -227,7 +227,7 @@ fn encapsulate<'p, V: Version>(
 
 /// Sends a server's reply to its client.
 #[inline(always)]
-fn reply<'p, V: Version>(
+pub(super) fn reply<'p, V: Version>(
     tables: &Tables,
     section: &Section<'_>,
     packet: Packet<'p, V>,

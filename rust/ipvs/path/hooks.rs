@@ -16,7 +16,7 @@ use knet::{
     packet::{Packet, Verdict, Version, V4, V6},
     rcu::Section,
 };
-use lvs_core::Family;
+use lvs_core::{batch, Family};
 
 /// Just before destination NAT (-100), hence after conntrack (-200) and mangle (-150).
 const PRE_ROUTING_PRIORITY: i32 = -102;
@@ -247,7 +247,7 @@ impl Hooks {
         };
         let mut early = Early {
             learns: false,
-            devices: Devices::new(net.clone(), tables.clone()),
+            devices: Devices::new(net.clone(), tables.clone())?,
         };
         early.learn(&tables, coverage.takes_early());
         Arc::pin_init(
@@ -277,6 +277,23 @@ impl Hooks {
             // PRE_ROUTING. Without memory it tries again.
             let _ = early.devices.add(&rtnl, device);
         }
+    }
+
+    /// Has packets wait for others where they come in, if that pays. Process context.
+    pub(crate) fn adapt(&self) {
+        let connections = self.tables.connections.count();
+        let mut early = self.early.lock();
+        let waits = early.devices.waits();
+        let pays = early.learns && batch::pays(waits, connections);
+        if pays != waits {
+            // Without memory it tries again.
+            let _ = early.devices.set_waits(pays);
+        }
+    }
+
+    /// The number of packets that have waited for others. Process context.
+    pub(crate) fn waited(&self) -> u64 {
+        self.early.lock().devices.waited()
     }
 
     /// The number of devices where packets leave as they come in. Process context.

@@ -177,6 +177,32 @@ void knet_count_received6(struct net *net, const struct sk_buff *skb);
 int knet_ingress_add(struct net *net, struct nf_hook_ops *ops, int ifindex);
 void knet_ingress_remove(struct net *net, struct nf_hook_ops *ops);
 
+/* batch.c */
+enum {
+	KNET_BATCH = 32,	/* packets that are handled together */
+	KNET_NOTE = 64,		/* bytes that a handler remembers about a packet */
+};
+
+struct knet_batch;
+
+struct knet_waiting {
+	struct sk_buff *skb;	/* NULL: it is gone */
+	struct net_device *dev;
+	u64 note[KNET_NOTE / sizeof(u64)];
+	__be16 protocol;
+};
+
+typedef void knet_batch_handler(void *data, struct net *net, const struct knet_waiting *waiting,
+				unsigned int count);
+
+struct knet_batch *knet_batch_create(struct net *net, knet_batch_handler *handle, void *data);
+void knet_batch_destroy(struct knet_batch *batch);
+bool knet_batch_waits(const struct knet_batch *batch);
+bool knet_batch_add(struct knet_batch *batch, struct sk_buff *skb, const void *note, bool noted);
+void knet_batch_pass_on(struct sk_buff *skb);
+void knet_batch_drop(struct sk_buff *skb);
+u64 knet_batch_handled(const struct knet_batch *batch);
+
 /* needless.c */
 void knet_recognize(struct net *net);
 

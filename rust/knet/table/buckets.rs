@@ -7,7 +7,10 @@ use super::{
     entry::{Body, Entry},
     shards::{Shards, SHARD_BITS},
 };
-use crate::{memory::Payer, rcu, work};
+use crate::{
+    memory::{prefetch, Payer},
+    rcu, work,
+};
 use core::{
     marker::PhantomData,
     ptr::{self, NonNull},
@@ -166,6 +169,16 @@ impl PartialEq for Link<'_> {
 ///
 /// As in the contract of [`Buckets::lists`].
 pub(super) struct Linked<'t, 'a, T: Body>(&'t Buckets, PhantomData<&'a Entry<T>>);
+
+impl<T: Body> Linked<'_, '_, T> {
+    /// Has the processor load the bucket of `hash`.
+    #[inline]
+    pub(super) fn prefetch_bucket(&self, hash: u32) {
+        if let Some(Link(sentinel)) = split_order::bucket(self, hash) {
+            prefetch(ptr::from_ref(sentinel));
+        }
+    }
+}
 
 impl<'a, T: Body> Lists for Linked<'_, 'a, T> {
     const MIN_ORDER: u32 = MIN_ORDER;

@@ -6,7 +6,11 @@
 //! pair is its *alias*: an entry under another hash, through which readers find the first.
 
 use super::cache::{alloc_pair, Slab, ENTRY_SIZE};
-use crate::{bindings, memory::Payer, rcu, work};
+use crate::{
+    bindings,
+    memory::{prefetch, Payer},
+    rcu, work,
+};
 use core::{
     cell::UnsafeCell,
     ffi::c_void,
@@ -272,6 +276,14 @@ impl<T: Body> Entry<T> {
             head.write(bindings::callback_head::default());
             kernel::bindings::call_rcu(head, Some(free_retired::<T>));
         }
+    }
+
+    /// Has the processor load both lines of the entry.
+    #[inline(always)]
+    pub(super) fn prefetch(&self) -> &Self {
+        prefetch(&raw const self.link);
+        prefetch(&raw const self.timeout);
+        self
     }
 
     /// Its hash.

@@ -10,6 +10,7 @@
 
 mod address;
 mod arrivals;
+mod batch;
 mod cases;
 mod checksum;
 mod corpus;

@@ -127,6 +127,41 @@ fn a_grace_period_waits_only_for_earlier_readers() {
     });
 }
 
+/// The hints of a lookup name the entries that it examines, up to the first one with its hash.
+#[test]
+fn hints_lead_to_an_entry() {
+    explore(None, 1, || {
+        let table = One::new(4, 1, &ONE);
+        assert_eq!(table.way(0), [1]);
+        assert_eq!(table.way(2), [1, 2]);
+        let way = table.way(5);
+        assert!(matches!(way[..], [1, 2, 3 | 4]), "{way:?}");
+        assert_eq!(table.way(7).len(), 4);
+        table.grow();
+        assert_eq!(table.way(2), [1, 2]);
+        assert_eq!(table.way(5).len(), 1, "the new bucket begins with it");
+    });
+}
+
+/// Hints never lead to memory that was freed, whatever happens meanwhile.
+#[test]
+fn hints_lead_to_no_freed_memory() {
+    explore(Some(3), 100, || {
+        let table = Arc::new(One::new(4, 2, &ONE));
+        let resizer = beside(&table, move |table| {
+            table.grow();
+            table.shrink();
+        });
+        let remover = beside(&table, move |table| {
+            assert!(table.remove(2, 2), "not removed");
+            table.free(2);
+        });
+        assert!(table.way(5).len() <= 4);
+        resizer.join().unwrap();
+        remover.join().unwrap();
+    });
+}
+
 /// Inserts one entry and removes another, on the path to the entry that is looked up.
 fn write_during(prepare: fn(&One), resize: fn(&One)) {
     for new in NEW {

@@ -137,6 +137,20 @@ impl<const MIN: u32, const MAX: u32> Table<MIN, MAX> {
         })
     }
 
+    /// The entries on the way to those with this hash, as far as a lookup's hints lead.
+    pub fn way(&self, hash: u32) -> Vec<usize> {
+        self.rcu.read(|| {
+            let view = self.view();
+            let mut met = Vec::new();
+            let mut next = split_order::first_on_way(&view, hash);
+            while let Some(entry) = next {
+                met.push(entry);
+                next = split_order::next_on_way(&view, hash, entry);
+            }
+            met
+        })
+    }
+
     /// The entries in the order of a listing. Each step has a read section of its own.
     pub fn list(&self) -> Vec<usize> {
         let mut met = Vec::new();

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Takes packets of known connections where they come in, several at once.
+//!
+//! In a large table, most of the time of a packet goes into waiting for its bucket and its entry.
+//! So packets wait for a few others ([`lvs_core::batch`]): the buckets are loaded while they wait,
+//! and then the entries of all are loaded at once. What happens to each packet is what [`fast`]
+//! does.
+
+use crate::{
+    path::{fast, read},
+    state::tables::Tables,
+};
+use core::sync::atomic::Ordering;
+use knet::{
+    ingress::{Batching, BATCH},
+    packet::{Packet, Verdict, Version},
+    rcu::Section,
+};
+use lvs_core::packet::Headers;
+
+/// A packet that waits.
+#[derive(Clone, Copy)]
+pub struct Note {
+    headers: Headers,
+    /// The hash of its source if it may be a client's, else that of its destination.
+    hash: u32,
+    may_be_request: bool,
+}
+
+impl Batching for Tables {
+    type Note = Note;
+
+    #[inline(always)]
+    fn note<V: Version>(&self, section: &Section<'_>, packet: &mut Packet<'_, V>) -> Option<Note> {
+        // Conntrack has to see the packets that it tracks.
+        if self.settings.conntrack.load(Ordering::Relaxed) {
+            return None;
+        }
+        let headers = loop {
+            match read::plain_headers(packet) {
+                Ok(headers) => break headers,
+                Err(need) => read::pull(packet, need?)?,
+            }
+        };
+        if !fast::may_be_steady(&headers) {
+            return None;
+        }
+        let (_, destination) = read::address_words(packet);
+        let may_be_request = self.filter.may_be_request(destination);
+        let client = match may_be_request {
+            true => headers.source,
+            false => headers.destination,
+        };
+        let hash = self.hash(&headers, client);
+        self.connections.prefetch_bucket(section, hash);
+        Some(Note {
+            headers,
+            hash,
+            may_be_request,
+        })
+    }
+
+    #[inline(always)]
+    fn prepare(&self, section: &Section<'_>, notes: impl Iterator<Item = Note>) {
+        let hashes = notes.map(|note| note.hash);
+        self.connections.prefetch::<BATCH>(section, hashes);
+    }
+
+    #[inline(always)]
+    fn take_noted<'p, V: Version>(
+        &self,
+        section: &Section<'_>,
+        packet: Packet<'p, V>,
+        note: Note,
+    ) -> Verdict<'p> {
+        let Note { headers, hash, .. } = &note;
+        if note.may_be_request {
+            if let Some(connection) = self.find_request(section, headers, *hash) {
+                return fast::request(self, section, packet, *headers, connection);
+            }
+        }
+        let (source, _) = read::address_words(&packet);
+        if self.filter.may_be_reply(source) {
+            let hash = match note.may_be_request {
+                true => self.hash(headers, headers.destination),
+                false => *hash,
+            };
+            if let Some(connection) = self.find_reply(section, headers, hash) {
+                return fast::reply(self, section, packet, *headers, connection);
+            }
+        }
+        packet.accept()
+    }
+}
