@@ -5,6 +5,7 @@
 # order, are seen once, and go the ways they go without the wait; devices, settings and the module
 # may go while they wait.
 # timeout: 300
+# check: debug, because each processor has a queue of its own
 
 # Functions are called through check.
 # shellcheck disable=SC2317

@@ -3,7 +3,7 @@
 #
 # The setting fast_path: which packets leave by the ingress hook of their device; who sees them and
 # who stops them there, with it and without it; devices that are learned, come and go.
-# timeout: 200
+# timeout: 300
 
 # Functions are called through check.
 # shellcheck disable=SC2317
@@ -261,15 +261,6 @@ fi
 # The lower device would answer ARP requests for the address of the upper one.
 over macvlan 'must ip -n director link set wire arp off
 	must ip -n director link add link wire name macvlan type macvlan; address_of macvlan; client_address wire'
-modprobe team 2>/dev/null
-if ip -n director link add team type team 2>/dev/null; then
-	must ip -n director link del team
-	over team 'must ip -n director link add team type team; must ip -n director link set wire down
-		must ip -n director link set wire master team; address_of team; client_address wire'
-	must ip -n director link del team
-else
-	skip 'team' 'this kernel has no teams'
-fi
 # Requests come by the VRF, and replies go into it.
 if ip -n director link add name red type vrf table 10 2>/dev/null; then
 	must ip -n director link set red up
