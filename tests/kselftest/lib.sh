@@ -173,6 +173,7 @@ launch() {
 	# The program may start late: the output of an earlier one must not pass for its own.
 	: >"$file"
 	"$@" >"$file" 2>&1 &
+	# shellcheck disable=SC2034 # for the caller
 	launched=$!
 	wait_for 20 grep -q -- "$text" "$file" || bail "$* does not start: $(cat "$file")"
 }

@@ -249,7 +249,7 @@ check_match 'a persistent client keeps its server there' "$(client get tcp 10.1.
 # namespace and their module end.
 client load x tcp 10.1.0.100 80 2 >/dev/null
 turns=${SYNC_TURNS:-100}
-check "the daemons start and stop $turns times" on other python3 "$here/daemons.py" turns eth2 $turns
+check "the daemons start and stop $turns times" on other python3 "$here/daemons.py" turns eth2 "$turns"
 check_match 'no client notices that daemons start and stop' "$(client stop x)" '[ABC]=[0-9]+( [ABC]=[0-9]+)*'
 must daemon other --start-daemon master --mcast-interface eth2 --syncid 7
 must daemon other --start-daemon backup --mcast-interface eth2 --syncid 7
