@@ -82,12 +82,9 @@ for wire in director0 director1; do must tc -n router qdisc add dev $wire root n
 
 # ordered NAME PORT: a flow, whose first datagrams are new to the director, arrives in order.
 ordered() {
-	# `on` would leave the program running.
-	nsenter --net=/run/netns/A python3 "$here/waiting.py" receive 10.2.0.11 8010 $count >"$work/order" &
-	local receiver=$!
-	wait_for 30 grep -q ready "$work/order"
+	launch "$work/order" ready nsenter --net=/run/netns/A python3 "$here/waiting.py" receive 10.2.0.11 8010 $count
 	must waiting send 10.0.0.3 "$2" 10.1.0.100 8010 $count
-	wait $receiver
+	wait "$launched"
 	check_eq "$1" "$(tail -n 1 "$work/order")" "$count of $count, 0 out of order"
 }
 ordered 'datagrams of a new flow, among them fragments, arrive in order' 2001

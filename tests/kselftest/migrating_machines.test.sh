@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The commands of Documentation/migrating.rst, "Two machines", as they stand: a pair of C directors
-# with keepalived becomes a pair of ours, one machine after the other, with many open connections
-# and new ones all the time.
+# Enters the commands of Documentation/migrating.rst, "Two machines". They replace a pair of C
+# directors with keepalived, one machine after the other. Many connections are open, and new ones
+# begin all the time.
 # timeout: 900
 # machines: 2
 # long: VRRP times out when other work delays the machines
