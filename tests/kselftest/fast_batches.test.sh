@@ -11,6 +11,8 @@
 # shellcheck disable=SC2317
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/kselftest/fast.sh
+. "$here/fast.sh"
 
 # The number of connections from which packets wait, and the number of numbered datagrams.
 many=32768
@@ -23,9 +25,6 @@ topology_up
 client_up client
 servers_start A B C
 
-set_to() { on director bash -c "echo '$2' >/proc/sys/net/ipv4/vs/$1"; }
-# status NAME: prints a number of the fast path, or nothing.
-status() { on director sed -n "s/^Fast path $1:\t//p" /proc/net/ip_vs_status; }
 # again TAG: prints the answers of a known flow, and how many packets took the fast path and waited.
 again() {
 	local packets waits answers
@@ -44,16 +43,7 @@ waiting() { on client python3 "$here/waiting.py" "$@"; }
 flows() { must waiting flows 10.0.0.2 10.1.0.103 9 1000 $((many + 100)); }
 
 servers_up A B C
-rows=('m NAT 10.1.0.100 2' 'i TUN 10.1.0.101 1' 'g DR 10.1.0.102 1')
-for row in "${rows[@]}"; do
-	read -r method title vip _ <<<"$row"
-	service -u "$vip:8000" rr -- A:"$method":1
-	service -t "$vip:80" rr -- A:"$method":1
-	service -u "[$(six "$vip")]:8000" rr -- A:"$method":1
-	client hold "$title" udp "$vip" 8000 >/dev/null
-	client hold "${title}6" udp "$(six "$vip")" 8000 >/dev/null
-	client hold "${title}tcp" tcp "$vip" 80 >/dev/null
-done
+known_flows
 service -u 10.1.0.100:8010 rr -- A:m:1
 service -u 10.1.0.103:9 rr -- A:g:1
 for host in A B C; do

@@ -9,20 +9,14 @@
 # shellcheck disable=SC2317
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/kselftest/fast.sh
+. "$here/fast.sh"
 
 unload_all "$IPVS_MODULE"
 must module_load "$IPVS_MODULE"
 topology_up
 client_up client
 servers_start A B C
-
-settings=/proc/sys/net/ipv4/vs
-
-# set_to NAME VALUE: sets it with one write, as sysctl does.
-set_to() { on director bash -c "echo '$2' >$settings/$1"; }
-
-# status NAME: prints a number from /proc/net/ip_vs_status.
-status() { on director sed -n "s/^Fast path $1:\t//p" /proc/net/ip_vs_status; }
 
 # again TAG: prints the answers of a known flow, and how many packets took the fast path.
 again() {
@@ -48,17 +42,7 @@ check_eq 'fast_path is 0 after it was set' "$(on director cat $settings/fast_pat
 check_eq 'lvsadm fast-path shows that it is off' "$(on director lvsadm fast-path | head -n 1)" \
 	'fast path  off (net.ipv4.vs.fast_path=0)'
 
-# The methods, an address for each, and how many packets of an exchange come by the director.
-rows=('m NAT 10.1.0.100 2' 'i TUN 10.1.0.101 1' 'g DR 10.1.0.102 1')
-for row in "${rows[@]}"; do
-	read -r method title vip _ <<<"$row"
-	service -u "$vip:8000" rr -- A:"$method":1
-	service -t "$vip:80" rr -- A:"$method":1
-	service -u "[$(six "$vip")]:8000" rr -- A:"$method":1
-	client hold "$title" udp "$vip" 8000 >/dev/null
-	client hold "${title}6" udp "$(six "$vip")" 8000 >/dev/null
-	client hold "${title}tcp" tcp "$vip" 80 >/dev/null
-done
+known_flows
 
 # --- the host's counters --------------------------------------------------------------------------
 
