@@ -17,5 +17,7 @@
     unreachable_pub,
     unsafe_op_in_unsafe_fn
 )]
+// Newer compilers have this lint. bindgen writes what it is about.
+#![cfg_attr(CONFIG_RUSTC_HAS_UNNECESSARY_TRANSMUTES, allow(unnecessary_transmutes))]
 
 include!(env!("KNET_BINDINGS"));

@@ -101,21 +101,23 @@ macro_rules! ports_parameter {
         const _: () = {
             static ARRAY: $crate::parameter::Array = $crate::parameter::Array::new(&PORTS);
             #[link_section = "__param"]
-            #[used]
+            #[used(compiler)]
             static PARAMETER: $crate::parameter::Parameter = $crate::parameter::Parameter::new(
                 c"ports",
                 &raw const ::kernel::bindings::__this_module,
                 &ARRAY,
             );
 
+            // With `used` alone, a newer rustc flags the section for the linker. Then it is another
+            // one than that of `module!`, and modpost reads only one of them.
             const KIND: &str = "parmtype=ports:array of ushort\0";
             #[link_section = ".modinfo"]
-            #[used]
+            #[used(compiler)]
             static KIND_OCTETS: [u8; KIND.len()] = $crate::parameter::octets(KIND);
 
             const TEXT: &str = concat!("parm=ports:", $description, "\0");
             #[link_section = ".modinfo"]
-            #[used]
+            #[used(compiler)]
             static TEXT_OCTETS: [u8; TEXT.len()] = $crate::parameter::octets(TEXT);
         };
     };
