@@ -3,7 +3,7 @@
 # which does the work. Kbuild has the kernel build.
 
 # Given on the command line, these reach the scripts.
-export TESTS GUESTS CLOCK OUT ROUNDS ROWS KERNEL SCRIPT ADD TIMEOUT SMP MEM MACHINES MODULES KDIR DESTDIR PREFIX KERNEL_SERIES DEBIAN_FLAVOUR MATRIX IPVS_RS_CACHE VM_LOG VM_APPEND
+export TESTS GUESTS CLOCK OUT ROUNDS ROWS KERNEL SCRIPT ADD TIMEOUT SMP MEM MACHINES MODULES KDIR DESTDIR PREFIX KERNEL_SERIES DEBIAN_FLAVOUR MATRIX STALE_MIRROR IPVS_RS_CACHE VM_LOG VM_APPEND
 # The scripts run in parallel where it pays; make itself must not reorder them.
 .NOTPARALLEL:
 
@@ -32,7 +32,7 @@ check-deb: ## build the Debian packages twice, compare the results, and run lint
 	@scripts/deb --check
 
 .PHONY: check-kernels
-check-kernels: ## guest tests on all supported kernels of Debian [MATRIX='7.2/amd64 7.3/cloud-amd64'] [TESTS='forwarding icmp']
+check-kernels: ## guest tests on all supported kernels of Debian [MATRIX='7.2/amd64 sid/cloud-amd64'] [TESTS='forwarding icmp']
 	@scripts/matrix
 
 .PHONY: check-arm64
