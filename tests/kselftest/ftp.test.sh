@@ -173,7 +173,18 @@ flush
 
 # --- a transfer keeps its control connection ------------------------------------------------------
 
+# The server has only one port for transfers. So this transfer has the port that the server had
+# announced to an earlier control connection, which never used it.
+ftp_down
+ftp_up A 40000-40000
 service -t $vip:21 rr -- A:m:1
+if ours; then
+	talk_up
+	say 'USER anonymous' >/dev/null
+	say 'PASS x' >/dev/null
+	check_match 'the only port of a server is announced' "$(say PASV)" '227 .*\(10,1,0,100,156,64\)\.?'
+	hang_up
+fi
 must lvs --set 3 0 0
 head -c 1500000 /dev/urandom >"$work/ftp/A/slow"
 # Reads for ten seconds, with a small buffer, so that the server writes for about as long.

@@ -185,11 +185,13 @@ fn announce(
             .map(|_| ())
     };
     match insert() {
-        // The client has repeated its command, or uses the port again.
+        // The client has repeated its command, or uses the port again, perhaps with another
+        // control connection.
         Err(table::Refused::Duplicate) => {
             let entry = tables.find_request(section, &ends, hash)?;
             let server = connection.server();
-            if entry.server() == Endpoint::new(server.address, server.port.wrapping_sub(1)) {
+            let server = Endpoint::new(server.address, server.port.wrapping_sub(1));
+            if entry.is_announced_by(connection, server) {
                 entry.touch(now);
                 return Some(());
             }
@@ -278,6 +280,7 @@ fn expect(context: Context<'_>, connection: &Connection, port: u16) -> Option<u1
         tables, section, ..
     } = context;
     let address = connection.virtual_endpoint().address;
+    let server = Endpoint::new(connection.server().address, port);
     let now = work::seconds();
     let timeout = tables.timeout(section, State::Listen);
     for shift in 0..TRIES {
@@ -292,12 +295,16 @@ fn expect(context: Context<'_>, connection: &Connection, port: u16) -> Option<u1
         };
         let hash = tables.expectation_hash(&expectation);
         if let Some(entry) = tables.find_expectation(section, &expectation, hash) {
-            let server = connection.server().address;
-            if entry.server() == Endpoint::new(server, port) {
+            if entry.is_announced_by(connection, server) {
                 entry.touch(now);
                 return Some(shown);
             }
-            continue;
+            if entry.server() != server {
+                continue;
+            }
+            // The server has given the port to another control connection, which is over, or waits
+            // there no longer. This one must live as long as the transfer.
+            entry.remove();
         }
         if !connection.may_expect() {
             return None;

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::services::{destination::Forwarding, helper::Bound};
 use core::sync::atomic::{AtomicU32, Ordering};
-use kernel::prelude::*;
+use kernel::{prelude::*, sync::Arc};
 use knet::{rcu::Section, route::RouteCache};
 use lvs_core::{packet::Headers, state::State, Address, Endpoint, Protocol};
 
@@ -104,6 +104,13 @@ impl Connection {
             && self.virtual_address == expectation.service.address
             && self.client_address == expectation.client
             && self.lease.as_ref().is_some_and(|lease| !lease.has_ended())
+    }
+
+    /// True for a connection that `control` announced, to the same endpoint of the server. Any
+    /// context.
+    pub fn is_announced_by(&self, control: &Self, server: Endpoint) -> bool {
+        let leases = self.lease.as_ref().zip(control.lease.as_ref());
+        self.server() == server && leases.is_some_and(|(own, other)| Arc::ptr_eq(own, other))
     }
 
     /// What the helper knows of this control connection; none for other connections. Any context.
