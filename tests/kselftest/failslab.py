@@ -33,6 +33,8 @@ FINIT_MODULE, DELETE_MODULE = 313, 176
 NO_MEMORY = ("ENOMEM", "ENOBUFS")
 # More allocations than any operation makes.
 MANY = 1_000_000
+# Between two allocations of the director are fewer of other parts of the kernel.
+NEAR = 8
 SECOND = {"addr": address("10.2.0.12")}
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -356,10 +358,12 @@ def verbose(level):
 
 
 def scan(count, samples, one, last=0):
-    """Tries that many of the numbers to `count`, evenly distributed, and the last ones.
+    """Tries that many of the numbers to `count`, evenly distributed, each with the next one, and the
+    last ones.
 
-    Then tries all numbers near those whose calls came from the director's modules. Returns how many
-    were tried, and how many of them came from the modules.
+    Every other allocation may be one that debugging makes, whose call chain does not name the
+    module. Then tries all numbers near those whose calls came from the director's modules. Returns
+    how many were tried, and how many of them came from the modules.
     """
     log, tried = Log(), {}
 
@@ -373,12 +377,15 @@ def scan(count, samples, one, last=0):
 
     verbose(2)
     try:
-        numbers = {*range(1, count + 1, max(1, count // samples)), *range(count + 1 - last, count + 1)}
+        numbers = {*range(count + 1 - last, count + 1)}
+        for number in range(1, count + 1, max(1, count // samples)):
+            numbers |= {number, number + 1}
         for number in [number for number in sorted(numbers) if ours(number)]:
             for step in (1, -1):
-                at = number + step
-                while ours(at) or ours(at + step):
+                at, misses = number, 0
+                while misses < NEAR:
                     at += step
+                    misses = 0 if ours(at) else misses + 1
         one(count + 1)
     finally:
         verbose(0)
