@@ -88,7 +88,8 @@ unload() {
 unbuild() {
 	local version
 	version=$(dpkg-query -W -f '${Version}' ipvs-rs-dkms)
-	if dkms status -k "$(uname -r)" | grep -q installed; then
+	# `dkms status` takes long.
+	if [ -d "/var/lib/dkms/ipvs-rs/$version/$(uname -r)" ]; then
 		dkms uninstall "ipvs-rs/$version" -k "$(uname -r)"
 	else
 		rm -r "/lib/modules/$(uname -r)/updates/dkms"
