@@ -4,6 +4,7 @@
 # stage.
 #   boots.sh NUMBER STAGE...      NUMBER: the checks that the caller has printed before
 # installed: after the installation: the start, the rules and their changes.
+# secure: a boot with secure boot.
 # upgraded: another kernel: all of it is there again.
 # unbuilt: a kernel without our modules, and the removal of the packages.
 # purged: a boot without the packages.
@@ -143,6 +144,15 @@ installed)
 		>/etc/sysctl.d/ipvs_rs.conf
 	systemctl restart systemd-sysctl
 	check 'the example for sysctl.d sets conn_max' equal "$(maximum)" 1000000
+	;;
+secure)
+	check 'with secure boot, the kernel is locked down' grep -q 'Kernel is locked down from EFI Secure Boot' <<<"$(dmesg)"
+	check 'with secure boot, the kernel loads modules that are signed with an enrolled key' equal "$(directors)" ipvs_rs
+	check 'with secure boot, the rules are there' equal "$(rules)" "$first"
+	xzcat -f "$(modinfo -n ipvs_rs_rr)" | head -c -1 >$state/unsigned.ko
+	modprobe -r ip_vs_rr
+	check 'with secure boot, the kernel refuses modules without a signature' fails insmod $state/unsigned.ko
+	check 'with secure boot, the same module loads with its signature' modprobe ip_vs_rr
 	;;
 upgraded)
 	serve
