@@ -179,13 +179,14 @@ service -u 10.1.0.100:80 rr -- A:m:1
 must on A nft 'table ip lost { chain out { type filter hook output priority 0; ip daddr 10.0.0.0/24 drop; }; }'
 must client patience 1
 lost=$(client get udp 10.1.0.100 80 4; client get tcp 10.1.0.100 80 4)
-must on A nft delete table ip lost
 must client patience 10
 note "clients of A got: $lost"
 for protocol in TCP UDP; do
 	check_match "doctor finds a $protocol server whose replies take another way" \
 		"$(adm doctor | grep "^FAIL  nat-replies .*$protocol")" ".* 10.2.0.11:.* answers this host, but none of its replies .*"
 done
+# Not before: A repeats its answers to clients.
+must on A nft delete table ip lost
 flush
 service -t 10.1.0.100:80 rr -- A:m:1 B:m:1
 must client get tcp 10.1.0.100 80 4
