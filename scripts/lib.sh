@@ -90,6 +90,15 @@ logged() { # LOG CMD...
 	"$@" >"$log" 2>&1 </dev/null
 }
 
+# bind_cargo: sets the array cargo_binds to arguments of in-root for a root where cargo runs: its
+# downloads, and the machine's certificates, which may have an additional one for a proxy.
+bind_cargo() {
+	local certificates=/etc/ssl/certs/ca-certificates.crt
+	mkdir -p "$CACHE/cargo-home"
+	cargo_binds=(-b "$CACHE/cargo-home" /root/.cargo)
+	[ ! -f "$certificates" ] || cargo_binds+=(-b "$certificates" "$certificates")
+}
+
 # step LABEL SECONDS CMD...: runs CMD with its output in a log file, shows its progress and the
 # expected time, and on failure the end of the log.
 step() {

@@ -294,6 +294,16 @@ c_dies() {
 # filled DIRECTOR_COMMAND…: the director that the command asks has all connections.
 filled() { [ "$("$@")" -ge "$held" ]; }
 
+# keepalived_ends: ends the test. After a failure, prints what keepalived did on both machines.
+keepalived_ends() {
+	if [ "$failures" -gt 0 ]; then
+		note "$(grep -v 'gratuitous\|success' "$work/backup.log")"
+		note "$(second 'grep -v "gratuitous\|success" "$work/primary.log"')"
+	fi
+	second_leaves
+	finish
+}
+
 with_keepalived() {
 	pair_up
 	crowd_up
@@ -336,10 +346,5 @@ with_keepalived() {
 	check_loads 'mode 2: the primary takes over again'
 	check_held 'mode 2: every open connection answers through the primary again'
 
-	if [ "$failures" -gt 0 ]; then
-		note "$(grep -v 'gratuitous\|success' "$work/backup.log")"
-		note "$(second 'grep -v "gratuitous\|success" "$work/primary.log"')"
-	fi
-	second_leaves
-	finish
+	keepalived_ends
 }

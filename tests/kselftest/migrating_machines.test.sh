@@ -70,9 +70,4 @@ check_soon 'it takes the address when the other director stops' primary holder
 check_loads 'the address moves back'
 check_held 'every open connection answers after all moves'
 
-if [ "$failures" -gt 0 ]; then
-	note "$(grep -v 'gratuitous\|success' "$work/backup.log")"
-	note "$(second 'grep -v "gratuitous\|success" "$work/primary.log"')"
-fi
-second_leaves
-finish
+keepalived_ends
