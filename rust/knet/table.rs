@@ -66,18 +66,24 @@ struct Inner<T: Body> {
     buckets: Buckets,
     shards: Shards<T>,
     slab: Arc<Slab>,
-    /// The number of entries, and its limit.
-    count: AtomicUsize,
     limit: AtomicUsize,
     /// The number of entries that are apart.
     apart: AtomicUsize,
-    /// One bit for each shard. A clear bit means a shard without half-open entries.
-    half_open: AtomicU64,
+    busy: Busy,
     /// The number of half-open entries that were removed to make room for others.
     evicted: AtomicU64,
     /// A resize was queued and has not begun.
     queued: AtomicBool,
     resize: Opaque<bindings::knet_work>,
+}
+
+/// What new entries write: a cache line of its own, so that they do not slow down lookups.
+#[repr(align(64))]
+struct Busy {
+    /// The number of entries.
+    count: AtomicUsize,
+    /// One bit for each shard. A clear bit means a shard without half-open entries.
+    half_open: AtomicU64,
 }
 
 // SAFETY: all parts are atomic or locked.
@@ -190,10 +196,12 @@ impl<T: Body> Table<T> {
                 buckets: Buckets::new(payer)?,
                 shards: Shards::new(now)?,
                 slab: Slab::current()?,
-                count: AtomicUsize::new(0),
                 limit: AtomicUsize::new(usize::MAX),
                 apart: AtomicUsize::new(0),
-                half_open: AtomicU64::new(0),
+                busy: Busy {
+                    count: AtomicUsize::new(0),
+                    half_open: AtomicU64::new(0),
+                },
                 evicted: AtomicU64::new(0),
                 queued: AtomicBool::new(false),
                 resize: Opaque::uninit(),
@@ -213,7 +221,7 @@ impl<T: Body> Table<T> {
 
     /// The number of entries. Any context.
     pub fn count(&self) -> usize {
-        self.0.count.load(Ordering::Relaxed)
+        self.0.busy.count.load(Ordering::Relaxed)
     }
 
     /// The number of half-open entries that were removed to make room for others. Any context.
@@ -523,8 +531,9 @@ impl<T: Body> Inner<T> {
     #[inline]
     fn note_half_open(&self, hash: u32, shard: &Shard<T>) {
         let bit = 1u64.wrapping_shl(hash & ((1 << SHARD_BITS) - 1));
-        if shard.wheel.may_have_half_open() && self.half_open.load(Ordering::Relaxed) & bit == 0 {
-            self.half_open.fetch_or(bit, Ordering::Relaxed);
+        let half_open = &self.busy.half_open;
+        if shard.wheel.may_have_half_open() && half_open.load(Ordering::Relaxed) & bit == 0 {
+            half_open.fetch_or(bit, Ordering::Relaxed);
         }
     }
 
@@ -569,7 +578,7 @@ impl<T: Body> Inner<T> {
             if budget == 0 {
                 return false;
             }
-            if self.half_open.load(Ordering::Relaxed) & bit == 0 {
+            if self.busy.half_open.load(Ordering::Relaxed) & bit == 0 {
                 continue;
             }
             let Some(shard) = self.shards.of(number) else {
@@ -579,7 +588,7 @@ impl<T: Body> Inner<T> {
             let oldest = shard.wheel.oldest_half_open(&mut budget);
             let Some(entry) = oldest else {
                 if !shard.wheel.may_have_half_open() {
-                    self.half_open.fetch_and(!bit, Ordering::Relaxed);
+                    self.busy.half_open.fetch_and(!bit, Ordering::Relaxed);
                 }
                 continue;
             };
@@ -712,7 +721,7 @@ impl<T: Body> Inner<T> {
         let was_in = split_order::remove(&lists, entry);
         if was_in {
             shard.count = shard.count.wrapping_sub(1);
-            self.count.fetch_sub(1, Ordering::Relaxed);
+            self.busy.count.fetch_sub(1, Ordering::Relaxed);
             if entry.is_apart() {
                 self.apart.fetch_sub(1, Ordering::Relaxed);
             }
@@ -727,8 +736,8 @@ struct Counted<'a>(&'a AtomicUsize);
 
 impl<'a> Counted<'a> {
     fn new<T: Body>(table: &'a Inner<T>) -> Option<Self> {
-        let former = table.count.fetch_add(1, Ordering::Relaxed);
-        let counted = Self(&table.count);
+        let former = table.busy.count.fetch_add(1, Ordering::Relaxed);
+        let counted = Self(&table.busy.count);
         (former < table.limit.load(Ordering::Relaxed)).then_some(counted)
     }
 }

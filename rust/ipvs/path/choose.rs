@@ -35,7 +35,7 @@ use lvs_core::{packet::Headers, redispatch, scheduler::Destination as _, Endpoin
 
 /// A server for a new connection, and the template that controls the connection.
 pub(crate) struct Choice<'a> {
-    pub(crate) server: Arc<Destination>,
+    pub(crate) server: &'a Arc<Destination>,
     pub(crate) template: Option<Member<'a, Connection>>,
 }
 
@@ -117,11 +117,11 @@ pub(crate) fn moved<'a>(
     service: &Service,
     settings: &Settings,
     headers: &Headers,
-    server: &Arc<Destination>,
+    server: &'a Arc<Destination>,
 ) -> Result<Choice<'a>, Refused> {
     if settings.flags & F_PERSISTENT == 0 {
         return Ok(Choice {
-            server: server.clone(),
+            server,
             template: None,
         });
     }
@@ -164,7 +164,7 @@ pub(crate) fn scheduled<'a>(
 pub(crate) fn server<'a>(
     context: Context<'a>,
     service: &Service,
-    pool: &Pool,
+    pool: &'a Pool,
     settings: &Settings,
     headers: &Headers,
     found: Option<Found<'_>>,
@@ -174,7 +174,7 @@ pub(crate) fn server<'a>(
     }
     match scheduled(context, pool, settings, headers) {
         Some(server) => Ok(Choice {
-            server: server.clone(),
+            server,
             template: None,
         }),
         None => Err(Refusal::NoDestination.into()),
@@ -249,14 +249,14 @@ fn lead<'a>(
 pub(crate) fn begun_by<'a>(
     context: Context<'a>,
     service: &Service,
-    server: &Arc<Destination>,
+    server: &'a Arc<Destination>,
     headers: &Headers,
     found: Option<Found<'_>>,
 ) -> Result<Choice<'a>, Refused> {
     let settings = service.settings();
     if settings.flags & F_PERSISTENT == 0 {
         return Ok(Choice {
-            server: server.clone(),
+            server,
             template: None,
         });
     }
@@ -309,7 +309,7 @@ pub(crate) fn related<'a>(context: Context<'a>, headers: &Headers) -> Option<Cho
 
 fn led_by(template: Member<'_, Connection>) -> Choice<'_> {
     Choice {
-        server: template.destination().clone(),
+        server: template.entry().destination(),
         template: Some(template),
     }
 }

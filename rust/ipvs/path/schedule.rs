@@ -75,7 +75,7 @@ pub(crate) fn schedule<'a>(
     }
     measure(pool, headers, &connection);
     assist(context, headers, &mut connection);
-    enter(context, headers, hash, &choice.server, connection).map(Scheduled::Connection)
+    enter(context, headers, hash, choice.server, connection).map(Scheduled::Connection)
 }
 
 /// Lets another server take a connection whose server has not answered the client's SYN, which
@@ -101,7 +101,7 @@ pub(crate) fn redispatch<'a>(
         let mut connection = connection(context, service, &settings, headers, &choice);
         measure(pool, headers, &connection);
         assist(context, headers, &mut connection);
-        let entry = enter(context, headers, hash, &choice.server, connection)?;
+        let entry = enter(context, headers, hash, choice.server, connection)?;
         let redispatched = &context.tables.redispatched;
         redispatched.fetch_add(1, Ordering::Relaxed);
         Ok(entry)
@@ -120,7 +120,7 @@ fn connection(
     let guarded = &context.tables.settings.defence.guarded;
     let lease = choice.template.and_then(|template| template.lease());
     let port = headers.destination.port;
-    let server = service.server_endpoint(settings, &choice.server, port);
+    let server = service.server_endpoint(settings, choice.server, port);
     Connection::new(
         headers,
         choice.server.clone(),
@@ -162,7 +162,7 @@ pub(crate) fn related<'a>(
         lease,
         guarded.load(Ordering::Relaxed),
     );
-    enter(context, headers, hash, &choice.server, connection).ok()
+    enter(context, headers, hash, choice.server, connection).ok()
 }
 
 /// Gives a new connection its helper, if there is one for its port. Without memory it has none.
@@ -194,7 +194,7 @@ fn bypass<'a>(context: Context<'a>, service: &Service, headers: &Headers) -> Opt
         && service.key.mark() != 0
         && tables.is_elsewhere(headers.destination.address);
     applies.then(|| Choice {
-        server: tables.bypass(headers.family).clone(),
+        server: tables.bypass(headers.family),
         template: None,
     })
 }
