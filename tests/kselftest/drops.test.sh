@@ -4,6 +4,7 @@
 # Packets that the director drops. Each reason has a counter of the service, one of the destination,
 # a line in the kernel log that does not repeat, and a trace event. The commands show them.
 # timeout: 150
+# check: debug, because counts do not depend on the kernel
 
 # Functions are called through check; jq programs are in single quotes.
 # shellcheck disable=SC2317,SC2016

@@ -6,6 +6,7 @@
 # their number (10000), HOSTILE_SEED selects them, HOSTILE_PAUSE is the time in seconds that each
 # client of the good traffic waits between connections (0.2).
 # timeout: 120
+# check: debug, because the debug kernel sees what a packet damages
 
 # Functions are called through check.
 # shellcheck disable=SC2317

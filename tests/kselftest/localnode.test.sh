@@ -4,6 +4,7 @@
 # Real servers and clients on the director itself, for both families, with and without the short
 # cut.
 # timeout: 120
+# check: debug, because both kernels deliver alike to the host
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -5,6 +5,7 @@
 # without a route to the clients; with conntrack=0, a masquerade rule never changes replies. With
 # the short cut and without it, for both families.
 # timeout: 200
+# check: debug, because hooks have the same order on both kernels
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"

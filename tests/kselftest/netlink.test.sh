@@ -5,6 +5,7 @@
 # command, and listings during changes. nl.py creates the messages, netlink_checks.py has the
 # expectations.
 # timeout: 100
+# check: debug, because answers do not depend on the kernel
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -4,6 +4,7 @@
 # One director for each network namespace: the same virtual address in two of them, namespaces that
 # are created after the module is loaded and deleted under traffic, and a table for each.
 # timeout: 150
+# check: debug, because the debug kernel sees what a namespace leaves behind
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -4,6 +4,7 @@
 # Packets that a program holds in NFQUEUE return in process context, also after the director was
 # unloaded. Balancing continues behind every chain, and no packet runs into unloaded code.
 # timeout: 150
+# check: debug, because the debug kernel sees code that must not sleep
 
 # Functions are called through check, with expressions for eval.
 # shellcheck disable=SC2016,SC2317

@@ -16,7 +16,7 @@
 
 # The number of flows in a flood, and a time in seconds that is too short to send all of them. A
 # slower kernel gets fewer flows and a longer time.
-if [ -e /proc/lockdep ]; then flows=3000 short=4; else flows=40000 short=2; fi
+if [ -e /proc/lockdep ]; then flows=3000 short=4; else flows=16000 short=1; fi
 # With so few connections, the table has its smallest size.
 segment_flows=200
 least_size=1024
