@@ -33,9 +33,15 @@ pub trait Handler: Send + Sync + 'static {
     /// False for a packet that the handler lets pass in any case. Softirq.
     fn may_take<V: Version>(&self, packet: &Packet<'_, V>) -> bool;
 
-    /// Handles a packet that it may take. Those that it accepts go on as if it had not seen them,
-    /// so they must be unchanged. Softirq.
-    fn take<'a, V: Version>(&self, section: &Section<'_>, packet: Packet<'a, V>) -> Verdict<'a>;
+    /// Handles a packet of `len` bytes that it may take, whose fixed header is sound and without
+    /// options. Further bytes may follow, and the host has not received it. Those that it accepts
+    /// go on as if it had not seen them, so they must be unchanged. Softirq.
+    fn take<'a, V: Version>(
+        &self,
+        section: &Section<'_>,
+        packet: Packet<'a, V>,
+        len: u32,
+    ) -> Verdict<'a>;
 }
 
 /// The kernel's RTNL, locked by this task.
@@ -293,7 +299,7 @@ unsafe fn receive<H: Handler + Batching, V: Version>(
 unsafe fn take<H: Handler + Batching, V: Version>(
     shared: &Shared<H>,
     skb: NonNull<bindings::sk_buff>,
-    mut packet: Packet<'_, V>,
+    packet: Packet<'_, V>,
 ) -> u32 {
     // SAFETY: netfilter runs hooks inside an RCU read section.
     let section = unsafe { Section::assume_held() };
@@ -303,8 +309,8 @@ unsafe fn take<H: Handler + Batching, V: Version>(
         return unsafe { wait(handler, &section, queues, skb, packet) };
     }
     match V::received_len(packet.header(), packet.len()) {
-        Some(len) if packet.receive(len) => handler.take(&section, packet).into_raw(),
-        _ => bindings::NF_ACCEPT,
+        Some(len) => handler.take(&section, packet, len).into_raw(),
+        None => bindings::NF_ACCEPT,
     }
 }
 

@@ -318,7 +318,7 @@ impl<'a, V: Version> Packet<'a, V> {
     /// the packet is unchanged to the host, if the host has to do that: others would see it before
     /// PRE_ROUTING, or this module has no hook there. Softirq.
     #[inline(always)]
-    pub(crate) fn receive(&mut self, len: u32) -> bool {
+    pub fn receive(&mut self, len: u32) -> bool {
         let (net, skb) = (self.net.as_ptr(), self.skb.as_ptr());
         // SAFETY: live, owned and of this version by the type invariant; the namespace is alive.
         // The header stays where it is, and linear.
@@ -690,16 +690,17 @@ impl<'a, V: Version> Packet<'a, V> {
         })
     }
 
-    /// Gives a packet in the hook of a device the cached route, and makes its first `writable`
-    /// bytes writable. The packet comes back unchanged if it has a mark by which rules may route
-    /// it, or if there is anything that [`Self::prepare`] would have to do about it. `route` is
-    /// not that of a tunnel. Softirq.
+    /// Receives a packet of `len` bytes in the hook of a device, as [`Self::receive`], gives it the
+    /// cached route, and makes its first `writable` bytes writable. The packet comes back unchanged
+    /// if it has a mark by which rules may route it, or if there is anything that
+    /// [`Self::prepare`] would have to do about it. `route` is not that of a tunnel. Softirq.
     #[inline(always)]
     pub fn depart(
         self,
         _section: &Section<'_>,
         route: &Route<'_>,
         writable: u16,
+        len: u32,
     ) -> Result<EarlyPacket<'a, V>, Self> {
         if self.mark() != 0 && self.may_be_routed_by_mark() {
             return Err(self);
@@ -711,8 +712,8 @@ impl<'a, V: Version> Packet<'a, V> {
         // of the RCU read lock.
         let result = unsafe {
             match V::FAMILY {
-                Family::V4 => bindings::knet_depart4(net, skb, cache, bytes),
-                Family::V6 => bindings::knet_depart6(net, skb, cache, bytes),
+                Family::V4 => bindings::knet_depart4(net, skb, cache, bytes, len),
+                Family::V6 => bindings::knet_depart6(net, skb, cache, bytes, len),
             }
         };
         let checksum_is_partial = match result {

@@ -247,7 +247,7 @@ impl<T: Body> Table<T> {
     }
 
     /// Finds the first entry with `hash` that `matches`. Any context.
-    #[inline]
+    #[inline(always)]
     pub fn find<'a>(
         &'a self,
         _section: &'a Section<'_>,

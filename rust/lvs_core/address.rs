@@ -23,8 +23,16 @@ impl Address {
     /// The address with these IPv4 octets, in network order.
     #[inline]
     pub const fn from_v4(octets: [u8; 4]) -> Self {
-        let low = (MAPPED << 32) | u32::from_be_bytes(octets) as u64;
-        Self([0, low.to_be()])
+        // One word, since the compiler does not make a word of four octets.
+        let word = u32::from_ne_bytes(octets) as u64;
+        Self([
+            0,
+            if cfg!(target_endian = "little") {
+                (word << 32) | (MAPPED << 16)
+            } else {
+                (MAPPED << 32) | word
+            },
+        ])
     }
 
     /// The address with these IPv6 octets, in network order.

@@ -35,7 +35,7 @@ fn words(data: &[u8], flip: u32) -> u64 {
 
 /// Returns the folded ones-complement sum of the data as big-endian 16-bit words. An odd last octet
 /// is padded with zero (RFC 1071).
-#[inline]
+#[inline(always)]
 pub fn sum(data: &[u8]) -> u16 {
     u16::from_be(fold(words(data, 0)))
 }

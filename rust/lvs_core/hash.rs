@@ -8,36 +8,26 @@ use crate::{Endpoint, Family};
 
 /// The secret key of a hash table; fill it with random bits once.
 #[derive(Clone, Copy)]
-pub struct HashKey {
-    /// The first half.
-    pub k0: u64,
-    /// The second half.
-    pub k1: u64,
-}
+pub struct HashKey(SipHash);
 
 impl HashKey {
     /// The key of these halves.
     #[inline]
     pub const fn new(k0: u64, k1: u64) -> Self {
-        Self { k0, k1 }
+        Self(SipHash([
+            k0 ^ 0x736f_6d65_7073_6575,
+            k1 ^ 0x646f_7261_6e64_6f6d,
+            k0 ^ 0x6c79_6765_6e65_7261,
+            k1 ^ 0x7465_6462_7974_6573,
+        ]))
     }
 }
 
-/// The inner state of SipHash-1-3.
+/// The inner state of SipHash-1-3. A key is the state before any data.
+#[derive(Clone, Copy)]
 struct SipHash([u64; 4]);
 
 impl SipHash {
-    /// The state before any data.
-    #[inline]
-    const fn new(key: &HashKey) -> Self {
-        Self([
-            key.k0 ^ 0x736f_6d65_7073_6575,
-            key.k1 ^ 0x646f_7261_6e64_6f6d,
-            key.k0 ^ 0x6c79_6765_6e65_7261,
-            key.k1 ^ 0x7465_6462_7974_6573,
-        ])
-    }
-
     /// One SipRound.
     #[inline]
     fn round(&mut self) {
@@ -84,7 +74,7 @@ impl SipHash {
 /// one block together with the length, and 19 for IPv6. The length distinguishes the families.
 #[inline(always)]
 pub fn flow_hash(key: &HashKey, family: Family, protocol: u8, client: Endpoint) -> u32 {
-    let mut hash = SipHash::new(key);
+    let HashKey(mut hash) = *key;
     let [high, low] = client.address.to_words().map(u64::from_le);
     // In the order of the octets, the lowest first: protocol, port, address, length.
     let begin = u64::from(protocol) | (u64::from(client.port.swap_bytes()) << 8);
@@ -121,7 +111,7 @@ pub fn hash_apart(
     client: Endpoint,
     other: Endpoint,
 ) -> u32 {
-    let mut hash = SipHash::new(key);
+    let HashKey(mut hash) = *key;
     let words = |endpoint: Endpoint| endpoint.address.to_words().map(u64::from_le);
     let ports = u64::from(client.port) | (u64::from(other.port) << 16);
     hash.block(ports | (u64::from(protocol) << 32) | ((apart as u64) << 40));
@@ -136,7 +126,7 @@ pub fn hash_apart(
 /// The hash of a text, under a secret key.
 #[must_use]
 pub fn hash_text(key: &HashKey, text: &[u8]) -> u32 {
-    let mut hash = SipHash::new(key);
+    let HashKey(mut hash) = *key;
     for part in text.chunks(8) {
         let mut word = [0; 8];
         for (place, octet) in word.iter_mut().zip(part) {

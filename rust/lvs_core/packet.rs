@@ -106,7 +106,11 @@ pub fn parse_plain(family: Family, ip: &[u8], len: usize) -> Result<Headers, Par
     };
     let protocol = protocol::<false>(number).ok_or(ParseError::NotOurs)?;
     let payload_len = len.checked_sub(at).ok_or(ParseError::Malformed)?;
-    let transport = Transport::read(ip, at, payload_len, protocol, false)?;
+    let transport = match protocol {
+        Protocol::Tcp => Transport::read_tcp(ip, at, payload_len)?,
+        Protocol::Udp => Transport::read_udp(ip, at, payload_len)?,
+        Protocol::Sctp => return Err(ParseError::NotOurs),
+    };
     Ok(Headers {
         family,
         protocol,
@@ -260,6 +264,49 @@ impl Transport {
             flags: sctp::Event::read(packet, payload_len)
                 .map_err(short)?
                 .flags(),
+        })
+    }
+
+    /// Reads the TCP header of a whole packet, as [`Self::read`].
+    #[inline(always)]
+    fn read_tcp(ip: &[u8], at: usize, payload_len: usize) -> Result<Self, ParseError> {
+        let need = at.saturating_add(TCP_HEADER);
+        let short = || match payload_len < TCP_HEADER {
+            true => ParseError::Malformed,
+            false => ParseError::Truncated { need },
+        };
+        let header = ip.get(at..need).ok_or_else(short)?;
+        let [s0, s1, d0, d1, _, _, _, _, _, _, _, _, offset, flags, ..] =
+            *header.first_chunk::<TCP_HEADER>().ok_or_else(short)?;
+        let len = usize::from(offset >> 4) << 2;
+        if len < TCP_HEADER || len > payload_len {
+            return Err(ParseError::Malformed);
+        }
+        Ok(Self {
+            source: u16::from_be_bytes([s0, s1]),
+            destination: u16::from_be_bytes([d0, d1]),
+            flags: TcpFlags::from_bits(flags),
+        })
+    }
+
+    /// The same for UDP.
+    #[inline(always)]
+    fn read_udp(ip: &[u8], at: usize, payload_len: usize) -> Result<Self, ParseError> {
+        let need = at.saturating_add(UDP_HEADER);
+        let short = || match payload_len < UDP_HEADER {
+            true => ParseError::Malformed,
+            false => ParseError::Truncated { need },
+        };
+        let header = ip.get(at..need).ok_or_else(short)?;
+        let [s0, s1, d0, d1, l0, l1, ..] = *header.first_chunk::<UDP_HEADER>().ok_or_else(short)?;
+        let len = usize::from(u16::from_be_bytes([l0, l1]));
+        if len < UDP_HEADER || len > payload_len {
+            return Err(ParseError::Malformed);
+        }
+        Ok(Self {
+            source: u16::from_be_bytes([s0, s1]),
+            destination: u16::from_be_bytes([d0, d1]),
+            flags: TcpFlags::EMPTY,
         })
     }
 }

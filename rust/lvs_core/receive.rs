@@ -6,10 +6,9 @@
 //! Rules: RFC 1122 section 3.2.1 and RFC 8200 section 3, as the kernel applies them. A packet that
 //! is refused here takes the host's way, which decides about it and counts it.
 
+use crate::checksum;
 use crate::packet::{IPV4_HEADER, IPV6_HEADER};
 
-/// The octets of a header that are checked together.
-const WORD: usize = 4;
 /// Version 4, and a header without options.
 const PLAIN_V4: u8 = 0x45;
 /// Bits of IPv4's third halfword, in its first octet: the packet is a fragment.
@@ -46,20 +45,9 @@ pub fn length_v6(header: &[u8; IPV6_HEADER], available: u32) -> Option<u32> {
     (plain && !unusable && len <= available).then_some(len)
 }
 
-/// Whether the sum of an IPv4 header without options is that of a right checksum (RFC 1071). The
-/// order of the octets in a word does not matter.
+/// Whether the sum of an IPv4 header without options is that of a right checksum (RFC 1071). A
+/// header with a version is never all zeros.
 #[inline(always)]
 fn sum_is_right(header: &[u8; IPV4_HEADER]) -> bool {
-    let mut sum: u64 = 0;
-    let mut rest: &[u8] = header;
-    while let Some((word, tail)) = rest.split_first_chunk::<WORD>() {
-        sum = sum.wrapping_add(u32::from_ne_bytes(*word).into());
-        rest = tail;
-    }
-    // Five words have a carry of at most four. A header with a version is never all zeros.
-    let sum = (sum & 0xffff_ffff).wrapping_add(sum >> 32);
-    let sum = (sum & 0xffff).wrapping_add(sum >> 16);
-    let sum = (sum & 0xffff).wrapping_add(sum >> 16);
-    let sum = (sum & 0xffff).wrapping_add(sum >> 16);
-    sum == 0xffff
+    checksum::sum(header) == 0xffff
 }

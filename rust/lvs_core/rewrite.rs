@@ -45,20 +45,48 @@ pub fn rewrite(
     to: Endpoint,
     mode: TransportChecksum,
 ) -> Result<(), ParseError> {
+    change::<false>(ip, packet, side, to, mode)
+}
+
+/// The same for a packet that is forwarded: does at once what [`rewrite`] and [`decrement_ttl`] do.
+///
+/// # Errors
+///
+/// As [`rewrite`]; [`ParseError::Malformed`] if the TTL (hop limit) would reach 0.
+#[inline(always)]
+pub fn forward(
+    ip: &mut [u8],
+    packet: &Headers,
+    side: Side,
+    to: Endpoint,
+    mode: TransportChecksum,
+) -> Result<(), ParseError> {
+    change::<true>(ip, packet, side, to, mode)
+}
+
+/// [`forward`], or with `AGE` false [`rewrite`].
+#[inline(always)]
+fn change<const AGE: bool>(
+    ip: &mut [u8],
+    packet: &Headers,
+    side: Side,
+    to: Endpoint,
+    mode: TransportChecksum,
+) -> Result<(), ParseError> {
     // Use the lengths that were checked; do not read them again from the header.
     let at = usize::from(packet.network_header_len);
     let (len, check_at) = match packet.protocol {
         Protocol::Tcp => (TCP_HEADER, 16),
         Protocol::Udp => (UDP_HEADER, 6),
         // Without a reference to the headers, which may stay in registers then.
-        Protocol::Sctp => return rewrite_sctp(ip, packet.family, at, side, to, mode),
+        Protocol::Sctp => return change_sctp::<AGE>(ip, packet.family, at, side, to, mode),
     };
     let truncated = ParseError::Truncated {
         need: at.saturating_add(len),
     };
     let (network, transport) = ip.split_at_mut_checked(at).ok_or(truncated)?;
     let transport = transport.get_mut(..len).ok_or(truncated)?;
-    let addresses = rewrite_address(network, packet.family, side, to.address)?;
+    let addresses = change_address::<AGE>(network, packet.family, side, to.address)?;
 
     let port = field(transport, side.of(0, 2)).ok_or(truncated)?;
     let mut all = addresses;
@@ -81,7 +109,7 @@ pub fn rewrite(
 /// The same for SCTP, whose checksum does not cover addresses.
 #[cold]
 #[inline(never)]
-fn rewrite_sctp(
+fn change_sctp<const AGE: bool>(
     ip: &mut [u8],
     family: Family,
     at: usize,
@@ -106,7 +134,7 @@ fn rewrite_sctp(
     let header = transport
         .first_chunk_mut::<{ sctp::HEADER }>()
         .ok_or(truncated)?;
-    rewrite_address(network, family, side, to.address)?;
+    change_address::<AGE>(network, family, side, to.address)?;
     let old = *field::<4>(header, 0).ok_or(truncated)?;
     *field(header, side.of(0, 2)).ok_or(truncated)? = to.port.to_be_bytes();
     let new = *field::<4>(header, 0).ok_or(truncated)?;
@@ -200,22 +228,45 @@ pub(crate) fn rewrite_address(
     side: Side,
     to: Address,
 ) -> Result<Difference, ParseError> {
+    change_address::<false>(ip, family, side, to)
+}
+
+/// The same; with `AGE`, also decrements the TTL or the hop limit.
+#[inline(always)]
+fn change_address<const AGE: bool>(
+    ip: &mut [u8],
+    family: Family,
+    side: Side,
+    to: Address,
+) -> Result<Difference, ParseError> {
     let mut difference = Difference::NONE;
     match family {
         Family::V4 => {
             let short = ParseError::Truncated { need: IPV4_HEADER };
             let new = to.v4().ok_or(ParseError::NotOurs)?;
             let fixed = ip.first_chunk_mut::<IPV4_HEADER>().ok_or(short)?;
+            let mut header = Difference::NONE;
+            if AGE {
+                // The protocol completes the word of the checksum.
+                let word = field::<2>(fixed, 8).ok_or(short)?;
+                let [ttl, protocol] = *word;
+                let ttl = ttl.checked_sub(1).filter(|&ttl| ttl != 0);
+                header.put(word, [ttl.ok_or(ParseError::Malformed)?, protocol]);
+            }
             difference.put(field(fixed, side.of(12, 16)).ok_or(short)?, new);
+            header.add(difference);
             let check = field(fixed, 10).ok_or(short)?;
-            *check = difference
-                .checksum(u16::from_be_bytes(*check))
-                .to_be_bytes();
+            *check = header.checksum(u16::from_be_bytes(*check)).to_be_bytes();
         }
         Family::V6 => {
             let short = ParseError::Truncated { need: IPV6_HEADER };
             let new = to.v6().ok_or(ParseError::NotOurs)?;
             let fixed = ip.first_chunk_mut::<IPV6_HEADER>().ok_or(short)?;
+            if AGE {
+                let [limit] = field::<1>(fixed, 7).ok_or(short)?;
+                let lower = limit.checked_sub(1).filter(|&limit| limit != 0);
+                *limit = lower.ok_or(ParseError::Malformed)?;
+            }
             difference.put(field(fixed, side.of(8, 24)).ok_or(short)?, new);
         }
     }

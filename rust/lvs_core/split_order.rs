@@ -220,7 +220,8 @@ fn is_behind(found: u32, hash: u32) -> bool {
 }
 
 /// Finds the first entry with `hash` that `matches`. In a read section.
-#[inline]
+// A call would have the packets' headers in memory.
+#[inline(always)]
 pub fn find<L: Lists>(
     lists: &L,
     hash: u32,

@@ -38,7 +38,7 @@ impl Batching for Tables {
             return None;
         }
         let headers = loop {
-            match read::plain_headers(packet) {
+            match read::plain_headers(packet, packet.len()) {
                 Ok(headers) => break headers,
                 Err(need) => read::pull(packet, need?)?,
             }
@@ -75,9 +75,10 @@ impl Batching for Tables {
         note: Note,
     ) -> Verdict<'p> {
         let Note { headers, hash, .. } = &note;
+        let len = packet.len();
         if note.may_be_request {
             if let Some(connection) = self.find_request(section, headers, *hash) {
-                return fast::request(self, section, packet, *headers, connection);
+                return fast::request(self, section, packet, len, *headers, connection);
             }
         }
         let (source, _) = read::address_words(&packet);
@@ -87,7 +88,7 @@ impl Batching for Tables {
                 false => *hash,
             };
             if let Some(connection) = self.find_reply(section, headers, hash) {
-                return fast::reply(self, section, packet, *headers, connection);
+                return fast::reply(self, section, packet, len, *headers, connection);
             }
         }
         packet.accept()

@@ -40,15 +40,20 @@ impl Handler for Tables {
     }
 
     #[inline(always)]
-    fn take<'p, V: Version>(&self, section: &Section<'_>, packet: Packet<'p, V>) -> Verdict<'p> {
+    fn take<'p, V: Version>(
+        &self,
+        section: &Section<'_>,
+        packet: Packet<'p, V>,
+        len: u32,
+    ) -> Verdict<'p> {
         // Conntrack has to see the packets that it tracks.
         if self.settings.conntrack.load(Ordering::Relaxed) {
             return packet.accept();
         }
-        match read::plain_headers(&packet) {
-            Ok(headers) if may_be_steady(&headers) => take(self, section, packet, headers),
+        match read::plain_headers(&packet, len) {
+            Ok(headers) if may_be_steady(&headers) => take(self, section, packet, len, headers),
             Ok(_) | Err(None) => packet.accept(),
-            Err(Some(_)) => take_unusual(self, section, packet),
+            Err(Some(_)) => take_unusual(self, section, packet, len),
         }
     }
 }
@@ -64,6 +69,7 @@ fn take<'p, V: Version>(
     tables: &Tables,
     section: &Section<'_>,
     packet: Packet<'p, V>,
+    len: u32,
     headers: Headers,
 ) -> Verdict<'p> {
     let (source, destination) = read::address_words(&packet);
@@ -72,18 +78,18 @@ fn take<'p, V: Version>(
         let hash = tables.hash(&headers, headers.source);
         let is_wanted = move |connection: &Connection| connection.is_request(&headers);
         if let Some(connection) = tables.connections.find(section, hash, is_wanted) {
-            return request(tables, section, packet, headers, connection);
+            return request(tables, section, packet, len, headers, connection);
         }
     }
     if tables.filter.may_be_reply(source) {
         let hash = tables.hash(&headers, headers.destination);
         let is_wanted = move |connection: &Connection| connection.is_reply(&headers);
         if let Some(connection) = tables.connections.find(section, hash, is_wanted) {
-            return reply(tables, section, packet, headers, connection);
+            return reply(tables, section, packet, len, headers, connection);
         }
     }
     if tables.connections.has_apart() {
-        return take_unusual(tables, section, packet);
+        return take_unusual(tables, section, packet, len);
     }
     packet.accept()
 }
@@ -95,9 +101,14 @@ fn take_unusual<'p, V: Version>(
     tables: &Tables,
     section: &Section<'_>,
     mut packet: Packet<'p, V>,
+    len: u32,
 ) -> Verdict<'p> {
+    // Before its bytes are moved, which others may share.
+    if !packet.receive(len) {
+        return packet.accept();
+    }
     let headers = loop {
-        match read::plain_headers(&packet) {
+        match read::plain_headers(&packet, len) {
             Ok(headers) => break headers,
             Err(Some(need)) if read::pull(&mut packet, need).is_some() => {}
             Err(_) => return packet.accept(),
@@ -108,11 +119,11 @@ fn take_unusual<'p, V: Version>(
     }
     let hash = tables.hash(&headers, headers.source);
     if let Some(connection) = tables.find_request(section, &headers, hash) {
-        return request(tables, section, packet, headers, connection);
+        return request(tables, section, packet, len, headers, connection);
     }
     let hash = tables.hash(&headers, headers.destination);
     match tables.find_reply(section, &headers, hash) {
-        Some(connection) => reply(tables, section, packet, headers, connection),
+        Some(connection) => reply(tables, section, packet, len, headers, connection),
         None => packet.accept(),
     }
 }
@@ -153,6 +164,7 @@ pub(super) fn request<'p, V: Version>(
     tables: &Tables,
     section: &Section<'_>,
     packet: Packet<'p, V>,
+    len: u32,
     headers: Headers,
     connection: Member<'_, Connection>,
 ) -> Verdict<'p> {
@@ -171,10 +183,10 @@ pub(super) fn request<'p, V: Version>(
     } else if forwarding == Forwarding::DirectRouting {
         destination.direct_route(server.address)
     } else {
-        return encapsulate(tables, section, packet, flags, connection);
+        return encapsulate(tables, section, packet, len, flags, connection);
     };
     let writable = transmit::rewritten_bytes(&headers);
-    let mut packet = match packet.depart(section, &route, writable) {
+    let mut packet = match packet.depart(section, &route, writable, len) {
         Ok(packet) => packet,
         Err(packet) => return packet.accept(),
     };
@@ -197,7 +209,8 @@ pub(super) fn request<'p, V: Version>(
 fn encapsulate<'p, V: Version>(
     tables: &Tables,
     section: &Section<'_>,
-    packet: Packet<'p, V>,
+    mut packet: Packet<'p, V>,
+    bytes: u32,
     flags: TcpFlags,
     connection: Member<'_, Connection>,
 ) -> Verdict<'p> {
@@ -208,7 +221,9 @@ fn encapsulate<'p, V: Version>(
     if target.forwarding != Forwarding::Tunneling {
         return packet.accept();
     }
-    let bytes = packet.len();
+    if !packet.receive(bytes) {
+        return packet.accept();
+    }
     let mut packet = match packet.prepare_at_once(section, &route, size_of::<V::Header>() as u16) {
         Ok(packet) => packet,
         Err(packet) => return packet.accept(),
@@ -231,6 +246,7 @@ pub(super) fn reply<'p, V: Version>(
     tables: &Tables,
     section: &Section<'_>,
     packet: Packet<'p, V>,
+    len: u32,
     headers: Headers,
     connection: Member<'_, Connection>,
 ) -> Verdict<'p> {
@@ -240,7 +256,7 @@ pub(super) fn reply<'p, V: Version>(
     };
     let route = connection.reply_route();
     let writable = transmit::rewritten_bytes(&headers);
-    let mut packet = match packet.depart(section, &route, writable) {
+    let mut packet = match packet.depart(section, &route, writable, len) {
         Ok(packet) => packet,
         Err(packet) => return packet.accept(),
     };

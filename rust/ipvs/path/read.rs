@@ -42,17 +42,18 @@ pub(crate) fn headers<V: Version, const SCTP: bool>(
     }
 }
 
-/// Reads the headers of a TCP or UDP packet that was received in the hook of a device, and has
+/// Reads the headers of a TCP or UDP packet of `len` bytes in the hook of a device, which has
 /// neither options nor extension headers. The error is the number of bytes that must be linear, if
 /// more would help.
 #[inline(always)]
-pub(crate) fn plain_headers<V: Version>(packet: &Packet<'_, V>) -> Result<Headers, Option<usize>> {
-    packet::parse_plain(V::FAMILY, packet.head(), packet.len() as usize).map_err(
-        |error| match error {
-            ParseError::Truncated { need } => Some(need),
-            ParseError::Fragment | ParseError::NotOurs | ParseError::Malformed => None,
-        },
-    )
+pub(crate) fn plain_headers<V: Version>(
+    packet: &Packet<'_, V>,
+    len: u32,
+) -> Result<Headers, Option<usize>> {
+    packet::parse_plain(V::FAMILY, packet.head(), len as usize).map_err(|error| match error {
+        ParseError::Truncated { need } => Some(need),
+        ParseError::Fragment | ParseError::NotOurs | ParseError::Malformed => None,
+    })
 }
 
 /// Returns the headers of a whole packet.

@@ -311,8 +311,7 @@ fn rewrite_bytes<V: Version>(
         family: V::FAMILY,
         ..*headers
     };
-    rewrite::rewrite(bytes, &headers, side, to, checksum).ok()?;
-    rewrite::decrement_ttl(V::FAMILY, bytes).ok()
+    rewrite::forward(bytes, &headers, side, to, checksum).ok()
 }
 
 /// Rewrites the address and port of one side of a packet that continues on its way.

@@ -142,9 +142,9 @@ enum knet_prepared knet_prepare4in6(struct net *net, struct sk_buff *skb,
 enum knet_prepared knet_prepare6in4(struct net *net, struct sk_buff *skb,
 				    const struct knet_route *route, struct knet_hop *hop);
 enum knet_prepared knet_depart4(struct net *net, struct sk_buff *skb,
-				const struct knet_route_cache *cache, u32 writable);
+				const struct knet_route_cache *cache, u32 writable, u32 len);
 enum knet_prepared knet_depart6(struct net *net, struct sk_buff *skb,
-				const struct knet_route_cache *cache, u32 writable);
+				const struct knet_route_cache *cache, u32 writable, u32 len);
 bool knet_marks_matter4(const struct net *net);
 bool knet_marks_matter6(const struct net *net);
 enum knet_prepared knet_redirect4(struct net *net, struct sk_buff *skb,

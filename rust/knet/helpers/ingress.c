@@ -40,23 +40,6 @@ void knet_rtnl_unlock(void)
 
 /* --- packets -------------------------------------------------------------- */
 
-/* Whether the packet is only for IP, and has no past that the host would look at. */
-static __always_inline bool knet_is_ordinary(const struct net *net, struct sk_buff *skb)
-{
-	const struct net_device *dev = skb->dev;
-
-	return skb->pkt_type == PACKET_HOST && !skb_vlan_tag_present(skb) &&
-	       /* A bridge, bond, team or macvlan takes it. */
-	       !rcu_access_pointer(dev->rx_handler) &&
-	       !netif_is_l3_slave(dev) && !netif_is_l3_master(dev) &&
-	       /* tc has tracked it, or given it to a socket. */
-	       !skb_nfct(skb) && !(skb->sk && skb_sk_is_prefetched(skb)) &&
-	       !skb_shared(skb) && !secpath_exists(skb) &&
-	       !knet_has_any_policies(net) &&
-	       /* Programs that capture packets of IP only. */
-	       list_empty(&net->ptype_specific) && list_empty(&dev->ptype_specific);
-}
-
 /*
  * As ip_rcv_core(), for a packet of @len bytes whose header is sound and without
  * options. Returns false if the host has to receive it.
@@ -67,31 +50,20 @@ bool knet_receive4(struct net *net, struct sk_buff *skb, unsigned int len)
 		return false;
 	if (unlikely(pskb_trim_rcsum(skb, len)))
 		return false;
-	/* As the device layer does behind the hook. */
-	skb_reset_redirect(skb);
-	skb->transport_header = skb->network_header + sizeof(struct iphdr);
-	*IPCB(skb) = (struct inet_skb_parm){ .iif = skb->skb_iif };
+	knet_set_received4(skb);
 	return true;
 }
 
 /* As ip6_rcv_core(), likewise. */
 bool knet_receive6(struct net *net, struct sk_buff *skb, unsigned int len)
 {
-	const struct inet6_dev *idev = __in6_dev_get(skb->dev);
-
 	if (!knet_is_ordinary(net, skb) || !knet_comes_first(net->nf.hooks_ipv6))
 		return false;
-	if (!idev || unlikely(READ_ONCE(idev->cnf.disable_ipv6)))
+	if (!knet_receives_ipv6(skb->dev))
 		return false;
 	if (unlikely(pskb_trim_rcsum(skb, len)))
 		return false;
-	/* As the device layer does behind the hook. */
-	skb_reset_redirect(skb);
-	skb->transport_header = skb->network_header + sizeof(struct ipv6hdr);
-	*IP6CB(skb) = (struct inet6_skb_parm){
-		.iif = skb->skb_iif,
-		.nhoff = offsetof(struct ipv6hdr, nexthdr),
-	};
+	knet_set_received6(skb);
 	return true;
 }
 

@@ -1,15 +1,76 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Counting packets that are taken where they come in, as the host counts: see ingress.c. */
+/* Packets that are taken where they come in: see ingress.c. */
 #ifndef KNET_INGRESS_H
 #define KNET_INGRESS_H
 
+#include <linux/if_vlan.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
+#include <linux/netdevice.h>
 #include <linux/skbuff.h>
 #include <net/addrconf.h>
 #include <net/inet_ecn.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
+#include <net/xfrm.h>
+
+#include "ipsec.h"
+
+/* Whether the packet is only for IP, and has no past that the host would look at. */
+static __always_inline bool knet_is_ordinary(const struct net *net, struct sk_buff *skb)
+{
+	const struct net_device *dev = skb->dev;
+
+	return skb->pkt_type == PACKET_HOST && !skb_vlan_tag_present(skb) &&
+	       /* A bridge, bond, team or macvlan takes it. */
+	       !rcu_access_pointer(dev->rx_handler) &&
+	       !netif_is_l3_slave(dev) && !netif_is_l3_master(dev) &&
+	       /* tc has tracked it, or given it to a socket. */
+	       !skb_nfct(skb) && !(skb->sk && skb_sk_is_prefetched(skb)) &&
+	       !skb_shared(skb) && !secpath_exists(skb) &&
+	       !knet_has_any_policies(net) &&
+	       /* Programs that capture packets of IP only. */
+	       list_empty(&net->ptype_specific) && list_empty(&dev->ptype_specific);
+}
+
+static __always_inline bool knet_receives_ipv6(const struct net_device *dev)
+{
+	const struct inet6_dev *idev = __in6_dev_get(dev);
+
+	return idev && likely(!READ_ONCE(idev->cnf.disable_ipv6));
+}
+
+/* Empties the control block of IP. */
+static __always_inline void knet_clear_control(struct sk_buff *skb)
+{
+	u64 *control = (u64 *)skb->cb;
+
+	BUILD_BUG_ON(sizeof(struct inet_skb_parm) > 3 * sizeof(u64));
+	BUILD_BUG_ON(sizeof(struct inet6_skb_parm) > 3 * sizeof(u64));
+	/* For memset() of so few bytes, the compiler emits a slow instruction. */
+	control[0] = 0;
+	control[1] = 0;
+	control[2] = 0;
+}
+
+/* What ip_rcv_core() writes, and the device layer behind the hook. */
+static __always_inline void knet_set_received4(struct sk_buff *skb)
+{
+	skb_reset_redirect(skb);
+	skb->transport_header = skb->network_header + sizeof(struct iphdr);
+	knet_clear_control(skb);
+	IPCB(skb)->iif = skb->skb_iif;
+}
+
+/* The same of ip6_rcv_core(). */
+static __always_inline void knet_set_received6(struct sk_buff *skb)
+{
+	skb_reset_redirect(skb);
+	skb->transport_header = skb->network_header + sizeof(struct ipv6hdr);
+	knet_clear_control(skb);
+	IP6CB(skb)->iif = skb->skb_iif;
+	IP6CB(skb)->nhoff = offsetof(struct ipv6hdr, nexthdr);
+}
 
 /* The packets that @skb stands for. */
 static __always_inline unsigned int knet_segments(const struct sk_buff *skb)

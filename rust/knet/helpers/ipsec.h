@@ -23,13 +23,14 @@ static inline bool knet_has_policies(const struct net *net, int direction)
 static inline bool knet_has_any_policies(const struct net *net)
 {
 #ifdef CONFIG_XFRM
-	/* One branch for all, since nearly all packets take the same one. */
-	return READ_ONCE(net->xfrm.policy_count[XFRM_POLICY_IN]) |
-	       READ_ONCE(net->xfrm.policy_count[XFRM_POLICY_FWD]) |
-	       READ_ONCE(net->xfrm.policy_count[XFRM_POLICY_OUT]) |
-	       (READ_ONCE(net->xfrm.policy_default[XFRM_POLICY_IN]) ^ XFRM_USERPOLICY_ACCEPT) |
-	       (READ_ONCE(net->xfrm.policy_default[XFRM_POLICY_FWD]) ^ XFRM_USERPOLICY_ACCEPT) |
-	       (READ_ONCE(net->xfrm.policy_default[XFRM_POLICY_OUT]) ^ XFRM_USERPOLICY_ACCEPT);
+	const unsigned int *count = net->xfrm.policy_count;
+	const u8 *by_default = net->xfrm.policy_default;
+
+	/* Few instructions: no other value has the bit of ACCEPT. */
+	BUILD_BUG_ON(XFRM_USERPOLICY_ACCEPT != 2 || XFRM_USERPOLICY_BLOCK != 1);
+	return (count[XFRM_POLICY_IN] | count[XFRM_POLICY_FWD] | count[XFRM_POLICY_OUT]) ||
+	       (by_default[XFRM_POLICY_IN] & by_default[XFRM_POLICY_FWD] &
+		by_default[XFRM_POLICY_OUT]) != XFRM_USERPOLICY_ACCEPT;
 #else
 	return false;
 #endif

@@ -31,6 +31,27 @@ static __always_inline bool knet_comes_first(struct nf_hook_entries __rcu *const
 	return likely(knet_is_ours(hooks->hooks[0].hook)) || knet_comes_behind_needless(hooks);
 }
 
+/* The same, but false if any other hook is before it. */
+static __always_inline bool knet_is_first(struct nf_hook_entries __rcu *const *chains)
+{
+	const struct nf_hook_entries *hooks = rcu_dereference(chains[NF_INET_PRE_ROUTING]);
+
+	/* An array of hooks has at least one. */
+	return hooks && knet_is_ours(hooks->hooks[0].hook);
+}
+
+/*
+ * Whether somebody may need to see a packet at POST_ROUTING that is neither tracked nor
+ * of a program of this host.
+ */
+static __always_inline bool knet_has_post_routing(struct nf_hook_entries __rcu *const *chains)
+{
+	const struct nf_hook_entries *hooks = rcu_dereference(chains[NF_INET_POST_ROUTING]);
+
+	return hooks && !(hooks->num_hook_entries == 1 &&
+			  (void *)hooks->hooks[0].hook == READ_ONCE(knet_needless_out));
+}
+
 /* Whether somebody needs to see this packet at POST_ROUTING. */
 static __always_inline bool knet_passes_post_routing(struct nf_hook_entries __rcu *const *chains,
 						     const struct sk_buff *skb)

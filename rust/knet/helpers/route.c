@@ -37,7 +37,9 @@
 #include <net/route.h>
 
 #include "helpers.h"
+#include "ingress.h"
 #include "ipsec.h"
+#include "needless.h"
 
 /* In a cache: a CPU is filling it. */
 #define KNET_FILLING ((struct dst_entry *)1)
@@ -375,7 +377,7 @@ bool knet_segments_fit(const struct sk_buff *skb, unsigned int mtu)
 	return skb_is_gso(skb) && skb_gso_validate_network_len(skb, mtu);
 }
 
-/* The general form of knet_depart4() and knet_depart6(). */
+/* The general form of knet_depart4() and knet_depart6(), for a packet that was received. */
 static __always_inline enum knet_prepared knet_depart(struct net *net, struct sk_buff *skb,
 						      const struct knet_route_cache *cache,
 						      u32 writable, int family)
@@ -400,21 +402,59 @@ static __always_inline enum knet_prepared knet_depart(struct net *net, struct sk
 
 static noinline enum knet_prepared knet_depart4_unusual(struct net *net, struct sk_buff *skb,
 							const struct knet_route_cache *cache,
-							u32 writable)
+							u32 writable, u32 len)
 {
-	return knet_depart(net, skb, cache, writable, AF_INET);
+	enum knet_prepared prepared;
+
+	if (!knet_receive4(net, skb, len))
+		return KNET_UNCHECKED;
+	prepared = knet_depart(net, skb, cache, writable, AF_INET);
+	if (prepared != KNET_UNCHECKED)
+		skb_orphan(skb);
+	return prepared;
+}
+
+static noinline enum knet_prepared knet_depart6_unusual(struct net *net, struct sk_buff *skb,
+							const struct knet_route_cache *cache,
+							u32 writable, u32 len)
+{
+	enum knet_prepared prepared;
+
+	if (!knet_receive6(net, skb, len))
+		return KNET_UNCHECKED;
+	prepared = knet_depart(net, skb, cache, writable, AF_INET6);
+	if (prepared != KNET_UNCHECKED)
+		skb_orphan(skb);
+	return prepared;
 }
 
 /*
- * The short form of knet_prepare4(), for a packet without a mark that was received in
- * the hook of a device: the packet gets the cached route if that is valid, leads to
- * another host, and lets the packet pass as it is. Otherwise returns KNET_UNCHECKED,
- * and the packet is unchanged to all others.
+ * Whether a packet of @len bytes can get a route as it is, and its first @writable
+ * bytes be written: nothing hangs on it, and nobody shares its data.
+ */
+static __always_inline bool knet_is_ready(const struct sk_buff *skb, u32 writable, u32 len)
+{
+	return skb->len == len && writable <= skb_headlen(skb) && !skb_cloned(skb) &&
+	       !skb_dst(skb) && !skb->destructor && !skb->sk;
+}
+
+static __always_inline enum knet_prepared knet_set_prepared(struct sk_buff *skb,
+							    struct dst_entry *dst)
+{
+	skb_dst_set_noref(skb, dst);
+	return skb->ip_summed == CHECKSUM_PARTIAL ? KNET_PREPARED_PARTIAL : KNET_PREPARED;
+}
+
+/*
+ * Receives a packet of @len bytes in the hook of a device, as knet_receive4(), and
+ * gives it the cached route if that is valid, leads to another host, and lets the
+ * packet pass as it is. Otherwise returns KNET_UNCHECKED, and the packet is unchanged
+ * to all others. The packet has no mark. Afterwards it has no socket.
  *
  * Nearly all packets are ready without a call, so no register is saved for them.
  */
 enum knet_prepared knet_depart4(struct net *net, struct sk_buff *skb,
-				const struct knet_route_cache *cache, u32 writable)
+				const struct knet_route_cache *cache, u32 writable, u32 len)
 {
 	struct dst_entry *dst = rcu_dereference(cache->dst);
 
@@ -423,18 +463,55 @@ enum knet_prepared knet_depart4(struct net *net, struct sk_buff *skb,
 		   READ_ONCE(dst->obsolete) == DST_OBSOLETE_FORCE_CHK &&
 		   dst_rtable(dst)->rt_genid == rt_genid_ipv4(net) &&
 		   !knet_is_local(dst, AF_INET) && knet_has_link_mtu4(dst) &&
-		   skb->len <= knet_link_mtu4(dst) && writable <= skb_headlen(skb) &&
-		   !skb_cloned(skb) && !skb_dst(skb))) {
-		skb_dst_set_noref(skb, dst);
-		return skb->ip_summed == CHECKSUM_PARTIAL ? KNET_PREPARED_PARTIAL : KNET_PREPARED;
+		   len <= knet_link_mtu4(dst) && knet_is_ready(skb, writable, len) &&
+		   knet_is_ordinary(net, skb) && knet_is_first(net->nf.hooks_ipv4))) {
+		knet_set_received4(skb);
+		return knet_set_prepared(skb, dst);
 	}
-	return knet_depart4_unusual(net, skb, cache, writable);
+	return knet_depart4_unusual(net, skb, cache, writable, len);
+}
+
+/* As ip6_dst_check() without a call, for a route that nothing ends but a change of routing. */
+static __always_inline bool knet_is_valid6(const struct dst_entry *dst, u32 cookie)
+{
+	const struct rt6_info *rt = dst_rt6_info(dst);
+	const struct fib6_info *from = rcu_dereference(rt->from);
+	const struct fib6_node *node;
+	bool valid;
+
+	if (rt->sernum || READ_ONCE(dst->obsolete) != DST_OBSOLETE_FORCE_CHK ||
+	    rt->rt6i_flags & RTF_EXPIRES || !from || from->fib6_flags & RTF_EXPIRES)
+		return false;
+	node = rcu_dereference(from->fib6_node);
+	valid = node && (u32)READ_ONCE(node->fn_sernum) == cookie;
+	/* As in fib6_get_cookie_safe(). */
+	smp_rmb();
+	return valid;
+}
+
+/* Whether the MTU of the route is that of IPv6 on the device, and sufficient. */
+static __always_inline bool knet_link_mtu6_suffices(const struct dst_entry *dst, u32 len)
+{
+	const struct inet6_dev *idev = __in6_dev_get(dst_dev_rcu(dst));
+
+	return !dst_metric_raw(dst, RTAX_MTU) && !dst->lwtstate && idev &&
+	       len <= READ_ONCE(idev->cnf.mtu6);
 }
 
 enum knet_prepared knet_depart6(struct net *net, struct sk_buff *skb,
-				const struct knet_route_cache *cache, u32 writable)
+				const struct knet_route_cache *cache, u32 writable, u32 len)
 {
-	return knet_depart(net, skb, cache, writable, AF_INET6);
+	struct dst_entry *dst = rcu_dereference(cache->dst);
+
+	if (likely(knet_is_route(dst) && dst->ops->family == AF_INET6 &&
+		   knet_is_valid6(dst, READ_ONCE(cache->cookie)) &&
+		   !knet_is_local(dst, AF_INET6) && knet_link_mtu6_suffices(dst, len) &&
+		   knet_is_ready(skb, writable, len) && knet_is_ordinary(net, skb) &&
+		   knet_is_first(net->nf.hooks_ipv6) && knet_receives_ipv6(skb->dev))) {
+		knet_set_received6(skb);
+		return knet_set_prepared(skb, dst);
+	}
+	return knet_depart6_unusual(net, skb, cache, writable, len);
 }
 
 /* Whether a packet with a mark may have a route of its own. */

@@ -293,6 +293,25 @@ void knet_send6(struct net *net, struct sk_buff *skb, u32 mtu, bool track)
 		dst_output(net, NULL, skb);
 }
 
+/*
+ * As neigh_hh_output(), for a packet with headroom of LL_RESERVED_SPACE(), if the
+ * header is Ethernet's. Otherwise returns false, and does nothing.
+ */
+static __always_inline bool knet_send_with_header(struct sk_buff *skb, const struct hh_cache *hh)
+{
+	unsigned int seq;
+
+	do {
+		seq = read_seqbegin(&hh->hh_lock);
+		if (unlikely(READ_ONCE(hh->hh_len) != ETH_HLEN))
+			return false;
+		memcpy(skb->data - HH_DATA_MOD, hh->hh_data, HH_DATA_MOD);
+	} while (read_seqretry(&hh->hh_lock, seq));
+	__skb_push(skb, ETH_HLEN);
+	dev_queue_xmit(skb);
+	return true;
+}
+
 /* Counts the packet for the director and for its server. */
 static __always_inline void knet_count(struct knet_traffic __percpu *early,
 				       struct knet_traffic __percpu *server, unsigned int len)
@@ -302,24 +321,39 @@ static __always_inline void knet_count(struct knet_traffic __percpu *early,
 	this_cpu_add(server->bytes, len);
 }
 
-/*
- * As knet_send4(), for a packet in the hook of a device that has got its route from
- * knet_depart4(): it is whole, tracked by nobody, and it or its segments fit. Counts
- * it also as received, which nothing that was rewritten affects. Consumes it.
- */
-void knet_send_early4(struct net *net, struct sk_buff *skb, struct knet_traffic __percpu *early,
-		      struct knet_traffic __percpu *server)
+/* The beginning of both functions below: conntrack does not see the packet any more. */
+static __always_inline void knet_let_go_early(struct sk_buff *skb)
+{
+#if IS_ENABLED(CONFIG_NF_CONNTRACK)
+	/* It is not tracked. */
+	nf_ct_set(skb, NULL, IP_CT_UNTRACKED);
+#endif
+	skb_clear_tstamp(skb);
+	skb_forward_csum(skb);
+}
+
+/* Hands a packet whose device is set to its neighbor. */
+static __always_inline void knet_finish_early(struct sk_buff *skb, struct neighbour *neighbour)
+{
+	if (IS_ERR(neighbour)) {
+		kfree_skb_reason(skb, SKB_DROP_REASON_NEIGH_CREATEFAIL);
+		return;
+	}
+	if (likely(READ_ONCE(neighbour->nud_state) & NUD_CONNECTED) &&
+	    knet_send_with_header(skb, &neighbour->hh))
+		return;
+	neigh_output(neighbour, skb, false);
+}
+
+static noinline void knet_send_early4_unusual(struct net *net, struct sk_buff *skb)
 {
 	const struct dst_entry *dst = skb_dst(skb);
 	const struct rtable *rt = dst_rtable(dst);
 	struct net_device *in = skb->dev, *out = dst_dev_rcu(dst);
 
-	knet_count4(net, skb);
-	knet_count(early, server, skb->len);
-	knet_let_go(skb, false);
-	if (unlikely(dst->output != ip_output || dst->lwtstate || rt->rt_type != RTN_UNICAST ||
-		     rt->rt_gw_family == AF_INET6 || skb_is_gso(skb) ||
-		     skb_headroom(skb) < LL_RESERVED_SPACE(out))) {
+	if (dst->output != ip_output || dst->lwtstate || rt->rt_type != RTN_UNICAST ||
+	    rt->rt_gw_family == AF_INET6 || skb_is_gso(skb) ||
+	    skb_headroom(skb) < LL_RESERVED_SPACE(out)) {
 		dst_output(net, NULL, skb);
 		return;
 	}
@@ -336,19 +370,44 @@ void knet_send_early4(struct net *net, struct sk_buff *skb, struct knet_traffic 
 	knet_finish4(net, skb);
 }
 
-void knet_send_early6(struct net *net, struct sk_buff *skb, struct knet_traffic __percpu *early,
+/*
+ * As knet_send4(), for a packet in the hook of a device that has got its route from
+ * knet_depart4(): it is whole, tracked by nobody, and it or its segments fit. Counts
+ * it also as received, which nothing that was rewritten affects. Consumes it.
+ */
+void knet_send_early4(struct net *net, struct sk_buff *skb, struct knet_traffic __percpu *early,
 		      struct knet_traffic __percpu *server)
+{
+	const struct dst_entry *dst = skb_dst(skb);
+	const struct rtable *rt = dst_rtable(dst);
+	struct net_device *out = dst_dev_rcu(dst);
+	__be32 next;
+
+	knet_count4(net, skb);
+	knet_count(early, server, skb->len);
+	knet_let_go_early(skb);
+	if (unlikely(dst->output != ip_output || dst->lwtstate || rt->rt_type != RTN_UNICAST ||
+		     rt->rt_gw_family == AF_INET6 || skb_is_gso(skb) ||
+		     skb_headroom(skb) < LL_RESERVED_SPACE(out) ||
+		     knet_has_post_routing(net->nf.hooks_ipv4))) {
+		knet_send_early4_unusual(net, skb);
+		return;
+	}
+	skb->dev = out;
+	next = rt->rt_gw_family ? rt->rt_gw4 : ((const struct iphdr *)skb->data)->daddr;
+	IP_UPD_PO_STATS(net, IPSTATS_MIB_OUT, skb->len);
+	knet_finish_early(skb, ip_neigh_gw4(out, next));
+}
+
+static noinline void knet_send_early6_unusual(struct net *net, struct sk_buff *skb)
 {
 	const struct dst_entry *dst = skb_dst(skb);
 	const struct inet6_dev *idev = ip6_dst_idev(dst);
 	struct net_device *in = skb->dev, *out = dst_dev_rcu(dst);
 
-	knet_count6(net, skb);
-	knet_count(early, server, skb->len);
-	knet_let_go(skb, false);
-	if (unlikely(dst->output != ip6_output || dst->lwtstate || !idev ||
-		     READ_ONCE(idev->cnf.disable_ipv6) || skb_is_gso(skb) ||
-		     skb_headroom(skb) < LL_RESERVED_SPACE(out))) {
+	if (dst->output != ip6_output || dst->lwtstate || !idev ||
+	    READ_ONCE(idev->cnf.disable_ipv6) || skb_is_gso(skb) ||
+	    skb_headroom(skb) < LL_RESERVED_SPACE(out)) {
 		dst_output(net, NULL, skb);
 		return;
 	}
@@ -363,6 +422,30 @@ void knet_send_early6(struct net *net, struct sk_buff *skb, struct knet_traffic 
 		}
 	}
 	knet_finish6(net, skb);
+}
+
+void knet_send_early6(struct net *net, struct sk_buff *skb, struct knet_traffic __percpu *early,
+		      struct knet_traffic __percpu *server)
+{
+	const struct dst_entry *dst = skb_dst(skb);
+	struct inet6_dev *idev = ip6_dst_idev(dst);
+	struct net_device *out = dst_dev_rcu(dst);
+	const struct in6_addr *next;
+
+	knet_count6(net, skb);
+	knet_count(early, server, skb->len);
+	knet_let_go_early(skb);
+	if (unlikely(dst->output != ip6_output || dst->lwtstate || !idev ||
+		     READ_ONCE(idev->cnf.disable_ipv6) || skb_is_gso(skb) ||
+		     skb_headroom(skb) < LL_RESERVED_SPACE(out) ||
+		     knet_has_post_routing(net->nf.hooks_ipv6))) {
+		knet_send_early6_unusual(net, skb);
+		return;
+	}
+	skb->dev = out;
+	next = rt6_nexthop(dst_rt6_info(dst), &((const struct ipv6hdr *)skb->data)->daddr);
+	IP6_UPD_PO_STATS(net, idev, IPSTATS_MIB_OUT, skb->len);
+	knet_finish_early(skb, ip_neigh_gw6(out, next));
 }
 
 /*

@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// The hash key is not secret: all directors, and a director after a restart, must give a client
 /// the same server.
-const KEY: HashKey = HashKey::new(0x6f6e_652c_2074_776f, 0x2c20_7468_7265_652e);
+const KEY: [u64; 2] = [0x6f6e_652c_2074_776f, 0x2c20_7468_7265_652e];
 
 /// The number of other slots to try before the first available server is taken.
 const ATTEMPTS: u32 = 64;
@@ -25,9 +25,10 @@ pub(super) fn hash(endpoint: Endpoint, round: u32) -> u64 {
 /// As [`hash`]. Each seed gives results that do not depend on those of other seeds.
 #[inline]
 pub(super) fn seeded(endpoint: Endpoint, round: u32, seed: u8) -> u64 {
+    let [k0, k1] = KEY;
     let key = HashKey::new(
-        KEY.k0.wrapping_add(u64::from(round)),
-        KEY.k1.wrapping_add(u64::from(seed)),
+        k0.wrapping_add(u64::from(round)),
+        k1.wrapping_add(u64::from(seed)),
     );
     let low = flow_hash(&key, endpoint.address.family(), 0, endpoint);
     let high = flow_hash(&key, endpoint.address.family(), 1, endpoint);

@@ -5,7 +5,9 @@ use lvs_core::{Address, Endpoint, Family};
 use proptest::prelude::*;
 use std::hash::{DefaultHasher, Hasher};
 
-const KEY: HashKey = HashKey::new(0x0706_0504_0302_0100, 0x0f0e_0d0c_0b0a_0908);
+const K0: u64 = 0x0706_0504_0302_0100;
+const K1: u64 = 0x0f0e_0d0c_0b0a_0908;
+const KEY: HashKey = HashKey::new(K0, K1);
 
 /// SipHash-1-3 of the octets 0, 1, 2, … with the key 0, 1, …, 15. The tests of other
 /// implementations have the same values. Here: for 7 octets and for 19.
@@ -32,8 +34,8 @@ fn every_part_of_the_key_counts() {
     let client = Endpoint::new(Address::from_v4([192, 0, 2, 1]), 40000);
     let hash = |key: &HashKey| flow_hash(key, Family::V4, 6, client);
     for bit in 0..64 {
-        let k0 = HashKey::new(KEY.k0 ^ (1 << bit), KEY.k1);
-        let k1 = HashKey::new(KEY.k0, KEY.k1 ^ (1 << bit));
+        let k0 = HashKey::new(K0 ^ (1 << bit), K1);
+        let k1 = HashKey::new(K0, K1 ^ (1 << bit));
         assert_ne!(hash(&k0), hash(&KEY), "bit {bit} of k0");
         assert_ne!(hash(&k1), hash(&KEY), "bit {bit} of k1");
     }
@@ -95,13 +97,7 @@ fn the_hash_apart_covers_both_ends() {
         hash(Apart::Virtual, 6, client, end(3, 80)),
         hash(Apart::Virtual, 6, client, end(2, 81)),
         hash(Apart::Virtual, 6, other, client),
-        hash_apart(
-            &HashKey::new(KEY.k0, KEY.k1 ^ 1),
-            Apart::Virtual,
-            6,
-            client,
-            other,
-        ),
+        hash_apart(&HashKey::new(K0, K1 ^ 1), Apart::Virtual, 6, client, other),
         flow_hash(&KEY, Family::V4, 6, client),
     ] {
         assert_ne!(different, base);

@@ -2,7 +2,7 @@
 
 use crate::wire::{naive_sum, to, wire, wire_and_end, End, Wire};
 use lvs_core::packet::{parse, Headers, ParseError, TcpFlags};
-use lvs_core::rewrite::{decrement_ttl, rewrite, Side, TransportChecksum, TtlExpired};
+use lvs_core::rewrite::{decrement_ttl, forward, rewrite, Side, TransportChecksum, TtlExpired};
 use lvs_core::{Family, Protocol};
 use proptest::prelude::*;
 
@@ -241,6 +241,26 @@ fn a_ttl_outside_a_header_is_not_decremented() {
     }
 }
 
+#[test]
+fn a_ttl_of_one_is_not_forwarded() {
+    for mut wire in wires() {
+        for ttl in 0..=3 {
+            wire.ttl = ttl;
+            let (before, end) = (wire.build(), server(wire.family()));
+            let mut bytes = before.clone();
+            let (packet, full) = (headers(&wire), TransportChecksum::Full);
+            let result = forward(&mut bytes, &packet, Side::Destination, to(end), full);
+            if ttl <= 1 {
+                assert_eq!((result, bytes), (Err(ParseError::Malformed), before));
+            } else {
+                let mut after = with(&wire, Side::Destination, end);
+                after.ttl -= 1;
+                assert_eq!((result, bytes), (Ok(()), after.build()));
+            }
+        }
+    }
+}
+
 /// Headers that a parser could return for another packet.
 fn any_packet() -> impl Strategy<Value = Headers> {
     let family = prop_oneof![Just(Family::V4), Just(Family::V6)];
@@ -315,6 +335,21 @@ proptest! {
         }
     }
 
+    #[test]
+    fn a_forwarded_packet_equals_a_new_one((wire, end) in wire_and_end(), source: bool) {
+        let side = side_of(source);
+        let mut bytes = wire.build();
+        let full = TransportChecksum::Full;
+        let result = forward(&mut bytes, &headers(&wire), side, to(end), full);
+        let mut other = with(&wire, side, end);
+        if wire.ttl <= 1 {
+            prop_assert_eq!((result, bytes), (Err(ParseError::Malformed), wire.build()));
+        } else {
+            other.ttl -= 1;
+            prop_assert_eq!((result, bytes), (Ok(()), other.build()));
+        }
+    }
+
     /// This holds even with the headers of another packet.
     #[test]
     fn no_input_causes_a_panic(
@@ -328,6 +363,10 @@ proptest! {
         let end = to(server(if to_v4 { Family::V4 } else { Family::V6 }));
         let before = bytes.clone();
         if rewrite(&mut bytes, &packet, side_of(source), end, mode).is_err() {
+            prop_assert_eq!(&bytes, &before);
+        }
+        let before = bytes.clone();
+        if forward(&mut bytes, &packet, side_of(source), end, mode).is_err() {
             prop_assert_eq!(&bytes, &before);
         }
         let before = bytes.clone();
