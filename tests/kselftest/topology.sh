@@ -185,7 +185,9 @@ director_up() {
 		echo "rule add fwmark 1 lookup 100"
 	} | batch -n "$1"
 	must ip -6 -n "$1" rule add fwmark 1 lookup 100
-	sysctls "$1" net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv4.conf.{all,default,eth0,eth1}.rp_filter=0 \
+	# A closed connection of a local server whose client is gone would hold the namespace, and
+	# with it the modules, for minutes.
+	sysctls "$1" net.ipv4.tcp_orphan_retries=1 net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv4.conf.{all,default,eth0,eth1}.rp_filter=0 \
 		net.ipv4.conf.{all,eth0,eth1}.send_redirects=0
 }
 
