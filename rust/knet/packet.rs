@@ -17,7 +17,7 @@ use crate::{
     rcu::Section,
     route::{raw, Route},
 };
-use core::{marker::PhantomData, ptr::NonNull, slice};
+use core::{hint, marker::PhantomData, ptr::NonNull, slice};
 use kernel::prelude::*;
 use lvs_core::{
     packet::{self, IPV4_HEADER, IPV6_HEADER},
@@ -729,6 +729,50 @@ impl<'a, V: Version> Packet<'a, V> {
         })
     }
 
+    /// The same for a packet that goes through a tunnel by IP in IP, of its own version. It also
+    /// comes back if there is anything to do about it but to write the outer header.
+    #[inline(always)]
+    pub fn enter(
+        self,
+        _section: &Section<'_>,
+        route: &Route<'_>,
+        len: u32,
+    ) -> Result<EnteringPacket<'a, V>, Self> {
+        if self.mark() != 0 && self.may_be_routed_by_mark() {
+            return Err(self);
+        }
+        let Some(cached) = route.ipip_source() else {
+            return Err(self);
+        };
+        let (net, skb, cache) = (self.net.as_ptr(), self.skb.as_ptr(), route.cache());
+        let mut source = bindings::knet_address { words: [0; 2] };
+        // SAFETY: as in `depart`; the address is that of the same route.
+        let enters = unsafe {
+            match V::FAMILY {
+                Family::V4 => {
+                    bindings::knet_depart4_ipip(net, skb, cache, cached, &mut source, len)
+                }
+                Family::V6 => {
+                    bindings::knet_depart6_ipip(net, skb, cache, cached, &mut source, len)
+                }
+            }
+        };
+        if !enters {
+            return Err(self);
+        }
+        // INVARIANT: the call has set a route of this version, and checked the rest.
+        Ok(EnteringPacket {
+            packet: EarlyPacket {
+                packet: self,
+                writable: size_of::<V::Header>() as u16,
+                checksum_is_partial: false,
+            },
+            source: Address::from_words(source.words),
+            destination: route.next(),
+            ignore_df: route.ignores_df(),
+        })
+    }
+
     #[cold]
     #[inline(never)]
     fn may_be_routed_by_mark(&self) -> bool {
@@ -994,8 +1038,12 @@ impl<'a, V: Version> EarlyPacket<'a, V> {
     /// See [`RoutedPacket::writable`].
     #[inline(always)]
     pub fn writable(&mut self) -> &mut [u8] {
-        // SAFETY: by the type invariant; the borrow is exclusive.
-        unsafe { slice::from_raw_parts_mut(self.packet.raw().data, self.writable.into()) }
+        let data = self.packet.raw().data;
+        // SAFETY: by the type invariant; the borrow is exclusive. No packet has its data at null.
+        unsafe {
+            hint::assert_unchecked(!data.is_null());
+            slice::from_raw_parts_mut(data, self.writable.into())
+        }
     }
 
     /// See [`RoutedPacket::checksum_is_partial`].
@@ -1021,6 +1069,72 @@ impl<'a, V: Version> EarlyPacket<'a, V> {
             match V::FAMILY {
                 Family::V4 => bindings::knet_send_early4(net, skb, early, server),
                 Family::V6 => bindings::knet_send_early6(net, skb, early, server),
+            }
+        };
+        Verdict::new(bindings::NF_STOLEN)
+    }
+}
+
+/// A packet in the hook of a device, with a route, ready to get an outer header of its own version
+/// (IP in IP) and to be sent.
+///
+/// # Invariants
+///
+/// There are bytes for such a header before the packet, which only it may write.
+pub struct EnteringPacket<'a, V: Version> {
+    packet: EarlyPacket<'a, V>,
+    source: Address,
+    destination: Address,
+    ignore_df: bool,
+}
+
+impl<'a, V: Version> EnteringPacket<'a, V> {
+    /// The packet, whose header may be changed.
+    #[inline(always)]
+    pub fn packet(&mut self) -> &mut EarlyPacket<'a, V> {
+        &mut self.packet
+    }
+
+    /// See [`Packet::discard`].
+    pub fn discard(self) -> Verdict<'a> {
+        self.packet.discard()
+    }
+
+    /// Sends the packet inside another one from the local address that the route prefers to the
+    /// route's destination. Counts it as [`EarlyPacket::send`] does. Softirq.
+    #[inline(always)]
+    pub fn send(self, early: Traffic<'_>, server: Traffic<'_>) -> Verdict<'a> {
+        let packet = &self.packet.packet;
+        // A fragment does not come here.
+        let handling =
+            V::handling(packet.header()).outer(V::FAMILY, packet.len(), 0, self.ignore_df);
+        let outer = Outer {
+            handling,
+            protocol: Tunnel::Ipip.protocol(V::FAMILY),
+            source: self.source,
+            destination: self.destination,
+        };
+        let may_fragment = !handling.dont_fragment;
+        let (net, skb) = (packet.net.as_ptr(), packet.skb.as_ptr());
+        let (early, server) = (early.as_ptr(), server.as_ptr());
+        let end = packet.raw().data;
+        // SAFETY: live, owned, routed and of this version by the type invariants, which also say
+        // that the header before the packet may be written; the counters are live by theirs. The
+        // call consumes the packet, as the verdict says.
+        unsafe {
+            match V::FAMILY {
+                Family::V4 => {
+                    let identification = match may_fragment {
+                        true => bindings::knet_identify(skb),
+                        false => 0,
+                    };
+                    outer.write_v4(&mut *end.sub(IPV4_HEADER).cast(), identification);
+                    bindings::knet_send_early4_ipip(net, skb, early, server);
+                }
+                Family::V6 => {
+                    outer.write_v6(&mut *end.sub(IPV6_HEADER).cast(), packet.len());
+                    bindings::knet_send_early6_ipip(net, skb, early, server, may_fragment);
+                }
             }
         };
         Verdict::new(bindings::NF_STOLEN)

@@ -217,6 +217,21 @@ impl Route<'_> {
         self.ignore_df
     }
 
+    /// The cached local address that it prefers, for a route over IP in IP.
+    #[inline(always)]
+    pub(crate) fn ipip_source(&self) -> Option<*const bindings::knet_address> {
+        match self.tunnel {
+            Some(Tunnel::Ipip) => self.preferred.map(|source| source.as_ptr().cast_const()),
+            Some(Tunnel::Gue { .. } | Tunnel::Gre { .. }) | None => None,
+        }
+    }
+
+    /// The next destination.
+    #[inline(always)]
+    pub(crate) fn next(&self) -> Address {
+        self.next
+    }
+
     /// For C, for a packet of this family with `writable` bytes to write.
     #[inline(always)]
     pub(crate) fn request(

@@ -55,7 +55,7 @@ impl Address {
     }
 
     /// The four IPv4 octets in network order, or `None` for an address that is not IPv4.
-    #[inline]
+    #[inline(always)]
     pub const fn v4(self) -> Option<[u8; 4]> {
         if self.is_v4() {
             Some(self.last_octets())
@@ -65,7 +65,7 @@ impl Address {
     }
 
     /// The last four octets in network order: all of an IPv4 address.
-    #[inline]
+    #[inline(always)]
     pub const fn last_octets(self) -> [u8; 4] {
         let [_, low] = self.0;
         // One word, since the compiler does not make a word of four octets.
@@ -73,14 +73,28 @@ impl Address {
     }
 
     /// Whether this is an IPv4 address.
-    #[inline]
+    #[inline(always)]
     pub const fn is_v4(self) -> bool {
         let [high, low] = self.0;
         high == 0 && u64::from_be(low) >> 32 == MAPPED
     }
 
+    /// Whether this is the same address as the other one, which is of this family. If this one is
+    /// of the other family, the answer may be wrong.
+    #[inline(always)]
+    pub const fn is_like(self, other: Self, family: Family) -> bool {
+        let ([high, low], [other_high, other_low]) = (self.0, other.0);
+        match family {
+            Family::V4 => {
+                let [octets, others] = [self.last_octets(), other.last_octets()];
+                u32::from_ne_bytes(octets) == u32::from_ne_bytes(others)
+            }
+            Family::V6 => high == other_high && low == other_low,
+        }
+    }
+
     /// The 16 IPv6 octets in network order, or `None` for an address that is IPv4.
-    #[inline]
+    #[inline(always)]
     pub const fn v6(self) -> Option<[u8; 16]> {
         if self.is_v4() {
             None

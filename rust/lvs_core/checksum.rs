@@ -40,6 +40,13 @@ pub fn sum(data: &[u8]) -> u16 {
     u16::from_be(fold(words(data, 0)))
 }
 
+/// Whether the data include their correct checksum. They are not all zero.
+#[inline(always)]
+pub fn is_right(data: &[u8]) -> bool {
+    // Folding changes no remainder, and leaves 0xffff of a sum with the remainder 0.
+    words(data, 0) % 0xffff == 0
+}
+
 /// Returns the checksum of the data. Set the checksum field in `data` to zero first. The result is
 /// 0 for data that include their correct checksum.
 #[inline]
@@ -85,6 +92,14 @@ impl Difference {
     pub fn put<const N: usize>(&mut self, place: &mut [u8; N], new: [u8; N]) {
         self.replace(place, &new);
         *place = new;
+    }
+
+    /// Adds that of a word whose higher octet was decremented, and was not 0 before.
+    #[inline(always)]
+    pub const fn decrement_high(&mut self) {
+        // The word is less by 0x0100, so the complement of its old value and the new value add up
+        // to the complement of that.
+        self.0 = self.0.wrapping_add(u16::from_ne_bytes([0xfe, 0xff]) as u64);
     }
 
     /// Adds a change of other data.

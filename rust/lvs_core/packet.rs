@@ -74,42 +74,54 @@ pub fn parse_frequent(family: Family, ip: &[u8]) -> Result<Headers, ParseError> 
     }
 }
 
-/// Reads the headers of a whole TCP or UDP packet of `len` octets that has neither options nor
-/// extension headers, and whose IP header was found sound ([`crate::receive`]).
+/// The protocol in this fixed header of an IP packet, if it is TCP or UDP and no extension header
+/// comes before it.
+#[inline(always)]
+pub fn plain_protocol(family: Family, header: &[u8]) -> Option<Protocol> {
+    let number = match family {
+        Family::V4 => header.get(9),
+        Family::V6 => header.get(6),
+    };
+    protocol::<false>(*number?)
+}
+
+/// Reads the headers of a whole packet of `len` octets with this [`plain_protocol`] that has no IP
+/// options, and whose IP header was found sound ([`crate::receive`]).
 ///
 /// # Errors
 ///
-/// As [`parse_frequent`]; [`ParseError::NotOurs`] for extension headers.
+/// As [`parse_frequent`].
 #[inline(always)]
-pub fn parse_plain(family: Family, ip: &[u8], len: usize) -> Result<Headers, ParseError> {
-    let (at, number, source, destination) = match family {
+pub fn parse_plain(
+    family: Family,
+    protocol: Protocol,
+    ip: &[u8],
+    len: usize,
+) -> Result<Headers, ParseError> {
+    let at = match family {
+        Family::V4 => IPV4_HEADER,
+        Family::V6 => IPV6_HEADER,
+    };
+    let payload_len = len.checked_sub(at).ok_or(ParseError::Malformed)?;
+    // First, since a slice that has this header has the other one.
+    let transport = Transport::read(ip, at, payload_len, protocol, false)?;
+    let truncated = ParseError::Truncated { need: at };
+    let (source, destination) = match family {
         Family::V4 => {
-            let truncated = ParseError::Truncated { need: IPV4_HEADER };
-            let header = ip.first_chunk::<IPV4_HEADER>().ok_or(truncated)?;
+            let header = ip.first_chunk().ok_or(truncated)?;
             let (source, destination) = addresses_v4(header);
-            let [_, _, _, _, _, _, _, _, _, number, ..] = *header;
-            let (source, destination) = (Address::from_v4(source), Address::from_v4(destination));
-            (IPV4_HEADER, number, source, destination)
+            (Address::from_v4(source), Address::from_v4(destination))
         }
         Family::V6 => {
-            let truncated = ParseError::Truncated { need: IPV6_HEADER };
-            let header = ip.first_chunk::<IPV6_HEADER>().ok_or(truncated)?;
+            let header = ip.first_chunk().ok_or(truncated)?;
             let (source, destination) = addresses_v6(header);
-            let [_, _, _, _, _, _, number, ..] = *header;
             let (source, destination) = (Address::from_v6(source), Address::from_v6(destination));
             // As in ipv6::Header::read.
             if source.is_v4() || destination.is_v4() {
                 return Err(ParseError::NotOurs);
             }
-            (IPV6_HEADER, number, source, destination)
+            (source, destination)
         }
-    };
-    let protocol = protocol::<false>(number).ok_or(ParseError::NotOurs)?;
-    let payload_len = len.checked_sub(at).ok_or(ParseError::Malformed)?;
-    let transport = match protocol {
-        Protocol::Tcp => Transport::read_tcp(ip, at, payload_len)?,
-        Protocol::Udp => Transport::read_udp(ip, at, payload_len)?,
-        Protocol::Sctp => return Err(ParseError::NotOurs),
     };
     Ok(Headers {
         family,
@@ -203,22 +215,10 @@ impl Transport {
         protocol: Protocol,
         more_fragments: bool,
     ) -> Result<Self, ParseError> {
-        let minimum = match protocol {
-            Protocol::Tcp => TCP_HEADER,
-            Protocol::Udp => UDP_HEADER,
-            Protocol::Sctp => sctp::HEADER,
-        };
-        if payload_len < minimum {
-            return Err(ParseError::Malformed);
-        }
-        let truncated = ParseError::Truncated {
-            need: at.saturating_add(minimum),
-        };
-        let transport = ip.get(at..).ok_or(truncated)?;
-        let (ports, flags) = match protocol {
+        let ([s0, s1, d0, d1], flags) = match protocol {
             Protocol::Tcp => {
                 let [s0, s1, d0, d1, _, _, _, _, _, _, _, _, offset, flags, ..] =
-                    *transport.first_chunk::<TCP_HEADER>().ok_or(truncated)?;
+                    *Self::fixed::<TCP_HEADER>(ip, at, payload_len)?;
                 let len = usize::from(offset >> 4) << 2;
                 if len < TCP_HEADER || len > payload_len {
                     return Err(ParseError::Malformed);
@@ -226,34 +226,53 @@ impl Transport {
                 ([s0, s1, d0, d1], TcpFlags::from_bits(flags))
             }
             Protocol::Udp => {
-                let [s0, s1, d0, d1, l0, l1, ..] =
-                    *transport.first_chunk::<UDP_HEADER>().ok_or(truncated)?;
+                let [s0, s1, d0, d1, l0, l1, ..] = *Self::fixed::<UDP_HEADER>(ip, at, payload_len)?;
                 let len = usize::from(u16::from_be_bytes([l0, l1]));
                 // The field counts the whole datagram, of which the first fragment holds a part.
-                if len < UDP_HEADER || (len > payload_len && !more_fragments) {
+                let whole = match more_fragments {
+                    true => UDP_HEADER,
+                    false => len,
+                };
+                if len < UDP_HEADER || whole > payload_len {
                     return Err(ParseError::Malformed);
                 }
                 ([s0, s1, d0, d1], TcpFlags::EMPTY)
             }
             Protocol::Sctp => return Self::read_sctp(ip, at, payload_len),
         };
-        let [s0, s1, d0, d1] = ports;
         Ok(Self {
             source: u16::from_be_bytes([s0, s1]),
             destination: u16::from_be_bytes([d0, d1]),
             flags,
         })
     }
-}
 
-impl Transport {
-    /// The same for SCTP: the flags are those of the first chunk's event.
+    /// The fixed part of a transport header, if it is in the slice. The packet may end before it
+    /// even so.
+    #[inline(always)]
+    fn fixed<const N: usize>(
+        ip: &[u8],
+        at: usize,
+        payload_len: usize,
+    ) -> Result<&[u8; N], ParseError> {
+        let need = at.saturating_add(N);
+        let header = ip.get(at..need).and_then(<[u8]>::first_chunk);
+        header.ok_or(match payload_len < N {
+            true => ParseError::Malformed,
+            false => ParseError::Truncated { need },
+        })
+    }
+
+    /// The same as [`Self::read`] for SCTP: the flags are those of the first chunk's event.
     #[cold]
     #[inline(never)]
     fn read_sctp(ip: &[u8], at: usize, payload_len: usize) -> Result<Self, ParseError> {
         let short = |need: usize| ParseError::Truncated {
             need: at.saturating_add(need),
         };
+        if payload_len < sctp::HEADER {
+            return Err(ParseError::Malformed);
+        }
         let packet = ip.get(at..).ok_or(short(sctp::HEADER))?;
         let [s0, s1, d0, d1, ..] = *packet
             .first_chunk::<{ sctp::HEADER }>()
@@ -264,49 +283,6 @@ impl Transport {
             flags: sctp::Event::read(packet, payload_len)
                 .map_err(short)?
                 .flags(),
-        })
-    }
-
-    /// Reads the TCP header of a whole packet, as [`Self::read`].
-    #[inline(always)]
-    fn read_tcp(ip: &[u8], at: usize, payload_len: usize) -> Result<Self, ParseError> {
-        let need = at.saturating_add(TCP_HEADER);
-        let short = || match payload_len < TCP_HEADER {
-            true => ParseError::Malformed,
-            false => ParseError::Truncated { need },
-        };
-        let header = ip.get(at..need).ok_or_else(short)?;
-        let [s0, s1, d0, d1, _, _, _, _, _, _, _, _, offset, flags, ..] =
-            *header.first_chunk::<TCP_HEADER>().ok_or_else(short)?;
-        let len = usize::from(offset >> 4) << 2;
-        if len < TCP_HEADER || len > payload_len {
-            return Err(ParseError::Malformed);
-        }
-        Ok(Self {
-            source: u16::from_be_bytes([s0, s1]),
-            destination: u16::from_be_bytes([d0, d1]),
-            flags: TcpFlags::from_bits(flags),
-        })
-    }
-
-    /// The same for UDP.
-    #[inline(always)]
-    fn read_udp(ip: &[u8], at: usize, payload_len: usize) -> Result<Self, ParseError> {
-        let need = at.saturating_add(UDP_HEADER);
-        let short = || match payload_len < UDP_HEADER {
-            true => ParseError::Malformed,
-            false => ParseError::Truncated { need },
-        };
-        let header = ip.get(at..need).ok_or_else(short)?;
-        let [s0, s1, d0, d1, l0, l1, ..] = *header.first_chunk::<UDP_HEADER>().ok_or_else(short)?;
-        let len = usize::from(u16::from_be_bytes([l0, l1]));
-        if len < UDP_HEADER || len > payload_len {
-            return Err(ParseError::Malformed);
-        }
-        Ok(Self {
-            source: u16::from_be_bytes([s0, s1]),
-            destination: u16::from_be_bytes([d0, d1]),
-            flags: TcpFlags::EMPTY,
         })
     }
 }

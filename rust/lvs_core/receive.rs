@@ -11,8 +11,8 @@ use crate::packet::{IPV4_HEADER, IPV6_HEADER};
 
 /// Version 4, and a header without options.
 const PLAIN_V4: u8 = 0x45;
-/// Bits of IPv4's third halfword, in its first octet: the packet is a fragment.
-const FRAGMENT: u8 = 0x3f;
+/// Bits of IPv4's fourth halfword: the packet is a fragment.
+const FRAGMENT: u16 = 0x3fff;
 /// The first octet of IPv4's loopback addresses.
 const LOOPBACK_NETWORK: u8 = 127;
 /// The first octet of IPv6's multicast addresses.
@@ -23,12 +23,15 @@ const MULTICAST: u8 = 0xff;
 /// header is wrong.
 #[inline(always)]
 pub fn length_v4(header: &[u8; IPV4_HEADER], available: u32) -> Option<u32> {
-    let [version, _, len_high, len_low, _, _, flags, offset, ttl, _, _, _, source, ..] = *header;
+    let [version, _, len_high, len_low, _, _, _, _, ttl, _, _, _, source, ..] = *header;
     let len = u32::from(u16::from_be_bytes([len_high, len_low]));
-    let plain = version == PLAIN_V4 && flags & FRAGMENT == 0 && offset == 0 && ttl > 1;
+    // One word, since the compiler does not make a word of two octets.
+    let fragment: [u8; 2] = *header.get(6..)?.first_chunk()?;
+    let whole = u16::from_ne_bytes(fragment) & FRAGMENT.to_be() == 0;
+    let plain = version == PLAIN_V4 && whole && ttl > 1;
     let plain = plain && source != LOOPBACK_NETWORK;
     let whole = len >= IPV4_HEADER as u32 && len <= available;
-    (plain && whole && sum_is_right(header)).then_some(len)
+    (plain && whole && checksum::is_right(header)).then_some(len)
 }
 
 /// The length of the IPv6 packet with this header, of which `available` bytes came in. `None`: it
@@ -43,11 +46,4 @@ pub fn length_v6(header: &[u8; IPV6_HEADER], available: u32) -> Option<u32> {
     // With the loopback address, which begins so, addresses are refused that no packet may have.
     let unusable = header.get(8..16) == Some(&[0; 8]);
     (plain && !unusable && len <= available).then_some(len)
-}
-
-/// Whether the sum of an IPv4 header without options is that of a right checksum (RFC 1071). A
-/// header with a version is never all zeros.
-#[inline(always)]
-fn sum_is_right(header: &[u8; IPV4_HEADER]) -> bool {
-    checksum::sum(header) == 0xffff
 }

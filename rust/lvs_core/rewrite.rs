@@ -247,11 +247,10 @@ fn change_address<const AGE: bool>(
             let fixed = ip.first_chunk_mut::<IPV4_HEADER>().ok_or(short)?;
             let mut header = Difference::NONE;
             if AGE {
-                // The protocol completes the word of the checksum.
-                let word = field::<2>(fixed, 8).ok_or(short)?;
-                let [ttl, protocol] = *word;
-                let ttl = ttl.checked_sub(1).filter(|&ttl| ttl != 0);
-                header.put(word, [ttl.ok_or(ParseError::Malformed)?, protocol]);
+                let [ttl] = field::<1>(fixed, 8).ok_or(short)?;
+                let lower = ttl.checked_sub(1).filter(|&ttl| ttl != 0);
+                *ttl = lower.ok_or(ParseError::Malformed)?;
+                header.decrement_high();
             }
             difference.put(field(fixed, side.of(12, 16)).ok_or(short)?, new);
             header.add(difference);
@@ -305,7 +304,7 @@ pub struct TtlExpired;
 pub fn decrement_ttl(family: Family, ip: &mut [u8]) -> Result<(), TtlExpired> {
     match family {
         Family::V4 => {
-            let Some([first, _, _, _, _, _, _, _, ttl, protocol, c0, c1, ..]) =
+            let Some([first, _, _, _, _, _, _, _, ttl, _, c0, c1, ..]) =
                 ip.first_chunk_mut::<IPV4_HEADER>()
             else {
                 return Err(TtlExpired);
@@ -313,10 +312,11 @@ pub fn decrement_ttl(family: Family, ip: &mut [u8]) -> Result<(), TtlExpired> {
             if *first >> 4 != 4 || *ttl <= 1 {
                 return Err(TtlExpired);
             }
-            let old = [*ttl, *protocol];
             *ttl = ttl.wrapping_sub(1);
-            let check = u16::from_be_bytes([*c0, *c1]);
-            [*c0, *c1] = checksum::update(check, &old, &[*ttl, *protocol]).to_be_bytes();
+            let mut difference = Difference::NONE;
+            difference.decrement_high();
+            let check = difference.checksum(u16::from_be_bytes([*c0, *c1]));
+            [*c0, *c1] = check.to_be_bytes();
         }
         Family::V6 => {
             let Some([first, _, _, _, _, _, _, limit, ..]) = ip.first_chunk_mut::<IPV6_HEADER>()

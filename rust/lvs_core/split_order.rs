@@ -42,7 +42,8 @@ use core::{num::NonZeroUsize, sync::atomic::Ordering};
 const SENTINEL: usize = 1;
 const RESIZING: usize = 1;
 
-/// The number of buckets, a power of two, and whether a resize is in progress: one word.
+/// The number of buckets, a power of two, and whether a resize is in progress: one word. It has the
+/// mask of a bucket's number, which a lookup needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry(usize);
 
@@ -50,13 +51,13 @@ impl Geometry {
     /// 2^`order` buckets, and no resize.
     #[inline]
     pub const fn settled(order: u32) -> Self {
-        Self((order as usize) << 1)
+        Self(1usize.wrapping_shl(order).wrapping_sub(1) << 1)
     }
 
     /// 2^`order` buckets whose lists may hold further sentinels, of the next order.
     #[inline]
     pub const fn resizing(order: u32) -> Self {
-        Self(((order as usize) << 1) | RESIZING)
+        Self(Self::settled(order).0 | RESIZING)
     }
 
     /// The geometry in a word from [`word`](Self::word).
@@ -74,7 +75,7 @@ impl Geometry {
     /// log2 of the number of buckets.
     #[inline]
     pub const fn order(self) -> u32 {
-        (self.0 >> 1) as u32
+        (self.0 >> 1).trailing_ones()
     }
 
     /// Whether a resize is in progress.
@@ -86,7 +87,7 @@ impl Geometry {
     /// The bucket of `hash`.
     #[inline]
     const fn bucket(self, hash: u32) -> u32 {
-        hash & 1u32.wrapping_shl(self.order()).wrapping_sub(1)
+        hash & (self.0 >> 1) as u32
     }
 }
 

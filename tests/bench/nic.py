@@ -22,7 +22,7 @@ from bench import (CLIENT, CLIENT6, DIRECTOR, DR_VIP, DR_VIP6, NAT_VIP, NAT_VIP6
 MODES = ("bare", "flowtable", "ip_vs", "ipvs_rs")
 SERVERS6 = [str(ipaddress.ip_address(SERVER6) + n) for n in range(4)]
 # The flags of a run: see bench_nic.c.
-RANDOM, REPLY, STREAM = 1, 2, 4
+RANDOM, REPLY, STREAM, HASH = 1, 2, 4, 8
 SYN, SYN_ACK, ACK = 0x02, 0x12, 0x10
 # Numbers of flows, with their numbers of clients.
 FLOWS = {10: 1, 100: 1, 1000: 1, 1_000_000: 100}
@@ -190,11 +190,12 @@ class Rig(bench.Bench):
 
     def tcp(self, kind):
         """Measures small TCP segments, and full ones in trains of 16, which GRO merges."""
-        for row, vip in ((f"{kind}-tcp-100", NAT_VIP), (f"{kind}-tcp-100-one", ONE_VIP)):
+        for row, vip, flags in ((f"{kind}-tcp-100", NAT_VIP, 0), (f"{kind}-tcp-100-hash", NAT_VIP, HASH), (f"{kind}-tcp-100-one", ONE_VIP, 0)):
             if self.wanted(row):
                 self.connect(vip, 100)
-                self.from_clients(500, vip, 100, segment(1000, 80, ACK))
-                self.cost(row, self.packets, self.from_clients(self.packets, vip, 100, segment(1000, 80, ACK)), flows=100)
+                self.from_clients(500, vip, 100, segment(1000, 80, ACK), flags=flags)
+                value = self.from_clients(self.packets, vip, 100, segment(1000, 80, ACK), flags=flags)
+                self.cost(row, self.packets, value, flows=100)
         if self.wanted(f"{kind}-bulk-10"):
             self.connect(ONE_VIP, 10)
             full = segment(1000, 80, ACK, 1460)

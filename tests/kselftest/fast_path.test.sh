@@ -102,6 +102,46 @@ client again NAT >/dev/null
 check_eq 'the statistics of the service count packets of the fast path' "$(statistics -u 10.1.0.100:8000)" \
 	"$(awk '{ print $1, $2 + 1, $3 + 1, $4 + 31, $5 + 63 }' <<<"$statistics")"
 
+# --- the outer headers of tunnels -----------------------------------------------------------------
+
+must on client nft 'table ip classes { chain out { type filter hook output priority mangle;
+	ip protocol udp ip dscp set cs3 ip ecn set ect0; }; }'
+# outer TAG RULE: repeats a flow; prints how many packets like that came to the server.
+outer() {
+	must on A nft "table inet outer { chain early { type filter hook prerouting priority raw; $2 counter; }; }"
+	again "$1"
+	on A nft list table inet outer | sed -n 's/.*counter packets \([0-9]*\).*/\1/p'
+	on A nft delete table inet outer
+}
+# headers MODE: checks the outer headers with that setting.
+headers() {
+	local v4='ip protocol 4 ip saddr 10.1.0.1 ip daddr 10.3.0.11 ip dscp cs3 ip ecn ect0 ip ttl 61'
+	check_eq "fast_path=$1: the outer header has class, hops and DF of the inner one" \
+		"$(outer TUN "$v4 ip frag-off 0x4000 ip id 0" | xargs)" "A, $1 1"
+	check_eq "fast_path=$1: the outer header has no DF without that of the inner one" \
+		"$(outer free "$v4 ip frag-off 0" | xargs)" "A, $1 1"
+	must set_to pmtu_disc 0
+	check_eq "fast_path=$1: the outer header has no DF with pmtu_disc=0" \
+		"$(outer TUN "$v4 ip frag-off 0" | xargs)" "A, $1 1"
+	must set_to pmtu_disc 1
+}
+sysctls client net.ipv4.ip_no_pmtu_disc=1
+client hold free udp 10.1.0.101 8000 >/dev/null
+sysctls client net.ipv4.ip_no_pmtu_disc=0
+learned free 1
+headers 1
+must on A nft 'table ip outer { set seen { typeof ip id; flags dynamic; size 64; }
+	chain early { type filter hook prerouting priority raw; ip protocol 4 add @seen { ip id }; }; }'
+for _ in {1..10}; do again free; done | sort | uniq -c >"$work/answers"
+check_eq 'the outer headers without DF have identifications of their own' \
+	"$(xargs <"$work/answers"), $(on A nft -j list set ip outer seen | jq '.nftables[] | .set.elem? // empty | length')" '10 A, 1, 10'
+on A nft delete table ip outer
+check 'fast_path=0 is accepted before headers are compared' set_to fast_path 0
+headers 0
+check 'fast_path=1 is accepted after headers were compared' set_to fast_path 1
+must on client nft delete table ip classes
+learned NAT 2
+
 # --- who sees packets, and who stops them ---------------------------------------------------------
 
 client patience 0.7 >/dev/null
@@ -114,6 +154,20 @@ for hook in 'ip prerouting priority -103' 'ip prerouting priority raw' 'ip prero
 	check_match "a rule at $hook counts it" "$(on director nft list table "${hook%% *}" wall)" '.*counter packets 1 .*'
 	must on director nft delete table "${hook%% *}" wall
 	check_eq "the flow goes on by the fast path without the rule at $hook" "$(again NAT)" 'A, 2'
+done
+# The outer packet of a tunnel is one of this host.
+for hook in output postrouting; do
+	for ip in ip ip6; do
+		tag=TUN$([ $ip = ip ] || echo 6)
+		must on director nft "table $ip wall { chain wall { type filter hook $hook priority filter; meta l4proto { 4, 41 } counter drop; }; }"
+		check_eq "a rule at $ip $hook stops a known flow through a tunnel" "$(again "$tag")" 'timeout, 1'
+		check_match "a rule at $ip $hook counts it" "$(on director nft list table $ip wall)" '.*counter packets 1 .*'
+		must on director nft delete table $ip wall
+		check_eq "the flow through a tunnel goes on without the rule at $ip $hook" "$(again "$tag")" 'A, 1'
+		must on director nft "table $ip seen { chain seen { type filter hook $hook priority filter; meta l4proto { 4, 41 } counter; }; }"
+		check_eq "a flow through a tunnel passes a rule at $ip $hook" "$(again "$tag")" 'A, 1'
+		must on director nft delete table $ip seen
+	done
 done
 # A chain at the last priority, which was there before other flows have the device learned.
 check 'fast_path=0 is accepted while rules change' set_to fast_path 0

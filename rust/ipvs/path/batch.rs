@@ -11,7 +11,6 @@ use crate::{
     path::{fast, read},
     state::tables::Tables,
 };
-use core::sync::atomic::Ordering;
 use knet::{
     ingress::{Batching, BATCH},
     packet::{Packet, Verdict, Version},
@@ -33,16 +32,7 @@ impl Batching for Tables {
 
     #[inline(always)]
     fn note<V: Version>(&self, section: &Section<'_>, packet: &mut Packet<'_, V>) -> Option<Note> {
-        // Conntrack has to see the packets that it tracks.
-        if self.settings.conntrack.load(Ordering::Relaxed) {
-            return None;
-        }
-        let headers = loop {
-            match read::plain_headers(packet, packet.len()) {
-                Ok(headers) => break headers,
-                Err(need) => read::pull(packet, need?)?,
-            }
-        };
+        let headers = read::pulled_headers(packet, packet.len())?;
         if !fast::may_be_steady(&headers) {
             return None;
         }

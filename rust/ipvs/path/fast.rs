@@ -4,7 +4,8 @@
 //!
 //! It takes those that need no attention: packets that change no state, whose server is there, and
 //! that can be sent as they are. All others go on unchanged, and come to the hook at PRE_ROUTING,
-//! which decides about them.
+//! which decides about them. With `conntrack=1` no device has the hook, since conntrack has to see
+//! the packets that it tracks.
 
 use crate::{
     path::{read, target::Target, transmit},
@@ -46,15 +47,27 @@ impl Handler for Tables {
         packet: Packet<'p, V>,
         len: u32,
     ) -> Verdict<'p> {
-        // Conntrack has to see the packets that it tracks.
-        if self.settings.conntrack.load(Ordering::Relaxed) {
-            return packet.accept();
+        // Code for each protocol, in which its number and the length of its header are constants.
+        match read::plain_protocol(&packet) {
+            Some(Protocol::Tcp) => read_and_take(self, section, packet, len, Protocol::Tcp),
+            Some(Protocol::Udp) => read_and_take(self, section, packet, len, Protocol::Udp),
+            Some(Protocol::Sctp) | None => packet.accept(),
         }
-        match read::plain_headers(&packet, len) {
-            Ok(headers) if may_be_steady(&headers) => take(self, section, packet, len, headers),
-            Ok(_) | Err(None) => packet.accept(),
-            Err(Some(_)) => take_unusual(self, section, packet, len),
-        }
+    }
+}
+
+#[inline(always)]
+fn read_and_take<'p, V: Version>(
+    tables: &Tables,
+    section: &Section<'_>,
+    packet: Packet<'p, V>,
+    len: u32,
+    protocol: Protocol,
+) -> Verdict<'p> {
+    match read::plain_headers(&packet, protocol, len) {
+        Ok(headers) if may_be_steady(&headers) => take(tables, section, packet, len, headers),
+        Ok(_) | Err(None) => packet.accept(),
+        Err(Some(_)) => take_unusual(tables, section, packet, len),
     }
 }
 
@@ -107,12 +120,8 @@ fn take_unusual<'p, V: Version>(
     if !packet.receive(len) {
         return packet.accept();
     }
-    let headers = loop {
-        match read::plain_headers(&packet, len) {
-            Ok(headers) => break headers,
-            Err(Some(need)) if read::pull(&mut packet, need).is_some() => {}
-            Err(_) => return packet.accept(),
-        }
+    let Some(headers) = read::pulled_headers(&mut packet, len) else {
+        return packet.accept();
     };
     if !may_be_steady(&headers) {
         return packet.accept();
@@ -128,21 +137,21 @@ fn take_unusual<'p, V: Version>(
     }
 }
 
-/// Notes a packet that leaves the connection in `state`, as [`Tables::note`].
+/// Notes a packet that leaves the connection in `state`, as [`Tables::note`]. Its `side` is
+/// rewritten, or would be.
 #[inline(always)]
 fn note(
     tables: &Tables,
     section: &Section<'_>,
     connection: Member<'_, Connection>,
-    direction: Direction,
-    flags: TcpFlags,
+    side: Side,
     state: State,
 ) {
     // Once a second, and when timeouts were changed.
     if connection.unused(work::seconds()) != 0
         || connection.timeout() != tables.timeout(section, state)
     {
-        note_use(tables, section, connection, direction, flags);
+        note_use(tables, section, connection, side);
     }
 }
 
@@ -152,9 +161,17 @@ fn note_use(
     tables: &Tables,
     section: &Section<'_>,
     connection: Member<'_, Connection>,
-    direction: Direction,
-    flags: TcpFlags,
+    side: Side,
 ) {
+    let direction = match side {
+        Side::Source => Direction::Output,
+        Side::Destination => direction(connection.forwarding()),
+    };
+    // The other flags that a segment may have here change nothing.
+    let flags = match connection.protocol() {
+        Some(Protocol::Tcp) => TcpFlags::ACK,
+        _ => TcpFlags::EMPTY,
+    };
     tables.note(section, connection, direction, flags);
 }
 
@@ -168,76 +185,33 @@ pub(super) fn request<'p, V: Version>(
     headers: Headers,
     connection: Member<'_, Connection>,
 ) -> Verdict<'p> {
-    let flags = headers.tcp_flags;
-    let Some(state) = connection.stays(flags) else {
-        return packet.accept();
-    };
     let destination = connection.destination();
     if !destination.is_available() {
         return packet.accept();
     }
     let forwarding = connection.forwarding();
-    let server = connection.server();
-    let route = if forwarding.rewrites() {
-        destination.route(server)
-    } else if forwarding == Forwarding::DirectRouting {
-        destination.direct_route(server.address)
-    } else {
-        return encapsulate(tables, section, packet, len, flags, connection);
+    if forwarding.rewrites() {
+        let side = Side::Destination;
+        return translate(tables, section, packet, len, headers, connection, side);
+    }
+    if forwarding != Forwarding::DirectRouting {
+        return enter(tables, section, packet, len, headers.protocol, connection);
+    }
+    let Some(state) = connection.steady(headers.protocol) else {
+        return packet.accept();
     };
+    let route = destination.direct_route(connection.server().address);
     let writable = transmit::rewritten_bytes(&headers);
     let mut packet = match packet.depart(section, &route, writable, len) {
         Ok(packet) => packet,
         Err(packet) => return packet.accept(),
     };
-    let direction = direction(forwarding);
-    note(tables, section, connection, direction, flags, state);
-    let rewritten = if forwarding.rewrites() {
-        transmit::rewrite_early(&mut packet, &headers, Side::Destination, server)
-    } else {
-        transmit::age_early(&mut packet)
-    };
-    if rewritten.is_none() {
+    note(tables, section, connection, Side::Destination, state);
+    if transmit::age_early(&mut packet).is_none() {
         return packet.discard();
     }
     let counters = &destination.statistics.live;
     packet.send(tables.early.incoming(), counters.incoming())
-}
-
-/// Sends a client's packet to its server through a tunnel.
-#[inline(never)]
-fn encapsulate<'p, V: Version>(
-    tables: &Tables,
-    section: &Section<'_>,
-    mut packet: Packet<'p, V>,
-    bytes: u32,
-    flags: TcpFlags,
-    connection: Member<'_, Connection>,
-) -> Verdict<'p> {
-    let target = Target::of(&connection);
-    let Some(route) = target.route(&tables.settings, packet.mark()) else {
-        return packet.accept();
-    };
-    if target.forwarding != Forwarding::Tunneling {
-        return packet.accept();
-    }
-    if !packet.receive(bytes) {
-        return packet.accept();
-    }
-    let mut packet = match packet.prepare_at_once(section, &route, size_of::<V::Header>() as u16) {
-        Ok(packet) => packet,
-        Err(packet) => return packet.accept(),
-    };
-    packet.packet().count_received();
-    tables.note(section, connection, direction(target.forwarding), flags);
-    if transmit::age(&mut packet).is_none() {
-        return packet.discard();
-    }
-    tables.early.packet_in(bytes);
-    target.destination.statistics.live.packet_in(bytes);
-    let tunnel = target.destination.tunnel();
-    let tracking = transmit::tracking(&tables.settings);
-    packet.send_through(tunnel, target.server.address, tracking)
 }
 
 /// Sends a server's reply to its client.
@@ -250,21 +224,108 @@ pub(super) fn reply<'p, V: Version>(
     headers: Headers,
     connection: Member<'_, Connection>,
 ) -> Verdict<'p> {
-    let flags = headers.tcp_flags;
-    let Some(state) = connection.stays(flags) else {
+    let side = Side::Source;
+    translate(tables, section, packet, len, headers, connection, side)
+}
+
+/// Rewrites one side of a packet and sends it: to the server of the connection, or to its client.
+#[inline(always)]
+fn translate<'p, V: Version>(
+    tables: &Tables,
+    section: &Section<'_>,
+    packet: Packet<'p, V>,
+    len: u32,
+    headers: Headers,
+    connection: Member<'_, Connection>,
+    side: Side,
+) -> Verdict<'p> {
+    let Some(state) = connection.steady(headers.protocol) else {
         return packet.accept();
     };
-    let route = connection.reply_route();
+    let route = match side {
+        Side::Destination => connection.destination().route(connection.server()),
+        Side::Source => connection.reply_route(),
+    };
     let writable = transmit::rewritten_bytes(&headers);
     let mut packet = match packet.depart(section, &route, writable, len) {
         Ok(packet) => packet,
         Err(packet) => return packet.accept(),
     };
-    note(tables, section, connection, Direction::Output, flags, state);
-    let from = connection.virtual_endpoint();
-    if transmit::rewrite_early(&mut packet, &headers, Side::Source, from).is_none() {
+    note(tables, section, connection, side, state);
+    let to = match side {
+        Side::Destination => connection.server(),
+        Side::Source => connection.virtual_endpoint(),
+    };
+    if transmit::rewrite_early(&mut packet, &headers, side, to).is_none() {
         return packet.discard();
     }
-    let counters = &connection.destination().statistics.live;
-    packet.send(tables.early.outgoing(), counters.outgoing())
+    let (early, server) = (&tables.early, &connection.destination().statistics.live);
+    match side {
+        Side::Destination => packet.send(early.incoming(), server.incoming()),
+        Side::Source => packet.send(early.outgoing(), server.outgoing()),
+    }
+}
+
+/// Sends a client's packet to its server through a tunnel.
+#[inline(never)]
+fn enter<'p, V: Version>(
+    tables: &Tables,
+    section: &Section<'_>,
+    packet: Packet<'p, V>,
+    len: u32,
+    protocol: Protocol,
+    connection: Member<'_, Connection>,
+) -> Verdict<'p> {
+    let (Some(state), Forwarding::Tunneling) =
+        (connection.steady(protocol), connection.forwarding())
+    else {
+        return packet.accept();
+    };
+    let destination = connection.destination();
+    let ignore_df = !tables.settings.pmtu_disc.load(Ordering::Relaxed);
+    let route = destination.tunnel_route(connection.server().address, ignore_df);
+    let mut packet = match packet.enter(section, &route, len) {
+        Ok(packet) => packet,
+        Err(packet) => return encapsulate(tables, section, packet, len, connection),
+    };
+    note(tables, section, connection, Side::Destination, state);
+    if transmit::age_early(packet.packet()).is_none() {
+        return packet.discard();
+    }
+    let counters = &destination.statistics.live;
+    packet.send(tables.early.incoming(), counters.incoming())
+}
+
+/// The general form of [`enter`]: for other tunnels than IP in IP of the packet's own version, and
+/// for packets of which more must be known than their headers.
+#[cold]
+#[inline(never)]
+fn encapsulate<'p, V: Version>(
+    tables: &Tables,
+    section: &Section<'_>,
+    mut packet: Packet<'p, V>,
+    bytes: u32,
+    connection: Member<'_, Connection>,
+) -> Verdict<'p> {
+    let target = Target::of(&connection);
+    let Some(route) = target.route(&tables.settings, packet.mark()) else {
+        return packet.accept();
+    };
+    if !packet.receive(bytes) {
+        return packet.accept();
+    }
+    let mut packet = match packet.prepare_at_once(section, &route, size_of::<V::Header>() as u16) {
+        Ok(packet) => packet,
+        Err(packet) => return packet.accept(),
+    };
+    packet.packet().count_received();
+    note_use(tables, section, connection, Side::Destination);
+    if transmit::age(&mut packet).is_none() {
+        return packet.discard();
+    }
+    tables.early.packet_in(bytes);
+    target.destination.statistics.live.packet_in(bytes);
+    let tunnel = target.destination.tunnel();
+    let tracking = transmit::tracking(&tables.settings);
+    packet.send_through(tunnel, target.server.address, tracking)
 }

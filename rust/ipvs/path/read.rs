@@ -7,7 +7,7 @@ use knet::packet::{Packet, Verdict, Version};
 use lvs_core::{
     filter,
     packet::{self, Headers, ParseError, IPV4_HEADER, IPV6_HEADER},
-    Family,
+    Family, Protocol,
 };
 
 /// Why the ports of a packet cannot be read.
@@ -42,18 +42,38 @@ pub(crate) fn headers<V: Version, const SCTP: bool>(
     }
 }
 
-/// Reads the headers of a TCP or UDP packet of `len` bytes in the hook of a device, which has
-/// neither options nor extension headers. The error is the number of bytes that must be linear, if
-/// more would help.
+/// The protocol of a packet, if it is TCP or UDP and no extension header comes before it.
+#[inline(always)]
+pub(crate) fn plain_protocol<V: Version>(packet: &Packet<'_, V>) -> Option<Protocol> {
+    packet::plain_protocol(V::FAMILY, packet.header().as_ref())
+}
+
+/// Reads the headers of a packet of `len` bytes with this [`plain_protocol`] in the hook of a
+/// device, which has no IP options. The error is the number of bytes that must be linear, if more
+/// would help.
 #[inline(always)]
 pub(crate) fn plain_headers<V: Version>(
     packet: &Packet<'_, V>,
+    protocol: Protocol,
     len: u32,
 ) -> Result<Headers, Option<usize>> {
-    packet::parse_plain(V::FAMILY, packet.head(), len as usize).map_err(|error| match error {
+    let headers = packet::parse_plain(V::FAMILY, protocol, packet.head(), len as usize);
+    headers.map_err(|error| match error {
         ParseError::Truncated { need } => Some(need),
         ParseError::Fragment | ParseError::NotOurs | ParseError::Malformed => None,
     })
+}
+
+/// The same, with more bytes made linear if that is necessary.
+#[inline(always)]
+pub(crate) fn pulled_headers<V: Version>(packet: &mut Packet<'_, V>, len: u32) -> Option<Headers> {
+    let protocol = plain_protocol(packet)?;
+    loop {
+        match plain_headers(packet, protocol, len) {
+            Ok(headers) => return Some(headers),
+            Err(need) => pull(packet, need?)?,
+        }
+    }
 }
 
 /// Returns the headers of a whole packet.

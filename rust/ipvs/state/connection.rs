@@ -382,23 +382,29 @@ impl Connection {
     /// source.
     #[inline]
     pub fn is_request(&self, headers: &Headers) -> bool {
-        self.client_port == headers.source.port
-            && self.client_address == headers.source.address
+        // Entries with the same hash have the same client, so the other end decides first. Both
+        // ends are of one family.
+        self.virtual_address
+            .is_like(headers.destination.address, headers.family)
             && self.virtual_port == headers.destination.port
-            && self.virtual_address == headers.destination.address
             && self.kind == headers.protocol as u8
+            && self.client_port == headers.source.port
+            && self.client_address == headers.source.address
     }
 
     /// True if this connection's server sent a packet with these headers, which must be rewritten.
     /// Its hash is that of the destination.
     #[inline]
     pub fn is_reply(&self, headers: &Headers) -> bool {
-        self.client_port == headers.destination.port
-            && self.client_address == headers.destination.address
-            && self.server_port == headers.source.port
+        // As above. A server of the other family is not reached by this method.
+        self.server_port == headers.source.port
             && self.forwarding == Forwarding::Masquerading
             && self.kind == headers.protocol as u8
-            && self.server_address == headers.source.address
+            && self.client_port == headers.destination.port
+            && self.client_address == headers.destination.address
+            && self
+                .server_address
+                .is_like(headers.source.address, headers.family)
     }
 
     /// True for the alias of the connection whose server sent `packet`. The alias's hash is
@@ -561,6 +567,18 @@ impl Connection {
             return Some(State::Udp);
         }
         (word == State::Established as u32 && flags.is_data()).then_some(State::Established)
+    }
+
+    /// The state, if a datagram or a segment with data flags changes nothing and no helper reads
+    /// it. Any context.
+    #[inline(always)]
+    pub fn steady(&self, protocol: Protocol) -> Option<State> {
+        let state = match protocol {
+            Protocol::Tcp => State::Established,
+            Protocol::Udp => State::Udp,
+            Protocol::Sctp => return None,
+        };
+        (self.word().load(Ordering::Relaxed) == state as u32).then_some(state)
     }
 
     /// Changes to the state after a packet with `flags`. `guarded` says whether handshakes are

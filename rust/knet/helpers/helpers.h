@@ -145,6 +145,10 @@ enum knet_prepared knet_depart4(struct net *net, struct sk_buff *skb,
 				const struct knet_route_cache *cache, u32 writable, u32 len);
 enum knet_prepared knet_depart6(struct net *net, struct sk_buff *skb,
 				const struct knet_route_cache *cache, u32 writable, u32 len);
+bool knet_depart4_ipip(struct net *net, struct sk_buff *skb, const struct knet_route_cache *cache,
+		       const struct knet_address *cached, struct knet_address *source, u32 len);
+bool knet_depart6_ipip(struct net *net, struct sk_buff *skb, const struct knet_route_cache *cache,
+		       const struct knet_address *cached, struct knet_address *source, u32 len);
 bool knet_marks_matter4(const struct net *net);
 bool knet_marks_matter6(const struct net *net);
 enum knet_prepared knet_redirect4(struct net *net, struct sk_buff *skb,
@@ -223,6 +227,12 @@ void knet_send_early4(struct net *net, struct sk_buff *skb, struct knet_traffic 
 		      struct knet_traffic __percpu *server);
 void knet_send_early6(struct net *net, struct sk_buff *skb, struct knet_traffic __percpu *early,
 		      struct knet_traffic __percpu *server);
+void knet_send_early4_ipip(struct net *net, struct sk_buff *skb,
+			   struct knet_traffic __percpu *early,
+			   struct knet_traffic __percpu *server);
+void knet_send_early6_ipip(struct net *net, struct sk_buff *skb,
+			   struct knet_traffic __percpu *early,
+			   struct knet_traffic __percpu *server, bool may_fragment);
 void knet_send4_local(struct net *net, struct sk_buff *skb, u32 mtu);
 void knet_send6_local(struct net *net, struct sk_buff *skb, u32 mtu);
 
@@ -279,6 +289,7 @@ struct knet_tunnel {
 	bool may_fragment;
 };
 
+u16 knet_identify(const struct sk_buff *skb);
 int knet_encapsulate_ipip4(struct sk_buff *skb, bool may_fragment);
 int knet_encapsulate_ipip6(struct sk_buff *skb, bool may_fragment);
 int knet_encapsulate(struct net *net, struct sk_buff *skb, const struct knet_tunnel *tunnel);

@@ -73,12 +73,12 @@ bool knet_receive6(struct net *net, struct sk_buff *skb, unsigned int len)
  */
 void knet_count_received4(struct net *net, const struct sk_buff *skb)
 {
-	knet_count4(net, skb);
+	knet_count4(net, skb, skb->len, knet_segments(skb));
 }
 
 void knet_count_received6(struct net *net, const struct sk_buff *skb)
 {
-	knet_count6(net, skb);
+	knet_count6(net, __in6_dev_get(skb->dev), skb, skb->len, knet_segments(skb));
 }
 
 /* --- devices -------------------------------------------------------------- */

@@ -78,24 +78,27 @@ static __always_inline unsigned int knet_segments(const struct sk_buff *skb)
 	return max_t(unsigned short, 1, skb_shinfo(skb)->gso_segs);
 }
 
-/* A packet in the hook of a device: its data begin with the IP header. */
-static __always_inline void knet_count4(struct net *net, const struct sk_buff *skb)
+/*
+ * Counts a packet of @len bytes that stands for so many @segments as received. Its data
+ * begin with an IP header that has its traffic class.
+ */
+static __always_inline void knet_count4(struct net *net, const struct sk_buff *skb, u32 len,
+					unsigned int segments)
 {
 	const struct iphdr *ip = (const struct iphdr *)skb->data;
 
-	__IP_UPD_PO_STATS(net, IPSTATS_MIB_IN, skb->len);
-	__IP_ADD_STATS(net, IPSTATS_MIB_NOECTPKTS + (ip->tos & INET_ECN_MASK),
-		       knet_segments(skb));
+	__IP_UPD_PO_STATS(net, IPSTATS_MIB_IN, len);
+	__IP_ADD_STATS(net, IPSTATS_MIB_NOECTPKTS + (ip->tos & INET_ECN_MASK), segments);
 }
 
-static __always_inline void knet_count6(struct net *net, const struct sk_buff *skb)
+static __always_inline void knet_count6(struct net *net, struct inet6_dev *idev,
+					const struct sk_buff *skb, u32 len, unsigned int segments)
 {
-	struct inet6_dev *idev = __in6_dev_get(skb->dev);
 	const struct ipv6hdr *ip = (const struct ipv6hdr *)skb->data;
 
-	__IP6_UPD_PO_STATS(net, idev, IPSTATS_MIB_IN, skb->len);
-	__IP6_ADD_STATS(net, idev, IPSTATS_MIB_NOECTPKTS + (ipv6_get_dsfield(ip) & INET_ECN_MASK),
-			knet_segments(skb));
+	__IP6_UPD_PO_STATS(net, idev, IPSTATS_MIB_IN, len);
+	__IP6_ADD_STATS(net, idev, IPSTATS_MIB_NOECTPKTS +
+				   (ipv6_get_dsfield(ip) & INET_ECN_MASK), segments);
 }
 
 #endif /* KNET_INGRESS_H */

@@ -20,7 +20,7 @@ static inline bool knet_has_policies(const struct net *net, int direction)
 }
 
 /* The same for packets that are forwarded. */
-static inline bool knet_has_any_policies(const struct net *net)
+static __always_inline bool knet_has_any_policies(const struct net *net)
 {
 #ifdef CONFIG_XFRM
 	const unsigned int *count = net->xfrm.policy_count;

@@ -120,7 +120,7 @@ unusable:
 	return NULL;
 }
 
-static bool knet_is_local(const struct dst_entry *dst, int family)
+static __always_inline bool knet_is_local(const struct dst_entry *dst, int family)
 {
 	return family == AF_INET ? dst_rtable(dst)->rt_flags & RTCF_LOCAL :
 				   dst_rt6_info(dst)->rt6i_flags & RTF_LOCAL;
@@ -207,9 +207,30 @@ static __always_inline struct dst_entry *knet_check(const struct net *net, struc
 }
 
 /*
+ * Reads the address that the cached route @dst prefers. False: another CPU is
+ * filling the cache, so it may belong to another route.
+ */
+static __always_inline bool knet_read_source(const struct knet_route_cache *cache,
+					     const struct dst_entry *dst,
+					     const struct knet_address *cached,
+					     struct knet_address *source, int family)
+{
+	/* Pairs with the release in knet_refresh(). */
+	smp_rmb();
+	if (family == AF_INET) {
+		/* An IPv4 address is one word, so it is never half of another. */
+		source->words[1] = READ_ONCE(cached->words[1]);
+		return true;
+	}
+	knet_read_address(source, cached);
+	/* Pairs with the xchg() in knet_refresh(). */
+	smp_rmb();
+	return rcu_access_pointer(cache->dst) == dst;
+}
+
+/*
  * The cached route if it is still valid, else NULL; and its source, if the
- * caller wants it. A source that no longer belongs to the route, since another
- * CPU is filling the cache, makes the route NULL.
+ * caller wants it. A source that may not belong to the route makes it NULL.
  */
 static __always_inline struct dst_entry *knet_cached(const struct net *net,
 						     const struct knet_route *route,
@@ -220,20 +241,8 @@ static __always_inline struct dst_entry *knet_cached(const struct net *net,
 
 	if (unlikely(!knet_is_route(dst)))
 		return NULL;
-	if (route->wants_source) {
-		/* Pairs with the release in knet_refresh(). */
-		smp_rmb();
-		if (family == AF_INET) {
-			/* An IPv4 address is one word, so it is never half of another. */
-			source->words[1] = READ_ONCE(route->source->words[1]);
-		} else {
-			knet_read_address(source, route->source);
-			/* Pairs with the xchg() in knet_refresh(). */
-			smp_rmb();
-			if (rcu_access_pointer(cache->dst) != dst)
-				return NULL;
-		}
-	}
+	if (route->wants_source && !knet_read_source(cache, dst, route->source, source, family))
+		return NULL;
 	return knet_check(net, dst, READ_ONCE(cache->cookie), family);
 }
 
@@ -276,6 +285,12 @@ static __always_inline bool knet_has_link_mtu4(const struct dst_entry *dst)
 static __always_inline u32 knet_link_mtu4(const struct dst_entry *dst)
 {
 	return min_t(u32, READ_ONCE(dst_dev_rcu(dst)->mtu), IP_MAX_MTU);
+}
+
+/* Whether @len is at most that. */
+static __always_inline bool knet_fits_link4(const struct dst_entry *dst, u32 len)
+{
+	return len <= READ_ONCE(dst_dev_rcu(dst)->mtu) && len <= IP_MAX_MTU;
 }
 
 /* As dst_mtu(), without a call for a route that has no MTU of its own. */
@@ -377,7 +392,10 @@ bool knet_segments_fit(const struct sk_buff *skb, unsigned int mtu)
 	return skb_is_gso(skb) && skb_gso_validate_network_len(skb, mtu);
 }
 
-/* The general form of knet_depart4() and knet_depart6(), for a packet that was received. */
+/*
+ * The general form of knet_depart4() and knet_depart6(): gives a packet that was
+ * received the cached route.
+ */
 static __always_inline enum knet_prepared knet_depart(struct net *net, struct sk_buff *skb,
 						      const struct knet_route_cache *cache,
 						      u32 writable, int family)
@@ -396,6 +414,7 @@ static __always_inline enum knet_prepared knet_depart(struct net *net, struct sk
 		return KNET_UNCHECKED;
 	if (unlikely(skb->len < writable || knet_ensure_writable(skb, writable)))
 		return KNET_UNCHECKED;
+	skb_orphan(skb);
 	knet_set_route(skb, dst, NULL);
 	return skb->ip_summed == CHECKSUM_PARTIAL ? KNET_PREPARED_PARTIAL : KNET_PREPARED;
 }
@@ -404,28 +423,16 @@ static noinline enum knet_prepared knet_depart4_unusual(struct net *net, struct 
 							const struct knet_route_cache *cache,
 							u32 writable, u32 len)
 {
-	enum knet_prepared prepared;
-
-	if (!knet_receive4(net, skb, len))
-		return KNET_UNCHECKED;
-	prepared = knet_depart(net, skb, cache, writable, AF_INET);
-	if (prepared != KNET_UNCHECKED)
-		skb_orphan(skb);
-	return prepared;
+	return knet_receive4(net, skb, len) ? knet_depart(net, skb, cache, writable, AF_INET) :
+					      KNET_UNCHECKED;
 }
 
 static noinline enum knet_prepared knet_depart6_unusual(struct net *net, struct sk_buff *skb,
 							const struct knet_route_cache *cache,
 							u32 writable, u32 len)
 {
-	enum knet_prepared prepared;
-
-	if (!knet_receive6(net, skb, len))
-		return KNET_UNCHECKED;
-	prepared = knet_depart(net, skb, cache, writable, AF_INET6);
-	if (prepared != KNET_UNCHECKED)
-		skb_orphan(skb);
-	return prepared;
+	return knet_receive6(net, skb, len) ? knet_depart(net, skb, cache, writable, AF_INET6) :
+					      KNET_UNCHECKED;
 }
 
 /*
@@ -434,7 +441,7 @@ static noinline enum knet_prepared knet_depart6_unusual(struct net *net, struct 
  */
 static __always_inline bool knet_is_ready(const struct sk_buff *skb, u32 writable, u32 len)
 {
-	return skb->len == len && writable <= skb_headlen(skb) && !skb_cloned(skb) &&
+	return skb->len == len && writable <= skb_headlen(skb) && !skb->cloned &&
 	       !skb_dst(skb) && !skb->destructor && !skb->sk;
 }
 
@@ -443,6 +450,34 @@ static __always_inline enum knet_prepared knet_set_prepared(struct sk_buff *skb,
 {
 	skb_dst_set_noref(skb, dst);
 	return skb->ip_summed == CHECKSUM_PARTIAL ? KNET_PREPARED_PARTIAL : KNET_PREPARED;
+}
+
+/*
+ * Whether an outer header of @overhead bytes can be put before the packet as it is, and
+ * no offload has to know of it.
+ */
+static __always_inline bool knet_takes_header(const struct sk_buff *skb,
+					      const struct dst_entry *dst, u32 overhead)
+{
+	return skb->ip_summed != CHECKSUM_PARTIAL && !skb->encapsulation && !skb_is_gso(skb) &&
+	       skb_headroom(skb) >= LL_RESERVED_SPACE(dst_dev_rcu(dst)) + overhead;
+}
+
+/*
+ * Whether a packet of @len bytes can be received and get this route, if there is one, as
+ * it is. It will have @sent bytes, of which the first @writable are changed.
+ */
+static __always_inline bool knet_departs4(const struct net *net, struct sk_buff *skb,
+					  const struct dst_entry *dst, u32 writable, u32 len,
+					  u32 sent)
+{
+	/* As in knet_check(): the route is one of @net. */
+	return knet_is_route(dst) && dst->ops->family == AF_INET &&
+	       READ_ONCE(dst->obsolete) == DST_OBSOLETE_FORCE_CHK &&
+	       dst_rtable(dst)->rt_genid == rt_genid_ipv4(net) && !knet_is_local(dst, AF_INET) &&
+	       knet_has_link_mtu4(dst) && knet_fits_link4(dst, sent) &&
+	       knet_is_ready(skb, writable, len) && knet_is_ordinary(net, skb) &&
+	       knet_is_first(net->nf.hooks_ipv4);
 }
 
 /*
@@ -458,17 +493,31 @@ enum knet_prepared knet_depart4(struct net *net, struct sk_buff *skb,
 {
 	struct dst_entry *dst = rcu_dereference(cache->dst);
 
-	/* As in knet_check(): the route is one of @net. */
-	if (likely(knet_is_route(dst) && dst->ops->family == AF_INET &&
-		   READ_ONCE(dst->obsolete) == DST_OBSOLETE_FORCE_CHK &&
-		   dst_rtable(dst)->rt_genid == rt_genid_ipv4(net) &&
-		   !knet_is_local(dst, AF_INET) && knet_has_link_mtu4(dst) &&
-		   len <= knet_link_mtu4(dst) && knet_is_ready(skb, writable, len) &&
-		   knet_is_ordinary(net, skb) && knet_is_first(net->nf.hooks_ipv4))) {
+	if (likely(knet_departs4(net, skb, dst, writable, len, len))) {
 		knet_set_received4(skb);
 		return knet_set_prepared(skb, dst);
 	}
 	return knet_depart4_unusual(net, skb, cache, writable, len);
+}
+
+/*
+ * The same for a packet that gets an outer IPv4 header, with the source that the route
+ * prefers. Returns false, and the packet is unchanged, unless nothing has to be done
+ * about it but to write the header.
+ */
+bool knet_depart4_ipip(struct net *net, struct sk_buff *skb, const struct knet_route_cache *cache,
+		       const struct knet_address *cached, struct knet_address *source, u32 len)
+{
+	const u32 overhead = sizeof(struct iphdr);
+	struct dst_entry *dst = rcu_dereference(cache->dst);
+
+	if (!likely(knet_departs4(net, skb, dst, sizeof(struct iphdr), len, len + overhead) &&
+		    knet_takes_header(skb, dst, overhead) &&
+		    knet_read_source(cache, dst, cached, source, AF_INET)))
+		return false;
+	knet_set_received4(skb);
+	skb_dst_set_noref(skb, dst);
+	return true;
 }
 
 /* As ip6_dst_check() without a call, for a route that nothing ends but a change of routing. */
@@ -498,20 +547,43 @@ static __always_inline bool knet_link_mtu6_suffices(const struct dst_entry *dst,
 	       len <= READ_ONCE(idev->cnf.mtu6);
 }
 
+static __always_inline bool knet_departs6(const struct net *net, struct sk_buff *skb,
+					  const struct dst_entry *dst, u32 cookie, u32 writable,
+					  u32 len, u32 sent)
+{
+	return knet_is_route(dst) && dst->ops->family == AF_INET6 &&
+	       knet_is_valid6(dst, cookie) && !knet_is_local(dst, AF_INET6) &&
+	       knet_link_mtu6_suffices(dst, sent) && knet_is_ready(skb, writable, len) &&
+	       knet_is_ordinary(net, skb) && knet_is_first(net->nf.hooks_ipv6) &&
+	       knet_receives_ipv6(skb->dev);
+}
+
 enum knet_prepared knet_depart6(struct net *net, struct sk_buff *skb,
 				const struct knet_route_cache *cache, u32 writable, u32 len)
 {
 	struct dst_entry *dst = rcu_dereference(cache->dst);
 
-	if (likely(knet_is_route(dst) && dst->ops->family == AF_INET6 &&
-		   knet_is_valid6(dst, READ_ONCE(cache->cookie)) &&
-		   !knet_is_local(dst, AF_INET6) && knet_link_mtu6_suffices(dst, len) &&
-		   knet_is_ready(skb, writable, len) && knet_is_ordinary(net, skb) &&
-		   knet_is_first(net->nf.hooks_ipv6) && knet_receives_ipv6(skb->dev))) {
+	if (likely(knet_departs6(net, skb, dst, READ_ONCE(cache->cookie), writable, len, len))) {
 		knet_set_received6(skb);
 		return knet_set_prepared(skb, dst);
 	}
 	return knet_depart6_unusual(net, skb, cache, writable, len);
+}
+
+bool knet_depart6_ipip(struct net *net, struct sk_buff *skb, const struct knet_route_cache *cache,
+		       const struct knet_address *cached, struct knet_address *source, u32 len)
+{
+	const u32 overhead = sizeof(struct ipv6hdr);
+	struct dst_entry *dst = rcu_dereference(cache->dst);
+
+	if (!likely(knet_departs6(net, skb, dst, READ_ONCE(cache->cookie), sizeof(struct ipv6hdr),
+				  len, len + overhead) &&
+		    knet_takes_header(skb, dst, overhead) &&
+		    knet_read_source(cache, dst, cached, source, AF_INET6)))
+		return false;
+	knet_set_received6(skb);
+	skb_dst_set_noref(skb, dst);
+	return true;
 }
 
 /* Whether a packet with a mark may have a route of its own. */

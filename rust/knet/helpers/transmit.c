@@ -294,173 +294,16 @@ void knet_send6(struct net *net, struct sk_buff *skb, u32 mtu, bool track)
 }
 
 /*
- * As neigh_hh_output(), for a packet with headroom of LL_RESERVED_SPACE(), if the
- * header is Ethernet's. Otherwise returns false, and does nothing.
- */
-static __always_inline bool knet_send_with_header(struct sk_buff *skb, const struct hh_cache *hh)
-{
-	unsigned int seq;
-
-	do {
-		seq = read_seqbegin(&hh->hh_lock);
-		if (unlikely(READ_ONCE(hh->hh_len) != ETH_HLEN))
-			return false;
-		memcpy(skb->data - HH_DATA_MOD, hh->hh_data, HH_DATA_MOD);
-	} while (read_seqretry(&hh->hh_lock, seq));
-	__skb_push(skb, ETH_HLEN);
-	dev_queue_xmit(skb);
-	return true;
-}
-
-/* Counts the packet for the director and for its server. */
-static __always_inline void knet_count(struct knet_traffic __percpu *early,
-				       struct knet_traffic __percpu *server, unsigned int len)
-{
-	this_cpu_inc(early->packets);
-	this_cpu_inc(server->packets);
-	this_cpu_add(server->bytes, len);
-}
-
-/* The beginning of both functions below: conntrack does not see the packet any more. */
-static __always_inline void knet_let_go_early(struct sk_buff *skb)
-{
-#if IS_ENABLED(CONFIG_NF_CONNTRACK)
-	/* It is not tracked. */
-	nf_ct_set(skb, NULL, IP_CT_UNTRACKED);
-#endif
-	skb_clear_tstamp(skb);
-	skb_forward_csum(skb);
-}
-
-/* Hands a packet whose device is set to its neighbor. */
-static __always_inline void knet_finish_early(struct sk_buff *skb, struct neighbour *neighbour)
-{
-	if (IS_ERR(neighbour)) {
-		kfree_skb_reason(skb, SKB_DROP_REASON_NEIGH_CREATEFAIL);
-		return;
-	}
-	if (likely(READ_ONCE(neighbour->nud_state) & NUD_CONNECTED) &&
-	    knet_send_with_header(skb, &neighbour->hh))
-		return;
-	neigh_output(neighbour, skb, false);
-}
-
-static noinline void knet_send_early4_unusual(struct net *net, struct sk_buff *skb)
-{
-	const struct dst_entry *dst = skb_dst(skb);
-	const struct rtable *rt = dst_rtable(dst);
-	struct net_device *in = skb->dev, *out = dst_dev_rcu(dst);
-
-	if (dst->output != ip_output || dst->lwtstate || rt->rt_type != RTN_UNICAST ||
-	    rt->rt_gw_family == AF_INET6 || skb_is_gso(skb) ||
-	    skb_headroom(skb) < LL_RESERVED_SPACE(out)) {
-		dst_output(net, NULL, skb);
-		return;
-	}
-	skb->dev = out;
-	if (knet_passes_post_routing(net->nf.hooks_ipv4, skb)) {
-		IPCB(skb)->flags |= IPSKB_REROUTED;
-		if (!knet_post_routing(NFPROTO_IPV4, net, skb, in))
-			return;
-		if (unlikely(knet_is_transformed(skb))) {
-			dst_output(net, NULL, skb);
-			return;
-		}
-	}
-	knet_finish4(net, skb);
-}
-
-/*
- * As knet_send4(), for a packet in the hook of a device that has got its route from
- * knet_depart4(): it is whole, tracked by nobody, and it or its segments fit. Counts
- * it also as received, which nothing that was rewritten affects. Consumes it.
- */
-void knet_send_early4(struct net *net, struct sk_buff *skb, struct knet_traffic __percpu *early,
-		      struct knet_traffic __percpu *server)
-{
-	const struct dst_entry *dst = skb_dst(skb);
-	const struct rtable *rt = dst_rtable(dst);
-	struct net_device *out = dst_dev_rcu(dst);
-	__be32 next;
-
-	knet_count4(net, skb);
-	knet_count(early, server, skb->len);
-	knet_let_go_early(skb);
-	if (unlikely(dst->output != ip_output || dst->lwtstate || rt->rt_type != RTN_UNICAST ||
-		     rt->rt_gw_family == AF_INET6 || skb_is_gso(skb) ||
-		     skb_headroom(skb) < LL_RESERVED_SPACE(out) ||
-		     knet_has_post_routing(net->nf.hooks_ipv4))) {
-		knet_send_early4_unusual(net, skb);
-		return;
-	}
-	skb->dev = out;
-	next = rt->rt_gw_family ? rt->rt_gw4 : ((const struct iphdr *)skb->data)->daddr;
-	IP_UPD_PO_STATS(net, IPSTATS_MIB_OUT, skb->len);
-	knet_finish_early(skb, ip_neigh_gw4(out, next));
-}
-
-static noinline void knet_send_early6_unusual(struct net *net, struct sk_buff *skb)
-{
-	const struct dst_entry *dst = skb_dst(skb);
-	const struct inet6_dev *idev = ip6_dst_idev(dst);
-	struct net_device *in = skb->dev, *out = dst_dev_rcu(dst);
-
-	if (dst->output != ip6_output || dst->lwtstate || !idev ||
-	    READ_ONCE(idev->cnf.disable_ipv6) || skb_is_gso(skb) ||
-	    skb_headroom(skb) < LL_RESERVED_SPACE(out)) {
-		dst_output(net, NULL, skb);
-		return;
-	}
-	skb->dev = out;
-	if (knet_passes_post_routing(net->nf.hooks_ipv6, skb)) {
-		IP6CB(skb)->flags |= IP6SKB_REROUTED;
-		if (!knet_post_routing(NFPROTO_IPV6, net, skb, in))
-			return;
-		if (unlikely(knet_is_transformed(skb))) {
-			dst_output(net, NULL, skb);
-			return;
-		}
-	}
-	knet_finish6(net, skb);
-}
-
-void knet_send_early6(struct net *net, struct sk_buff *skb, struct knet_traffic __percpu *early,
-		      struct knet_traffic __percpu *server)
-{
-	const struct dst_entry *dst = skb_dst(skb);
-	struct inet6_dev *idev = ip6_dst_idev(dst);
-	struct net_device *out = dst_dev_rcu(dst);
-	const struct in6_addr *next;
-
-	knet_count6(net, skb);
-	knet_count(early, server, skb->len);
-	knet_let_go_early(skb);
-	if (unlikely(dst->output != ip6_output || dst->lwtstate || !idev ||
-		     READ_ONCE(idev->cnf.disable_ipv6) || skb_is_gso(skb) ||
-		     skb_headroom(skb) < LL_RESERVED_SPACE(out) ||
-		     knet_has_post_routing(net->nf.hooks_ipv6))) {
-		knet_send_early6_unusual(net, skb);
-		return;
-	}
-	skb->dev = out;
-	next = rt6_nexthop(dst_rt6_info(dst), &((const struct ipv6hdr *)skb->data)->daddr);
-	IP6_UPD_PO_STATS(net, idev, IPSTATS_MIB_OUT, skb->len);
-	knet_finish_early(skb, ip_neigh_gw6(out, next));
-}
-
-/*
  * True if a packet of this host that goes to this device has to pass LOCAL_OUT: it
  * has a hook that is not this module's, or the device belongs to an L3 master. This
  * module's own hook has no use for packets that it sends itself.
  */
-static bool knet_must_pass_local_out(struct nf_hook_entries __rcu *const *chains,
-				     const struct sk_buff *skb)
+static __always_inline bool knet_must_pass_local_out(struct nf_hook_entries __rcu *const *chains,
+						     const struct sk_buff *skb)
 {
 	const struct nf_hook_entries *hooks = rcu_dereference(chains[NF_INET_LOCAL_OUT]);
 
-	if (hooks && (hooks->num_hook_entries != 1 ||
-		      !within_module_mem_type((unsigned long)hooks->hooks[0].hook,
-					      THIS_MODULE, MOD_TEXT)))
+	if (hooks && (hooks->num_hook_entries != 1 || !knet_is_ours(hooks->hooks[0].hook)))
 		return true;
 	return netif_is_l3_slave(dst_dev_rcu(skb_dst(skb)));
 }
@@ -493,4 +336,262 @@ void knet_send6_local(struct net *net, struct sk_buff *skb, u32 mtu)
 	IP6CB(skb)->nhoff = offsetof(struct ipv6hdr, nexthdr);
 	if (!knet_output6_at_once(net, skb, mtu))
 		ip6_local_out(net, NULL, skb);
+}
+
+/* --- from the hook of a device -------------------------------------------- */
+
+/* Counts the packet for the director and for its server. */
+static __always_inline void knet_count(struct knet_traffic __percpu *early,
+				       struct knet_traffic __percpu *server, unsigned int len)
+{
+	this_cpu_inc(early->packets);
+	this_cpu_inc(server->packets);
+	this_cpu_add(server->bytes, len);
+}
+
+/* Conntrack does not see the packet any more. */
+static __always_inline void knet_let_go_early(struct sk_buff *skb)
+{
+#if IS_ENABLED(CONFIG_NF_CONNTRACK)
+	/* It is not tracked. */
+	nf_ct_set(skb, NULL, IP_CT_UNTRACKED);
+#endif
+	skb_clear_tstamp(skb);
+	skb_forward_csum(skb);
+}
+
+/*
+ * Writes Ethernet's header for this neighbor before the packet, which has headroom of
+ * LL_RESERVED_SPACE(). Returns false unless the neighbor is known to be there and its
+ * header is Ethernet's. As in neigh_output() and neigh_hh_output().
+ */
+static __always_inline bool knet_write_link_header(struct sk_buff *skb,
+						   const struct neighbour *neighbour)
+{
+	const struct hh_cache *hh = &neighbour->hh;
+	unsigned int seq;
+
+	if (!(READ_ONCE(neighbour->nud_state) & NUD_CONNECTED))
+		return false;
+	do {
+		seq = read_seqbegin(&hh->hh_lock);
+		if (unlikely(READ_ONCE(hh->hh_len) != ETH_HLEN))
+			return false;
+		memcpy(skb->data - HH_DATA_MOD, hh->hh_data, HH_DATA_MOD);
+	} while (read_seqretry(&hh->hh_lock, seq));
+	return true;
+}
+
+static noinline void knet_leave4_unusual(struct net *net, struct sk_buff *skb,
+					 struct knet_traffic __percpu *early,
+					 struct knet_traffic __percpu *server, u32 added)
+{
+	const struct dst_entry *dst = skb_dst(skb);
+	const struct rtable *rt = dst_rtable(dst);
+	struct net_device *in = skb->dev, *out = dst_dev_rcu(dst);
+
+	knet_count4(net, skb, skb->len - added, knet_segments(skb));
+	knet_count(early, server, skb->len - added);
+	if (dst->output != ip_output || dst->lwtstate || rt->rt_type != RTN_UNICAST ||
+	    rt->rt_gw_family == AF_INET6 || skb_is_gso(skb) ||
+	    skb_headroom(skb) < LL_RESERVED_SPACE(out)) {
+		dst_output(net, NULL, skb);
+		return;
+	}
+	skb->dev = out;
+	if (knet_passes_post_routing(net->nf.hooks_ipv4, skb)) {
+		IPCB(skb)->flags |= IPSKB_REROUTED;
+		if (!knet_post_routing(NFPROTO_IPV4, net, skb, in))
+			return;
+		if (unlikely(knet_is_transformed(skb))) {
+			dst_output(net, NULL, skb);
+			return;
+		}
+	}
+	knet_finish4(net, skb);
+}
+
+/*
+ * Sends a packet that came in without its first @added bytes, and counts it. Nearly all
+ * leave by a last call, so few registers are saved for them.
+ */
+static __always_inline void knet_leave4(struct net *net, struct sk_buff *skb,
+					struct knet_traffic __percpu *early,
+					struct knet_traffic __percpu *server, u32 added)
+{
+	const struct dst_entry *dst = skb_dst(skb);
+	const struct rtable *rt = dst_rtable(dst);
+	struct net_device *out = dst_dev_rcu(dst);
+	const struct neighbour *neighbour;
+	const __be32 *next;
+
+	if (unlikely(dst->output != ip_output || dst->lwtstate || rt->rt_type != RTN_UNICAST ||
+		     rt->rt_gw_family == AF_INET6 || skb_is_gso(skb) ||
+		     skb_headroom(skb) < LL_RESERVED_SPACE(out) ||
+		     knet_has_post_routing(net->nf.hooks_ipv4)))
+		goto unusual;
+	/* As in ip_neigh_gw4(), which has another key for a device without link addresses. */
+	next = rt->rt_gw_family ? &rt->rt_gw4 : &((const struct iphdr *)skb->data)->daddr;
+	if (unlikely(out->flags & (IFF_LOOPBACK | IFF_POINTOPOINT)))
+		goto unusual;
+	neighbour = ___neigh_lookup_noref(&arp_tbl, neigh_key_eq32, arp_hashfn, next, out);
+	if (unlikely(!neighbour || !knet_write_link_header(skb, neighbour)))
+		goto unusual;
+	knet_count4(net, skb, skb->len - added, 1);
+	knet_count(early, server, skb->len - added);
+	skb->dev = out;
+	IP_UPD_PO_STATS(net, IPSTATS_MIB_OUT, skb->len);
+	__skb_push(skb, ETH_HLEN);
+	dev_queue_xmit(skb);
+	return;
+
+unusual:
+	knet_leave4_unusual(net, skb, early, server, added);
+}
+
+static noinline void knet_leave6_unusual(struct net *net, struct sk_buff *skb,
+					 struct knet_traffic __percpu *early,
+					 struct knet_traffic __percpu *server, u32 added)
+{
+	const struct dst_entry *dst = skb_dst(skb);
+	const struct inet6_dev *idev = ip6_dst_idev(dst);
+	struct net_device *in = skb->dev, *out = dst_dev_rcu(dst);
+
+	knet_count6(net, __in6_dev_get(in), skb, skb->len - added, knet_segments(skb));
+	knet_count(early, server, skb->len - added);
+	if (dst->output != ip6_output || dst->lwtstate || !idev ||
+	    READ_ONCE(idev->cnf.disable_ipv6) || skb_is_gso(skb) ||
+	    skb_headroom(skb) < LL_RESERVED_SPACE(out)) {
+		dst_output(net, NULL, skb);
+		return;
+	}
+	skb->dev = out;
+	if (knet_passes_post_routing(net->nf.hooks_ipv6, skb)) {
+		IP6CB(skb)->flags |= IP6SKB_REROUTED;
+		if (!knet_post_routing(NFPROTO_IPV6, net, skb, in))
+			return;
+		if (unlikely(knet_is_transformed(skb))) {
+			dst_output(net, NULL, skb);
+			return;
+		}
+	}
+	knet_finish6(net, skb);
+}
+
+static __always_inline void knet_leave6(struct net *net, struct sk_buff *skb,
+					struct knet_traffic __percpu *early,
+					struct knet_traffic __percpu *server, u32 added)
+{
+	const struct dst_entry *dst = skb_dst(skb);
+	struct inet6_dev *idev = ip6_dst_idev(dst);
+	struct net_device *out = dst_dev_rcu(dst);
+	const struct neighbour *neighbour;
+	const struct in6_addr *next;
+
+	if (unlikely(dst->output != ip6_output || dst->lwtstate || !idev ||
+		     READ_ONCE(idev->cnf.disable_ipv6) || skb_is_gso(skb) ||
+		     skb_headroom(skb) < LL_RESERVED_SPACE(out) ||
+		     knet_has_post_routing(net->nf.hooks_ipv6)))
+		goto unusual;
+	next = rt6_nexthop(dst_rt6_info(dst), &((const struct ipv6hdr *)skb->data)->daddr);
+	neighbour = __ipv6_neigh_lookup_noref(out, next);
+	if (unlikely(!neighbour || !knet_write_link_header(skb, neighbour)))
+		goto unusual;
+	knet_count6(net, __in6_dev_get(skb->dev), skb, skb->len - added, 1);
+	knet_count(early, server, skb->len - added);
+	skb->dev = out;
+	IP6_UPD_PO_STATS(net, idev, IPSTATS_MIB_OUT, skb->len);
+	__skb_push(skb, ETH_HLEN);
+	dev_queue_xmit(skb);
+	return;
+
+unusual:
+	knet_leave6_unusual(net, skb, early, server, added);
+}
+
+/*
+ * As knet_send4(), for a packet in the hook of a device that has got its route from
+ * knet_depart4(): it is whole, tracked by nobody, and it or its segments fit. Counts
+ * it also as received, which nothing that was rewritten affects. Consumes it.
+ */
+void knet_send_early4(struct net *net, struct sk_buff *skb, struct knet_traffic __percpu *early,
+		      struct knet_traffic __percpu *server)
+{
+	knet_let_go_early(skb);
+	knet_leave4(net, skb, early, server, 0);
+}
+
+void knet_send_early6(struct net *net, struct sk_buff *skb, struct knet_traffic __percpu *early,
+		      struct knet_traffic __percpu *server)
+{
+	knet_let_go_early(skb);
+	knet_leave6(net, skb, early, server, 0);
+}
+
+/*
+ * Takes an outer header into the packet that was written before it. No offload has to
+ * know of the inner packet, so nobody asks where its headers are.
+ */
+static __always_inline void knet_take_header(struct sk_buff *skb, unsigned int len)
+{
+	__skb_push(skb, len);
+	skb->transport_header = skb->network_header;
+	skb->network_header -= len;
+	skb->ip_summed = CHECKSUM_NONE;
+}
+
+static noinline void knet_leave4_local(struct net *net, struct sk_buff *skb,
+				       struct knet_traffic __percpu *early,
+				       struct knet_traffic __percpu *server, u32 added)
+{
+	knet_count4(net, skb, skb->len - added, 1);
+	knet_count(early, server, skb->len - added);
+	knet_send4_local(net, skb, dst_mtu(skb_dst(skb)));
+}
+
+static noinline void knet_leave6_local(struct net *net, struct sk_buff *skb,
+				       struct knet_traffic __percpu *early,
+				       struct knet_traffic __percpu *server, u32 added)
+{
+	knet_count6(net, __in6_dev_get(skb->dev), skb, skb->len - added, 1);
+	knet_count(early, server, skb->len - added);
+	knet_send6_local(net, skb, dst_mtu(skb_dst(skb)));
+}
+
+/*
+ * As knet_send4_local(), for a packet in the hook of a device that has got its route
+ * from knet_depart4_ipip(). An outer header was written before it, without length and
+ * checksum. Counts it as knet_send_early4(). Consumes it.
+ */
+void knet_send_early4_ipip(struct net *net, struct sk_buff *skb,
+			   struct knet_traffic __percpu *early,
+			   struct knet_traffic __percpu *server)
+{
+	struct iphdr *ip;
+
+	knet_take_header(skb, sizeof(*ip));
+	knet_let_go_early(skb);
+	ip = (struct iphdr *)skb->data;
+	ip->tot_len = htons(skb->len);
+	ip->check = 0;
+	ip->check = ip_fast_csum(ip, sizeof(*ip) / 4);
+	if (unlikely(knet_must_pass_local_out(net->nf.hooks_ipv4, skb)))
+		knet_leave4_local(net, skb, early, server, sizeof(struct iphdr));
+	else
+		knet_leave4(net, skb, early, server, sizeof(struct iphdr));
+}
+
+/* The same for IPv6. With @may_fragment, the outer packet may leave in fragments. */
+void knet_send_early6_ipip(struct net *net, struct sk_buff *skb,
+			   struct knet_traffic __percpu *early,
+			   struct knet_traffic __percpu *server, bool may_fragment)
+{
+	knet_take_header(skb, sizeof(struct ipv6hdr));
+	knet_let_go_early(skb);
+	skb->ignore_df = may_fragment;
+	IP6CB(skb)->iif = 0;
+	if (unlikely(knet_must_pass_local_out(net->nf.hooks_ipv6, skb)))
+		knet_leave6_local(net, skb, early, server, sizeof(struct ipv6hdr));
+	else
+		knet_leave6(net, skb, early, server, sizeof(struct ipv6hdr));
 }

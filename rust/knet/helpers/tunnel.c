@@ -41,7 +41,7 @@ static u32 knet_segments(const struct sk_buff *skb)
  * Segmentation offload counts up from here for the segments of a large packet,
  * which stay within the range.
  */
-static u16 knet_identify(const struct sk_buff *skb)
+u16 knet_identify(const struct sk_buff *skb)
 {
 	u32 range = BIT(16 - order_base_2(nr_cpu_ids)), segments = knet_segments(skb);
 	u32 first = this_cpu_read(knet_identification);

@@ -20,6 +20,7 @@
 #include <linux/bpf_trace.h>
 #include <linux/etherdevice.h>
 #include <linux/filter.h>
+#include <linux/hash.h>
 #include <linux/if_vlan.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
@@ -45,7 +46,10 @@
 #define BENCH_NIC_REPLY		BIT(1)
 /* Sequence numbers of TCP advance with each frame, so that GRO can merge. */
 #define BENCH_NIC_STREAM	BIT(2)
-#define BENCH_NIC_FLAGS		(BENCH_NIC_RANDOM | BENCH_NIC_REPLY | BENCH_NIC_STREAM)
+/* The card gives each frame a hash of its flow, as cards with several queues do. */
+#define BENCH_NIC_HASH		BIT(3)
+#define BENCH_NIC_FLAGS		(BENCH_NIC_RANDOM | BENCH_NIC_REPLY | BENCH_NIC_STREAM | \
+				 BENCH_NIC_HASH)
 
 /* What a program writes, in the machine's byte order. The frame follows. */
 struct bench_nic_run {
@@ -249,6 +253,9 @@ static bool bench_nic_receive(struct bench_nic_queue *queue, struct bpf_prog *pr
 	skb_record_rx_queue(skb, queue - queue->nic->queue);
 	skb->protocol = eth_type_trans(skb, dev);
 	skb->ip_summed = CHECKSUM_UNNECESSARY;
+	if (queue->run->flags & BENCH_NIC_HASH)
+		skb_set_hash(skb, hash_32(queue->client << 16 ^ queue->port, 16),
+			     PKT_HASH_TYPE_L4);
 	dev_sw_netstats_rx_add(dev, skb->len);
 	napi_gro_receive(&queue->napi, skb);
 	return true;

@@ -31,6 +31,25 @@ fn only_the_mapped_prefix_makes_it_ipv4() {
 }
 
 #[test]
+fn addresses_of_a_family_are_compared_by_all_of_their_octets() {
+    let v4 = [192, 0, 2, 1];
+    for octet in 0..4 {
+        let mut other = v4;
+        other[octet] ^= 1;
+        let (v4, other) = (Address::from_v4(v4), Address::from_v4(other));
+        assert!(v4.is_like(v4, Family::V4));
+        assert!(!v4.is_like(other, Family::V4), "octet {octet}");
+    }
+    for octet in 0..16 {
+        let mut other = V6;
+        other[octet] ^= 1;
+        let (v6, other) = (Address::from_v6(V6), Address::from_v6(other));
+        assert!(v6.is_like(v6, Family::V6));
+        assert!(!v6.is_like(other, Family::V6), "octet {octet}");
+    }
+}
+
+#[test]
 fn size_and_alignment_are_two_words() {
     assert_eq!(size_of::<Address>(), 16);
     assert_eq!(align_of::<Address>(), 8);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 use crate::wire::{naive_sum, octet};
-use lvs_core::checksum::{checksum, sum, udp, update, Difference};
+use lvs_core::checksum::{checksum, is_right, sum, udp, update, Difference};
 use proptest::prelude::*;
 
 #[test]
@@ -45,7 +45,48 @@ fn no_difference_changes_nothing() {
     }
 }
 
+#[test]
+fn a_decremented_octet_is_the_difference_of_its_word() {
+    let mut decremented = Difference::NONE;
+    decremented.decrement_high();
+    for high in 1..=u8::MAX {
+        for (low, check) in [
+            (0, 0),
+            (17, 0x1234),
+            (255, 0xfffe),
+            (6, 0xfeff),
+            (1, 0x0100),
+        ] {
+            let expected = update(check, &[high, low], &[high - 1, low]);
+            assert_eq!(
+                decremented.checksum(check),
+                expected,
+                "{high} {low} {check:x}"
+            );
+        }
+    }
+}
+
 proptest! {
+    #[test]
+    fn data_with_their_checksum_are_right(
+        data in proptest::collection::vec(octet(), 1..60),
+        wrong in 1..=u16::MAX,
+    ) {
+        let mut data = [&[0x45][..], &data].concat();
+        if data.len() % 2 == 1 {
+            data.push(0);
+        }
+        let check = checksum(&data);
+        data.extend(check.to_be_bytes());
+        prop_assert!(is_right(&data));
+        let end = data.len() - 2;
+        data[end..].copy_from_slice(&(check ^ wrong).to_be_bytes());
+        // The two zeros are equal.
+        prop_assert_eq!(is_right(&data), checksum(&data) == 0);
+        prop_assert_eq!(is_right(&data), [check, check ^ wrong].iter().all(|sum| [0, 0xffff].contains(sum)));
+    }
+
     #[test]
     fn the_sum_equals_the_sum_by_words(data in proptest::collection::vec(octet(), 0..200)) {
         prop_assert_eq!(sum(&data), naive_sum(&data));

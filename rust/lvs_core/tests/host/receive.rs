@@ -3,7 +3,7 @@
 //! Which received headers are sound and ordinary.
 
 use lvs_core::{
-    packet::{parse_frequent, parse_plain, ParseError, IPV4_HEADER, IPV6_HEADER},
+    packet::{parse_frequent, parse_plain, plain_protocol, IPV4_HEADER, IPV6_HEADER},
     receive::{length_v4, length_v6},
     Family,
 };
@@ -158,7 +158,9 @@ proptest! {
         let header = summed(header);
         let len = length_v4(&header, 200).unwrap() as usize;
         let packet = [&header[..], &transport[..visible]].concat();
-        let plain = parse_plain(Family::V4, &packet, len);
+        let number = plain_protocol(Family::V4, &header).unwrap();
+        prop_assert_eq!(number as u8, protocol);
+        let plain = parse_plain(Family::V4, number, &packet, len);
         prop_assert_eq!(plain, parse_frequent(Family::V4, &packet));
         let mut header = v6_with(6, protocol);
         header[4..6].copy_from_slice(&(transport.len() as u16).to_be_bytes());
@@ -166,11 +168,12 @@ proptest! {
             return Ok(());
         };
         let packet = [&header[..], &transport[..visible]].concat();
-        let plain = parse_plain(Family::V6, &packet, len as usize);
+        prop_assert_eq!(plain_protocol(Family::V6, &header), Some(number));
+        let plain = parse_plain(Family::V6, number, &packet, len as usize);
         prop_assert_eq!(plain, parse_frequent(Family::V6, &packet));
-        // Extension headers.
-        let packet = [&v6_with(6, 0)[..], &transport].concat();
-        prop_assert_eq!(parse_plain(Family::V6, &packet, 66), Err(ParseError::NotOurs));
+        // Extension headers, and another protocol.
+        prop_assert_eq!(plain_protocol(Family::V6, &v6_with(6, 0)), None);
+        prop_assert_eq!(plain_protocol(Family::V4, &v4_with(9, 132)), None);
     }
 
     #[test]
