@@ -52,15 +52,19 @@ ftp_down() {
 }
 trap 'ftp_down; clean_up' EXIT
 # get OPTIONS URL…: fetches files over one control connection. Prints curl's errors behind them. If
-# there are errors, `told` gets the whole conversation.
+# there are errors, `told` gets the whole conversation, and what may have kept a packet.
 told=$work/told
 get() {
+	local host
 	on client curl -sSv --trace-time --max-time $((15 * TIME_SCALE)) "$@" 2>"$work/talk"
 	grep -a '^curl: ' "$work/talk" || return 0
 	{
 		printf 'curl %s\n' "$*"
 		tail -n 80 "$work/talk"
-	} >>"$told"
+		lvs -Lcn
+		for host in router director; do on $host ip neighbor; done
+		for host in client A; do on $host ss -tanH; done
+	} >>"$told" 2>&1
 }
 # arrives NAME GOT WANTED: as check_eq, for what `get` prints. It explains a transfer that failed.
 arrives() {
