@@ -16,7 +16,7 @@
 //!
 //! A reader with the server's end instead of the virtual end finds such an entry by its *alias*,
 //! which has a hash and a body of its own. Aliases that readers cannot distinguish form a ring.
-//! Only one alias of a ring is in the lists, so no chain grows with the number of entries.
+//! Only the newest alias of a ring is in the lists, so no chain grows with the number of entries.
 //!
 //! # Room for new entries
 //!
@@ -646,8 +646,8 @@ impl<T: Body> Inner<T> {
         budget == 0
     }
 
-    /// Inserts the alias of `entry`, if it has one: into the ring of an alias that is the `same`,
-    /// otherwise into the lists.
+    /// Inserts the alias of `entry`, if it has one. In the lists, it takes the place of one that is
+    /// the `same`, so readers find the newest entry.
     ///
     /// # Safety
     ///
@@ -666,8 +666,11 @@ impl<T: Body> Inner<T> {
             other.is_alias() && same(alias, other)
         });
         match head {
-            // SAFETY: the shard is locked, and all of a ring have the same hash.
-            Some(head) => unsafe { entry::link_behind(head, alias) },
+            Some(head) => {
+                split_order::replace(&lists, head, alias);
+                // SAFETY: the shard is locked, and all of a ring have the same hash.
+                unsafe { entry::link_before(head, alias) };
+            }
             None => {
                 split_order::insert(&lists, alias, usize::MAX, |_| false, || false);
                 shard.count = shard.count.wrapping_add(1);

@@ -337,6 +337,9 @@ pub enum Inserted {
 /// Inserts `entry`, unless an entry with the same hash `duplicates` it, `most` entries have the
 /// same hash, or `is_apart` returns that a duplicate was inserted apart. With the shard's lock
 /// held.
+///
+/// The entry precedes all others with its hash, so if several entries match, [`find`] returns the
+/// newest of them.
 #[inline]
 pub fn insert<L: Lists>(
     lists: &L,
@@ -348,24 +351,29 @@ pub fn insert<L: Lists>(
     let geometry = lists.geometry(Ordering::Acquire);
     let hash = lists.hash(entry);
     let reversed = hash.reverse_bits();
-    let mut duplicate = false;
-    let mut same = 0usize;
     let before = walk(lists, hash, geometry, |step| match step {
-        Step::Entry(other) if lists.hash(other) == hash => {
-            same = same.wrapping_add(1);
-            duplicate = duplicates(other);
-            duplicate
-        }
-        Step::Entry(other) => lists.hash(other).reverse_bits() > reversed,
+        Step::Entry(other) => lists.hash(other).reverse_bits() >= reversed,
         Step::Sentinel(bucket) => bucket.reverse_bits() > reversed,
     });
-    if duplicate {
-        return Inserted::Duplicate;
-    }
     // There is always a link: the segment of a bucket exists while the geometry includes it.
-    let Some(before) = before.filter(|_| same < most) else {
+    let Some(before) = before else {
         return Inserted::Crowded;
     };
+    let mut same = 0usize;
+    let mut link = before;
+    while let Target::Entry(Some(other)) = lists.load(link, Ordering::Relaxed) {
+        if lists.hash(other) != hash {
+            break;
+        }
+        if duplicates(other) {
+            return Inserted::Duplicate;
+        }
+        same = same.wrapping_add(1);
+        link = lists.link(other);
+    }
+    if same >= most {
+        return Inserted::Crowded;
+    }
     if is_apart() {
         return Inserted::Duplicate;
     }

@@ -284,14 +284,14 @@ class Client(Orders):
         return " ".join(outcome(hold, address) for address in addresses)
 
     def do_reuse(self, how, address, port, count, last=None):
-        """reuse close|reset ADDRESS PORT COUNT [LAST]: TCP connections one after another from one
-        source port, until the server LAST answers.
+        """reuse close|reset ADDRESS[,ADDRESS…] PORT COUNT [LAST]: TCP connections one after another
+        from one source port, to each address in turn, until the server LAST answers.
 
         A connection is reported as late if its SYN was repeated.
         """
         local_port = self.next_port("tcp")
 
-        def use():
+        def use(address):
             end = time.monotonic() + 3 * SCALE
             while True:
                 try:
@@ -320,8 +320,9 @@ class Client(Orders):
             return word + late
 
         answers = []
+        addresses = address.split(",")
         while len(answers) < int(count) and not (answers and answers[-1] == last):
-            answers.append(outcome(use))
+            answers.append(outcome(use, addresses[len(answers) % len(addresses)]))
         return " ".join(answers)
 
     def do_turns(self, address, port, count):

@@ -144,6 +144,18 @@ check_eq 'TUN serves a source port that is reused after a close' "$(client reuse
 client close s >/dev/null
 flush
 
+# The server cannot distinguish two connections from one source port, so the newer one counts.
+for addresses in "10.1.0.100 10.1.0.101" "$(six 10.1.0.100) $(six 10.1.0.101)"; do
+	read -ra addresses <<<"$addresses"
+	for address in "${addresses[@]}"; do
+		case $address in *:*) address="[$address]" ;; esac
+		service -t "$address:8000" rr -- A:m:1
+	done
+	check_eq "NAT serves a source port that had another service of the server (${addresses[0]})" \
+		"$(client reuse reset "${addresses[0]},${addresses[1]}" 8000 4)" 'A A A A'
+done
+flush
+
 # The director's firewall: packets that INPUT drops are not balanced. Open connections continue.
 service -t 10.1.0.101:8080 rr -- A:m:1 B:g:1
 client hold f tcp 10.1.0.101 8080 2 >/dev/null

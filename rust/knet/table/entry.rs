@@ -339,22 +339,18 @@ impl<T: Body> Entry<T> {
     }
 }
 
-/// Puts `alias` into the ring behind `head`.
+/// Puts `alias` into the ring before `head`, as its new head.
 ///
 /// # Safety
 ///
-/// The shard of both must be locked. `head` must be an alias that is in the lists, and `alias` one
-/// that is in no list and no ring.
-pub(super) unsafe fn link_behind<T: Body>(head: &Entry<T>, alias: &Entry<T>) {
+/// The shard of both must be locked. `head` must be the head of its ring. `alias` must be in no
+/// ring, and have the place of `head` in the lists.
+pub(super) unsafe fn link_before<T: Body>(head: &Entry<T>, alias: &Entry<T>) {
     let pointer = |entry: &Entry<T>| ptr::from_ref(entry).cast_mut();
-    // SAFETY: by this function's contract; neighbors in a ring are live.
+    // SAFETY: by this function's contract.
     unsafe {
-        let second = (*head.links()).next;
-        *alias.links() = Links::between(pointer(head), second);
-        (*head.links()).next = pointer(alias);
-        if let Some(second) = second.as_ref() {
-            (*second.links()).previous = pointer(alias);
-        }
+        *alias.links() = Links::between(ptr::null_mut(), pointer(head));
+        (*head.links()).previous = pointer(alias);
     }
 }
 

@@ -234,6 +234,15 @@ fn an_inserted_entry_is_found() {
     }
 }
 
+/// Of entries with the same hash, a reader finds the one that was inserted last.
+#[test]
+fn the_newest_entry_is_found_first() {
+    explore(None, 1, || {
+        let table = One::new(4, 0, &[5, 5, 4, 6]);
+        assert_eq!(table.first(5), Some(2));
+    });
+}
+
 /// A listing visits lasting entries once and in order, while `other` changes the rest.
 fn list_during(least: usize, prepare: fn(&Two), other: fn(&Two)) {
     explore(Some(2), least, move || {

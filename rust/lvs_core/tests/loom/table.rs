@@ -137,6 +137,12 @@ impl<const MIN: u32, const MAX: u32> Table<MIN, MAX> {
         })
     }
 
+    /// The first entry with this hash.
+    pub fn first(&self, hash: u32) -> Option<usize> {
+        self.rcu
+            .read(|| split_order::find(&self.view(), hash, |_| true))
+    }
+
     /// The entries on the way to those with this hash, as far as a lookup's hints lead.
     pub fn way(&self, hash: u32) -> Vec<usize> {
         self.rcu.read(|| {
