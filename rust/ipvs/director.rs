@@ -134,6 +134,8 @@ pub(crate) struct Occupancy {
     pub(crate) buckets: u32,
     /// Packets that were taken where they came in.
     pub(crate) early: u64,
+    /// Frames that were taken by XDP.
+    pub(crate) frames: u64,
     /// Packets that waited there for others.
     pub(crate) waited: u64,
     /// The number of devices where that is done.
@@ -597,6 +599,7 @@ impl Director {
                 evicted: tables.connections.evicted(),
                 buckets: tables.connections.buckets(),
                 early: tables.taken_early(),
+                frames: tables.taken_frames(),
                 waited: hooks.waited(),
                 devices: hooks.devices(),
             },
@@ -608,6 +611,7 @@ impl Director {
                 evicted: 0,
                 buckets: INITIAL_BUCKETS,
                 early: 0,
+                frames: 0,
                 waited: 0,
                 devices: 0,
             },

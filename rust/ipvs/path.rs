@@ -6,8 +6,9 @@
 //!
 //! | file | step |
 //! |---|---|
-//! | `hooks` | registers the hooks, and hands their packets to `arrive` and `fast` |
+//! | `hooks` | registers the hooks, and hands their packets to `arrive`, `fast` and `xdp` |
 //! | `batch` | has packets wait where they come in, so that several are looked up at once |
+//! | `xdp` | takes frames before they are packets |
 //! | `fast` | takes packets that need no attention, where they come in |
 //! | `arrive` | takes a packet through the steps; gathers fragments |
 //! | `icmp` | does the same for an ICMP error |
@@ -45,3 +46,4 @@ mod related;
 mod schedule;
 mod target;
 mod transmit;
+mod xdp;

@@ -62,3 +62,4 @@ pub mod sysctl;
 pub mod table;
 pub mod trace;
 pub mod work;
+pub mod xdp;

@@ -206,15 +206,20 @@ class Rig(bench.Bench):
     def million(self):
         """Measures new connections, and a million flows that send in random order."""
         number = 1_000_000 if self.kernel == "uml" else 1000
-        wanted = [row for row in ("nic-new", "nic-flows-1000000") if self.wanted(row)]
+        wanted = [row for row in ("nic-new", "nic-flows-1000000", "nic-xdp-flows-1000000") if self.wanted(row)]
         if not wanted:
             return
         value = self.from_clients(number, NEW_VIP, number)
         self.cost("nic-new", number, value, flows=number)
-        if self.kernel == "uml" and self.wanted("nic-flows-1000000"):
-            # The table grows in the background.
-            time.sleep(2)
-            self.cost("nic-flows-1000000", number, self.from_clients(number, NEW_VIP, number, flags=RANDOM), flows=number)
+        # The table grows in the background.
+        time.sleep(2)
+        self.random_flows("nic-flows-1000000")
+
+    def random_flows(self, row):
+        """Measures a million known flows that send in random order, where that does not take too long."""
+        if self.kernel == "uml" and self.wanted(row):
+            number = 1_000_000
+            self.cost(row, number, self.from_clients(number, NEW_VIP, number, flags=RANDOM), flows=number)
 
     def settle(self):
         """Sends packets both ways: the first ones after changes are slow."""
@@ -230,6 +235,19 @@ class Rig(bench.Bench):
             write("/proc/sys/net/ipv4/vs/fast_path", value)
         self.settle()
 
+    def xdp(self, begin):
+        """Has the cards hand their frames to the director, if the mode has XDP, or ends that."""
+        if self.mode == "ipvs_rs":
+            enter(DIRECTOR)
+            if self.kernel == "uml":
+                # It cannot have the program, so the cards call the director themselves.
+                write("/sys/module/bench_nic/parameters/direct", "1" if begin else "0")
+            write("/proc/sys/net/ipv4/vs/fast_path", "2" if begin else "1")
+            if self.kernel != "uml":
+                for device in ("front", "back"):
+                    run("lvsadm", "fast-path", "--attach" if begin else "--detach", device)
+        self.settle()
+
     def run_mode(self, mode):
         """Measures all rows of one mode."""
         self.mode = mode
@@ -241,6 +259,11 @@ class Rig(bench.Bench):
             self.fast_path("1")
             self.small_rows("nic-fast")
         self.million()
+        if mode in ("bare", "ipvs_rs"):
+            self.xdp(True)
+            self.small_rows("nic-xdp")
+            self.random_flows("nic-xdp-flows-1000000")
+            self.xdp(False)
         self.director_down()
 
 

@@ -78,7 +78,7 @@ for row in "${rows[@]}"; do
 done
 check_eq 'the devices to the clients and to the servers are learned' "$(status devices)" 2
 check_eq 'lvsadm fast-path --json shows devices and packets' "$(on director lvsadm fast-path --json | jq -c 'del(.packets), .packets > 5')" \
-	"$(printf '%s\n' '{"setting":1,"rests":null,"devices":2}' true)"
+	"$(printf '%s\n' '{"setting":1,"rests":null,"devices":2,"xdp":[],"frames":0}' true)"
 # A segment of a known connection, and its acknowledgment.
 for row in "${rows[@]}"; do
 	read -r method title vip both <<<"$row"

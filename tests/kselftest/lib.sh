@@ -314,7 +314,7 @@ load_schedulers() {
 		module=$(basename "$module")
 		# Helpers are not schedulers.
 		case ${module%%.ko*} in
-		*_ftp | *_pe_sip) ;;
+		*_ftp | *_pe_sip | *_xdp) ;;
 		*) must module_load "${module%%.ko*}" ;;
 		esac
 	done

@@ -140,7 +140,7 @@ fn take_unusual<'p, V: Version>(
 /// Notes a packet that leaves the connection in `state`, as [`Tables::note`]. Its `side` is
 /// rewritten, or would be.
 #[inline(always)]
-fn note(
+pub(super) fn note(
     tables: &Tables,
     section: &Section<'_>,
     connection: Member<'_, Connection>,

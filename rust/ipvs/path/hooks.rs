@@ -15,6 +15,7 @@ use knet::{
     net::Net,
     packet::{Packet, Verdict, Version, V4, V6},
     rcu::Section,
+    xdp,
 };
 use lvs_core::{batch, Family};
 
@@ -41,6 +42,8 @@ pub(crate) struct Coverage {
     /// With the short cut, they leave where they come in, if nobody else would see them before
     /// PRE_ROUTING.
     pub(crate) fast_path: bool,
+    /// With the fast path, XDP programs hand over frames before they are packets.
+    pub(crate) xdp: bool,
     /// Conntrack tracks balanced connections.
     pub(crate) conntrack: bool,
     /// A real server is this host.
@@ -67,6 +70,7 @@ impl Default for Coverage {
         Self {
             short_cut: true,
             fast_path: true,
+            xdp: false,
             conntrack: false,
             local_server: false,
             nat: false,
@@ -83,6 +87,11 @@ impl Coverage {
     /// Whether packets may leave where they come in.
     fn takes_early(self) -> bool {
         self.fast_path && self.short_cut && !self.conntrack
+    }
+
+    /// Whether frames may leave before they are packets.
+    fn takes_frames(self) -> bool {
+        self.xdp && self.takes_early()
     }
 
     /// The hooks that see these packets, with their priorities.
@@ -193,6 +202,8 @@ struct Early {
     /// Devices are learned.
     learns: bool,
     devices: Devices<Tables>,
+    /// Frames are taken.
+    frames: Option<xdp::Registration<Tables>>,
 }
 
 impl Early {
@@ -206,6 +217,14 @@ impl Early {
         if !begin {
             self.devices.clear();
         }
+    }
+
+    /// Begins to take frames, if `begin`. Process context.
+    fn take_frames(&mut self, net: &Net, tables: &Arc<Tables>, begin: bool) -> Result {
+        if begin && self.frames.is_none() {
+            self.frames = Some(xdp::Registration::new(net.clone(), tables.clone())?);
+        }
+        Ok(())
     }
 }
 
@@ -248,8 +267,10 @@ impl Hooks {
         let mut early = Early {
             learns: false,
             devices: Devices::new(net.clone(), tables.clone())?,
+            frames: None,
         };
         early.learn(&tables, coverage.takes_early());
+        early.take_frames(&net, &tables, coverage.takes_frames())?;
         Arc::pin_init(
             pin_init!(Self {
                 net,
@@ -325,17 +346,22 @@ impl Hooks {
             return Ok(());
         }
         // A packet that must not leave early any more does not.
+        let mut early = self.early.lock();
         if !changed.takes_early() {
-            self.early.lock().learn(&self.tables, false);
+            early.learn(&self.tables, false);
         }
+        if !changed.takes_frames() {
+            early.frames = None;
+        }
+        drop(early);
         let result = self.cover_again(families, changed);
         if result.is_ok() {
             *coverage = changed;
         }
-        self.early
-            .lock()
-            .learn(&self.tables, coverage.takes_early());
-        result
+        let mut early = self.early.lock();
+        early.learn(&self.tables, coverage.takes_early());
+        let frames = early.take_frames(&self.net, &self.tables, coverage.takes_frames());
+        result.and(frames)
     }
 
     /// Replaces the hooks of each family by those that see these packets.
@@ -356,7 +382,10 @@ impl Hooks {
         let mut state = self.state.lock();
         // The slow timer may still change the coverage.
         state.coverage.fast_path = false;
-        self.early.lock().learn(&self.tables, false);
+        let mut early = self.early.lock();
+        early.learn(&self.tables, false);
+        early.frames = None;
+        drop(early);
         state.families = Families::default();
     }
 }

@@ -298,8 +298,9 @@ pub(crate) fn rewrite_early<V: Version>(
     rewrite_bytes::<V>(packet.writable(), headers, side, to, checksum)
 }
 
+/// The same for the bytes of a packet.
 #[inline(always)]
-fn rewrite_bytes<V: Version>(
+pub(crate) fn rewrite_bytes<V: Version>(
     bytes: &mut [u8],
     headers: &Headers,
     side: Side,

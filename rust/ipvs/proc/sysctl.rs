@@ -11,9 +11,10 @@ use core::{
 };
 use kernel::{prelude::*, sync::Arc};
 use knet::{
-    namespace,
+    errno, namespace,
     net::Net,
     sysctl::{self, Entry, Numbers},
+    xdp,
 };
 
 /// Where the value of a setting is.
@@ -24,6 +25,8 @@ enum Value {
     Number(fn(&Settings) -> &AtomicU32),
     /// A switch that changes which packets the director sees.
     Coverage(fn(&mut Coverage) -> &mut bool),
+    /// How far packets of known connections go: see [`fast_path`].
+    FastPath,
     /// The most connections that there may be.
     MostConnections,
     /// The two numbers of `sync_threshold`.
@@ -72,7 +75,7 @@ static SETTINGS: [Entry<Director, Value>; 39] = [
         c"expire_quiescent_template",
         Switch(|s| &s.expire_quiescent_template),
     ),
-    Entry::switch(c"fast_path", Value::Coverage(|c| &mut c.fast_path)),
+    Entry::new(c"fast_path", 0..=2, Value::FastPath),
     Entry::switch(
         c"ignore_tunneled",
         Value::Coverage(|c| &mut c.ignore_tunneled),
@@ -116,6 +119,18 @@ static SETTINGS: [Entry<Director, Value>; 39] = [
     Entry::new(c"sync_version", 0..=1, Number(|s| &s.sync_version)),
 ];
 
+/// The value of `fast_path` with which XDP programs hand over frames.
+const XDP: u32 = 2;
+
+/// The value of `fast_path`: 0 without the fast path, 1 where packets come in, [`XDP`].
+fn fast_path(coverage: Coverage) -> u32 {
+    match (coverage.fast_path, coverage.xdp) {
+        (false, _) => 0,
+        (true, false) => 1,
+        (true, true) => XDP,
+    }
+}
+
 impl sysctl::Value<Director> for Value {
     fn get(&self, director: &Director) -> Numbers {
         let settings = &director.settings;
@@ -123,6 +138,7 @@ impl sysctl::Value<Director> for Value {
             Switch(field) => field(settings).load(Ordering::Relaxed).into(),
             Number(field) | OfHost(field) => field(settings).load(Ordering::Relaxed),
             Self::Coverage(field) => (*field(&mut director.coverage())).into(),
+            Self::FastPath => fast_path(director.coverage()),
             MostConnections => director.most_connections(),
             // C keeps the list.
             Self::Cpus => 0,
@@ -149,6 +165,16 @@ impl sysctl::Value<Director> for Value {
             OfHost(field) => field(settings).store(value, Ordering::Relaxed),
             Self::Coverage(field) => {
                 director.change_coverage(|coverage| *field(coverage) = value != 0)?;
+            }
+            Self::FastPath => {
+                // Before anything is locked.
+                if value == XDP && !xdp::is_offered() {
+                    return Err(errno::operation_not_supported());
+                }
+                director.change_coverage(|coverage| {
+                    coverage.fast_path = value != 0;
+                    coverage.xdp = value == XDP;
+                })?;
             }
             MostConnections => director.set_most_connections(value)?,
             Self::Cpus => {}

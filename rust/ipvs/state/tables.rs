@@ -94,6 +94,8 @@ pub struct Tables {
     pub(crate) arrivals: Arrivals,
     /// Packets that were taken where they came in.
     pub(crate) early: Counters,
+    /// Frames that were taken by XDP.
+    pub(crate) frames: Counters,
     net: Net,
     /// The destinations of connections that no server takes, IPv4 and IPv6.
     bypass: [Arc<Destination>; 2],
@@ -122,6 +124,7 @@ impl Tables {
         let bypass = [bypass(&filter, Family::V4)?, bypass(&filter, Family::V6)?];
         let timeouts = Cell::new(Boxed::new(timeouts, GFP_KERNEL)?);
         let early = Counters::new()?;
+        let frames = Counters::new()?;
         Arc::pin_init(
             pin_init!(Self {
                 services,
@@ -143,6 +146,7 @@ impl Tables {
                 local_server: AtomicBool::new(false),
                 arrivals: Arrivals::default(),
                 early,
+                frames,
                 net,
                 bypass,
                 announcements: Announcements::new(),
@@ -188,6 +192,12 @@ impl Tables {
     /// The number of packets that were taken where they came in. Any context.
     pub(crate) fn taken_early(&self) -> u64 {
         let totals = self.early.totals();
+        totals.in_packets.wrapping_add(totals.out_packets)
+    }
+
+    /// The number of frames that were taken by XDP. Any context.
+    pub(crate) fn taken_frames(&self) -> u64 {
+        let totals = self.frames.totals();
         totals.in_packets.wrapping_add(totals.out_packets)
     }
 

@@ -216,6 +216,39 @@ struct knet_traffic {
 	u64 bytes;
 };
 
+/* xdp.c */
+struct xdp_buff;
+
+/* What a handler does with a frame; or an action that C has returned. */
+enum knet_xdp_action {
+	KNET_XDP_DROP = 1,
+	KNET_XDP_PASS = 2,
+};
+
+/* A handler of a namespace's frames. */
+struct knet_xdp {
+	/* Return an action for a frame with a packet at @ip, of which @len bytes came in. */
+	int (*handle4)(void *data, struct net *net, struct xdp_buff *frame, u8 *ip, u32 len);
+	int (*handle6)(void *data, struct net *net, struct xdp_buff *frame, u8 *ip, u32 len);
+	void *data;
+};
+
+void knet_xdp_offer(bool offered);
+bool knet_xdp_is_offered(void);
+int knet_xdp_forward(struct xdp_buff *frame);
+int knet_xdp_depart4(struct net *net, struct xdp_buff *frame, const struct knet_route_cache *cache,
+		     u32 len, const struct knet_address *next);
+int knet_xdp_depart6(struct net *net, struct xdp_buff *frame, const struct knet_route_cache *cache,
+		     u32 len, const struct knet_address *next);
+int knet_xdp_encapsulate4(struct net *net, struct xdp_buff *frame, const struct knet_route *route,
+			  u32 len, int inner_family, struct knet_address *source);
+int knet_xdp_encapsulate6(struct net *net, struct xdp_buff *frame, const struct knet_route *route,
+			  u32 len, int inner_family, struct knet_address *source);
+void knet_xdp_complete4(struct xdp_buff *frame);
+u16 knet_identify_one(void);
+void knet_xdp_count(u32 len, struct knet_traffic __percpu *taken,
+		    struct knet_traffic __percpu *server);
+
 /* transmit.c */
 void knet_untrack(struct sk_buff *skb);
 bool knet_track_server(struct net *net, struct sk_buff *skb, const struct knet_address *address,
@@ -401,6 +434,8 @@ bool knet_namespace_is_initial(const struct net *net);
 unsigned int knet_namespace_number(const struct net *net);
 bool knet_caller_administers_host(void);
 void *knet_namespace_data(const struct net *net);
+void knet_namespace_set_xdp(const struct net *net, const struct knet_xdp *handler);
+const struct knet_xdp *knet_namespace_xdp(const struct net *net);
 struct proc_dir_entry *knet_proc_create(struct net *net, const char *name, umode_t mode,
 					int (*show)(struct seq_file *, void *));
 

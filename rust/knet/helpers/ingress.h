@@ -16,19 +16,24 @@
 
 #include "ipsec.h"
 
+/* Whether packets of the device are only for IP, and only IP looks at them. */
+static __always_inline bool knet_is_for_ip(const struct net *net, const struct net_device *dev)
+{
+	/* A bridge, bond, team or macvlan takes them. */
+	return !rcu_access_pointer(dev->rx_handler) &&
+	       !netif_is_l3_slave(dev) && !netif_is_l3_master(dev) && !knet_has_any_policies(net);
+}
+
 /* Whether the packet is only for IP, and has no past that the host would look at. */
 static __always_inline bool knet_is_ordinary(const struct net *net, struct sk_buff *skb)
 {
 	const struct net_device *dev = skb->dev;
 
 	return skb->pkt_type == PACKET_HOST && !skb_vlan_tag_present(skb) &&
-	       /* A bridge, bond, team or macvlan takes it. */
-	       !rcu_access_pointer(dev->rx_handler) &&
-	       !netif_is_l3_slave(dev) && !netif_is_l3_master(dev) &&
+	       knet_is_for_ip(net, dev) &&
 	       /* tc has tracked it, or given it to a socket. */
 	       !skb_nfct(skb) && !(skb->sk && skb_sk_is_prefetched(skb)) &&
 	       !skb_shared(skb) && !secpath_exists(skb) &&
-	       !knet_has_any_policies(net) &&
 	       /* Programs that capture packets of IP only. */
 	       list_empty(&net->ptype_specific) && list_empty(&dev->ptype_specific);
 }
@@ -79,26 +84,36 @@ static __always_inline unsigned int knet_segments(const struct sk_buff *skb)
 }
 
 /*
- * Counts a packet of @len bytes that stands for so many @segments as received. Its data
- * begin with an IP header that has its traffic class.
+ * Counts a packet of @len bytes that stands for so many @segments as received. The IP
+ * header at @ip has its traffic class.
  */
+static __always_inline void knet_count_ip4(struct net *net, const struct iphdr *ip, u32 len,
+					   unsigned int segments)
+{
+	__IP_UPD_PO_STATS(net, IPSTATS_MIB_IN, len);
+	__IP_ADD_STATS(net, IPSTATS_MIB_NOECTPKTS + (ip->tos & INET_ECN_MASK), segments);
+}
+
+static __always_inline void knet_count_ip6(struct net *net, struct inet6_dev *idev,
+					   const struct ipv6hdr *ip, u32 len,
+					   unsigned int segments)
+{
+	__IP6_UPD_PO_STATS(net, idev, IPSTATS_MIB_IN, len);
+	__IP6_ADD_STATS(net, idev, IPSTATS_MIB_NOECTPKTS +
+				   (ipv6_get_dsfield(ip) & INET_ECN_MASK), segments);
+}
+
+/* The same for a packet whose data begin with an IP header. */
 static __always_inline void knet_count4(struct net *net, const struct sk_buff *skb, u32 len,
 					unsigned int segments)
 {
-	const struct iphdr *ip = (const struct iphdr *)skb->data;
-
-	__IP_UPD_PO_STATS(net, IPSTATS_MIB_IN, len);
-	__IP_ADD_STATS(net, IPSTATS_MIB_NOECTPKTS + (ip->tos & INET_ECN_MASK), segments);
+	knet_count_ip4(net, (const struct iphdr *)skb->data, len, segments);
 }
 
 static __always_inline void knet_count6(struct net *net, struct inet6_dev *idev,
 					const struct sk_buff *skb, u32 len, unsigned int segments)
 {
-	const struct ipv6hdr *ip = (const struct ipv6hdr *)skb->data;
-
-	__IP6_UPD_PO_STATS(net, idev, IPSTATS_MIB_IN, len);
-	__IP6_ADD_STATS(net, idev, IPSTATS_MIB_NOECTPKTS +
-				   (ipv6_get_dsfield(ip) & INET_ECN_MASK), segments);
+	knet_count_ip6(net, idev, (const struct ipv6hdr *)skb->data, len, segments);
 }
 
 #endif /* KNET_INGRESS_H */

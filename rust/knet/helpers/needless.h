@@ -52,6 +52,14 @@ static __always_inline bool knet_has_post_routing(struct nf_hook_entries __rcu *
 			  (void *)hooks->hooks[0].hook == READ_ONCE(knet_needless_out));
 }
 
+/* Whether anybody but this module sees packets of this host at LOCAL_OUT. */
+static __always_inline bool knet_has_local_out(struct nf_hook_entries __rcu *const *chains)
+{
+	const struct nf_hook_entries *hooks = rcu_dereference(chains[NF_INET_LOCAL_OUT]);
+
+	return hooks && (hooks->num_hook_entries != 1 || !knet_is_ours(hooks->hooks[0].hook));
+}
+
 /* Whether somebody needs to see this packet at POST_ROUTING. */
 static __always_inline bool knet_passes_post_routing(struct nf_hook_entries __rcu *const *chains,
 						     const struct sk_buff *skb)

@@ -17,6 +17,8 @@ struct knet_namespace {
 	void __rcu *data;
 	/* From init() to exit(). */
 	void *kept;
+	/* Or NULL. */
+	const struct knet_xdp __rcu *xdp;
 };
 
 static unsigned int knet_namespace_id;
@@ -132,6 +134,30 @@ void *knet_namespace_data(const struct net *net)
 		return NULL;
 	ns = net_generic(net, knet_namespace_id);
 	return rcu_dereference(ns->data);
+}
+
+/*
+ * Sets the handler of the namespace's frames, or NULL for none. The former one may
+ * be used until the end of a grace period. Process context, between init() and
+ * pre_exit().
+ */
+void knet_namespace_set_xdp(const struct net *net, const struct knet_xdp *handler)
+{
+	struct knet_namespace *ns = net_generic(net, knet_namespace_id);
+
+	rcu_assign_pointer(ns->xdp, handler);
+}
+
+/* The handler of the namespace's frames, or NULL. In an RCU read section. */
+const struct knet_xdp *knet_namespace_xdp(const struct net *net)
+{
+	const struct knet_namespace *ns;
+
+	/* Pairs with knet_namespace_register(). */
+	if (!smp_load_acquire(&knet_registered))
+		return NULL;
+	ns = net_generic(net, knet_namespace_id);
+	return rcu_dereference(ns->xdp);
 }
 
 bool knet_namespace_is_initial(const struct net *net)

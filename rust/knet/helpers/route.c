@@ -40,14 +40,7 @@
 #include "ingress.h"
 #include "ipsec.h"
 #include "needless.h"
-
-/* In a cache: a CPU is filling it. */
-#define KNET_FILLING ((struct dst_entry *)1)
-
-static bool knet_is_route(const struct dst_entry *dst)
-{
-	return (unsigned long)dst > (unsigned long)KNET_FILLING;
-}
+#include "route.h"
 
 /*
  * Takes the route out of the cache. A CPU that is filling the cache at this
@@ -118,12 +111,6 @@ static struct dst_entry *knet_lookup6(struct net *net, const struct knet_route *
 unusable:
 	dst_release(dst);
 	return NULL;
-}
-
-static __always_inline bool knet_is_local(const struct dst_entry *dst, int family)
-{
-	return family == AF_INET ? dst_rtable(dst)->rt_flags & RTCF_LOCAL :
-				   dst_rt6_info(dst)->rt6i_flags & RTF_LOCAL;
 }
 
 /* Writes an address that other CPUs may be reading. */
@@ -247,6 +234,18 @@ static __always_inline struct dst_entry *knet_cached(const struct net *net,
 }
 
 /*
+ * The same for a packet that is no skb yet: a valid route to another host, and the
+ * local address that it prefers if @route wants that, or NULL.
+ */
+struct dst_entry *knet_cached_route(const struct net *net, const struct knet_route *route,
+				    struct knet_address *source, int family)
+{
+	struct dst_entry *dst = knet_cached(net, route, source, family);
+
+	return dst && !knet_is_local(dst, family) ? dst : NULL;
+}
+
+/*
  * The route of a packet, NULL if there is none. *@own is the route if the caller
  * has a reference, else NULL.
  */
@@ -273,24 +272,6 @@ static __always_inline void knet_set_route(struct sk_buff *skb, struct dst_entry
 		skb_dst_set(skb, own);
 	else
 		skb_dst_set_noref(skb, dst);
-}
-
-/* Whether the MTU of the route is that of the device. */
-static __always_inline bool knet_has_link_mtu4(const struct dst_entry *dst)
-{
-	return !dst_rtable(dst)->rt_pmtu && !ip_mtu_locked(dst) &&
-	       !dst_metric_raw(dst, RTAX_MTU) && !dst->lwtstate;
-}
-
-static __always_inline u32 knet_link_mtu4(const struct dst_entry *dst)
-{
-	return min_t(u32, READ_ONCE(dst_dev_rcu(dst)->mtu), IP_MAX_MTU);
-}
-
-/* Whether @len is at most that. */
-static __always_inline bool knet_fits_link4(const struct dst_entry *dst, u32 len)
-{
-	return len <= READ_ONCE(dst_dev_rcu(dst)->mtu) && len <= IP_MAX_MTU;
 }
 
 /* As dst_mtu(), without a call for a route that has no MTU of its own. */
@@ -471,11 +452,7 @@ static __always_inline bool knet_departs4(const struct net *net, struct sk_buff 
 					  const struct dst_entry *dst, u32 writable, u32 len,
 					  u32 sent)
 {
-	/* As in knet_check(): the route is one of @net. */
-	return knet_is_route(dst) && dst->ops->family == AF_INET &&
-	       READ_ONCE(dst->obsolete) == DST_OBSOLETE_FORCE_CHK &&
-	       dst_rtable(dst)->rt_genid == rt_genid_ipv4(net) && !knet_is_local(dst, AF_INET) &&
-	       knet_has_link_mtu4(dst) && knet_fits_link4(dst, sent) &&
+	return knet_is_plain_route4(net, dst) && knet_fits_link4(dst, sent) &&
 	       knet_is_ready(skb, writable, len) && knet_is_ordinary(net, skb) &&
 	       knet_is_first(net->nf.hooks_ipv4);
 }
@@ -518,33 +495,6 @@ bool knet_depart4_ipip(struct net *net, struct sk_buff *skb, const struct knet_r
 	knet_set_received4(skb);
 	skb_dst_set_noref(skb, dst);
 	return true;
-}
-
-/* As ip6_dst_check() without a call, for a route that nothing ends but a change of routing. */
-static __always_inline bool knet_is_valid6(const struct dst_entry *dst, u32 cookie)
-{
-	const struct rt6_info *rt = dst_rt6_info(dst);
-	const struct fib6_info *from = rcu_dereference(rt->from);
-	const struct fib6_node *node;
-	bool valid;
-
-	if (rt->sernum || READ_ONCE(dst->obsolete) != DST_OBSOLETE_FORCE_CHK ||
-	    rt->rt6i_flags & RTF_EXPIRES || !from || from->fib6_flags & RTF_EXPIRES)
-		return false;
-	node = rcu_dereference(from->fib6_node);
-	valid = node && (u32)READ_ONCE(node->fn_sernum) == cookie;
-	/* As in fib6_get_cookie_safe(). */
-	smp_rmb();
-	return valid;
-}
-
-/* Whether the MTU of the route is that of IPv6 on the device, and sufficient. */
-static __always_inline bool knet_link_mtu6_suffices(const struct dst_entry *dst, u32 len)
-{
-	const struct inet6_dev *idev = __in6_dev_get(dst_dev_rcu(dst));
-
-	return !dst_metric_raw(dst, RTAX_MTU) && !dst->lwtstate && idev &&
-	       len <= READ_ONCE(idev->cnf.mtu6);
 }
 
 static __always_inline bool knet_departs6(const struct net *net, struct sk_buff *skb,

@@ -301,11 +301,7 @@ void knet_send6(struct net *net, struct sk_buff *skb, u32 mtu, bool track)
 static __always_inline bool knet_must_pass_local_out(struct nf_hook_entries __rcu *const *chains,
 						     const struct sk_buff *skb)
 {
-	const struct nf_hook_entries *hooks = rcu_dereference(chains[NF_INET_LOCAL_OUT]);
-
-	if (hooks && (hooks->num_hook_entries != 1 || !knet_is_ours(hooks->hooks[0].hook)))
-		return true;
-	return netif_is_l3_slave(dst_dev_rcu(skb_dst(skb)));
+	return knet_has_local_out(chains) || netif_is_l3_slave(dst_dev_rcu(skb_dst(skb)));
 }
 
 /*

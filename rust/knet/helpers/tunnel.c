@@ -41,15 +41,26 @@ static u32 knet_segments(const struct sk_buff *skb)
  * Segmentation offload counts up from here for the segments of a large packet,
  * which stay within the range.
  */
-u16 knet_identify(const struct sk_buff *skb)
+static __always_inline u16 knet_identify_some(u32 segments)
 {
-	u32 range = BIT(16 - order_base_2(nr_cpu_ids)), segments = knet_segments(skb);
+	u32 range = BIT(16 - order_base_2(nr_cpu_ids));
 	u32 first = this_cpu_read(knet_identification);
 
 	if (unlikely(first + segments > range))
 		first = 0;
 	this_cpu_write(knet_identification, first + segments);
 	return smp_processor_id() * range + first;
+}
+
+u16 knet_identify(const struct sk_buff *skb)
+{
+	return knet_identify_some(knet_segments(skb));
+}
+
+/* The same for one packet that is no skb yet. In softirq. */
+u16 knet_identify_one(void)
+{
+	return knet_identify_some(1);
 }
 
 static bool knet_leaves_checksum(const struct knet_tunnel *tunnel, struct sk_buff *skb)

@@ -14,6 +14,9 @@
  * frames arrive in the queue of the processor that writes, so programs on several processors
  * measure at once.
  *
+ * Kernels without type information cannot have an XDP program that calls ipvs_rs. With the module's
+ * parameter "direct" each device has the effect of one: it calls the function itself.
+ *
  * Belongs here: what a card does. Never: rules, tests or knowledge about a director.
  */
 #include <linux/bpf.h>
@@ -84,6 +87,60 @@ struct bench_nic {
 	u32 queues;
 	struct bench_nic_queue queue[BENCH_NIC_QUEUES];
 };
+
+/* --- XDP without a program ------------------------------------------------------------------- */
+
+/* Of ipvs_rs. */
+int knet_xdp_forward(struct xdp_buff *frame);
+void knet_xdp_offer(bool offered);
+
+/* Or NULL. Changed by writers of the parameter, one at a time. */
+static int (*bench_nic_forward)(struct xdp_buff *frame);
+static void (*bench_nic_offer)(bool offered);
+
+static void bench_nic_end_direct(void)
+{
+	if (!bench_nic_offer)
+		return;
+	WRITE_ONCE(bench_nic_forward, NULL);
+	synchronize_net();
+	bench_nic_offer(false);
+	bench_nic_offer = NULL;
+	symbol_put(knet_xdp_offer);
+	symbol_put(knet_xdp_forward);
+}
+
+static int bench_nic_set_direct(const char *text, const struct kernel_param *param)
+{
+	int (*forward)(struct xdp_buff *frame);
+	bool begin;
+	int err;
+
+	err = kstrtobool(text, &begin);
+	if (err)
+		return err;
+	bench_nic_end_direct();
+	if (!begin)
+		return 0;
+	forward = symbol_get(knet_xdp_forward);
+	if (!forward)
+		return -ENOENT;
+	bench_nic_offer = symbol_get(knet_xdp_offer);
+	if (!bench_nic_offer) {
+		symbol_put(knet_xdp_forward);
+		return -ENOENT;
+	}
+	bench_nic_offer(true);
+	WRITE_ONCE(bench_nic_forward, forward);
+	return 0;
+}
+
+static const struct kernel_param_ops bench_nic_direct = {
+	.set = bench_nic_set_direct,
+};
+
+module_param_cb(direct, &bench_nic_direct, NULL, 0200);
+MODULE_PARM_DESC(direct, "Hand frames to ipvs_rs without an XDP program");
 
 /* --- sending --------------------------------------------------------------------------------- */
 
@@ -187,12 +244,13 @@ static void bench_nic_fill(struct bench_nic_queue *queue, u8 *data)
 	}
 }
 
-/* Runs the XDP program. Returns true if it took the frame. */
+/* Runs the XDP program, or what stands for one. Returns true if it took the frame. */
 static bool bench_nic_xdp(struct bench_nic_queue *queue, struct bpf_prog *prog,
-			  struct xdp_buff *xdp, bool *redirected)
+			  int (*forward)(struct xdp_buff *frame), struct xdp_buff *xdp,
+			  bool *redirected)
 {
 	struct net_device *dev = queue->nic->dev;
-	u32 act = bpf_prog_run_xdp(prog, xdp);
+	u32 act = prog ? bpf_prog_run_xdp(prog, xdp) : forward(xdp);
 	struct xdp_frame *frame;
 
 	switch (act) {
@@ -225,7 +283,8 @@ static bool bench_nic_xdp(struct bench_nic_queue *queue, struct bpf_prog *prog,
 }
 
 /* Receives one frame. Returns false if there is no memory. */
-static bool bench_nic_receive(struct bench_nic_queue *queue, struct bpf_prog *prog, bool *redirected)
+static bool bench_nic_receive(struct bench_nic_queue *queue, struct bpf_prog *prog,
+			      int (*forward)(struct xdp_buff *frame), bool *redirected)
 {
 	struct net_device *dev = queue->nic->dev;
 	struct page *page = page_pool_dev_alloc_pages(queue->pool);
@@ -240,7 +299,7 @@ static bool bench_nic_receive(struct bench_nic_queue *queue, struct bpf_prog *pr
 	queue->made++;
 	xdp_init_buff(&xdp, PAGE_SIZE, &queue->rxq);
 	xdp_prepare_buff(&xdp, hard, XDP_PACKET_HEADROOM, queue->length, true);
-	if (prog && bench_nic_xdp(queue, prog, &xdp, redirected))
+	if ((prog || forward) && bench_nic_xdp(queue, prog, forward, &xdp, redirected))
 		return true;
 	skb = napi_build_skb(hard, PAGE_SIZE);
 	if (!skb) {
@@ -264,13 +323,16 @@ static bool bench_nic_receive(struct bench_nic_queue *queue, struct bpf_prog *pr
 static int bench_nic_poll(struct napi_struct *napi, int budget)
 {
 	struct bench_nic_queue *queue = container_of(napi, struct bench_nic_queue, napi);
+	int (*forward)(struct xdp_buff *frame);
 	bool redirected = false;
 	struct bpf_prog *prog;
 	int done = 0;
 
 	rcu_read_lock();
 	prog = rcu_dereference(queue->nic->prog);
-	while (done < budget && done < queue->todo && bench_nic_receive(queue, prog, &redirected))
+	forward = READ_ONCE(bench_nic_forward);
+	while (done < budget && done < queue->todo &&
+	       bench_nic_receive(queue, prog, forward, &redirected))
 		done++;
 	rcu_read_unlock();
 	if (redirected)
@@ -575,6 +637,7 @@ static int __init bench_nic_start(void)
 
 static void __exit bench_nic_end(void)
 {
+	bench_nic_end_direct();
 	remove_proc_entry("bench_nic", NULL);
 	rtnl_link_unregister(&bench_nic_link_ops);
 }

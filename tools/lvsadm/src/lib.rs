@@ -27,6 +27,7 @@
 //! | [`error`] | errors as sentences; exit codes |
 //! | [`schema`] | JSON schemas of what subcommands print |
 //! | [`run`] | carries a command out |
+//! | [`xdp`] | the XDP program and its devices |
 //! | [`completion`], [`generate`] | shell completion and the manual page |
 //!
 //! Modules use each other in one direction: `run` → `commands` →
@@ -68,5 +69,6 @@ pub mod run;
 pub mod schema;
 pub mod tally;
 pub mod top;
+pub mod xdp;
 
 pub use run::main;

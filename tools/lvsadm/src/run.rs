@@ -28,13 +28,13 @@ use crate::connections::ConnectionFilter;
 use crate::doctor::{self, Check, Status};
 use crate::error::Error;
 use crate::format;
-use crate::format::fast_path::FastPath;
+use crate::format::fast_path::{FastPath, XDP};
 use crate::host::ThisHost;
 use crate::model::{Drops, Group, SyncState};
 use crate::names::{Names, System};
 use crate::realserver::{self, ThisMachine};
 use crate::tally::Tally;
-use crate::{advice, client, completion, generate, metrics, restore, schema, top};
+use crate::{advice, client, completion, generate, metrics, restore, schema, top, xdp};
 use listing::{addresses, collect, labels};
 use terminal::{colors, note, standard_input, text_of, write};
 use watch::{monitored, page_sample, watched, PAUSE, STATUS_FILE};
@@ -91,6 +91,20 @@ fn execute(arguments: impl Iterator<Item = OsString>) -> Result<u8, Error> {
             let path = fast_path()?;
             let text = if json { path.json() } else { path.text() };
             text.into_bytes()
+        }
+        Command::AttachXdp(device) => {
+            let setting = fast_path()?.setting;
+            if setting < XDP {
+                return Err(Error::Failed(format!(
+                    "net.ipv4.vs.fast_path is {setting}; XDP needs 2"
+                )));
+            }
+            xdp::attach(&device)?;
+            Vec::new()
+        }
+        Command::DetachXdp(device) => {
+            xdp::detach(&device)?;
+            Vec::new()
         }
         Command::Schema(name) => schema::of(name).into_bytes(),
         Command::Manual => generate::manual().map_err(Error::Output)?,
@@ -334,8 +348,12 @@ fn fast_path() -> Result<FastPath, Error> {
         text.trim().parse().ok()
     };
     let status = std::fs::read_to_string(STATUS_FILE).unwrap_or_default();
-    FastPath::read(&status, &setting)
-        .ok_or_else(|| Error::Failed("the loaded director has no fast path".to_owned()))
+    let mut path = FastPath::read(&status, &setting)
+        .ok_or_else(|| Error::Failed("the loaded director has no fast path".to_owned()))?;
+    if path.setting >= XDP {
+        path.xdp = xdp::devices()?;
+    }
+    Ok(path)
 }
 
 /// Prints outcomes of checks; the exit status says whether one failed.

@@ -160,6 +160,8 @@ mod tests {
             rests: Some(fast_path::Rest::Conntrack),
             devices: 2,
             packets: 3,
+            xdp: vec!["eth0".to_owned()],
+            frames: 4,
         };
         let mut answers = vec![
             ("list", text(list)),

@@ -121,6 +121,10 @@ pub enum Command {
         /// As JSON.
         json: bool,
     },
+    /// Attach the XDP program to a device.
+    AttachXdp(String),
+    /// Detach the XDP program from a device.
+    DetachXdp(String),
     /// Print or serve statistics in the OpenMetrics format.
     Metrics {
         /// The address to serve them at.

@@ -231,6 +231,8 @@ fast-path --json
   rests                   \"short_cut\" or \"conntrack\", the setting that keeps all packets from
                           the fast path, or null
   devices, packets        numbers: devices that were learned, packets that took the fast path
+  xdp                     list of strings: devices with the XDP program
+  frames                  number: frames that XDP took
 
 sync status --json
   state                   \"ready\", \"joining\" or \"off\"

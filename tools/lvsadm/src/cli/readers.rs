@@ -237,8 +237,13 @@ fn schedulers(options: &Options<'_>) -> Result<Command, Error> {
 }
 
 fn fast_path(options: &Options<'_>) -> Result<Command, Error> {
-    Ok(Command::FastPath {
-        json: options.given("json"),
+    let device = |name| options.text(name).map(str::to_owned);
+    Ok(match (device("attach"), device("detach")) {
+        (Some(device), _) => Command::AttachXdp(device),
+        (None, Some(device)) => Command::DetachXdp(device),
+        (None, None) => Command::FastPath {
+            json: options.given("json"),
+        },
     })
 }
 

@@ -153,10 +153,24 @@ pub(super) fn definitions() -> Vec<Definition> {
         .arg(json()),
         command(
             "fast-path",
-            "Show whether packets of known connections take the fast path",
-            "lvsadm fast-path\n  lvsadm fast-path --json",
+            "Show whether packets of known connections take the fast path; attach XDP",
+            "lvsadm fast-path\n  lvsadm fast-path --json\n  \
+             lvsadm fast-path --attach eth0",
         )
-        .arg(json()),
+        .arg(
+            Arg::new("attach")
+                .long("attach")
+                .value_name("DEVICE")
+                .help("Hand the device's frames to the director by XDP"),
+        )
+        .arg(
+            Arg::new("detach")
+                .long("detach")
+                .value_name("DEVICE")
+                .conflicts_with("attach")
+                .help("End that"),
+        )
+        .arg(json().conflicts_with_all(["attach", "detach"])),
         command(
             "doctor",
             "Check director and host for mistakes; exit status 1: a check failed",

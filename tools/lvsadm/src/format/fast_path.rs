@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::json;
 
 /// What `fast-path --json` prints.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(title = "fast-path")]
 pub struct FastPath {
     /// The setting `net.ipv4.vs.fast_path`.
@@ -19,7 +19,14 @@ pub struct FastPath {
     pub devices: u64,
     /// The packets that took the fast path.
     pub packets: u64,
+    /// The devices with the XDP program.
+    pub xdp: Vec<String>,
+    /// The frames that XDP took.
+    pub frames: u64,
 }
+
+/// The setting with which XDP programs hand over frames.
+pub const XDP: u32 = 2;
 
 /// A setting that keeps all packets from the fast path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -49,6 +56,9 @@ impl FastPath {
             },
             devices: number("Fast path devices:")?,
             packets: number("Fast path packets:")?,
+            xdp: Vec::new(),
+            // Only a director that has taken some tells.
+            frames: number("Fast path frames:").unwrap_or(0),
         })
     }
 
@@ -64,7 +74,15 @@ impl FastPath {
         let Self {
             devices, packets, ..
         } = self;
-        format!("fast path  {state}\ndevices    {devices}\npackets    {packets}\n")
+        let mut text = format!("fast path  {state}\ndevices    {devices}\npackets    {packets}\n");
+        if self.setting >= XDP {
+            let names = match self.xdp.is_empty() {
+                true => "no device".to_owned(),
+                false => self.xdp.join(", "),
+            };
+            text += &format!("XDP        {names}\nframes     {}\n", self.frames);
+        }
+        text
     }
 
     /// As JSON.
@@ -106,10 +124,23 @@ mod tests {
     }
 
     #[test]
+    fn devices_with_xdp_are_named() {
+        let mut path = read([2, 1, 0]);
+        assert!(path
+            .text()
+            .ends_with("XDP        no device\nframes     0\n"));
+        path.xdp = vec!["eth0".to_owned(), "eth1".to_owned()];
+        path.frames = 17;
+        let wanted = "XDP        eth0, eth1\nframes     17\n";
+        assert!(path.text().ends_with(wanted));
+    }
+
+    #[test]
     fn json_has_all_members() {
         let value: serde_json::Value = serde_json::from_str(&read([1, 1, 1]).json()).unwrap();
         let wanted = serde_json::json!({
             "setting": 1, "rests": "conntrack", "devices": 2, "packets": 4711,
+            "xdp": [], "frames": 0,
         });
         assert_eq!(value, wanted);
     }

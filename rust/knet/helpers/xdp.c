@@ -1,0 +1,413 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Frames before there is a packet: XDP.
+ *
+ * A program of a device asks knet_xdp_forward() about each frame. A frame that is
+ * taken leaves by another device, or by the same one. It skips the host's receive
+ * functions, all hooks of netfilter and tc, programs that capture, and queueing. So
+ * knet_xdp_depart4() and knet_xdp_depart6() take none that a rule of netfilter or tc
+ * would have seen, none for which the neighbor has to be asked, and none for a device
+ * that takes no frames. All others go on as if there were no program here.
+ *
+ * All of it runs in softirq.
+ */
+
+#include <linux/etherdevice.h>
+#include <linux/filter.h>
+#include <linux/if_arp.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/module.h>
+#include <linux/netdevice.h>
+#include <net/addrconf.h>
+#include <net/arp.h>
+#include <net/inet_ecn.h>
+#include <net/ip.h>
+#include <net/ip6_route.h>
+#include <net/ipv6.h>
+#include <net/ndisc.h>
+#include <net/route.h>
+#include <net/rtnetlink.h>
+#include <net/xdp.h>
+
+#include "helpers.h"
+#include "ingress.h"
+#include "ipsec.h"
+#include "needless.h"
+#include "route.h"
+
+/* --- programs ------------------------------------------------------------- */
+
+/* A module lets programs call knet_xdp_forward(). */
+static bool knet_xdp_offered;
+
+void knet_xdp_offer(bool offered)
+{
+	WRITE_ONCE(knet_xdp_offered, offered);
+}
+EXPORT_SYMBOL_GPL(knet_xdp_offer);
+
+bool knet_xdp_is_offered(void)
+{
+	return READ_ONCE(knet_xdp_offered);
+}
+
+/*
+ * What an XDP program does with a frame: the number of an action, with which the
+ * program must end. Never XDP_ABORTED.
+ */
+int knet_xdp_forward(struct xdp_buff *frame)
+{
+	u32 len = frame->data_end - frame->data - ETH_HLEN;
+	struct net *net = dev_net(frame->rxq->dev);
+	const struct ethhdr *eth = frame->data;
+	const struct knet_xdp *handler;
+	int action = XDP_PASS;
+
+	BUILD_BUG_ON((int)KNET_XDP_DROP != (int)XDP_DROP);
+	BUILD_BUG_ON((int)KNET_XDP_PASS != (int)XDP_PASS);
+	if (unlikely(frame->data + ETH_HLEN + sizeof(struct iphdr) > frame->data_end))
+		return XDP_PASS;
+	rcu_read_lock();
+	handler = knet_namespace_xdp(net);
+	if (handler && eth->h_proto == htons(ETH_P_IP))
+		action = handler->handle4(handler->data, net, frame, (u8 *)(eth + 1), len);
+	else if (handler && eth->h_proto == htons(ETH_P_IPV6) && len >= sizeof(struct ipv6hdr))
+		action = handler->handle6(handler->data, net, frame, (u8 *)(eth + 1), len);
+	rcu_read_unlock();
+	return action;
+}
+EXPORT_SYMBOL_GPL(knet_xdp_forward);
+
+/* --- frames --------------------------------------------------------------- */
+
+/* Whether netfilter at the ingress of the device has others than this module. */
+static __always_inline bool knet_has_foreign_ingress(const struct net_device *dev)
+{
+	const struct nf_hook_entries *hooks = rcu_dereference(dev->nf_hooks_ingress);
+
+	return hooks && hooks->num_hook_entries &&
+	       !(hooks->num_hook_entries == 1 && knet_is_ours(hooks->hooks[0].hook));
+}
+
+/* Whether tc or netfilter would see the packet on the way in. */
+static __always_inline bool knet_is_watched_in(const struct net_device *dev)
+{
+#ifdef CONFIG_NET_XGRESS
+	if (rcu_access_pointer(dev->tcx_ingress))
+		return true;
+#endif
+	return knet_has_foreign_ingress(dev);
+}
+
+/* The same on the way out. */
+static __always_inline bool knet_is_watched_out(const struct net_device *dev)
+{
+#ifdef CONFIG_NET_XGRESS
+	if (rcu_access_pointer(dev->tcx_egress))
+		return true;
+#endif
+#ifdef CONFIG_NETFILTER_EGRESS
+	if (rcu_access_pointer(dev->nf_hooks_egress))
+		return true;
+#endif
+	return false;
+}
+
+/*
+ * Whether the device may have removed a VLAN tag from the frame, which then belongs
+ * to another device.
+ */
+static __always_inline bool knet_may_have_tag(const struct xdp_buff *frame)
+{
+#if IS_ENABLED(CONFIG_VLAN_8021Q)
+	const struct net_device *dev = frame->rxq->dev;
+	const struct xdp_metadata_ops *ops = dev->xdp_metadata_ops;
+	__be16 protocol;
+	u16 tag;
+	int err;
+
+	if (likely(!(dev->features & (NETIF_F_HW_VLAN_CTAG_RX | NETIF_F_HW_VLAN_STAG_RX)) ||
+		   !rcu_access_pointer(dev->vlan_info)))
+		return false;
+	if (!ops || !ops->xmo_rx_vlan_tag)
+		return true;
+	err = ops->xmo_rx_vlan_tag((const struct xdp_md *)frame, &protocol, &tag);
+	/* All that drivers return for a frame without a tag. */
+	return err != -ENODATA && err != -EINVAL;
+#else
+	return false;
+#endif
+}
+
+/*
+ * Whether the sender may have left the transport checksum to this host. That is so at
+ * one end of a pair of virtual devices, unless the other end computes checksums, and
+ * for the devices of virtual machines.
+ */
+static __always_inline bool knet_may_lack_checksum(const struct net_device *dev)
+{
+	const struct net_device *peer;
+
+	if (likely(!dev->rtnl_link_ops))
+		return false;
+	if (!dev->netdev_ops->ndo_get_peer_dev)
+		return !strcmp(dev->rtnl_link_ops->kind, "tun");
+	peer = dev->netdev_ops->ndo_get_peer_dev((struct net_device *)dev);
+	return !peer || peer->features & NETIF_F_CSUM_MASK;
+}
+
+/*
+ * Whether the frame is only for IP, and has no past that the host would look at. The
+ * generic form of XDP sees packets, about which a frame does not tell everything.
+ */
+static __always_inline bool knet_is_ordinary_frame(const struct net *net,
+						   const struct xdp_buff *frame)
+{
+	const struct net_device *dev = frame->rxq->dev;
+	const struct ethhdr *eth = frame->data;
+
+	return ether_addr_equal(eth->h_dest, dev->dev_addr) &&
+	       !xdp_buff_has_frags((struct xdp_buff *)frame) &&
+	       !rcu_access_pointer(dev->xdp_prog) && knet_is_for_ip(net, dev) &&
+	       !knet_is_watched_in(dev) && !knet_may_lack_checksum(dev) &&
+	       !knet_may_have_tag(frame);
+}
+
+/* Whether the device takes frames, now and from XDP. */
+static __always_inline bool knet_takes_frames(const struct net_device *dev)
+{
+	return dev->xdp_features & NETDEV_XDP_ACT_NDO_XMIT && dev->type == ARPHRD_ETHER &&
+	       netif_running(dev) && netif_carrier_ok(dev) && !knet_is_watched_out(dev);
+}
+
+/* Has the frame sent by @out. */
+static __always_inline int knet_redirect_frame(const struct xdp_buff *frame,
+					       const struct net_device *out)
+{
+	struct bpf_redirect_info *info;
+
+	/* One end of a pair wakes the other one after XDP_TX only if that has a program. */
+	if (out == frame->rxq->dev && likely(!out->netdev_ops->ndo_get_peer_dev))
+		return XDP_TX;
+	/* As bpf_redirect(), which programs call. */
+	info = bpf_net_ctx_get_ri();
+	info->flags = 0;
+	info->tgt_index = out->ifindex;
+	info->map_id = INT_MAX;
+	info->map_type = BPF_MAP_TYPE_UNSPEC;
+	return XDP_REDIRECT;
+}
+
+/* Whether the link address is known, and neigh_event_send() has nothing to do, either. */
+static __always_inline bool knet_is_known(const struct neighbour *neighbour)
+{
+	return likely(neighbour) &&
+	       READ_ONCE(neighbour->nud_state) & (NUD_CONNECTED | NUD_DELAY | NUD_PROBE);
+}
+
+/* Addresses the frame to the neighbor and has it sent by @out. */
+static __always_inline int knet_address_frame(struct xdp_buff *frame, struct neighbour *neighbour,
+					      const struct net_device *out)
+{
+	struct ethhdr *eth = frame->data;
+	unsigned long now = jiffies;
+
+	if (READ_ONCE(neighbour->used) != now)
+		WRITE_ONCE(neighbour->used, now);
+	neigh_ha_snapshot(eth->h_dest, neighbour, out);
+	ether_addr_copy(eth->h_source, out->dev_addr);
+	return knet_redirect_frame(frame, out);
+}
+
+/* A device might not send what follows the packet, except to fill a short frame. */
+static __always_inline bool knet_has_size(const struct xdp_buff *frame, u32 len)
+{
+	u32 size = frame->data_end - frame->data;
+
+	return likely(size == ETH_HLEN + len) || size <= ETH_ZLEN;
+}
+
+/*
+ * Has a frame with a packet of @len bytes leave by the cached route if that is valid,
+ * and if nobody would have to see or change the frame: see above. Counts it for the
+ * host as received and sent. Otherwise returns XDP_PASS, and the frame is unchanged.
+ * @next is where the packet will go. The caller rewrites the packet afterwards. In an
+ * RCU read section.
+ */
+int knet_xdp_depart4(struct net *net, struct xdp_buff *frame, const struct knet_route_cache *cache,
+		     u32 len, const struct knet_address *next)
+{
+	const struct iphdr *ip = frame->data + ETH_HLEN;
+	const struct dst_entry *dst = rcu_dereference(cache->dst);
+	const struct rtable *rt = dst_rtable(dst);
+	struct neighbour *neighbour;
+	struct net_device *out;
+
+	if (unlikely(!knet_is_plain_route4(net, dst) || !knet_fits_link4(dst, len) ||
+		     dst->output != ip_output || rt->rt_type != RTN_UNICAST ||
+		     rt->rt_gw_family == AF_INET6 || !knet_has_size(frame, len)))
+		return XDP_PASS;
+	out = dst_dev_rcu(dst);
+	if (unlikely(!knet_is_ordinary_frame(net, frame) || !knet_takes_frames(out) ||
+		     !knet_comes_first(net->nf.hooks_ipv4) ||
+		     knet_has_post_routing(net->nf.hooks_ipv4)))
+		return XDP_PASS;
+	neighbour = __ipv4_neigh_lookup_noref(out, rt->rt_gw_family ? rt->rt_gw4 : knet_ipv4(next));
+	if (unlikely(!knet_is_known(neighbour)))
+		return XDP_PASS;
+	knet_count_ip4(net, ip, len, 1);
+	__IP_UPD_PO_STATS(net, IPSTATS_MIB_OUT, len);
+	return knet_address_frame(frame, neighbour, out);
+}
+
+int knet_xdp_depart6(struct net *net, struct xdp_buff *frame, const struct knet_route_cache *cache,
+		     u32 len, const struct knet_address *next)
+{
+	const struct ipv6hdr *ip = frame->data + ETH_HLEN;
+	struct dst_entry *dst = rcu_dereference(cache->dst);
+	struct inet6_dev *in = __in6_dev_get(frame->rxq->dev), *idev;
+	u32 cookie = READ_ONCE(cache->cookie);
+	struct neighbour *neighbour;
+	struct net_device *out;
+
+	if (unlikely(!knet_is_route(dst) || dst->ops->family != AF_INET6 ||
+		     !(knet_is_valid6(dst, cookie) || dst_check(dst, cookie) == dst) ||
+		     knet_is_local(dst, AF_INET6) || !knet_link_mtu6_suffices(dst, len) ||
+		     dst->output != ip6_output || !knet_has_size(frame, len)))
+		return XDP_PASS;
+	out = dst_dev_rcu(dst);
+	idev = ip6_dst_idev(dst);
+	if (unlikely(!in || READ_ONCE(in->cnf.disable_ipv6) ||
+		     !idev || READ_ONCE(idev->cnf.disable_ipv6) ||
+		     !knet_is_ordinary_frame(net, frame) || !knet_takes_frames(out) ||
+		     !knet_comes_first(net->nf.hooks_ipv6) ||
+		     knet_has_post_routing(net->nf.hooks_ipv6)))
+		return XDP_PASS;
+	neighbour = __ipv6_neigh_lookup_noref(out, rt6_nexthop(dst_rt6_info(dst), knet_ipv6(next)));
+	if (unlikely(!knet_is_known(neighbour)))
+		return XDP_PASS;
+	knet_count_ip6(net, in, ip, len, 1);
+	IP6_UPD_PO_STATS(net, idev, IPSTATS_MIB_OUT, len);
+	return knet_address_frame(frame, neighbour, out);
+}
+
+/* Whether the packet in the frame may be taken from PRE_ROUTING of its family. */
+static bool knet_may_leave_early(const struct net *net, const struct xdp_buff *frame, int family)
+{
+	if (family == AF_INET)
+		return knet_comes_first(net->nf.hooks_ipv4);
+	return knet_comes_first(net->nf.hooks_ipv6) && knet_receives_ipv6(frame->rxq->dev);
+}
+
+static void knet_count_frame(struct net *net, const struct xdp_buff *frame, int family, u32 len)
+{
+	if (family == AF_INET)
+		knet_count_ip4(net, frame->data + ETH_HLEN, len, 1);
+	else
+		knet_count_ip6(net, __in6_dev_get(frame->rxq->dev), frame->data + ETH_HLEN, len, 1);
+}
+
+/* Whether there is room for @more bytes before the frame, where nothing else is. */
+static bool knet_has_headroom(const struct xdp_buff *frame, u32 more)
+{
+	return frame->data - frame->data_hard_start >= sizeof(struct xdp_frame) + more &&
+	       (xdp_data_meta_unsupported(frame) || frame->data_meta == frame->data);
+}
+
+/* Puts @more bytes before the packet, and removes what follows its @len bytes. */
+static void knet_widen_frame(struct xdp_buff *frame, u32 len, u32 more)
+{
+	frame->data_end = frame->data + ETH_HLEN + len;
+	if (!xdp_data_meta_unsupported(frame))
+		frame->data_meta -= more;
+	frame->data -= more;
+	if (xdp_data_meta_unsupported(frame))
+		xdp_set_data_meta_invalid(frame);
+}
+
+/*
+ * As knet_xdp_depart4(), for a packet that gets an IPv4 header before it, which the
+ * caller writes: the frame has room for it afterwards. @route is to the tunnel's end;
+ * the local address that it prefers is stored in @source.
+ */
+int knet_xdp_encapsulate4(struct net *net, struct xdp_buff *frame, const struct knet_route *route,
+			  u32 len, int inner_family, struct knet_address *source)
+{
+	const u32 more = sizeof(struct iphdr);
+	const struct dst_entry *dst = knet_cached_route(net, route, source, AF_INET);
+	const struct rtable *rt = dst_rtable(dst);
+	struct neighbour *neighbour;
+	struct net_device *out;
+
+	/* The director drops packets without a source, and counts them, elsewhere. */
+	if (!dst || !source->words[1] ||
+	    len + more > dst_mtu(dst) || dst->lwtstate || dst->output != ip_output ||
+	    rt->rt_type != RTN_UNICAST || rt->rt_gw_family == AF_INET6 ||
+	    !knet_has_size(frame, len) || !knet_has_headroom(frame, more))
+		return XDP_PASS;
+	out = dst_dev_rcu(dst);
+	if (!knet_is_ordinary_frame(net, frame) || !knet_takes_frames(out) ||
+	    netif_is_l3_slave(out) || !knet_may_leave_early(net, frame, inner_family) ||
+	    knet_has_local_out(net->nf.hooks_ipv4) || knet_has_post_routing(net->nf.hooks_ipv4))
+		return XDP_PASS;
+	neighbour = __ipv4_neigh_lookup_noref(out, rt->rt_gw_family ? rt->rt_gw4 :
+						   knet_ipv4(&route->daddr));
+	if (!knet_is_known(neighbour))
+		return XDP_PASS;
+	knet_count_frame(net, frame, inner_family, len);
+	__IP_UPD_PO_STATS(net, IPSTATS_MIB_OUT, len + more);
+	knet_widen_frame(frame, len, more);
+	((struct ethhdr *)frame->data)->h_proto = htons(ETH_P_IP);
+	return knet_address_frame(frame, neighbour, out);
+}
+
+/* The same with an IPv6 header. */
+int knet_xdp_encapsulate6(struct net *net, struct xdp_buff *frame, const struct knet_route *route,
+			  u32 len, int inner_family, struct knet_address *source)
+{
+	const u32 more = sizeof(struct ipv6hdr);
+	struct dst_entry *dst = knet_cached_route(net, route, source, AF_INET6);
+	struct neighbour *neighbour;
+	struct inet6_dev *idev;
+	struct net_device *out;
+
+	if (!dst || !source->words[1] ||
+	    len + more > dst_mtu(dst) || dst->lwtstate || dst->output != ip6_output ||
+	    !knet_has_size(frame, len) || !knet_has_headroom(frame, more))
+		return XDP_PASS;
+	out = dst_dev_rcu(dst);
+	idev = ip6_dst_idev(dst);
+	if (!idev || READ_ONCE(idev->cnf.disable_ipv6) || !knet_is_ordinary_frame(net, frame) ||
+	    !knet_takes_frames(out) || netif_is_l3_slave(out) ||
+	    !knet_may_leave_early(net, frame, inner_family) ||
+	    knet_has_local_out(net->nf.hooks_ipv6) || knet_has_post_routing(net->nf.hooks_ipv6))
+		return XDP_PASS;
+	neighbour = __ipv6_neigh_lookup_noref(out, rt6_nexthop(dst_rt6_info(dst),
+							       knet_ipv6(&route->daddr)));
+	if (!knet_is_known(neighbour))
+		return XDP_PASS;
+	knet_count_frame(net, frame, inner_family, len);
+	IP6_UPD_PO_STATS(net, idev, IPSTATS_MIB_OUT, len + more);
+	knet_widen_frame(frame, len, more);
+	((struct ethhdr *)frame->data)->h_proto = htons(ETH_P_IPV6);
+	return knet_address_frame(frame, neighbour, out);
+}
+
+/* Writes length and checksum of the outer IPv4 header. */
+void knet_xdp_complete4(struct xdp_buff *frame)
+{
+	struct iphdr *ip = frame->data + ETH_HLEN;
+
+	ip->tot_len = htons(frame->data_end - (void *)ip);
+	ip_send_check(ip);
+}
+
+/* Counts a frame that leaves with a packet of @len bytes: in @taken (packets only) and @server. */
+void knet_xdp_count(u32 len, struct knet_traffic __percpu *taken,
+		    struct knet_traffic __percpu *server)
+{
+	this_cpu_inc(taken->packets);
+	this_cpu_inc(server->packets);
+	this_cpu_add(server->bytes, len);
+}
