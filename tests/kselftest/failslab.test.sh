@@ -3,7 +3,7 @@
 #
 # Memory runs out in every command, file, namespace, module load and in the packet path. Each
 # operation works, or fails with a clean error and leaves everything as it was. The kernel logs
-# nothing (run.sh looks) and nothing leaks (kmemleak looks at the end). FAILSLAB_SAMPLES (20) is the
+# nothing (run.sh looks) and nothing leaks (kmemleak looks at the end). FAILSLAB_SAMPLES (10) is the
 # number of allocations to fail in operations with hundreds of them.
 # timeout: 400
 # kernel: debug, because the stock kernel cannot inject failures
@@ -13,7 +13,7 @@
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-samples=${FAILSLAB_SAMPLES:-20}
+samples=${FAILSLAB_SAMPLES:-10}
 switches=/sys/kernel/debug/failslab
 
 if [ ! -e /proc/self/fail-nth ] || [ ! -d $switches ]; then

@@ -6,6 +6,7 @@
 # longer and shorter, two servers that wait at the same port, losses, and what a helper must refuse.
 # The C director runs the transfers as well.
 # timeout: 240
+# check: debug, because sync.test.sh has FTP on the stock kernel
 
 # Functions are called through eval and wait_for.
 # shellcheck disable=SC2016,SC2086,SC2317

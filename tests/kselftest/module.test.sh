@@ -99,7 +99,7 @@ flush
 
 # --- again and again under traffic ----------------------------------------------------------------
 
-rounds=20
+rounds=10
 [ ! -e /proc/lockdep ] || rounds=6
 client_up load client 10.0.0.2
 client_up flows client 10.0.0.3

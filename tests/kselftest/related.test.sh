@@ -5,7 +5,7 @@
 # flow of their hosts, by every method, and keep the flow alive. Handmade packets, and the kernel's
 # own ESP and AH with static keys. The C director runs the same script.
 # timeout: 1500
-# check: debug, because ftp.test.sh runs real programs on the stock kernel
+# check: debug, because sync.test.sh has FTP on the stock kernel
 
 # Functions are called through eval.
 # shellcheck disable=SC2016,SC2086,SC2317

@@ -5,6 +5,7 @@
 # arrive, their format on the wire, the MTU, and the errors to the client about larger packets. The
 # servers decapsulate with the tunnel devices of the kernel.
 # timeout: 180
+# check: debug, because formats do not depend on the kernel
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"
