@@ -73,7 +73,7 @@ sysctls director net.ipv6.conf.default.accept_dad=0
 } | batch -n director
 fails_by daemons.py 'starting and stopping synchronization daemons survives failed allocations' failslab eth2
 fails 'reading and writing the files in /proc survives failed allocations' files
-fails 'creating namespaces survives failed allocations' namespaces $((samples * 6))
+fails 'creating namespaces survives failed allocations' namespaces $((samples * 12))
 must ip netns del director
 check_soon 'deleted namespaces hold no scheduler' 0 held
 
