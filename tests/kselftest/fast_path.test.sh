@@ -339,30 +339,16 @@ check_eq 'without the fast path no device has a hook' "$(status devices), $(agai
 # Setting, devices and rules change while connections transfer data.
 client_up turning client 10.0.0.2
 ask turning hold T tcp 10.1.0.100 80 2 >/dev/null
-keep() {
-	until [ -e "$work/stop" ]; do
-		ask turning exchange T 50001
-		sleep 0.01
-	done >>"$work/kept"
-}
-: >"$work/kept"
-keep &
-keeper=$!
-turns=0
-more() { [ "$(wc -l <"$work/kept")" -gt "$lines" ]; }
-for ((n = 0; n < 12; n++)); do
-	lines=$(wc -l <"$work/kept")
-	case $((n % 4)) in
+turn() {
+	case $(($1 % 4)) in
 	0) must set_to fast_path 1 ;;
 	1) must on director nft 'table ip seen { chain early { type filter hook prerouting priority raw; counter; }; }' ;;
 	2) must on director nft delete table ip seen ;;
 	3) must set_to fast_path 0 ;;
 	esac
 	sleep 0.6
-	wait_for 20 more && turns=$((turns + 1))
-done
-touch "$work/stop"
-wait $keeper
+}
+under_traffic 12 turn T
 check_eq 'setting and rules can change under traffic' $turns 12
 check_eq 'connections continue meanwhile' "$(sort -u "$work/kept")" 'A A'
 

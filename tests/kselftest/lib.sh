@@ -347,6 +347,40 @@ module_path() {
 	modinfo -n "$1"
 }
 
+# under_traffic COUNT TURN TAG…: repeats exchanges on open connections of the client `turning`, while
+# TURN N makes the Nth change, from 0 on. Sets `turns` to the number of changes that succeeded and
+# were followed by another exchange. The file kept has the answers of all exchanges.
+under_traffic() {
+	local count=$1 turn=$2 keeper lines n
+	shift 2
+	# The pauses let the clock of a busy guest go on.
+	keep_asking() {
+		local tag
+		until [ -e "$work/stop" ]; do
+			for tag; do ask turning exchange "$tag" 50001; done
+			sleep 0.01
+		done >>"$work/kept"
+	}
+	# shellcheck disable=SC2317 # called by wait_for
+	another_exchange() { [ "$(wc -l <"$work/kept")" -gt "$lines" ]; }
+	: >"$work/kept"
+	keep_asking "$@" &
+	keeper=$!
+	turns=0
+	for ((n = 0; n < count; n++)); do
+		lines=$(wc -l <"$work/kept")
+		if ! "$turn" $n; then
+			note "turn $n: the change failed"
+		elif ! wait_for 20 another_exchange; then
+			note "turn $n: no exchange in 20 s"
+		else
+			turns=$((turns + 1))
+		fi
+	done
+	touch "$work/stop"
+	wait $keeper
+}
+
 # service OPTION ADDRESS SCHEDULER [MORE OPTIONS] -- SERVER:METHOD:WEIGHT[:PORT]…
 #
 # Adds a virtual service and its destinations. The scheduler sees the destinations in this order.

@@ -205,32 +205,8 @@ for row in "${rows[@]}"; do
 	read -r method title vip _ <<<"$row"
 	check_eq "$title: connections open before the switching" "$(ask turning hold "$title" tcp "$vip" 80 2)" 'A B'
 done
-# The pauses let the clock of a busy guest go on.
-keep() {
-	until [ -e "$work/stop" ]; do
-		ask turning exchange NAT 50001
-		ask turning exchange TUN 50001
-		ask turning exchange DR 50001
-		sleep 0.01
-	done >>"$work/kept"
-}
-: >"$work/kept"
-keep &
-keeper=$!
-turns=0
-more() { [ "$(wc -l <"$work/kept")" -gt "$lines" ]; }
-for ((n = 0; n < 8; n++)); do
-	lines=$(wc -l <"$work/kept")
-	if ! set_to short_cut $((n % 2)); then
-		note "turn $n: short_cut cannot be set"
-	elif ! wait_for 20 more; then
-		note "turn $n: no exchange in 20 s"
-	else
-		turns=$((turns + 1))
-	fi
-done
-touch "$work/stop"
-wait $keeper
+turn() { set_to short_cut $(($1 % 2)); }
+under_traffic 8 turn NAT TUN DR
 check_eq 'short_cut can be switched under traffic' $turns 8
 check_eq 'connections continue while short_cut is switched' "$(sort -u "$work/kept")" 'A B'
 for row in "${rows[@]}"; do

@@ -278,29 +278,15 @@ cards
 
 client_up turning client 10.0.0.2
 ask turning hold T tcp 10.1.0.100 80 2 >/dev/null
-keep() {
-	until [ -e "$work/stop" ]; do
-		ask turning exchange T 50001
-		sleep 0.01
-	done >>"$work/kept"
-}
-: >"$work/kept"
-keep &
-keeper=$!
-turns=0
-more() { [ "$(wc -l <"$work/kept")" -gt "$lines" ]; }
-for ((n = 0; n < 8; n++)); do
-	lines=$(wc -l <"$work/kept")
-	case $((n % 4)) in
+turn() {
+	case $(($1 % 4)) in
 	0) must detach eth0 ;;
 	1) must set_to fast_path 1 ;;
 	2) must set_to fast_path 2 ;;
 	3) must attach eth0 ;;
 	esac
-	wait_for 20 more && turns=$((turns + 1))
-done
-touch "$work/stop"
-wait $keeper
+}
+under_traffic 8 turn T
 check_eq 'programs and setting can change under traffic' $turns 8
 check_eq 'connections continue meanwhile' "$(sort -u "$work/kept")" 'A A'
 taken 'XDP takes the flow afterwards' NAT 2

@@ -66,7 +66,7 @@ impl<I: Instance + AsRef<Director>> Content for Status<I> {
         seq_print!(file, "Half-open evicted:\t{}\n", occupancy.evicted);
         seq_print!(file, "Fast path devices:\t{}\n", occupancy.devices);
         seq_print!(file, "Fast path packets:\t{}\n", occupancy.early);
-        // Only who wants XDP has them.
+        // Shown once XDP has taken frames.
         if occupancy.frames != 0 {
             seq_print!(file, "Fast path frames:\t{}\n", occupancy.frames);
         }
