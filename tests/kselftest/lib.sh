@@ -348,8 +348,8 @@ module_path() {
 }
 
 # under_traffic COUNT TURN TAG…: repeats exchanges on open connections of the client `turning`.
-# Meanwhile, TURN N makes the Nth change, from 0 on. Sets `turns` to the number of changes that succeeded and
-# were followed by another exchange. The file kept has the answers of all exchanges.
+# Meanwhile, TURN N makes the Nth change, from 0 on. Sets `turns` to the number of changes that
+# succeeded and were followed by another exchange. The file kept has the answers of all exchanges.
 under_traffic() {
 	local count=$1 turn=$2 keeper lines n
 	shift 2
