@@ -70,10 +70,12 @@ struct Working {
 }
 
 impl Working {
-    /// Ends it in order: the hooks first, so that no packet uses the rest, then the timer.
+    /// Ends it in order: the hooks first, so that no packet uses the rest, then the timer, which
+    /// adds and deletes devices, then what it has left. Takes the RTNL.
     fn end(self) {
         self.hooks.stop();
         drop(self.ticker);
+        self.hooks.clear();
         self.tables.end_all_tracking();
     }
 }
@@ -136,7 +138,7 @@ pub(crate) struct Occupancy {
     pub(crate) early: u64,
     /// Frames that were taken by XDP.
     pub(crate) frames: u64,
-    /// Packets that waited there for others.
+    /// Packets and frames that waited there for others.
     pub(crate) waited: u64,
     /// The number of devices where that is done.
     pub(crate) devices: usize,

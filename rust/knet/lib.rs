@@ -22,8 +22,9 @@
 //!
 //! 1. The mutex of a namespace's synchronization daemons, in `ipvs`.
 //! 2. The kernel's RTNL, held by its callers of [`namespace::Instance::device_gone`] and
-//!    [`namespace::Instance::device_removed`], taken by [`socket`] to join and leave groups, and
-//!    tried by [`ingress::Rtnl`]. It is not taken under the locks below.
+//!    [`namespace::Instance::device_removed`], taken by [`socket`] to join and leave groups and by
+//!    [`xdp::batch::Queue`] to end, and tried by that and by [`ingress::Rtnl`]. It is not taken
+//!    under the locks below.
 //! 3. The other mutexes of `ipvs`, in process context: the configuration of a namespace, then that
 //!    of a service's scheduler, of the hooks, or of the deleted destinations;
 //!    then that of the devices with hooks.

@@ -7,22 +7,19 @@
 //!
 //! C header: `include/net/xdp.h`
 
+pub mod batch;
+pub mod registration;
+
 use crate::{
     bindings,
     counters::Traffic,
     module,
-    net::Net,
     packet::{Version, V4, V6},
-    rcu::{self, Section},
+    rcu::Section,
     route::{raw, Route},
 };
-use core::{
-    ffi::{c_int, c_void},
-    marker::PhantomData,
-    ptr::NonNull,
-    slice,
-};
-use kernel::{prelude::*, sync::Arc};
+use core::{ffi::c_int, marker::PhantomData, ptr::NonNull, slice};
+use kernel::prelude::*;
 use lvs_core::{
     tunnel::{Outer, Tunnel},
     Address, Family,
@@ -46,83 +43,6 @@ pub fn is_offered() -> bool {
         module::request(c"", MODULE);
     }
     offered()
-}
-
-/// A handler of the frames of a namespace. There is at most one. Dropping the value waits until no
-/// frame is inside the handler (process context).
-pub struct Registration<H: Handler> {
-    net: Net,
-    // Dropped after the registration has ended; the second has a pointer to the first.
-    _raw: KBox<bindings::knet_xdp>,
-    _handler: Arc<H>,
-}
-
-// SAFETY: C only reads what the pointer in it leads to, a handler, which may be shared.
-unsafe impl<H: Handler> Send for Registration<H> {}
-// SAFETY: as above.
-unsafe impl<H: Handler> Sync for Registration<H> {}
-
-impl<H: Handler> Registration<H> {
-    /// Begins to handle frames. Process context.
-    pub fn new(net: Net, handler: Arc<H>) -> Result<Self> {
-        let raw = bindings::knet_xdp {
-            handle4: Some(handle::<H, V4>),
-            handle6: Some(handle::<H, V6>),
-            data: (&raw const *handler).cast::<c_void>().cast_mut(),
-        };
-        let raw = KBox::new(raw, GFP_KERNEL)?;
-        // SAFETY: the namespace is alive; the value stays where it is on the heap until `drop` has
-        // ended its use, and so does the handler, which is of the type that `handle` expects.
-        unsafe { bindings::knet_namespace_set_xdp(net.as_ptr(), &raw const *raw) };
-        Ok(Self {
-            net,
-            _raw: raw,
-            _handler: handler,
-        })
-    }
-}
-
-impl<H: Handler> Drop for Registration<H> {
-    fn drop(&mut self) {
-        // SAFETY: the namespace is alive.
-        unsafe { bindings::knet_namespace_set_xdp(self.net.as_ptr(), core::ptr::null()) };
-        rcu::synchronize();
-    }
-}
-
-/// # Safety
-///
-/// As C calls the functions of `knet_xdp`, in softirq and an RCU read section: `data` is that of a
-/// [`Registration`] of `H`; `net` is the namespace of a live frame, in which a packet begins at
-/// `ip`, of which `len` bytes came in, at least a fixed header of version `V`. The return value is
-/// what the program does.
-unsafe extern "C" fn handle<H: Handler, V: Version>(
-    data: *mut c_void,
-    net: *mut bindings::net,
-    frame: *mut bindings::xdp_buff,
-    ip: *mut u8,
-    len: u32,
-) -> c_int {
-    // SAFETY: by this function's contract.
-    let (handler, section, net, frame, ip) = unsafe {
-        (
-            &*data.cast::<H>(),
-            Section::assume_held(),
-            NonNull::new_unchecked(net),
-            NonNull::new_unchecked(frame),
-            NonNull::new_unchecked(ip),
-        )
-    };
-    // INVARIANT: by this function's contract.
-    let frame = Frame::<V> {
-        frame,
-        net,
-        ip,
-        len,
-        _version: PhantomData,
-        _brand: PhantomData,
-    };
-    handler.take(&section, frame).0
 }
 
 /// Distinguishes frames, as [`crate::packet`] does packets.
@@ -149,6 +69,32 @@ pub struct Frame<'a, V: Version> {
 }
 
 impl<'a, V: Version> Frame<'a, V> {
+    /// # Safety
+    ///
+    /// `net` must be the namespace of a live frame that is the caller's, in which a packet begins
+    /// at `ip`, of which `len` bytes came in, at least a fixed header of version `V`; all that for
+    /// `'a`.
+    #[inline(always)]
+    unsafe fn from_raw(
+        net: *mut bindings::net,
+        frame: *mut bindings::xdp_buff,
+        ip: *mut u8,
+        len: u32,
+    ) -> Self {
+        // INVARIANT: by this function's contract.
+        Self {
+            // SAFETY: as above.
+            frame: unsafe { NonNull::new_unchecked(frame) },
+            // SAFETY: as above.
+            net: unsafe { NonNull::new_unchecked(net) },
+            // SAFETY: as above.
+            ip: unsafe { NonNull::new_unchecked(ip) },
+            len,
+            _version: PhantomData,
+            _brand: PhantomData,
+        }
+    }
+
     /// The bytes that came in, from the IP header on.
     #[inline(always)]
     pub fn bytes(&self) -> &[u8] {

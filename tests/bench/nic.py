@@ -258,10 +258,14 @@ class Rig(bench.Bench):
         if mode in ("bare", "ipvs_rs"):
             self.fast_path("1")
             self.small_rows("nic-fast")
-        self.million()
+        # Before the table is large, in which frames wait.
         if mode in ("bare", "ipvs_rs"):
             self.xdp(True)
             self.small_rows("nic-xdp")
+            self.xdp(False)
+        self.million()
+        if mode in ("bare", "ipvs_rs"):
+            self.xdp(True)
             self.random_flows("nic-xdp-flows-1000000")
             self.xdp(False)
         self.director_down()

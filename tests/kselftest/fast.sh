@@ -27,3 +27,77 @@ known_flows() {
 		client hold "${title}tcp" tcp "$vip" 80 >/dev/null
 	done
 }
+
+# --- network cards --------------------------------------------------------------------------------
+
+# cards_up: two network cards without hardware with XDP, in a namespace of their own. On kernels
+# without type information, they call the director themselves.
+cards_up() {
+	must ip netns add cards
+	hosts+=' cards'
+	batch -n cards <<-END
+		link set lo up
+		link add front type bench_nic
+		link add back type bench_nic
+		link set front up
+		link set back up
+		address add 10.8.0.1/24 dev front
+		address add 10.9.0.1/24 dev back
+		address add 10.8.1.1/32 dev lo
+		neigh replace 10.8.0.2 lladdr 02:00:00:00:00:99 nud permanent dev front
+		neigh replace 10.9.0.11 lladdr 02:00:00:00:00:99 nud permanent dev back
+		address add fd00:8::1/64 dev front nodad
+		address add fd00:9::1/64 dev back nodad
+		address add fd00:8:1::1/128 dev lo
+		neigh replace fd00:8::2 lladdr 02:00:00:00:00:99 nud permanent dev front
+		neigh replace fd00:9::11 lladdr 02:00:00:00:00:99 nud permanent dev back
+	END
+	sysctls cards net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv4.conf.{all,front,back}.rp_filter=0
+	must on cards lvsadm -R <<-END
+		-A -u 10.8.1.1:80 -s rr
+		-a -u 10.8.1.1:80 -r 10.9.0.11:80 -m
+		-A -u 10.8.1.1:81 -s rr
+		-a -u 10.8.1.1:81 -r 10.8.0.2:81 -g
+		-A -u 10.8.1.1:82 -s rr
+		-a -u 10.8.1.1:82 -r 10.9.0.11:82 -i
+		-A -u 10.8.1.1:83 -s rr
+		-a -u 10.8.1.1:83 -r 10.9.0.11:83 -i --tun-type gue --tun-port 6080
+		-A -u [fd00:8:1::1]:80 -s rr
+		-a -u [fd00:8:1::1]:80 -r [fd00:9::11]:80 -m
+		-A -u [fd00:8:1::1]:82 -s rr
+		-a -u [fd00:8:1::1]:82 -r [fd00:9::11]:82 -i
+		-A -u [fd00:8:1::1]:84 -s rr
+		-a -u [fd00:8:1::1]:84 -r 10.9.0.11:84 -i
+	END
+	if [ -e /sys/kernel/btf/vmlinux ]; then
+		must on cards bash -c "echo 2 >$settings/fast_path"
+		check 'the program is attached to a card' on cards lvsadm fast-path --attach front
+		check 'the program is attached to a second card' on cards lvsadm fast-path --attach back
+	else
+		echo 1 >/sys/module/bench_nic/parameters/direct
+		must on cards bash -c "echo 2 >$settings/fast_path"
+	fi
+}
+
+# cards_unload: unloads the module of the cards, when they are deleted.
+cards_unload() {
+	[ -e /sys/kernel/btf/vmlinux ] || echo 0 >/sys/module/bench_nic/parameters/direct
+	# The namespace ends in the background.
+	wait_for 20 rmmod bench_nic || must rmmod bench_nic
+}
+
+# card_status NAME: prints a number of the fast path of the cards' director.
+card_status() {
+	local number
+	number=$(on cards sed -n "s/^Fast path $1:\t//p" /proc/net/ip_vs_status)
+	echo "${number:-0}"
+}
+
+# received WANTED TITLE ARGUMENTS: checks how many of the frames that come in are sent on, and how
+# many of them XDP takes.
+received() {
+	local wanted=$1 title=$2 before
+	shift 2
+	before=$(card_status frames)
+	check_eq "$title" "$(on cards python3 "$here/frames.py" "$@" 2>&1) $(($(card_status frames) - before))" "$wanted"
+}

@@ -21,9 +21,9 @@ SIOCGIFHWADDR = 0x8927
 
 
 def sent():
-    """Returns the number of frames that all devices of the namespace have sent."""
+    """Returns the number of frames that all cards of the namespace have sent."""
     lines = pathlib.Path("/proc/net/dev").read_text(encoding="ascii").splitlines()[2:]
-    return sum(int(re.split(r"[: ]+", line.strip())[10]) for line in lines if "lo:" not in line)
+    return sum(int(re.split(r"[: ]+", line.strip())[10]) for line in lines if not re.search("(lo|ipvs[0-9]+):", line))
 
 
 def frame(device, source, source_port, destination, destination_port):

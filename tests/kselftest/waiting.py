@@ -4,8 +4,9 @@
 
 waiting.py flows SOURCE ADDRESS PORT FIRST COUNT
     Sends a datagram from each of COUNT ports of SOURCE, from FIRST on.
-waiting.py send SOURCE SOURCE_PORT ADDRESS PORT COUNT
-    Sends numbered datagrams of one flow. Every seventh is larger than the links allow.
+waiting.py send SOURCE SOURCE_PORT ADDRESS PORT COUNT [small]
+    Sends numbered datagrams of one flow. Every seventh is larger than the links allow, except with
+    "small".
 waiting.py receive ADDRESS PORT COUNT
     Prints "ready", receives so many datagrams, and prints whether they came in order.
 """
@@ -28,7 +29,7 @@ def flows(source, address, port, first, count):
             sock.send(struct.pack("!HHHH", int(first) + n, int(port), 9, 0) + b"x")
 
 
-def send(source, source_port, address, port, count):
+def send(source, source_port, address, port, count, size=""):
     """Sends as fast as the socket takes them."""
     # A wire keeps the order only as long as the sender stays on its processor.
     os.sched_setaffinity(0, {0})
@@ -37,7 +38,7 @@ def send(source, source_port, address, port, count):
         sock.bind((source, int(source_port)))
         sock.connect((address, int(port)))
         for n in range(int(count)):
-            sock.send(struct.pack("!I", n) + bytes(2000 if n % 7 == 3 else 30))
+            sock.send(struct.pack("!I", n) + bytes(2000 if n % 7 == 3 and size != "small" else 30))
 
 
 def receive(address, port, count):

@@ -15,7 +15,7 @@ use knet::{
     net::Net,
     packet::{Packet, Verdict, Version, V4, V6},
     rcu::Section,
-    xdp,
+    xdp::{batch::Queue, registration::Registration as Frames},
 };
 use lvs_core::{batch, Family};
 
@@ -203,7 +203,12 @@ struct Early {
     learns: bool,
     devices: Devices<Tables>,
     /// Frames are taken.
-    frames: Option<xdp::Registration<Tables>>,
+    frames: Option<Frames<Tables>>,
+    /// Where no frames wait any more. To delete it takes the RTNL, which is not taken under this
+    /// lock, nor under that of the configuration.
+    unused: Option<Queue<Tables>>,
+    /// The number of frames that have waited in queues that are gone.
+    waited: u64,
 }
 
 impl Early {
@@ -222,9 +227,43 @@ impl Early {
     /// Begins to take frames, if `begin`. Process context.
     fn take_frames(&mut self, net: &Net, tables: &Arc<Tables>, begin: bool) -> Result {
         if begin && self.frames.is_none() {
-            self.frames = Some(xdp::Registration::new(net.clone(), tables.clone())?);
+            self.frames = Some(Frames::new(net.clone(), tables.clone())?);
         }
         Ok(())
+    }
+
+    /// Has frames wait for others in this queue, if they are taken. Process context.
+    fn wait(&mut self, queue: Queue<Tables>) {
+        match &mut self.frames {
+            Some(frames) => frames.wait(queue),
+            None => self.unused = Some(queue),
+        }
+    }
+
+    /// Has no frames wait any more. Process context.
+    fn stop_waiting(&mut self) {
+        let queue = self
+            .frames
+            .as_mut()
+            .and_then(|frames| frames.stop_waiting());
+        if queue.is_some() {
+            self.unused = queue;
+        }
+    }
+
+    /// Takes no frames any more. Process context.
+    fn leave_frames(&mut self) {
+        self.stop_waiting();
+        self.frames = None;
+    }
+
+    /// The number of packets and frames that have waited for others. Any context.
+    fn waited(&self) -> u64 {
+        let frames = self.frames.as_ref().map_or(0, |frames| frames.waited());
+        let unused = self.unused.as_ref().map_or(0, |queue| queue.handled());
+        [self.waited, frames, unused]
+            .into_iter()
+            .fold(self.devices.waited(), u64::wrapping_add)
     }
 }
 
@@ -268,6 +307,8 @@ impl Hooks {
             learns: false,
             devices: Devices::new(net.clone(), tables.clone())?,
             frames: None,
+            unused: None,
+            waited: 0,
         };
         early.learn(&tables, coverage.takes_early());
         early.take_frames(&net, &tables, coverage.takes_frames())?;
@@ -300,7 +341,7 @@ impl Hooks {
         }
     }
 
-    /// Has packets wait for others where they come in, if that pays. Process context.
+    /// Has packets and frames wait for others where they come in, if that pays. Process context.
     pub(crate) fn adapt(&self) {
         let connections = self.tables.connections.count();
         let mut early = self.early.lock();
@@ -310,11 +351,47 @@ impl Hooks {
             // Without memory it tries again.
             let _ = early.devices.set_waits(pays);
         }
+        drop(early);
+        self.adapt_frames(connections);
     }
 
-    /// The number of packets that have waited for others. Process context.
+    /// The same for frames. If somebody has the RTNL, it tries again.
+    fn adapt_frames(&self, connections: usize) {
+        let mut early = self.early.lock();
+        let waits = early.frames.as_ref().is_some_and(|frames| frames.waits());
+        let pays = early.frames.is_some() && batch::pays(waits, connections);
+        if pays == waits && early.unused.is_none() {
+            return;
+        }
+        if waits && !pays {
+            early.stop_waiting();
+        }
+        match (pays && !waits, early.unused.take()) {
+            (true, Some(queue)) => early.wait(queue),
+            (true, None) => {
+                drop(early);
+                // Only the slow timer adds queues, so there is no other one now.
+                if let Ok(queue) = Queue::new(self.net.clone(), self.tables.clone()) {
+                    self.early.lock().wait(queue);
+                }
+            }
+            (false, Some(queue)) => {
+                let handled = queue.handled();
+                early.waited = early.waited.wrapping_add(handled);
+                drop(early);
+                if let Err(queue) = queue.try_end() {
+                    let mut early = self.early.lock();
+                    early.waited = early.waited.wrapping_sub(handled);
+                    early.unused = Some(queue);
+                }
+            }
+            (false, None) => {}
+        }
+    }
+
+    /// The number of packets and frames that have waited for others. Process context.
     pub(crate) fn waited(&self) -> u64 {
-        self.early.lock().devices.waited()
+        self.early.lock().waited()
     }
 
     /// The number of devices where packets leave as they come in. Process context.
@@ -351,7 +428,7 @@ impl Hooks {
             early.learn(&self.tables, false);
         }
         if !changed.takes_frames() {
-            early.frames = None;
+            early.leave_frames();
         }
         drop(early);
         let result = self.cover_again(families, changed);
@@ -384,8 +461,15 @@ impl Hooks {
         state.coverage.fast_path = false;
         let mut early = self.early.lock();
         early.learn(&self.tables, false);
-        early.frames = None;
+        early.leave_frames();
         drop(early);
         state.families = Families::default();
+    }
+
+    /// Deletes the device where frames have waited. Process context, after [`Self::stop`] and the
+    /// end of the slow timer; takes the RTNL.
+    pub(crate) fn clear(&self) {
+        let unused = self.early.lock().unused.take();
+        drop(unused);
     }
 }

@@ -4,6 +4,8 @@
 //!
 //! It takes what [`fast`] takes by NAT, direct routing and IP in IP, and leaves all others to it.
 //! With `conntrack=1` no frames come here, since conntrack has to see the packets that it tracks.
+//!
+//! In a large table frames wait for others, as packets do: see [`super::batch`].
 
 use crate::{
     path::{fast, transmit},
@@ -15,7 +17,10 @@ use knet::{
     packet::Version,
     rcu::Section,
     table::Member,
-    xdp::{Frame, Handler, Verdict},
+    xdp::{
+        batch::{Batching, FRAMES},
+        Frame, Handler, Verdict,
+    },
 };
 use lvs_core::{
     filter,
@@ -27,26 +32,122 @@ use lvs_core::{
 /// A frame is as it was on the wire.
 const FULL: TransportChecksum = TransportChecksum::Full;
 
+/// What is remembered about a frame that waits.
+#[derive(Clone, Copy)]
+struct Note {
+    /// The hash of its source if it may be a client's, else that of its destination.
+    hash: u32,
+    may_be_request: bool,
+}
+
+impl Note {
+    const REQUEST: u64 = 1 << 32;
+
+    const fn word(self) -> u64 {
+        let kind = match self.may_be_request {
+            true => Self::REQUEST,
+            false => 0,
+        };
+        kind | self.hash as u64
+    }
+
+    const fn from_word(word: u64) -> Self {
+        Self {
+            hash: word as u32,
+            may_be_request: word & Self::REQUEST != 0,
+        }
+    }
+}
+
 impl Handler for Tables {
     #[inline(always)]
     fn take<'f, V: Version>(&self, section: &Section<'_>, frame: Frame<'f, V>) -> Verdict<'f> {
-        let (source, destination) = V::addresses(frame.header());
-        let source = filter::word(source.as_ref());
-        let destination = filter::word(destination.as_ref());
+        read_and_take(self, section, frame, None)
+    }
+}
+
+impl Batching for Tables {
+    #[inline(always)]
+    fn note<V: Version>(&self, section: &Section<'_>, frame: &Frame<'_, V>) -> Option<u64> {
+        let (source, destination) = words(frame);
+        // All others wait, so that none overtakes another of its flow.
         if !self.filter.may_be_ours(source, destination) {
-            return frame.pass();
+            return None;
         }
-        let available = frame.bytes().len() as u32;
-        let Some(len) = V::received_len(frame.header(), available) else {
-            return frame.pass();
+        let Some(headers) = headers(frame) else {
+            return Some(0);
         };
-        // As in the hook of a device, code for each protocol.
-        let words = (source, destination);
-        match packet::plain_protocol(V::FAMILY, frame.header().as_ref()) {
-            Some(Protocol::Tcp) => take(self, section, frame, words, len, Protocol::Tcp),
-            Some(Protocol::Udp) => take(self, section, frame, words, len, Protocol::Udp),
-            Some(Protocol::Sctp) | None => frame.pass(),
-        }
+        let may_be_request = self.filter.may_be_request(destination);
+        let client = match may_be_request {
+            true => headers.source,
+            false => headers.destination,
+        };
+        let hash = self.hash(&headers, client);
+        self.connections.prefetch_bucket(section, hash);
+        let note = Note {
+            hash,
+            may_be_request,
+        };
+        Some(note.word())
+    }
+
+    #[inline(always)]
+    fn prepare(&self, section: &Section<'_>, notes: &[u64]) {
+        let hashes = notes.iter().map(|&word| Note::from_word(word).hash);
+        self.connections.prefetch::<FRAMES>(section, hashes);
+    }
+
+    #[inline(always)]
+    fn take_noted<'f, V: Version>(
+        &self,
+        section: &Section<'_>,
+        frame: Frame<'f, V>,
+        note: u64,
+    ) -> Verdict<'f> {
+        // A wrong hash finds no connection.
+        read_and_take(self, section, frame, Some(Note::from_word(note)))
+    }
+}
+
+/// The words of source and destination by which the filter tells bystanders.
+#[inline(always)]
+fn words<V: Version>(frame: &Frame<'_, V>) -> (u32, u32) {
+    let (source, destination) = V::addresses(frame.header());
+    (
+        filter::word(source.as_ref()),
+        filter::word(destination.as_ref()),
+    )
+}
+
+/// The headers of a frame that may be taken.
+#[inline(always)]
+fn headers<V: Version>(frame: &Frame<'_, V>) -> Option<Headers> {
+    let len = V::received_len(frame.header(), frame.bytes().len() as u32)?;
+    let protocol = packet::plain_protocol(V::FAMILY, frame.header().as_ref())?;
+    let headers = packet::parse_plain(V::FAMILY, protocol, frame.bytes(), len as usize).ok()?;
+    fast::may_be_steady(&headers).then_some(headers)
+}
+
+#[inline(always)]
+fn read_and_take<'f, V: Version>(
+    tables: &Tables,
+    section: &Section<'_>,
+    frame: Frame<'f, V>,
+    note: Option<Note>,
+) -> Verdict<'f> {
+    let words = words(&frame);
+    if !tables.filter.may_be_ours(words.0, words.1) {
+        return frame.pass();
+    }
+    let available = frame.bytes().len() as u32;
+    let Some(len) = V::received_len(frame.header(), available) else {
+        return frame.pass();
+    };
+    // As in the hook of a device, code for each protocol.
+    match packet::plain_protocol(V::FAMILY, frame.header().as_ref()) {
+        Some(Protocol::Tcp) => take(tables, section, frame, words, len, Protocol::Tcp, note),
+        Some(Protocol::Udp) => take(tables, section, frame, words, len, Protocol::Udp, note),
+        Some(Protocol::Sctp) | None => frame.pass(),
     }
 }
 
@@ -58,19 +159,27 @@ fn take<'f, V: Version>(
     (source, destination): (u32, u32),
     len: u32,
     protocol: Protocol,
+    note: Option<Note>,
 ) -> Verdict<'f> {
     let headers = match packet::parse_plain(V::FAMILY, protocol, frame.bytes(), len as usize) {
         Ok(headers) if fast::may_be_steady(&headers) => headers,
         Ok(_) | Err(_) => return frame.pass(),
     };
+    let noted = |may_be_request| note.filter(|note| note.may_be_request == may_be_request);
     if tables.filter.may_be_request(destination) {
-        let hash = tables.hash(&headers, headers.source);
+        let hash = match noted(true) {
+            Some(note) => note.hash,
+            None => tables.hash(&headers, headers.source),
+        };
         if let Some(connection) = tables.find_request(section, &headers, hash) {
             return request(tables, section, frame, len, headers, connection);
         }
     }
     if tables.filter.may_be_reply(source) {
-        let hash = tables.hash(&headers, headers.destination);
+        let hash = match noted(false) {
+            Some(note) => note.hash,
+            None => tables.hash(&headers, headers.destination),
+        };
         if let Some(connection) = tables.find_reply(section, &headers, hash) {
             let side = Side::Source;
             return translate(tables, section, frame, len, headers, connection, side);

@@ -26,6 +26,7 @@
 
 struct dst_entry;
 struct kmem_cache;
+struct net_device;
 struct seq_file;
 
 /* skb.c */
@@ -233,6 +234,21 @@ struct knet_xdp {
 	void *data;
 };
 
+/*
+ * A handler of frames that have waited for others: see xdp_batch.c. Its notes are words that
+ * may be wrong.
+ */
+struct knet_xdp_batching {
+	/* Prepares for the frames with these notes, which come next. */
+	void (*prepare)(void *data, const u64 *notes, unsigned int count);
+	/* As those of struct knet_xdp. */
+	int (*take4)(void *data, struct net *net, struct xdp_buff *frame, u8 *ip, u32 len,
+		     u64 note);
+	int (*take6)(void *data, struct net *net, struct xdp_buff *frame, u8 *ip, u32 len,
+		     u64 note);
+	void *data;
+};
+
 void knet_xdp_offer(bool offered);
 bool knet_xdp_is_offered(void);
 int knet_xdp_forward(struct xdp_buff *frame);
@@ -245,9 +261,20 @@ int knet_xdp_encapsulate4(struct net *net, struct xdp_buff *frame, const struct 
 int knet_xdp_encapsulate6(struct net *net, struct xdp_buff *frame, const struct knet_route *route,
 			  u32 len, int inner_family, struct knet_address *source);
 void knet_xdp_complete4(struct xdp_buff *frame);
+int knet_xdp_wait(const struct net *net, struct xdp_buff *frame, const struct net_device *waiter,
+		  u64 word);
 u16 knet_identify_one(void);
 void knet_xdp_count(u32 len, struct knet_traffic __percpu *taken,
 		    struct knet_traffic __percpu *server);
+
+/* xdp_batch.c */
+enum {
+	KNET_FRAMES = 16,	/* frames that are handled together */
+};
+
+struct net_device *knet_waiter_create(struct net *net, const struct knet_xdp_batching *handler);
+u64 knet_waiter_handled(const struct net_device *dev);
+bool knet_waiter_destroy(struct net_device *dev, bool waits);
 
 /* transmit.c */
 void knet_untrack(struct sk_buff *skb);

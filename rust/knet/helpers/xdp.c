@@ -35,6 +35,7 @@
 #include "ipsec.h"
 #include "needless.h"
 #include "route.h"
+#include "xdp.h"
 
 /* --- programs ------------------------------------------------------------- */
 
@@ -130,6 +131,9 @@ static __always_inline bool knet_may_have_tag(const struct xdp_buff *frame)
 	if (likely(!(dev->features & (NETIF_F_HW_VLAN_CTAG_RX | NETIF_F_HW_VLAN_STAG_RX)) ||
 		   !rcu_access_pointer(dev->vlan_info)))
 		return false;
+	/* Then the driver was asked before. */
+	if (knet_has_waited(frame))
+		return false;
 	if (!ops || !ops->xmo_rx_vlan_tag)
 		return true;
 	err = ops->xmo_rx_vlan_tag((const struct xdp_md *)frame, &protocol, &tag);
@@ -157,6 +161,19 @@ static __always_inline bool knet_may_lack_checksum(const struct net_device *dev)
 	return !peer || peer->features & NETIF_F_CSUM_MASK;
 }
 
+/* Whether the device gives the host frames such as this one that are only for IP. */
+static __always_inline bool knet_is_from_ordinary_device(const struct net *net,
+							 const struct xdp_buff *frame)
+{
+	const struct net_device *dev = frame->rxq->dev;
+	const struct ethhdr *eth = frame->data;
+
+	return ether_addr_equal(eth->h_dest, dev->dev_addr) &&
+	       !rcu_access_pointer(dev->xdp_prog) && knet_is_for_ip(net, dev) &&
+	       !knet_is_watched_in(dev) && !knet_may_lack_checksum(dev) &&
+	       !knet_may_have_tag(frame);
+}
+
 /*
  * Whether the frame is only for IP, and has no past that the host would look at. The
  * generic form of XDP sees packets, about which a frame does not tell everything.
@@ -164,14 +181,8 @@ static __always_inline bool knet_may_lack_checksum(const struct net_device *dev)
 static __always_inline bool knet_is_ordinary_frame(const struct net *net,
 						   const struct xdp_buff *frame)
 {
-	const struct net_device *dev = frame->rxq->dev;
-	const struct ethhdr *eth = frame->data;
-
-	return ether_addr_equal(eth->h_dest, dev->dev_addr) &&
-	       !xdp_buff_has_frags((struct xdp_buff *)frame) &&
-	       !rcu_access_pointer(dev->xdp_prog) && knet_is_for_ip(net, dev) &&
-	       !knet_is_watched_in(dev) && !knet_may_lack_checksum(dev) &&
-	       !knet_may_have_tag(frame);
+	return !xdp_buff_has_frags((struct xdp_buff *)frame) &&
+	       knet_is_from_ordinary_device(net, frame);
 }
 
 /* Whether the device takes frames, now and from XDP. */
@@ -410,4 +421,27 @@ void knet_xdp_count(u32 len, struct knet_traffic __percpu *taken,
 	this_cpu_inc(taken->packets);
 	this_cpu_inc(server->packets);
 	this_cpu_add(server->bytes, len);
+}
+
+/*
+ * Has the frame wait for others at the device @waiter: see xdp_batch.c. Returns the action
+ * for that, or XDP_PASS if the frame cannot wait. Then it is unchanged.
+ */
+int knet_xdp_wait(const struct net *net, struct xdp_buff *frame, const struct net_device *waiter,
+		  u64 word)
+{
+	const struct xdp_rxq_info *rxq = frame->rxq;
+	struct knet_xdp_note *note;
+
+	/* The kernel copies frames of sockets (AF_XDP) without what is before them. */
+	if (unlikely(!netif_running(waiter) || rxq->mem.type == MEM_TYPE_XSK_BUFF_POOL ||
+		     !knet_has_headroom(frame, sizeof(*note)) ||
+		     !knet_is_from_ordinary_device(net, frame)))
+		return XDP_PASS;
+	note = frame->data_hard_start + sizeof(struct xdp_frame);
+	note->magic = KNET_XDP_MAGIC;
+	note->note = word;
+	note->ifindex = rxq->dev->ifindex;
+	note->queue = rxq->queue_index;
+	return knet_redirect_frame(frame, waiter);
 }

@@ -15,7 +15,8 @@
  * measure at once.
  *
  * Kernels without type information cannot have an XDP program that calls ipvs_rs. With the module's
- * parameter "direct" each device has the effect of one: it calls the function itself.
+ * parameter "direct" each device has the effect of one: it calls the function itself. With
+ * "redirect" it has the effect of a program that redirects all frames to another device.
  *
  * Belongs here: what a card does. Never: rules, tests or knowledge about a director.
  */
@@ -142,6 +143,23 @@ static const struct kernel_param_ops bench_nic_direct = {
 module_param_cb(direct, &bench_nic_direct, NULL, 0200);
 MODULE_PARM_DESC(direct, "Hand frames to ipvs_rs without an XDP program");
 
+/* The device to which all frames go, as by a program that redirects them. 0: none. */
+static int bench_nic_redirect_to;
+
+static int bench_nic_redirect(struct xdp_buff *frame)
+{
+	struct bpf_redirect_info *info = bpf_net_ctx_get_ri();
+
+	info->flags = 0;
+	info->tgt_index = READ_ONCE(bench_nic_redirect_to);
+	info->map_id = INT_MAX;
+	info->map_type = BPF_MAP_TYPE_UNSPEC;
+	return XDP_REDIRECT;
+}
+
+module_param_named(redirect, bench_nic_redirect_to, int, 0600);
+MODULE_PARM_DESC(redirect, "Redirect all frames to the device with this index");
+
 /* --- sending --------------------------------------------------------------------------------- */
 
 static netdev_tx_t bench_nic_xmit(struct sk_buff *skb, struct net_device *dev)
@@ -250,7 +268,7 @@ static bool bench_nic_xdp(struct bench_nic_queue *queue, struct bpf_prog *prog,
 			  bool *redirected)
 {
 	struct net_device *dev = queue->nic->dev;
-	u32 act = prog ? bpf_prog_run_xdp(prog, xdp) : forward(xdp);
+	u32 act = forward ? forward(xdp) : bpf_prog_run_xdp(prog, xdp);
 	struct xdp_frame *frame;
 
 	switch (act) {
@@ -330,7 +348,7 @@ static int bench_nic_poll(struct napi_struct *napi, int budget)
 
 	rcu_read_lock();
 	prog = rcu_dereference(queue->nic->prog);
-	forward = READ_ONCE(bench_nic_forward);
+	forward = READ_ONCE(bench_nic_redirect_to) ? bench_nic_redirect : READ_ONCE(bench_nic_forward);
 	while (done < budget && done < queue->todo &&
 	       bench_nic_receive(queue, prog, forward, &redirected))
 		done++;
