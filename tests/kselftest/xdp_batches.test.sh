@@ -24,14 +24,18 @@ modprobe bench_nic 2>/dev/null || {
 }
 
 waiter() { on cards ip -o link show ipvs0 2>/dev/null | grep -c '[<,]UP[,>]'; }
-# waited WANTED TITLE ARGUMENTS: as received; the third number that is wanted is that of the frames
-# that wait. Packets also wait, where they are not taken as frames.
-waited() {
-	local wanted=$1 title=$2 before frames waits
-	shift 2
+# numbers ARGUMENTS: prints how many of the frames that come in are sent on, how many of them XDP
+# takes, and how many wait. Packets also wait, where they are not taken as frames.
+numbers() {
+	local frames waits
 	frames=$(card_status frames) waits=$(card_status waits)
-	check_eq "$title" "$(on cards python3 "$here/frames.py" "$@" 2>&1) $(($(card_status frames) - frames)) $(($(card_status waits) - waits))" \
-		"$wanted"
+	echo "$(on cards python3 "$here/frames.py" "$@" 2>&1) $(($(card_status frames) - frames)) $(($(card_status waits) - waits))"
+}
+# waited WANTED TITLE ARGUMENTS: checks them.
+waited() {
+	local wanted=$1 title=$2
+	shift 2
+	check_eq "$title" "$(numbers "$@")" "$wanted"
 }
 # Flows of a virtual service by direct routing, whose requests leave by the card that they come by.
 flows() { must on cards python3 "$here/frames.py" front $many $many 10.8.0.2 1000 10.8.1.1 81 >/dev/null; }
@@ -114,11 +118,11 @@ for change in 'fast_path 1' 'fast_path 2' 'conntrack 1' 'conntrack 0' 'fast_path
 	lines=$(wc -l <"$work/sent")
 	wait_for 20 stormed
 done
-check_soon 'the device is there again' 1 waiter
 touch "$work/stop"
 wait $storm
 check_eq 'no frame is lost while settings change' "$(sort -u "$work/sent")" 2000
-waited '2000 2000 2000' 'frames wait afterwards' front 2000 200 10.8.0.2 1000 10.8.1.1 81
+# A device that a setting has left unused may still be there, so its presence says nothing.
+check_soon 'frames wait afterwards' '2000 2000 2000' numbers front 2000 200 10.8.0.2 1000 10.8.1.1 81
 set_cards fast_path 1
 check_soon 'without XDP there is no device' 0 waiter
 set_cards fast_path 2
