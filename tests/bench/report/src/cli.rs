@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::gate::Recorded;
 use crate::number::signed;
 use crate::results::Results;
-use crate::{json, plot, record, table};
+use crate::{json, plot, profile, record, table};
 
 /// The benchmark's measurements as a table, a JSON file and plots, and the gate on instruction
 /// counts.
@@ -55,6 +55,15 @@ enum Command {
         #[arg(long)]
         record: bool,
     },
+    /// Print the instructions of a packet by function.
+    Profile {
+        /// What the guest printed.
+        #[arg(value_name = "RAW")]
+        console: PathBuf,
+        /// The folder with the counts of the sections.
+        #[arg(value_name = "DIR")]
+        sections: PathBuf,
+    },
 }
 
 #[derive(Args)]
@@ -68,9 +77,7 @@ impl Raw {
     fn read(&self) -> Result<Results, Error> {
         let mut records = Vec::new();
         for file in &self.files {
-            // A console may print anything beside the records.
-            let bytes = fs::read(file).map_err(|error| Error::file(file, error))?;
-            records.extend(record::parse(file, &String::from_utf8_lossy(&bytes))?);
+            records.extend(record::parse(file, &read(file)?)?);
         }
         let results = Results::new(records)?;
         if results.costs.is_empty() && results.memory.is_empty() {
@@ -135,8 +142,17 @@ fn run(command: Command, text: &mut String) -> Result<ExitCode, Error> {
             record,
         } if record => write_recorded(&raw.read()?, &recorded, text)?,
         Command::Gate { raw, recorded, .. } => return gate(&raw.read()?, &recorded, text),
+        Command::Profile { console, sections } => {
+            *text += &profile::render(&profile::read(&read(&console)?, &sections)?);
+        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Reads what a console printed, which may be anything beside the records.
+fn read(path: &Path) -> Result<String, Error> {
+    let bytes = fs::read(path).map_err(|error| Error::file(path, error))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Error> {

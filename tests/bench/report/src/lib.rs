@@ -12,11 +12,13 @@
 //! | [`json`] | the JSON file and its fields |
 //! | [`plot`] | SVG plots |
 //! | [`gate`] | instructions added per packet against what is recorded |
+//! | [`profile`] | instructions of a packet by function |
 //! | [`number`] | how numbers are written in text |
 //! | [`cli`] | options, files, exit codes |
 //! | [`error`] | what went wrong, in sentences |
 //!
-//! Arrows go one way: `cli` → `table`/`json`/`plot`/`gate` → `results` → `record`.
+//! Arrows go one way: `cli` → `table`/`json`/`plot`/`gate` → `results` → `record`, and `cli` →
+//! `profile`.
 //! Belongs here: everything after the measuring. Never: measuring, or starting a guest.
 
 pub mod cli;
@@ -25,6 +27,7 @@ pub mod gate;
 pub mod json;
 pub mod number;
 pub mod plot;
+pub mod profile;
 pub mod record;
 pub mod results;
 pub mod row_name;
