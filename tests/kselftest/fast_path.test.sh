@@ -104,8 +104,8 @@ check_eq 'the statistics of the service count packets of the fast path' "$(stati
 
 # --- the outer headers of tunnels -----------------------------------------------------------------
 
-must on client nft 'table ip classes { chain out { type filter hook output priority mangle;
-	ip protocol udp ip dscp set cs3 ip ecn set ect0; }; }'
+must on client nft 'table inet classes { chain out { type filter hook output priority mangle;
+	ip protocol udp ip dscp set cs3 ip ecn set ect0; ip6 nexthdr udp ip6 dscp set cs3; }; }'
 # outer TAG RULE: repeats a flow; prints how many packets like that came to the server.
 outer() {
 	must on A nft "table inet outer { chain early { type filter hook prerouting priority raw; $2 counter; }; }"
@@ -118,6 +118,8 @@ headers() {
 	local v4='ip protocol 4 ip saddr 10.1.0.1 ip daddr 10.3.0.11 ip dscp cs3 ip ecn ect0 ip ttl 61'
 	check_eq "fast_path=$1: the outer header has class, hops and DF of the inner one" \
 		"$(outer TUN "$v4 ip frag-off 0x4000 ip id 0" | xargs)" "A, $1 1"
+	check_eq "fast_path=$1: the outer IPv6 header has class and hops of the inner one" \
+		"$(outer TUN6 'ip6 nexthdr 41 ip6 saddr fd00:0:0:1::1 ip6 daddr fd00:0:0:3::11 ip6 dscp cs3 ip6 hoplimit 61' | xargs)" "A, $1 1"
 	check_eq "fast_path=$1: the outer header has no DF without that of the inner one" \
 		"$(outer free "$v4 ip frag-off 0" | xargs)" "A, $1 1"
 	must set_to pmtu_disc 0
@@ -139,7 +141,7 @@ on A nft delete table ip outer
 check 'fast_path=0 is accepted before headers are compared' set_to fast_path 0
 headers 0
 check 'fast_path=1 is accepted after headers were compared' set_to fast_path 1
-must on client nft delete table ip classes
+must on client nft delete table inet classes
 learned NAT 2
 
 # --- who sees packets, and who stops them ---------------------------------------------------------
@@ -309,12 +311,29 @@ if ip -n director link add name red type vrf table 10 2>/dev/null; then
 else
 	skip 'VRF' 'this kernel has no VRFs'
 fi
-# A device without link addresses, like those of PPPoE and WireGuard.
+# A device without link addresses, as WireGuard has.
 by_host=1 over tunnel 'must ip -n director address add 10.8.0.1/24 dev wire; must ip -n client address add 10.8.0.2/24 dev wire
 	must ip -n director link add tunnel type ipip local 10.8.0.1 remote 10.8.0.2; address_of tunnel
 	must ip -n client link add tunnel type ipip local 10.8.0.2 remote 10.8.0.1; must ip -n client link set tunnel up; client_address tunnel'
 must ip -n director link del tunnel
 must ip -n client link del tunnel
+# session HOST PEER: the end of a PPPoE session at the wire, the device ppp0.
+session() {
+	launch "$work/session.$1" ready nsenter --net="/run/netns/$1" python3 "$here/pppoe.py" wire \
+		"$(ip -n "$2" -br link show wire | awk '{ print $3 }')"
+	sessions+=" $launched"
+	# PPPoE adds eight octets.
+	must ip -n "$1" link set ppp0 mtu 1492
+}
+if modprobe pppoe 2>/dev/null; then
+	sessions=
+	by_host=1 over PPPoE 'session director client; session client director; address_of ppp0
+		must ip -n client link set ppp0 up; client_address ppp0'
+	# shellcheck disable=SC2086 # a list
+	kill $sessions
+else
+	skip 'PPPoE' 'this kernel has no PPPoE'
+fi
 
 # --- devices that come and go ---------------------------------------------------------------------
 
