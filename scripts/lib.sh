@@ -99,14 +99,24 @@ bind_cargo() {
 	[ ! -f "$certificates" ] || cargo_binds+=(-b "$certificates" "$certificates")
 }
 
+# child_seconds FILE: sets $seconds to the time that processors have spent on what this shell has
+# started and waited for. The file is for its use.
+child_seconds() {
+	times >"$1"
+	seconds=$(awk -F '[ms ]+' 'NR == 2 { printf "%d", 60 * $1 + $2 + 60 * $3 + $4 }' "$1")
+}
+
 # step LABEL SECONDS CMD...: runs CMD with its output in a log file, shows its progress and the
-# expected time, and on failure the end of the log.
+# expected time, and on failure the end of the log. In the end it tells how long CMD took, and how
+# long processors worked for it.
 step() {
-	local label=$1 estimate=$2 log start pid now rc=0 every=1 line told=0
+	local label=$1 estimate=$2 log start pid now rc=0 every=1 line told=0 seconds before
 	shift 2
 	mkdir -p "$CACHE/logs"
 	log=$CACHE/logs/$(printf '%s' "$label" | tr -cs 'A-Za-z0-9._' -).$$.log
 	start=$SECONDS
+	child_seconds "$log.times"
+	before=$seconds
 	local tty=0
 	[ -t 2 ] && [ -z "${STEP_PLAIN-}" ] && tty=1
 	[ $tty = 1 ] || every=30
@@ -131,8 +141,10 @@ step() {
 	done
 	wait "$pid" || rc=$?
 	[ $tty = 0 ] || printf '\r\033[K' >&2
+	child_seconds "$log.times"
+	rm -f "$log.times"
 	if [ $rc = 0 ]; then
-		[ $((SECONDS - start)) -lt 2 ] || msg "[ ok ] $label ($((SECONDS - start)) s)"
+		[ $((SECONDS - start)) -lt 2 ] || msg "[ ok ] $label ($((SECONDS - start)) s, processors $((seconds - before)) s)"
 		mv -f "$log" "${log%."$$".log}.log"
 	else
 		msg "[FAIL] $label after $((SECONDS - start)) s; the end of $log:"
