@@ -741,7 +741,7 @@ impl<'a, V: Version> Packet<'a, V> {
         if self.mark() != 0 && self.may_be_routed_by_mark() {
             return Err(self);
         }
-        let Some(cached) = route.ipip_source() else {
+        let Some((Tunnel::Ipip, cached)) = route.tunnel() else {
             return Err(self);
         };
         let (net, skb, cache) = (self.net.as_ptr(), self.skb.as_ptr(), route.cache());

@@ -217,13 +217,11 @@ impl Route<'_> {
         self.ignore_df
     }
 
-    /// The cached local address that it prefers, for a route over IP in IP.
+    /// The tunnel and the cached local address that it prefers, for a route to a tunnel's end.
     #[inline(always)]
-    pub(crate) fn ipip_source(&self) -> Option<*const bindings::knet_address> {
-        match self.tunnel {
-            Some(Tunnel::Ipip) => self.preferred.map(|source| source.as_ptr().cast_const()),
-            Some(Tunnel::Gue { .. } | Tunnel::Gre { .. }) | None => None,
-        }
+    pub(crate) fn tunnel(&self) -> Option<(Tunnel, *const bindings::knet_address)> {
+        let preferred = self.preferred?;
+        Some((self.tunnel?, preferred.as_ptr().cast_const()))
     }
 
     /// The next destination.

@@ -14,7 +14,7 @@ use crate::{
     bindings,
     counters::Traffic,
     module,
-    packet::{Version, V4, V6},
+    packet::Version,
     rcu::Section,
     route::{raw, Route},
 };
@@ -118,6 +118,19 @@ impl<'a, V: Version> Frame<'a, V> {
         )
     }
 
+    /// The source port of a UDP tunnel for the packet, which is a plain one of TCP or UDP.
+    #[cold]
+    #[inline(never)]
+    fn tunnel_port(&self) -> u16 {
+        let transport = size_of::<V::Header>();
+        if self.bytes().len() < transport.saturating_add(4) {
+            return 0;
+        }
+        let (net, packet) = (self.net.as_ptr(), self.ip.as_ptr());
+        // SAFETY: the namespace is alive, and the fixed IP header and both ports are in the frame.
+        unsafe { bindings::knet_xdp_tunnel_port(net, packet, V::FAMILY as c_int) }
+    }
+
     /// Addresses the frame to the next host on the cached route, if its packet of `len` bytes can
     /// be sent from here: see `knet_xdp_depart4`. Counts it for the host. Otherwise it comes back
     /// unchanged. `route` is not that of a tunnel. Softirq.
@@ -149,67 +162,64 @@ impl<'a, V: Version> Frame<'a, V> {
         })
     }
 
-    /// The same for a packet that goes through a tunnel, IP in IP. Softirq.
-    #[inline(never)]
+    /// The same for a packet that goes through a tunnel without checksums of its own. Softirq.
+    #[inline(always)]
     pub fn enter(
         self,
         _section: &Section<'_>,
         route: &Route<'_>,
         len: u32,
     ) -> Result<Entering<'a, V>, Self> {
-        let request = route.request(V::FAMILY, 0, 0);
-        let mut source = bindings::knet_address { words: [0; 2] };
-        let (net, frame, inner) = (self.net.as_ptr(), self.frame.as_ptr(), V::FAMILY as i32);
-        if !request.wants_source || route.overhead() != header_len(route.family()) {
-            return Err(self);
-        }
-        // SAFETY: the frame is live and the namespace is alive by the type invariant; the request
-        // is for the caches of a route, valid by its invariant. The section is evidence of the RCU
-        // read lock.
-        let action = unsafe {
-            match route.family() {
-                Family::V4 => {
-                    bindings::knet_xdp_encapsulate4(net, frame, &request, len, inner, &mut source)
-                }
-                Family::V6 => {
-                    bindings::knet_xdp_encapsulate6(net, frame, &request, len, inner, &mut source)
-                }
-            }
+        let (tunnel, cached) = match route.tunnel() {
+            Some(found) if found.0.is_plain() => found,
+            Some(_) | None => return Err(self),
         };
+        let mut raw_tunnel = bindings::knet_xdp_tunnel {
+            end: raw(route.next()),
+            source: bindings::knet_address { words: [0; 2] },
+            overhead: route.overhead().into(),
+            inner_family: V::FAMILY as c_int,
+        };
+        let (net, frame, cache) = (self.net.as_ptr(), self.frame.as_ptr(), route.cache());
+        let encapsulate = match route.family() {
+            Family::V4 => bindings::knet_xdp_encapsulate4,
+            Family::V6 => bindings::knet_xdp_encapsulate6,
+        };
+        // SAFETY: the frame is live and the namespace is alive by the type invariant; cache and
+        // address are those of a route, valid by its invariant. The section is evidence of the RCU
+        // read lock.
+        let action = unsafe { encapsulate(net, frame, cache, cached, len, &mut raw_tunnel) };
         if action == bindings::knet_xdp_action_KNET_XDP_PASS as c_int {
             return Err(self);
         }
-        // INVARIANT: the call has addressed the frame and made room for a header of this family.
+        // INVARIANT: the call has addressed the frame and made room for so many bytes, which are
+        // those that the route's tunnel adds for its family.
         Ok(Entering {
             departing: Departing {
                 frame: self,
                 action,
                 len,
             },
-            source: Address::from_words(source.words),
+            tunnel,
+            source: Address::from_words(raw_tunnel.source.words),
             destination: route.next(),
+            overhead: route.overhead(),
             ignore_df: route.ignores_df(),
         })
     }
 }
 
-/// The length of a fixed IP header.
-fn header_len(family: Family) -> u16 {
-    match family {
-        Family::V4 => size_of::<<V4 as Version>::Header>() as u16,
-        Family::V6 => size_of::<<V6 as Version>::Header>() as u16,
-    }
-}
-
-/// A frame that is addressed to the next host, whose packet needs an outer IP header.
+/// A frame that is addressed to the next host, whose packet needs the headers of a tunnel.
 ///
 /// # Invariants
 ///
-/// There is room for a header of the family of `destination` before the packet.
+/// There is room for `overhead` bytes before the packet.
 pub struct Entering<'a, V: Version> {
     departing: Departing<'a, V>,
+    tunnel: Tunnel,
     source: Address,
     destination: Address,
+    overhead: u16,
     ignore_df: bool,
 }
 
@@ -224,40 +234,50 @@ impl<'a, V: Version> Entering<'a, V> {
         self.departing.discard()
     }
 
-    /// Writes the outer header and sends the frame, as [`Departing::send`].
-    #[inline(never)]
+    /// Writes the headers and sends the frame, as [`Departing::send`]. Softirq.
+    #[inline(always)]
     pub fn send(self, taken: Traffic<'_>, server: Traffic<'_>) -> Verdict<'a> {
         let Departing { frame, len, .. } = &self.departing;
-        let family = self.destination.family();
-        if self.source.family() != family {
-            return self.discard();
-        }
         let outer = Outer {
             handling: V::handling(frame.header()).outer(V::FAMILY, *len, 0, self.ignore_df),
-            protocol: Tunnel::Ipip.protocol(V::FAMILY),
+            protocol: self.tunnel.protocol(V::FAMILY),
             source: self.source,
             destination: self.destination,
         };
-        let (ip, raw) = (frame.ip.as_ptr(), frame.frame.as_ptr());
-        // SAFETY: by the type invariant there is room for the header before the packet, in the
-        // live frame.
-        unsafe {
-            match family {
-                Family::V4 => {
-                    let identification = match outer.handling.dont_fragment {
-                        true => 0,
-                        false => bindings::knet_identify_one(),
-                    };
-                    let header = ip.sub(size_of::<<V4 as Version>::Header>());
-                    outer.write_v4(&mut *header.cast(), identification);
-                    bindings::knet_xdp_complete4(raw);
-                }
-                Family::V6 => {
-                    let header = ip.sub(size_of::<<V6 as Version>::Header>());
-                    outer.write_v6(&mut *header.cast(), *len);
-                }
+        let port = match self.tunnel {
+            Tunnel::Ipip | Tunnel::Gre { .. } => 0,
+            Tunnel::Gue { .. } => frame.tunnel_port(),
+        };
+        let overhead = usize::from(self.overhead);
+        let raw = frame.frame.as_ptr();
+        // SAFETY: by the type invariant there is room for so many bytes before the packet, in the
+        // live frame. Nobody else accesses them, and the packet is not among them.
+        let headers =
+            unsafe { slice::from_raw_parts_mut(frame.ip.as_ptr().sub(overhead), overhead) };
+        let between = match self.destination.family() {
+            Family::V4 => {
+                let Some((header, between)) = headers.split_first_chunk_mut() else {
+                    return self.discard();
+                };
+                let identification = match outer.handling.dont_fragment {
+                    true => 0,
+                    // SAFETY: in softirq.
+                    false => unsafe { bindings::knet_identify_one() },
+                };
+                outer.write_v4(header, identification);
+                // SAFETY: the live frame begins with the link header and this one.
+                unsafe { bindings::knet_xdp_complete4(raw) };
+                between
             }
-        }
+            Family::V6 => {
+                let Some((header, between)) = headers.split_first_chunk_mut() else {
+                    return self.discard();
+                };
+                outer.write_v6(header, len.wrapping_add(between.len() as u32));
+                between
+            }
+        };
+        self.tunnel.write_between(between, V::FAMILY, port, *len);
         self.departing.send(taken, server)
     }
 }

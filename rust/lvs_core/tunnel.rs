@@ -3,9 +3,9 @@
 //! Tunnels to real servers: IP in IP (RFC 2003, RFC 2473, RFC 4213), generic UDP encapsulation
 //! (GUE, draft-ietf-intarea-gue) and generic routing encapsulation (GRE, RFC 2784 and RFC 2890).
 //!
-//! Here is how much a tunnel adds to a packet, the outer IP header, and where the packet lies
-//! inside one that a tunnel sent. UDP, GUE and GRE headers are written in `knet`, since their
-//! checksums depend on what the device offloads.
+//! Here is how much a tunnel adds to a packet, its headers, and where the packet lies inside one
+//! that a tunnel sent. Headers with a checksum beside that of IPv4 are written in `knet`, since
+//! they depend on what the device offloads.
 
 use crate::{
     packet::{IPV4_HEADER, IPV6_HEADER},
@@ -21,6 +21,11 @@ const IPV6: u8 = 41;
 const UDP: u8 = 17;
 /// Protocol number of GRE.
 const GRE: u8 = 47;
+
+/// Protocol type of IPv4 in a GRE header.
+const TYPE_IPV4: u16 = 0x0800;
+/// Protocol type of IPv6 in a GRE header.
+const TYPE_IPV6: u16 = 0x86dd;
 
 /// Octets of a UDP header.
 const UDP_HEADER: u16 = 8;
@@ -153,6 +158,52 @@ impl Tunnel {
         protocol == self.protocol(inner) && to_its_port
     }
 
+    /// Whether none of its headers but that of IPv4 has a checksum.
+    #[inline(always)]
+    pub const fn is_plain(self) -> bool {
+        matches!(
+            self,
+            Self::Ipip
+                | Self::Gue {
+                    checksum: GueChecksum::None,
+                    ..
+                }
+                | Self::Gre { checksum: false }
+        )
+    }
+
+    /// Writes what a [plain](Self::is_plain) tunnel puts between the outer IP header and a packet
+    /// of this family. `between` has as many octets as [`Self::overhead`] says beside the outer
+    /// header, `source` is the UDP port, and `len` is the length of the packet.
+    #[inline(always)]
+    pub fn write_between(self, between: &mut [u8], inner: Family, source: u16, len: u32) {
+        match self {
+            Self::Ipip => {}
+            Self::Gue { port, .. } => {
+                let Some(header) = between.first_chunk_mut() else {
+                    return;
+                };
+                let added = UDP_HEADER.wrapping_add(GUE_HEADER);
+                let len = u16::try_from(len).unwrap_or(0).wrapping_add(added);
+                let ([s0, s1], [p0, p1]) = (source.to_be_bytes(), port.to_be_bytes());
+                let [l0, l1] = len.to_be_bytes();
+                let protocol = Self::Ipip.protocol(inner);
+                *header = [s0, s1, p0, p1, l0, l1, 0, 0, 0, protocol, 0, 0];
+            }
+            Self::Gre { .. } => {
+                let Some(header) = between.first_chunk_mut() else {
+                    return;
+                };
+                let [t0, t1] = match inner {
+                    Family::V4 => TYPE_IPV4,
+                    Family::V6 => TYPE_IPV6,
+                }
+                .to_be_bytes();
+                *header = [0, 0, t0, t1];
+            }
+        }
+    }
+
     /// Octets that the tunnel puts before a packet when it goes over this family.
     #[inline]
     pub const fn overhead(self, outer: Family) -> u16 {
@@ -276,8 +327,8 @@ pub fn payload(protocol: u8, ip: &[u8], at: usize) -> Option<(Family, usize)> {
             let len = GRE_FIELD.saturating_mul(fields).saturating_add(GRE_HEADER);
             let at = at.checked_add(len.into())?;
             match u16::from_be_bytes([t0, t1]) {
-                0x0800 => Some((Family::V4, at)),
-                0x86dd => Some((Family::V6, at)),
+                TYPE_IPV4 => Some((Family::V4, at)),
+                TYPE_IPV6 => Some((Family::V6, at)),
                 _ => None,
             }
         }

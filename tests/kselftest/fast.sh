@@ -62,6 +62,12 @@ cards_up() {
 		-a -u 10.8.1.1:82 -r 10.9.0.11:82 -i
 		-A -u 10.8.1.1:83 -s rr
 		-a -u 10.8.1.1:83 -r 10.9.0.11:83 -i --tun-type gue --tun-port 6080
+		-A -u 10.8.1.1:85 -s rr
+		-a -u 10.8.1.1:85 -r 10.9.0.11:85 -i --tun-type gue --tun-port 6080 --tun-csum
+		-A -u 10.8.1.1:86 -s rr
+		-a -u 10.8.1.1:86 -r 10.9.0.11:86 -i --tun-type gre
+		-A -u [fd00:8:1::1]:83 -s rr
+		-a -u [fd00:8:1::1]:83 -r [fd00:9::11]:83 -i --tun-type gue --tun-port 6080
 		-A -u [fd00:8:1::1]:80 -s rr
 		-a -u [fd00:8:1::1]:80 -r [fd00:9::11]:80 -m
 		-A -u [fd00:8:1::1]:82 -s rr

@@ -64,7 +64,13 @@ cards() {
 		received '10 0' 'TUN: first datagrams go by the host' front 10 10 10.8.0.2 3000 10.8.1.1 82
 		received '1000 1000' 'TUN: XDP takes the next ones' front 1000 10 10.8.0.2 3000 10.8.1.1 82
 		received '10 0' 'GUE: first datagrams go by the host' front 10 10 10.8.0.2 4000 10.8.1.1 83
-		received '1000 0' 'GUE: the next ones go by the host, too' front 1000 10 10.8.0.2 4000 10.8.1.1 83
+		received '1000 1000' 'GUE: XDP takes the next ones' front 1000 10 10.8.0.2 4000 10.8.1.1 83
+		received '10 0' 'GUE with a checksum: first datagrams go by the host' front 10 10 10.8.0.2 5000 10.8.1.1 85
+		received '1000 0' 'GUE with a checksum: the next ones go by the host, too' front 1000 10 10.8.0.2 5000 10.8.1.1 85
+		received '10 0' 'GRE: first datagrams go by the host' front 10 10 10.8.0.2 6000 10.8.1.1 86
+		received '1000 1000' 'GRE: XDP takes the next ones' front 1000 10 10.8.0.2 6000 10.8.1.1 86
+		received '10 0' 'GUE, IPv6: first datagrams go by the host' front 10 10 fd00:8::2 5000 fd00:8:1::1 83
+		received '1000 1000' 'GUE, IPv6: XDP takes the next ones' front 1000 10 fd00:8::2 5000 fd00:8:1::1 83
 		received '10 0' 'TUN, IPv6: first datagrams go by the host' front 10 10 fd00:8::2 3000 fd00:8:1::1 82
 		received '1000 1000' 'TUN, IPv6: XDP takes the next ones' front 1000 10 fd00:8::2 3000 fd00:8:1::1 82
 		received '10 0' 'TUN, IPv6 in IPv4: first datagrams go by the host' front 10 10 fd00:8::2 4000 fd00:8:1::1 84
@@ -156,6 +162,44 @@ check_eq 'XDP takes an exchange' "$(again NAT)" 'A, 2'
 check_eq 'the statistics of the service count frames' "$(statistics -u 10.1.0.100:8000)" \
 	"$(awk '{ print $1, $2 + 1, $3 + 1, $4 + 31, $5 + 63 }' <<<"$statistics")"
 check_eq 'the director itself is reached' "$(on router ping -c 1 -W 5 10.1.0.1 | grep -c ' 0% packet loss')" 1
+
+# Tunnels whose headers no kernel of the director has written.
+must modprobe fou
+must ip -n A fou add port 6080 gue
+must ip -n A link add gre4 type gre local 10.3.0.11 remote 10.1.0.1
+must ip -n A link set gre4 up
+sysctls A net.ipv4.conf.gre4.rp_filter=0
+# tunneled TAG TITLE NUMBER OPTIONS: how many frames of an exchange XDP takes through such a tunnel.
+tunneled() {
+	local tag=$1 title=$2 number=$3
+	shift 3
+	must on director lvsadm -A -u 10.1.0.103:8000 -s rr
+	must on director lvsadm -a -u 10.1.0.103:8000 -r 10.3.0.11 -i "$@"
+	check_eq "$title: a new flow is served" "$(client hold "$tag" udp 10.1.0.103 8000)" A
+	taken "$title: a known flow is served, and XDP takes $number" "$tag" "$number"
+	must on director lvsadm -D -u 10.1.0.103:8000
+}
+tunneled gue GUE 1 --tun-type gue --tun-port 6080
+tunneled sum 'GUE with a checksum' 0 --tun-type gue --tun-port 6080 --tun-csum
+tunneled gre GRE 1 --tun-type gre
+
+# --- a program of one's own -----------------------------------------------------------------------
+
+example=/usr/share/doc/ipvs_rs/examples/xdp/forward.bpf.o
+if [ -e $example ]; then
+	client_up fourth client 10.0.0.4
+	check_eq 'a client is served before it is blocked' "$(ask fourth get udp 10.1.0.100 8000)" A
+	must detach eth0
+	check 'a program of one'"'"'s own is attached' ip -n director link set dev eth0 xdpdrv obj $example sec xdp
+	taken 'it hands frames to the director' NAT 2
+	check_eq 'it does something else with others' "$(ask fourth get udp 10.1.0.100 8000)" timeout
+	check_fails 'lvsadm does not replace it' 'XDP program already attached' attach eth0
+	must ip -n director link set dev eth0 xdpdrv off
+	must attach eth0
+	taken 'XDP takes frames without it' NAT 2
+else
+	skip 'a program of one'"'"'s own' 'the example is not compiled (GUEST_EXAMPLES=1)'
+fi
 
 # --- what goes by the host ------------------------------------------------------------------------
 

@@ -64,7 +64,9 @@ waited '1000 1000 1000' 'DR: frames wait, and leave by the same card' front 1000
 received '10 0' 'TUN: first datagrams go by the host' front 10 10 10.8.0.2 3000 10.8.1.1 82
 waited '1000 1000 1000' 'TUN: frames wait' front 1000 10 10.8.0.2 3000 10.8.1.1 82
 received '10 0' 'GUE: first datagrams go by the host' front 10 10 10.8.0.2 4000 10.8.1.1 83
-received '1000 0' 'GUE: the next ones go by the host, too' front 1000 10 10.8.0.2 4000 10.8.1.1 83
+received '1000 1000' 'GUE: XDP takes the next ones' front 1000 10 10.8.0.2 4000 10.8.1.1 83
+received '10 0' 'GUE with a checksum: first datagrams go by the host' front 10 10 10.8.0.2 5000 10.8.1.1 85
+received '1000 0' 'GUE with a checksum: the next ones go by the host, too' front 1000 10 10.8.0.2 5000 10.8.1.1 85
 received '10 0' 'IPv6: first datagrams go by the host' front 10 10 fd00:8::2 1000 fd00:8:1::1 80
 waited '1000 1000 1000' 'IPv6: frames wait' front 1000 10 fd00:8::2 1000 fd00:8:1::1 80
 received '10 0' 'IPv6: first replies go by the host' back 10 10 fd00:9::11 80 fd00:8::2 1000 reply

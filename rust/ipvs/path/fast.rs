@@ -85,26 +85,52 @@ fn take<'p, V: Version>(
     len: u32,
     headers: Headers,
 ) -> Verdict<'p> {
-    let (source, destination) = read::address_words(&packet);
-    // Not `Tables::find_request`: here it is worth its place in the code.
+    let words = read::address_words(&packet);
+    match find(tables, section, headers, words, |_| None) {
+        Some((connection, Side::Destination)) => {
+            request(tables, section, packet, len, headers, connection)
+        }
+        Some((connection, Side::Source)) => {
+            reply(tables, section, packet, len, headers, connection)
+        }
+        None if tables.connections.has_apart() => take_unusual(tables, section, packet, len),
+        None => packet.accept(),
+    }
+}
+
+/// The connection of a packet with these address words, and the side that the director rewrites in
+/// it, or would. It is not found if its client port has so many that they are apart. `noted`
+/// returns the hash of the other side, if it is known.
+// Not `Tables::find_request`: here it is worth its place in the code.
+#[inline(always)]
+pub(super) fn find<'a>(
+    tables: &'a Tables,
+    section: &'a Section<'_>,
+    headers: Headers,
+    (source, destination): (u32, u32),
+    noted: impl Fn(Side) -> Option<u32>,
+) -> Option<(Member<'a, Connection>, Side)> {
     if tables.filter.may_be_request(destination) {
-        let hash = tables.hash(&headers, headers.source);
+        let hash = match noted(Side::Destination) {
+            Some(hash) => hash,
+            None => tables.hash(&headers, headers.source),
+        };
         let is_wanted = move |connection: &Connection| connection.is_request(&headers);
         if let Some(connection) = tables.connections.find(section, hash, is_wanted) {
-            return request(tables, section, packet, len, headers, connection);
+            return Some((connection, Side::Destination));
         }
     }
     if tables.filter.may_be_reply(source) {
-        let hash = tables.hash(&headers, headers.destination);
+        let hash = match noted(Side::Source) {
+            Some(hash) => hash,
+            None => tables.hash(&headers, headers.destination),
+        };
         let is_wanted = move |connection: &Connection| connection.is_reply(&headers);
         if let Some(connection) = tables.connections.find(section, hash, is_wanted) {
-            return reply(tables, section, packet, len, headers, connection);
+            return Some((connection, Side::Source));
         }
     }
-    if tables.connections.has_apart() {
-        return take_unusual(tables, section, packet, len);
-    }
-    packet.accept()
+    None
 }
 
 /// Takes a packet of a client port that has many connections, or whose headers are not linear.

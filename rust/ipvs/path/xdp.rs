@@ -2,7 +2,8 @@
 
 //! Takes frames of known connections before the host makes packets of them.
 //!
-//! It takes what [`fast`] takes by NAT, direct routing and IP in IP, and leaves all others to it.
+//! It takes what [`fast`] takes, except through tunnels with checksums of their own, and leaves all
+//! others to it.
 //! With `conntrack=1` no frames come here, since conntrack has to see the packets that it tracks.
 //!
 //! In a large table frames wait for others, as packets do: see [`super::batch`].
@@ -156,7 +157,7 @@ fn take<'f, V: Version>(
     tables: &Tables,
     section: &Section<'_>,
     frame: Frame<'f, V>,
-    (source, destination): (u32, u32),
+    words: (u32, u32),
     len: u32,
     protocol: Protocol,
     note: Option<Note>,
@@ -165,27 +166,46 @@ fn take<'f, V: Version>(
         Ok(headers) if fast::may_be_steady(&headers) => headers,
         Ok(_) | Err(_) => return frame.pass(),
     };
-    let noted = |may_be_request| note.filter(|note| note.may_be_request == may_be_request);
-    if tables.filter.may_be_request(destination) {
-        let hash = match noted(true) {
-            Some(note) => note.hash,
-            None => tables.hash(&headers, headers.source),
-        };
-        if let Some(connection) = tables.find_request(section, &headers, hash) {
-            return request(tables, section, frame, len, headers, connection);
+    let noted = |side| {
+        let note = note.filter(|note| note.may_be_request == (side == Side::Destination))?;
+        Some(note.hash)
+    };
+    match fast::find(tables, section, headers, words, noted) {
+        Some((connection, Side::Destination)) => {
+            request(tables, section, frame, len, headers, connection)
         }
-    }
-    if tables.filter.may_be_reply(source) {
-        let hash = match noted(false) {
-            Some(note) => note.hash,
-            None => tables.hash(&headers, headers.destination),
-        };
-        if let Some(connection) = tables.find_reply(section, &headers, hash) {
-            let side = Side::Source;
-            return translate(tables, section, frame, len, headers, connection, side);
+        Some((connection, side @ Side::Source)) => {
+            translate(tables, section, frame, len, headers, connection, side)
         }
+        None if tables.connections.has_apart() => take_apart(tables, section, frame, len, protocol),
+        None => frame.pass(),
     }
-    frame.pass()
+}
+
+/// Takes a frame of a client port that has many connections.
+// It reads the headers again, so that they stay in registers elsewhere.
+#[cold]
+#[inline(never)]
+fn take_apart<'f, V: Version>(
+    tables: &Tables,
+    section: &Section<'_>,
+    frame: Frame<'f, V>,
+    len: u32,
+    protocol: Protocol,
+) -> Verdict<'f> {
+    let Ok(headers) = packet::parse_plain(V::FAMILY, protocol, frame.bytes(), len as usize) else {
+        return frame.pass();
+    };
+    let hash = tables.hash(&headers, headers.source);
+    if let Some(connection) = tables.find_request(section, &headers, hash) {
+        return request(tables, section, frame, len, headers, connection);
+    }
+    let hash = tables.hash(&headers, headers.destination);
+    let side = Side::Source;
+    match tables.find_reply(section, &headers, hash) {
+        Some(connection) => translate(tables, section, frame, len, headers, connection, side),
+        None => frame.pass(),
+    }
 }
 
 /// Sends a client's frame to its server.
@@ -263,7 +283,8 @@ fn translate<'f, V: Version>(
     }
 }
 
-/// Sends a client's frame to its server through a tunnel, IP in IP.
+/// Sends a client's frame to its server through a tunnel.
+// Inlined, it made code for IPv6 that took more instructions.
 #[inline(never)]
 fn enter<'f, V: Version>(
     tables: &Tables,

@@ -249,6 +249,14 @@ struct knet_xdp_batching {
 	void *data;
 };
 
+/* The tunnel of a frame's packet. */
+struct knet_xdp_tunnel {
+	struct knet_address end;
+	struct knet_address source;	/* the local address */
+	u32 overhead;			/* bytes of all headers */
+	int inner_family;
+};
+
 void knet_xdp_offer(bool offered);
 bool knet_xdp_is_offered(void);
 int knet_xdp_forward(struct xdp_buff *frame);
@@ -256,10 +264,13 @@ int knet_xdp_depart4(struct net *net, struct xdp_buff *frame, const struct knet_
 		     u32 len, const struct knet_address *next);
 int knet_xdp_depart6(struct net *net, struct xdp_buff *frame, const struct knet_route_cache *cache,
 		     u32 len, const struct knet_address *next);
-int knet_xdp_encapsulate4(struct net *net, struct xdp_buff *frame, const struct knet_route *route,
-			  u32 len, int inner_family, struct knet_address *source);
-int knet_xdp_encapsulate6(struct net *net, struct xdp_buff *frame, const struct knet_route *route,
-			  u32 len, int inner_family, struct knet_address *source);
+int knet_xdp_encapsulate4(struct net *net, struct xdp_buff *frame,
+			  const struct knet_route_cache *cache, const struct knet_address *cached,
+			  u32 len, struct knet_xdp_tunnel *tunnel);
+int knet_xdp_encapsulate6(struct net *net, struct xdp_buff *frame,
+			  const struct knet_route_cache *cache, const struct knet_address *cached,
+			  u32 len, struct knet_xdp_tunnel *tunnel);
+u16 knet_xdp_tunnel_port(struct net *net, const u8 *packet, int family);
 void knet_xdp_complete4(struct xdp_buff *frame);
 int knet_xdp_wait(const struct net *net, struct xdp_buff *frame, const struct net_device *waiter,
 		  u64 word);

@@ -120,12 +120,6 @@ static void knet_write_address(struct knet_address *to, const struct knet_addres
 	WRITE_ONCE(to->words[1], from->words[1]);
 }
 
-static void knet_read_address(struct knet_address *to, const struct knet_address *from)
-{
-	to->words[0] = READ_ONCE(from->words[0]);
-	to->words[1] = READ_ONCE(from->words[1]);
-}
-
 static noinline struct dst_entry *knet_lookup(struct net *net, const struct knet_route *route,
 					      struct knet_address *source, int family)
 {
@@ -194,28 +188,6 @@ static __always_inline struct dst_entry *knet_check(const struct net *net, struc
 }
 
 /*
- * Reads the address that the cached route @dst prefers. False: another CPU is
- * filling the cache, so it may belong to another route.
- */
-static __always_inline bool knet_read_source(const struct knet_route_cache *cache,
-					     const struct dst_entry *dst,
-					     const struct knet_address *cached,
-					     struct knet_address *source, int family)
-{
-	/* Pairs with the release in knet_refresh(). */
-	smp_rmb();
-	if (family == AF_INET) {
-		/* An IPv4 address is one word, so it is never half of another. */
-		source->words[1] = READ_ONCE(cached->words[1]);
-		return true;
-	}
-	knet_read_address(source, cached);
-	/* Pairs with the xchg() in knet_refresh(). */
-	smp_rmb();
-	return rcu_access_pointer(cache->dst) == dst;
-}
-
-/*
  * The cached route if it is still valid, else NULL; and its source, if the
  * caller wants it. A source that may not belong to the route makes it NULL.
  */
@@ -231,18 +203,6 @@ static __always_inline struct dst_entry *knet_cached(const struct net *net,
 	if (route->wants_source && !knet_read_source(cache, dst, route->source, source, family))
 		return NULL;
 	return knet_check(net, dst, READ_ONCE(cache->cookie), family);
-}
-
-/*
- * The same for a packet that is no skb yet: a valid route to another host, and the
- * local address that it prefers if @route wants that, or NULL.
- */
-struct dst_entry *knet_cached_route(const struct net *net, const struct knet_route *route,
-				    struct knet_address *source, int family)
-{
-	struct dst_entry *dst = knet_cached(net, route, source, family);
-
-	return dst && !knet_is_local(dst, family) ? dst : NULL;
 }
 
 /*

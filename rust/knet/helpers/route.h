@@ -84,7 +84,33 @@ static __always_inline bool knet_link_mtu6_suffices(const struct dst_entry *dst,
 	       len <= READ_ONCE(idev->cnf.mtu6);
 }
 
-struct dst_entry *knet_cached_route(const struct net *net, const struct knet_route *route,
-				    struct knet_address *source, int family);
+static __always_inline void knet_read_address(struct knet_address *to,
+					      const struct knet_address *from)
+{
+	to->words[0] = READ_ONCE(from->words[0]);
+	to->words[1] = READ_ONCE(from->words[1]);
+}
+
+/*
+ * Reads the address that the cached route @dst prefers. False: another CPU is
+ * filling the cache, so it may belong to another route.
+ */
+static __always_inline bool knet_read_source(const struct knet_route_cache *cache,
+					     const struct dst_entry *dst,
+					     const struct knet_address *cached,
+					     struct knet_address *source, int family)
+{
+	/* Pairs with the release in knet_refresh(). */
+	smp_rmb();
+	if (family == AF_INET) {
+		/* An IPv4 address is one word, so it is never half of another. */
+		source->words[1] = READ_ONCE(cached->words[1]);
+		return true;
+	}
+	knet_read_address(source, cached);
+	/* Pairs with the xchg() in knet_refresh(). */
+	smp_rmb();
+	return rcu_access_pointer(cache->dst) == dst;
+}
 
 #endif /* KNET_ROUTE_H */

@@ -21,6 +21,7 @@
 #include <linux/netdevice.h>
 #include <net/addrconf.h>
 #include <net/arp.h>
+#include <net/flow_dissector.h>
 #include <net/inet_ecn.h>
 #include <net/ip.h>
 #include <net/ip6_route.h>
@@ -69,13 +70,16 @@ int knet_xdp_forward(struct xdp_buff *frame)
 	BUILD_BUG_ON((int)KNET_XDP_PASS != (int)XDP_PASS);
 	if (unlikely(frame->data + ETH_HLEN + sizeof(struct iphdr) > frame->data_end))
 		return XDP_PASS;
-	rcu_read_lock();
+	/* A softirq is an RCU read section, but lockdep does not take it for one. */
+	if (IS_ENABLED(CONFIG_PROVE_RCU))
+		rcu_read_lock();
 	handler = knet_namespace_xdp(net);
 	if (handler && eth->h_proto == htons(ETH_P_IP))
 		action = handler->handle4(handler->data, net, frame, (u8 *)(eth + 1), len);
 	else if (handler && eth->h_proto == htons(ETH_P_IPV6) && len >= sizeof(struct ipv6hdr))
 		action = handler->handle6(handler->data, net, frame, (u8 *)(eth + 1), len);
-	rcu_read_unlock();
+	if (IS_ENABLED(CONFIG_PROVE_RCU))
+		rcu_read_unlock();
 	return action;
 }
 EXPORT_SYMBOL_GPL(knet_xdp_forward);
@@ -156,7 +160,7 @@ static __always_inline bool knet_may_lack_checksum(const struct net_device *dev)
 	if (likely(!dev->rtnl_link_ops))
 		return false;
 	if (!dev->netdev_ops->ndo_get_peer_dev)
-		return !strcmp(dev->rtnl_link_ops->kind, "tun");
+		return *dev->rtnl_link_ops->kind == 't' && !strcmp(dev->rtnl_link_ops->kind, "tun");
 	peer = dev->netdev_ops->ndo_get_peer_dev((struct net_device *)dev);
 	return !peer || peer->features & NETIF_F_CSUM_MASK;
 }
@@ -210,24 +214,31 @@ static __always_inline int knet_redirect_frame(const struct xdp_buff *frame,
 	return XDP_REDIRECT;
 }
 
-/* Whether the link address is known, and neigh_event_send() has nothing to do, either. */
+/*
+ * Whether the link address is known, the host has made a header with it, and
+ * neigh_event_send() has nothing to do, either.
+ */
 static __always_inline bool knet_is_known(const struct neighbour *neighbour)
 {
 	return likely(neighbour) &&
-	       READ_ONCE(neighbour->nud_state) & (NUD_CONNECTED | NUD_DELAY | NUD_PROBE);
+	       READ_ONCE(neighbour->nud_state) & (NUD_CONNECTED | NUD_DELAY | NUD_PROBE) &&
+	       likely(READ_ONCE(neighbour->hh.hh_len) == ETH_HLEN);
 }
 
-/* Addresses the frame to the neighbor and has it sent by @out. */
+/* Writes the link header to the neighbor, which is known, and has the frame sent by @out. */
 static __always_inline int knet_address_frame(struct xdp_buff *frame, struct neighbour *neighbour,
 					      const struct net_device *out)
 {
-	struct ethhdr *eth = frame->data;
+	const struct hh_cache *hh = &neighbour->hh;
 	unsigned long now = jiffies;
+	unsigned int seq;
 
 	if (READ_ONCE(neighbour->used) != now)
 		WRITE_ONCE(neighbour->used, now);
-	neigh_ha_snapshot(eth->h_dest, neighbour, out);
-	ether_addr_copy(eth->h_source, out->dev_addr);
+	do {
+		seq = read_seqbegin(&hh->hh_lock);
+		memcpy(frame->data, (const u8 *)hh->hh_data + HH_DATA_OFF(ETH_HLEN), ETH_HLEN);
+	} while (read_seqretry(&hh->hh_lock, seq));
 	return knet_redirect_frame(frame, out);
 }
 
@@ -240,94 +251,128 @@ static __always_inline bool knet_has_size(const struct xdp_buff *frame, u32 len)
 }
 
 /*
+ * Whether a frame with a packet of @len bytes can leave by the cached route, if there is
+ * one, with a packet of @sent bytes, and nobody would have to see or change it: see above.
+ */
+static __always_inline bool knet_leaves4(const struct net *net, const struct xdp_buff *frame,
+					 const struct dst_entry *dst, u32 len, u32 sent)
+{
+	const struct rtable *rt = dst_rtable(dst);
+
+	return likely(knet_is_plain_route4(net, dst) && knet_fits_link4(dst, sent) &&
+		      dst->output == ip_output && rt->rt_type == RTN_UNICAST &&
+		      rt->rt_gw_family != AF_INET6 && knet_has_size(frame, len) &&
+		      knet_is_ordinary_frame(net, frame) && knet_takes_frames(dst_dev_rcu(dst)) &&
+		      !knet_has_post_routing(net->nf.hooks_ipv4));
+}
+
+static __always_inline bool knet_leaves6(const struct net *net, const struct xdp_buff *frame,
+					 struct dst_entry *dst, u32 cookie, u32 len, u32 sent)
+{
+	const struct inet6_dev *idev;
+
+	if (unlikely(!knet_is_route(dst) || dst->ops->family != AF_INET6 ||
+		     !(knet_is_valid6(dst, cookie) || dst_check(dst, cookie) == dst) ||
+		     knet_is_local(dst, AF_INET6) || !knet_link_mtu6_suffices(dst, sent) ||
+		     dst->output != ip6_output || !knet_has_size(frame, len)))
+		return false;
+	idev = ip6_dst_idev(dst);
+	return likely(idev && !READ_ONCE(idev->cnf.disable_ipv6) &&
+		      knet_is_ordinary_frame(net, frame) && knet_takes_frames(dst_dev_rcu(dst)) &&
+		      !knet_has_post_routing(net->nf.hooks_ipv6));
+}
+
+/* The neighbor to which packets to @next go by this route, if it is known. */
+static __always_inline struct neighbour *knet_neighbor4(const struct dst_entry *dst,
+							const struct knet_address *next)
+{
+	const struct rtable *rt = dst_rtable(dst);
+
+	return __ipv4_neigh_lookup_noref(dst_dev_rcu(dst), rt->rt_gw_family ? rt->rt_gw4 :
+									      knet_ipv4(next));
+}
+
+static __always_inline struct neighbour *knet_neighbor6(const struct dst_entry *dst,
+							const struct knet_address *next)
+{
+	return __ipv6_neigh_lookup_noref(dst_dev_rcu(dst),
+					 rt6_nexthop(dst_rt6_info(dst), knet_ipv6(next)));
+}
+
+/*
  * Has a frame with a packet of @len bytes leave by the cached route if that is valid,
  * and if nobody would have to see or change the frame: see above. Counts it for the
  * host as received and sent. Otherwise returns XDP_PASS, and the frame is unchanged.
  * @next is where the packet will go. The caller rewrites the packet afterwards. In an
  * RCU read section.
  */
+__flatten
 int knet_xdp_depart4(struct net *net, struct xdp_buff *frame, const struct knet_route_cache *cache,
 		     u32 len, const struct knet_address *next)
 {
 	const struct iphdr *ip = frame->data + ETH_HLEN;
 	const struct dst_entry *dst = rcu_dereference(cache->dst);
-	const struct rtable *rt = dst_rtable(dst);
 	struct neighbour *neighbour;
-	struct net_device *out;
 
-	if (unlikely(!knet_is_plain_route4(net, dst) || !knet_fits_link4(dst, len) ||
-		     dst->output != ip_output || rt->rt_type != RTN_UNICAST ||
-		     rt->rt_gw_family == AF_INET6 || !knet_has_size(frame, len)))
+	if (unlikely(!knet_leaves4(net, frame, dst, len, len) ||
+		     !knet_comes_first(net->nf.hooks_ipv4)))
 		return XDP_PASS;
-	out = dst_dev_rcu(dst);
-	if (unlikely(!knet_is_ordinary_frame(net, frame) || !knet_takes_frames(out) ||
-		     !knet_comes_first(net->nf.hooks_ipv4) ||
-		     knet_has_post_routing(net->nf.hooks_ipv4)))
-		return XDP_PASS;
-	neighbour = __ipv4_neigh_lookup_noref(out, rt->rt_gw_family ? rt->rt_gw4 : knet_ipv4(next));
+	neighbour = knet_neighbor4(dst, next);
 	if (unlikely(!knet_is_known(neighbour)))
 		return XDP_PASS;
 	knet_count_ip4(net, ip, len, 1);
 	__IP_UPD_PO_STATS(net, IPSTATS_MIB_OUT, len);
-	return knet_address_frame(frame, neighbour, out);
+	return knet_address_frame(frame, neighbour, dst_dev_rcu(dst));
 }
 
+__flatten
 int knet_xdp_depart6(struct net *net, struct xdp_buff *frame, const struct knet_route_cache *cache,
 		     u32 len, const struct knet_address *next)
 {
 	const struct ipv6hdr *ip = frame->data + ETH_HLEN;
 	struct dst_entry *dst = rcu_dereference(cache->dst);
-	struct inet6_dev *in = __in6_dev_get(frame->rxq->dev), *idev;
-	u32 cookie = READ_ONCE(cache->cookie);
+	struct inet6_dev *in = __in6_dev_get(frame->rxq->dev);
 	struct neighbour *neighbour;
-	struct net_device *out;
 
-	if (unlikely(!knet_is_route(dst) || dst->ops->family != AF_INET6 ||
-		     !(knet_is_valid6(dst, cookie) || dst_check(dst, cookie) == dst) ||
-		     knet_is_local(dst, AF_INET6) || !knet_link_mtu6_suffices(dst, len) ||
-		     dst->output != ip6_output || !knet_has_size(frame, len)))
+	if (unlikely(!knet_leaves6(net, frame, dst, READ_ONCE(cache->cookie), len, len) ||
+		     !in || READ_ONCE(in->cnf.disable_ipv6) ||
+		     !knet_comes_first(net->nf.hooks_ipv6)))
 		return XDP_PASS;
-	out = dst_dev_rcu(dst);
-	idev = ip6_dst_idev(dst);
-	if (unlikely(!in || READ_ONCE(in->cnf.disable_ipv6) ||
-		     !idev || READ_ONCE(idev->cnf.disable_ipv6) ||
-		     !knet_is_ordinary_frame(net, frame) || !knet_takes_frames(out) ||
-		     !knet_comes_first(net->nf.hooks_ipv6) ||
-		     knet_has_post_routing(net->nf.hooks_ipv6)))
-		return XDP_PASS;
-	neighbour = __ipv6_neigh_lookup_noref(out, rt6_nexthop(dst_rt6_info(dst), knet_ipv6(next)));
+	neighbour = knet_neighbor6(dst, next);
 	if (unlikely(!knet_is_known(neighbour)))
 		return XDP_PASS;
 	knet_count_ip6(net, in, ip, len, 1);
-	IP6_UPD_PO_STATS(net, idev, IPSTATS_MIB_OUT, len);
-	return knet_address_frame(frame, neighbour, out);
+	IP6_UPD_PO_STATS(net, ip6_dst_idev(dst), IPSTATS_MIB_OUT, len);
+	return knet_address_frame(frame, neighbour, dst_dev_rcu(dst));
 }
 
 /* Whether the packet in the frame may be taken from PRE_ROUTING of its family. */
-static bool knet_may_leave_early(const struct net *net, const struct xdp_buff *frame, int family)
+static __always_inline bool knet_may_leave_early(const struct net *net,
+						 const struct xdp_buff *frame, int family)
 {
-	if (family == AF_INET)
+	if (likely(family == AF_INET))
 		return knet_comes_first(net->nf.hooks_ipv4);
 	return knet_comes_first(net->nf.hooks_ipv6) && knet_receives_ipv6(frame->rxq->dev);
 }
 
-static void knet_count_frame(struct net *net, const struct xdp_buff *frame, int family, u32 len)
+static __always_inline void knet_count_frame(struct net *net, const struct xdp_buff *frame,
+					     int family, u32 len)
 {
-	if (family == AF_INET)
+	if (likely(family == AF_INET))
 		knet_count_ip4(net, frame->data + ETH_HLEN, len, 1);
 	else
 		knet_count_ip6(net, __in6_dev_get(frame->rxq->dev), frame->data + ETH_HLEN, len, 1);
 }
 
 /* Whether there is room for @more bytes before the frame, where nothing else is. */
-static bool knet_has_headroom(const struct xdp_buff *frame, u32 more)
+static __always_inline bool knet_has_headroom(const struct xdp_buff *frame, u32 more)
 {
 	return frame->data - frame->data_hard_start >= sizeof(struct xdp_frame) + more &&
 	       (xdp_data_meta_unsupported(frame) || frame->data_meta == frame->data);
 }
 
 /* Puts @more bytes before the packet, and removes what follows its @len bytes. */
-static void knet_widen_frame(struct xdp_buff *frame, u32 len, u32 more)
+static __always_inline void knet_widen_frame(struct xdp_buff *frame, u32 len, u32 more)
 {
 	frame->data_end = frame->data + ETH_HLEN + len;
 	if (!xdp_data_meta_unsupported(frame))
@@ -338,71 +383,105 @@ static void knet_widen_frame(struct xdp_buff *frame, u32 len, u32 more)
 }
 
 /*
- * As knet_xdp_depart4(), for a packet that gets an IPv4 header before it, which the
- * caller writes: the frame has room for it afterwards. @route is to the tunnel's end;
- * the local address that it prefers is stored in @source.
+ * As knet_xdp_depart4(), for a packet that goes through a tunnel over IPv4, whose headers
+ * the caller writes: the frame has room for them afterwards. The cached route is to the
+ * tunnel's end. The local address that it prefers, @cached, is stored as the tunnel's
+ * source.
  */
-int knet_xdp_encapsulate4(struct net *net, struct xdp_buff *frame, const struct knet_route *route,
-			  u32 len, int inner_family, struct knet_address *source)
+__flatten
+int knet_xdp_encapsulate4(struct net *net, struct xdp_buff *frame,
+			  const struct knet_route_cache *cache, const struct knet_address *cached,
+			  u32 len, struct knet_xdp_tunnel *tunnel)
 {
-	const u32 more = sizeof(struct iphdr);
-	const struct dst_entry *dst = knet_cached_route(net, route, source, AF_INET);
-	const struct rtable *rt = dst_rtable(dst);
+	const u32 more = tunnel->overhead;
+	const struct dst_entry *dst = rcu_dereference(cache->dst);
 	struct neighbour *neighbour;
 	struct net_device *out;
 
-	/* The director drops packets without a source, and counts them, elsewhere. */
-	if (!dst || !source->words[1] ||
-	    len + more > dst_mtu(dst) || dst->lwtstate || dst->output != ip_output ||
-	    rt->rt_type != RTN_UNICAST || rt->rt_gw_family == AF_INET6 ||
-	    !knet_has_size(frame, len) || !knet_has_headroom(frame, more))
+	if (unlikely(!knet_leaves4(net, frame, dst, len, len + more) ||
+		     !knet_has_headroom(frame, more) ||
+		     !knet_read_source(cache, dst, cached, &tunnel->source, AF_INET) ||
+		     !knet_may_leave_early(net, frame, tunnel->inner_family) ||
+		     knet_has_local_out(net->nf.hooks_ipv4)))
 		return XDP_PASS;
 	out = dst_dev_rcu(dst);
-	if (!knet_is_ordinary_frame(net, frame) || !knet_takes_frames(out) ||
-	    netif_is_l3_slave(out) || !knet_may_leave_early(net, frame, inner_family) ||
-	    knet_has_local_out(net->nf.hooks_ipv4) || knet_has_post_routing(net->nf.hooks_ipv4))
+	/* The director drops packets without a source, and counts them, elsewhere. */
+	if (unlikely(!tunnel->source.words[1] || netif_is_l3_slave(out)))
 		return XDP_PASS;
-	neighbour = __ipv4_neigh_lookup_noref(out, rt->rt_gw_family ? rt->rt_gw4 :
-						   knet_ipv4(&route->daddr));
-	if (!knet_is_known(neighbour))
+	neighbour = knet_neighbor4(dst, &tunnel->end);
+	if (unlikely(!knet_is_known(neighbour)))
 		return XDP_PASS;
-	knet_count_frame(net, frame, inner_family, len);
+	knet_count_frame(net, frame, tunnel->inner_family, len);
 	__IP_UPD_PO_STATS(net, IPSTATS_MIB_OUT, len + more);
 	knet_widen_frame(frame, len, more);
-	((struct ethhdr *)frame->data)->h_proto = htons(ETH_P_IP);
 	return knet_address_frame(frame, neighbour, out);
 }
 
-/* The same with an IPv6 header. */
-int knet_xdp_encapsulate6(struct net *net, struct xdp_buff *frame, const struct knet_route *route,
-			  u32 len, int inner_family, struct knet_address *source)
+/* The same over IPv6. */
+__flatten
+int knet_xdp_encapsulate6(struct net *net, struct xdp_buff *frame,
+			  const struct knet_route_cache *cache, const struct knet_address *cached,
+			  u32 len, struct knet_xdp_tunnel *tunnel)
 {
-	const u32 more = sizeof(struct ipv6hdr);
-	struct dst_entry *dst = knet_cached_route(net, route, source, AF_INET6);
+	const u32 more = tunnel->overhead;
+	struct dst_entry *dst = rcu_dereference(cache->dst);
+	u32 cookie = READ_ONCE(cache->cookie);
 	struct neighbour *neighbour;
-	struct inet6_dev *idev;
 	struct net_device *out;
 
-	if (!dst || !source->words[1] ||
-	    len + more > dst_mtu(dst) || dst->lwtstate || dst->output != ip6_output ||
-	    !knet_has_size(frame, len) || !knet_has_headroom(frame, more))
+	if (unlikely(!knet_leaves6(net, frame, dst, cookie, len, len + more) ||
+		     !knet_has_headroom(frame, more) ||
+		     !knet_read_source(cache, dst, cached, &tunnel->source, AF_INET6) ||
+		     !knet_may_leave_early(net, frame, tunnel->inner_family) ||
+		     knet_has_local_out(net->nf.hooks_ipv6)))
 		return XDP_PASS;
 	out = dst_dev_rcu(dst);
-	idev = ip6_dst_idev(dst);
-	if (!idev || READ_ONCE(idev->cnf.disable_ipv6) || !knet_is_ordinary_frame(net, frame) ||
-	    !knet_takes_frames(out) || netif_is_l3_slave(out) ||
-	    !knet_may_leave_early(net, frame, inner_family) ||
-	    knet_has_local_out(net->nf.hooks_ipv6) || knet_has_post_routing(net->nf.hooks_ipv6))
+	if (unlikely(!tunnel->source.words[1] || netif_is_l3_slave(out)))
 		return XDP_PASS;
-	neighbour = __ipv6_neigh_lookup_noref(out, rt6_nexthop(dst_rt6_info(dst),
-							       knet_ipv6(&route->daddr)));
-	if (!knet_is_known(neighbour))
+	neighbour = knet_neighbor6(dst, &tunnel->end);
+	if (unlikely(!knet_is_known(neighbour)))
 		return XDP_PASS;
-	knet_count_frame(net, frame, inner_family, len);
-	IP6_UPD_PO_STATS(net, idev, IPSTATS_MIB_OUT, len + more);
+	knet_count_frame(net, frame, tunnel->inner_family, len);
+	IP6_UPD_PO_STATS(net, ip6_dst_idev(dst), IPSTATS_MIB_OUT, len + more);
 	knet_widen_frame(frame, len, more);
-	((struct ethhdr *)frame->data)->h_proto = htons(ETH_P_IPV6);
 	return knet_address_frame(frame, neighbour, out);
+}
+
+/*
+ * The source port of a UDP tunnel for a plain packet of TCP or UDP at @packet: that which
+ * udp_flow_src_port() has for it, if the device gives it no hash.
+ */
+u16 knet_xdp_tunnel_port(struct net *net, const u8 *packet, int family)
+{
+	const struct ipv6hdr *ip6 = (const struct ipv6hdr *)packet;
+	const struct iphdr *ip = (const struct iphdr *)packet;
+	struct flow_keys keys = { };
+	int min, max;
+	u32 hash;
+
+	if (family == AF_INET) {
+		keys.control.addr_type = FLOW_DISSECTOR_KEY_IPV4_ADDRS;
+		keys.basic.n_proto = htons(ETH_P_IP);
+		keys.basic.ip_proto = ip->protocol;
+		keys.addrs.v4addrs.src = ip->saddr;
+		keys.addrs.v4addrs.dst = ip->daddr;
+		memcpy(&keys.ports.ports, ip + 1, sizeof(keys.ports.ports));
+	} else {
+		keys.control.addr_type = FLOW_DISSECTOR_KEY_IPV6_ADDRS;
+		keys.basic.n_proto = htons(ETH_P_IPV6);
+		keys.basic.ip_proto = ip6->nexthdr;
+		keys.addrs.v6addrs.src = ip6->saddr;
+		keys.addrs.v6addrs.dst = ip6->daddr;
+		keys.tags.flow_label = ntohl(ip6_flowlabel(ip6));
+		/* With a label, ports do not count. */
+		if (likely(!keys.tags.flow_label))
+			memcpy(&keys.ports.ports, ip6 + 1, sizeof(keys.ports.ports));
+	}
+	hash = flow_hash_from_keys(&keys);
+	inet_get_local_port_range(net, &min, &max);
+	/* The upper bits are most random, so they go to where users look first. */
+	hash ^= hash << 16;
+	return (((u64)hash * (max - min)) >> 32) + min;
 }
 
 /* Writes length and checksum of the outer IPv4 header. */
@@ -411,7 +490,8 @@ void knet_xdp_complete4(struct xdp_buff *frame)
 	struct iphdr *ip = frame->data + ETH_HLEN;
 
 	ip->tot_len = htons(frame->data_end - (void *)ip);
-	ip_send_check(ip);
+	ip->check = 0;
+	ip->check = ip_fast_csum(ip, sizeof(*ip) / 4);
 }
 
 /* Counts a frame that leaves with a packet of @len bytes: in @taken (packets only) and @server. */

@@ -71,14 +71,16 @@ unsafe impl<H: Batching> Sync for Queue<H> {}
 impl Device {
     /// Deletes it. False: `waits` is false, and somebody has the RTNL. Process context.
     fn delete(&mut self, waits: bool) -> bool {
+        let Some(device) = self.0 else {
+            return true;
+        };
         // SAFETY: live by the type invariant, and forgotten when it is deleted. No frame is told to
         // wait there any more: who did that had the value.
-        let is_gone =
-            |device: NonNull<_>| unsafe { bindings::knet_waiter_destroy(device.as_ptr(), waits) };
-        if self.0.is_some_and(is_gone) {
+        let is_gone = unsafe { bindings::knet_waiter_destroy(device.as_ptr(), waits) };
+        if is_gone {
             self.0 = None;
         }
-        self.0.is_none()
+        is_gone
     }
 }
 

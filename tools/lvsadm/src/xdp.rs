@@ -7,7 +7,7 @@
 //!
 //! ```c
 //! extern int ipvs_rs_xdp_forward(struct xdp_md *ctx) __attribute__((section(".ksyms")));
-//! char license[] __attribute__((section("license"))) = "GPL";
+//! char _license[] __attribute__((section("license"))) = "GPL";
 //! __attribute__((section("xdp"))) int ipvs_rs(struct xdp_md *ctx)
 //! {
 //!     return ipvs_rs_xdp_forward(ctx);

@@ -40,6 +40,26 @@ proptest! {
 }
 
 #[test]
+fn what_a_plain_tunnel_writes_leads_to_the_packet() {
+    let mut plain = 0;
+    for (_, tunnel) in known().into_iter().filter(|(_, tunnel)| tunnel.is_plain()) {
+        for inner in [Family::V4, Family::V6] {
+            let len = usize::from(tunnel.overhead(Family::V4)) - 20;
+            let mut between = vec![0xff; len];
+            tunnel.write_between(&mut between, inner, 50_000, 100);
+            let found = payload(tunnel.protocol(inner), &between, 0);
+            assert_eq!(found, Some((inner, len)), "{tunnel:?}");
+            if let Tunnel::Gue { .. } = tunnel {
+                let udp = [50_000, GUE, 112, 0].map(u16::to_be_bytes).concat();
+                assert_eq!(between[..8], udp);
+            }
+        }
+        plain += 1;
+    }
+    assert_eq!(plain, 3);
+}
+
+#[test]
 fn other_numbers_are_refused() {
     for kind in 3..=255 {
         assert_eq!(Tunnel::from_numbers(kind, GUE, 0), None);

@@ -99,11 +99,7 @@ pub fn read(console: &str, sections: &Path) -> Result<Vec<Row>, Error> {
     Ok(rows)
 }
 
-fn by_function(
-    file: &Path,
-    symbols: &Symbols,
-    packets: f64,
-) -> Result<Vec<(String, f64)>, Error> {
+fn by_function(file: &Path, symbols: &Symbols, packets: f64) -> Result<Vec<(String, f64)>, Error> {
     let text = fs::read_to_string(file).map_err(|error| Error::file(file, error))?;
     let mut functions = BTreeMap::<&str, u64>::new();
     for line in text.lines() {
