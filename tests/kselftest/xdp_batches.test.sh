@@ -5,6 +5,7 @@
 # go the ways they go without the wait, and nothing is lost; the device, settings, namespace and
 # module may go while frames wait; frames of others do no harm there.
 # timeout: 400
+# check: debug, because xdp.test.sh has programs on the stock kernel
 
 # Functions are called through check.
 # shellcheck disable=SC2317
