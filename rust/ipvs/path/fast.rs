@@ -152,15 +152,30 @@ fn take_unusual<'p, V: Version>(
     if !may_be_steady(&headers) {
         return packet.accept();
     }
-    let hash = tables.hash(&headers, headers.source);
-    if let Some(connection) = tables.find_request(section, &headers, hash) {
-        return request(tables, section, packet, len, headers, connection);
-    }
-    let hash = tables.hash(&headers, headers.destination);
-    match tables.find_reply(section, &headers, hash) {
-        Some(connection) => reply(tables, section, packet, len, headers, connection),
+    match find_anywhere(tables, section, &headers) {
+        Some((connection, Side::Destination)) => {
+            request(tables, section, packet, len, headers, connection)
+        }
+        Some((connection, Side::Source)) => {
+            reply(tables, section, packet, len, headers, connection)
+        }
         None => packet.accept(),
     }
+}
+
+/// The same as [`find`], also for a client port that has many connections.
+pub(super) fn find_anywhere<'a>(
+    tables: &'a Tables,
+    section: &'a Section<'_>,
+    headers: &Headers,
+) -> Option<(Member<'a, Connection>, Side)> {
+    let hash = tables.hash(headers, headers.source);
+    if let Some(connection) = tables.find_request(section, headers, hash) {
+        return Some((connection, Side::Destination));
+    }
+    let hash = tables.hash(headers, headers.destination);
+    let connection = tables.find_reply(section, headers, hash)?;
+    Some((connection, Side::Source))
 }
 
 /// Notes a packet that leaves the connection in `state`, as [`Tables::note`]. Its `side` is

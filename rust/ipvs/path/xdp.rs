@@ -196,14 +196,13 @@ fn take_apart<'f, V: Version>(
     let Ok(headers) = packet::parse_plain(V::FAMILY, protocol, frame.bytes(), len as usize) else {
         return frame.pass();
     };
-    let hash = tables.hash(&headers, headers.source);
-    if let Some(connection) = tables.find_request(section, &headers, hash) {
-        return request(tables, section, frame, len, headers, connection);
-    }
-    let hash = tables.hash(&headers, headers.destination);
-    let side = Side::Source;
-    match tables.find_reply(section, &headers, hash) {
-        Some(connection) => translate(tables, section, frame, len, headers, connection, side),
+    match fast::find_anywhere(tables, section, &headers) {
+        Some((connection, Side::Destination)) => {
+            request(tables, section, frame, len, headers, connection)
+        }
+        Some((connection, side @ Side::Source)) => {
+            translate(tables, section, frame, len, headers, connection, side)
+        }
         None => frame.pass(),
     }
 }
