@@ -18,13 +18,43 @@ use knet::{
 };
 use lvs_core::packet::Headers;
 
+/// By what the connection of a packet or frame that waits is found.
+#[derive(Clone, Copy)]
+pub(super) struct Key {
+    /// The hash of its source if it may be a client's, else that of its destination.
+    pub(super) hash: u32,
+    pub(super) may_be_request: bool,
+}
+
+impl Key {
+    /// The key of a packet with these headers and this word of its destination. Its bucket is
+    /// loaded from now on. Softirq.
+    #[inline(always)]
+    pub(super) fn prefetch(
+        tables: &Tables,
+        section: &Section<'_>,
+        headers: &Headers,
+        destination: u32,
+    ) -> Self {
+        let may_be_request = tables.filter.may_be_request(destination);
+        let client = match may_be_request {
+            true => headers.source,
+            false => headers.destination,
+        };
+        let hash = tables.hash(headers, client);
+        tables.connections.prefetch_bucket(section, hash);
+        Self {
+            hash,
+            may_be_request,
+        }
+    }
+}
+
 /// A packet that waits.
 #[derive(Clone, Copy)]
 pub struct Note {
     headers: Headers,
-    /// The hash of its source if it may be a client's, else that of its destination.
-    hash: u32,
-    may_be_request: bool,
+    key: Key,
 }
 
 impl Batching for Tables {
@@ -37,23 +67,13 @@ impl Batching for Tables {
             return None;
         }
         let (_, destination) = read::address_words(packet);
-        let may_be_request = self.filter.may_be_request(destination);
-        let client = match may_be_request {
-            true => headers.source,
-            false => headers.destination,
-        };
-        let hash = self.hash(&headers, client);
-        self.connections.prefetch_bucket(section, hash);
-        Some(Note {
-            headers,
-            hash,
-            may_be_request,
-        })
+        let key = Key::prefetch(self, section, &headers, destination);
+        Some(Note { headers, key })
     }
 
     #[inline(always)]
     fn prepare(&self, section: &Section<'_>, notes: impl Iterator<Item = Note>) {
-        let hashes = notes.map(|note| note.hash);
+        let hashes = notes.map(|note| note.key.hash);
         self.connections.prefetch::<BATCH>(section, hashes);
     }
 
@@ -64,18 +84,18 @@ impl Batching for Tables {
         packet: Packet<'p, V>,
         note: Note,
     ) -> Verdict<'p> {
-        let Note { headers, hash, .. } = &note;
+        let Note { headers, key } = &note;
         let len = packet.len();
-        if note.may_be_request {
-            if let Some(connection) = self.find_request(section, headers, *hash) {
+        if key.may_be_request {
+            if let Some(connection) = self.find_request(section, headers, key.hash) {
                 return fast::request(self, section, packet, len, *headers, connection);
             }
         }
         let (source, _) = read::address_words(&packet);
         if self.filter.may_be_reply(source) {
-            let hash = match note.may_be_request {
+            let hash = match key.may_be_request {
                 true => self.hash(headers, headers.destination),
-                false => *hash,
+                false => key.hash,
             };
             if let Some(connection) = self.find_reply(section, headers, hash) {
                 return fast::reply(self, section, packet, len, *headers, connection);

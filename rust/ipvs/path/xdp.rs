@@ -3,13 +3,13 @@
 //! Takes frames of known connections before the host makes packets of them.
 //!
 //! It takes what [`fast`] takes, except through tunnels with checksums of their own, and leaves all
-//! others to it.
-//! With `conntrack=1` no frames come here, since conntrack has to see the packets that it tracks.
+//! others to it. With `conntrack=1` no frames come here, since conntrack has to see the packets
+//! that it tracks.
 //!
 //! In a large table frames wait for others, as packets do: see [`super::batch`].
 
 use crate::{
-    path::{fast, transmit},
+    path::{batch::Key, fast, transmit},
     services::destination::Forwarding,
     state::{connection::Connection, tables::Tables},
 };
@@ -33,15 +33,9 @@ use lvs_core::{
 /// A frame is as it was on the wire.
 const FULL: TransportChecksum = TransportChecksum::Full;
 
-/// What is remembered about a frame that waits.
-#[derive(Clone, Copy)]
-struct Note {
-    /// The hash of its source if it may be a client's, else that of its destination.
-    hash: u32,
-    may_be_request: bool,
-}
+// The note of a frame that waits is its key in a word.
 
-impl Note {
+impl Key {
     const REQUEST: u64 = 1 << 32;
 
     const fn word(self) -> u64 {
@@ -78,23 +72,12 @@ impl Batching for Tables {
         let Some(headers) = headers(frame) else {
             return Some(0);
         };
-        let may_be_request = self.filter.may_be_request(destination);
-        let client = match may_be_request {
-            true => headers.source,
-            false => headers.destination,
-        };
-        let hash = self.hash(&headers, client);
-        self.connections.prefetch_bucket(section, hash);
-        let note = Note {
-            hash,
-            may_be_request,
-        };
-        Some(note.word())
+        Some(Key::prefetch(self, section, &headers, destination).word())
     }
 
     #[inline(always)]
     fn prepare(&self, section: &Section<'_>, notes: &[u64]) {
-        let hashes = notes.iter().map(|&word| Note::from_word(word).hash);
+        let hashes = notes.iter().map(|&word| Key::from_word(word).hash);
         self.connections.prefetch::<FRAMES>(section, hashes);
     }
 
@@ -106,7 +89,7 @@ impl Batching for Tables {
         note: u64,
     ) -> Verdict<'f> {
         // A wrong hash finds no connection.
-        read_and_take(self, section, frame, Some(Note::from_word(note)))
+        read_and_take(self, section, frame, Some(Key::from_word(note)))
     }
 }
 
@@ -134,7 +117,7 @@ fn read_and_take<'f, V: Version>(
     tables: &Tables,
     section: &Section<'_>,
     frame: Frame<'f, V>,
-    note: Option<Note>,
+    note: Option<Key>,
 ) -> Verdict<'f> {
     let words = words(&frame);
     if !tables.filter.may_be_ours(words.0, words.1) {
@@ -160,7 +143,7 @@ fn take<'f, V: Version>(
     words: (u32, u32),
     len: u32,
     protocol: Protocol,
-    note: Option<Note>,
+    note: Option<Key>,
 ) -> Verdict<'f> {
     let headers = match packet::parse_plain(V::FAMILY, protocol, frame.bytes(), len as usize) {
         Ok(headers) if fast::may_be_steady(&headers) => headers,
