@@ -306,7 +306,9 @@ unsafe fn take<H: Handler + Batching, V: Version>(
     let handler = &*shared.handler;
     if let Some(queues) = shared.queues() {
         // SAFETY: queues that a hook finds stay until it has returned; they are for this handler.
-        return unsafe { wait(handler, &section, queues, skb, packet) };
+        if unsafe { wait(handler, queues, skb, &packet) } {
+            return bindings::NF_STOLEN;
+        }
     }
     match V::received_len(packet.header(), packet.len()) {
         Some(len) => handler.take(&section, packet, len).into_raw(),
@@ -314,29 +316,22 @@ unsafe fn take<H: Handler + Batching, V: Version>(
     }
 }
 
-/// Has a packet wait for others. If it cannot, it is handled now.
+/// Has a packet wait for others. False: it cannot wait.
 ///
 /// # Safety
 ///
-/// `queues` must be live and of this handler, and `packet` be that of `skb`.
+/// `queues` must be live and of this handler, and `packet` be that of `skb`. If it waits, the hook
+/// must steal it.
 #[inline(never)]
 unsafe fn wait<H: Batching, V: Version>(
     handler: &H,
-    section: &Section<'_>,
     queues: NonNull<bindings::knet_batch>,
     skb: NonNull<bindings::sk_buff>,
-    mut packet: Packet<'_, V>,
-) -> u32 {
-    let note = V::received_len(packet.header(), packet.len())
-        .filter(|&len| packet.receive(len))
-        .and_then(|_| handler.note(section, &mut packet));
+    packet: &Packet<'_, V>,
+) -> bool {
+    let len = V::received_len(packet.header(), packet.len());
+    let note = len.and_then(|len| handler.note(packet, len));
     // Packets that the handler lets pass wait, too: they may be of the same flow.
-    // SAFETY: by this function's contract; the packet is stolen then.
-    if unsafe { batch::add(queues, skb, note) } {
-        return bindings::NF_STOLEN;
-    }
-    match note {
-        Some(note) => handler.take_noted(section, packet, note).into_raw(),
-        None => bindings::NF_ACCEPT,
-    }
+    // SAFETY: by this function's contract.
+    unsafe { batch::add(queues, skb, note) }
 }

@@ -57,6 +57,9 @@ impl Drop for Payer {
     }
 }
 
+/// The bytes of a cache line.
+pub(crate) const LINE: usize = 64;
+
 /// Has the processor load the cache line of an address, if it is one of memory. Any context.
 #[inline(always)]
 pub(crate) fn prefetch<T>(address: *const T) {

@@ -121,6 +121,24 @@ pub trait Newcomer<T> {
     fn evicted(&self, other: &T);
 }
 
+/// Where a lookup of a hash leads: a hint of [`Table::look_ahead`], which
+/// [`Table::find_ahead`] takes.
+pub struct Ahead<'a, T: Body>(Option<&'a Entry<T>>);
+
+impl<T: Body> Clone for Ahead<'_, T> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: Body> Copy for Ahead<'_, T> {}
+
+impl<T: Body> Ahead<'_, T> {
+    /// Nobody knows.
+    pub const UNKNOWN: Self = Self(None);
+}
+
 /// An entry of a table, together with the table.
 ///
 /// # Invariants
@@ -261,37 +279,55 @@ impl<T: Body> Table<T> {
         Some(Member { table: self, entry })
     }
 
-    /// Has the processor load the bucket of `hash`. Any context.
-    #[inline]
-    pub fn prefetch_bucket(&self, _section: &Section<'_>, hash: u32) {
-        // SAFETY: the section is the read lock, for as long as the call.
-        unsafe { self.0.buckets.lists::<T>() }.prefetch_bucket(hash);
+    /// The same, where [`Self::look_ahead`] has told where the lookup leads, for a packet that
+    /// shares its read section. An entry that has been removed since may be found. Any context.
+    #[inline(always)]
+    pub fn find_ahead<'a>(
+        &'a self,
+        section: &'a Section<'_>,
+        hash: u32,
+        ahead: Ahead<'a, T>,
+        matches: impl Fn(&T) -> bool,
+    ) -> Option<Member<'a, T>> {
+        match ahead.0 {
+            // INVARIANT: it was found in this table.
+            Some(entry) if entry.hash == hash && matches(entry) => {
+                Some(Member { table: self, entry })
+            }
+            _ => self.find(section, hash, matches),
+        }
     }
 
-    /// Has the processor load the entries that lookups of these hashes will read: of the first `N`
-    /// hashes, up to [`AHEAD`] entries each. Their buckets should have been loaded. Any context.
-    #[inline]
-    pub fn prefetch<const N: usize>(
-        &self,
-        _section: &Section<'_>,
-        hashes: impl Iterator<Item = u32>,
-    ) {
-        // SAFETY: the section is the read lock, for as long as the call.
+    /// Has the processor load what lookups of the first `N` of these hashes will read: the
+    /// buckets, up to [`AHEAD`] entries of each, and all of an entry with the hash. Returns where
+    /// the lookups lead, in the order of the hashes. Any context.
+    #[inline(always)]
+    pub fn look_ahead<'a, const N: usize>(
+        &'a self,
+        _section: &'a Section<'_>,
+        hashes: impl Iterator<Item = u32> + Clone,
+    ) -> [Ahead<'a, T>; N] {
+        let mut ways = [Ahead::UNKNOWN; N];
+        // SAFETY: the section is the read lock, for `'a`.
         let lists = unsafe { self.0.buckets.lists::<T>() };
-        let mut ways: [Option<(u32, &Entry<T>)>; N] = [None; N];
-        for (way, hash) in ways.iter_mut().zip(hashes) {
-            let first = split_order::first_on_way(&lists, hash);
-            *way = first.map(|entry| (hash, entry.prefetch()));
+        // In turn, so that the memory of all lookups loads at once.
+        for hash in hashes.clone().take(N) {
+            lists.prefetch_bucket(hash);
         }
-        // In turn, so that the entries of all ways load at once.
-        for _ in 1..AHEAD {
-            for way in &mut ways {
-                *way = way.and_then(|(hash, entry)| {
-                    let next = split_order::next_on_way(&lists, hash, entry)?;
-                    Some((hash, next.prefetch()))
+        for (way, hash) in ways.iter_mut().zip(hashes.clone()) {
+            way.0 = split_order::first_on_way(&lists, hash).map(Entry::prefetch);
+        }
+        for _ in 0..AHEAD {
+            for (way, hash) in ways.iter_mut().zip(hashes.clone()) {
+                way.0 = way.0.and_then(|entry| {
+                    if entry.hash == hash {
+                        return Some(entry.prefetch_rest());
+                    }
+                    split_order::next_on_way(&lists, entry).map(Entry::prefetch)
                 });
             }
         }
+        ways
     }
 
     /// Finds the entry whose alias has this `hash` and `matches`. Any context.

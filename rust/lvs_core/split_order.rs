@@ -260,19 +260,16 @@ pub fn bucket<L: Lists>(lists: &L, hash: u32) -> Option<L::Link> {
 }
 
 /// The first entry that [`find`] examines for `hash`, unless a sentinel comes before it: a hint
-/// about the memory that a lookup will read. In a read section.
+/// about what a lookup will read. In a read section.
 #[inline]
 pub fn first_on_way<L: Lists>(lists: &L, hash: u32) -> Option<L::Entry> {
     follow(lists, bucket(lists, hash)?)
 }
 
-/// The entry that [`find`] examines after `entry`, unless `entry` has this `hash`. In a read
-/// section.
+/// The entry that [`find`] examines after `entry`, if that is not the one, unless a sentinel comes
+/// before it. In a read section.
 #[inline]
-pub fn next_on_way<L: Lists>(lists: &L, hash: u32, entry: L::Entry) -> Option<L::Entry> {
-    if lists.hash(entry) == hash {
-        return None;
-    }
+pub fn next_on_way<L: Lists>(lists: &L, entry: L::Entry) -> Option<L::Entry> {
     follow(lists, lists.link(entry))
 }
 

@@ -20,7 +20,7 @@ use knet::{
     ingress::Handler,
     packet::{Packet, Verdict, Version},
     rcu::Section,
-    table::Member,
+    table::{Ahead, Member},
     work,
 };
 use lvs_core::{
@@ -32,6 +32,53 @@ use lvs_core::{
 
 // What a packet needs stays in registers as long as no reference to it leaves these functions. So
 // the cold ones take single words, and read the headers again.
+
+/// By what the connection of a packet or frame that waits is found.
+#[derive(Clone, Copy)]
+pub struct Key {
+    /// The hash of its source if it may be a client's, else that of its destination.
+    pub(super) hash: u32,
+    pub(super) may_be_request: bool,
+}
+
+impl Key {
+    /// That of a packet whose headers are not known yet.
+    pub(super) const UNKNOWN: Self = Self {
+        hash: 0,
+        may_be_request: false,
+    };
+
+    /// The key of a packet with these headers and this word of its destination.
+    #[inline(always)]
+    pub(super) fn new(tables: &Tables, headers: &Headers, destination: u32) -> Self {
+        let may_be_request = tables.filter.may_be_request(destination);
+        let client = match may_be_request {
+            true => headers.source,
+            false => headers.destination,
+        };
+        Self {
+            hash: tables.hash(headers, client),
+            may_be_request,
+        }
+    }
+}
+
+/// What is known about a packet or frame that has waited. It may be wrong.
+#[derive(Clone, Copy)]
+pub(super) struct Noted<'a> {
+    pub(super) key: Key,
+    /// Where a lookup of the key leads.
+    pub(super) ahead: Ahead<'a, Connection>,
+}
+
+impl<'a> Noted<'a> {
+    /// The hash by which the connection is found whose `side` is rewritten, if that is known.
+    #[inline(always)]
+    fn of(self, side: Side) -> Option<(u32, Ahead<'a, Connection>)> {
+        let is_key = self.key.may_be_request == (side == Side::Destination);
+        is_key.then_some((self.key.hash, self.ahead))
+    }
+}
 
 impl Handler for Tables {
     #[inline(always)]
@@ -47,25 +94,40 @@ impl Handler for Tables {
         packet: Packet<'p, V>,
         len: u32,
     ) -> Verdict<'p> {
-        // Code for each protocol, in which its number and the length of its header are constants.
-        match read::plain_protocol(&packet) {
-            Some(Protocol::Tcp) => read_and_take(self, section, packet, len, Protocol::Tcp),
-            Some(Protocol::Udp) => read_and_take(self, section, packet, len, Protocol::Udp),
-            Some(Protocol::Sctp) | None => packet.accept(),
-        }
+        read_and_take(self, section, packet, len, None)
+    }
+}
+
+/// Takes a packet of `len` bytes of a known connection. `noted`: it has waited.
+#[inline(always)]
+pub(super) fn read_and_take<'p, V: Version>(
+    tables: &Tables,
+    section: &Section<'_>,
+    packet: Packet<'p, V>,
+    len: u32,
+    noted: Option<Noted<'_>>,
+) -> Verdict<'p> {
+    // Code for each protocol, in which its number and the length of its header are constants.
+    match read::plain_protocol(&packet) {
+        Some(Protocol::Tcp) => read_plain(tables, section, packet, len, Protocol::Tcp, noted),
+        Some(Protocol::Udp) => read_plain(tables, section, packet, len, Protocol::Udp, noted),
+        Some(Protocol::Sctp) | None => packet.accept(),
     }
 }
 
 #[inline(always)]
-fn read_and_take<'p, V: Version>(
+fn read_plain<'p, V: Version>(
     tables: &Tables,
     section: &Section<'_>,
     packet: Packet<'p, V>,
     len: u32,
     protocol: Protocol,
+    noted: Option<Noted<'_>>,
 ) -> Verdict<'p> {
     match read::plain_headers(&packet, protocol, len) {
-        Ok(headers) if may_be_steady(&headers) => take(tables, section, packet, len, headers),
+        Ok(headers) if may_be_steady(&headers) => {
+            take(tables, section, packet, len, headers, noted)
+        }
         Ok(_) | Err(None) => packet.accept(),
         Err(Some(_)) => take_unusual(tables, section, packet, len),
     }
@@ -84,9 +146,10 @@ fn take<'p, V: Version>(
     packet: Packet<'p, V>,
     len: u32,
     headers: Headers,
+    noted: Option<Noted<'_>>,
 ) -> Verdict<'p> {
     let words = read::address_words(&packet);
-    match find(tables, section, headers, words, |_| None) {
+    match find(tables, section, headers, words, noted) {
         Some((connection, Side::Destination)) => {
             request(tables, section, packet, len, headers, connection)
         }
@@ -99,8 +162,7 @@ fn take<'p, V: Version>(
 }
 
 /// The connection of a packet with these address words, and the side that the director rewrites in
-/// it, or would. It is not found if its client port has so many that they are apart. `noted`
-/// returns the hash of the other side, if it is known.
+/// it, or would. It is not found if its client port has so many that they are apart.
 // Not `Tables::find_request`: here it is worth its place in the code.
 #[inline(always)]
 pub(super) fn find<'a>(
@@ -108,25 +170,26 @@ pub(super) fn find<'a>(
     section: &'a Section<'_>,
     headers: Headers,
     (source, destination): (u32, u32),
-    noted: impl Fn(Side) -> Option<u32>,
+    noted: Option<Noted<'a>>,
 ) -> Option<(Member<'a, Connection>, Side)> {
+    let connections = &tables.connections;
     if tables.filter.may_be_request(destination) {
-        let hash = match noted(Side::Destination) {
-            Some(hash) => hash,
-            None => tables.hash(&headers, headers.source),
+        let (hash, ahead) = match noted.and_then(|noted| noted.of(Side::Destination)) {
+            Some(noted) => noted,
+            None => (tables.hash(&headers, headers.source), Ahead::UNKNOWN),
         };
         let is_wanted = move |connection: &Connection| connection.is_request(&headers);
-        if let Some(connection) = tables.connections.find(section, hash, is_wanted) {
+        if let Some(connection) = connections.find_ahead(section, hash, ahead, is_wanted) {
             return Some((connection, Side::Destination));
         }
     }
     if tables.filter.may_be_reply(source) {
-        let hash = match noted(Side::Source) {
-            Some(hash) => hash,
-            None => tables.hash(&headers, headers.destination),
+        let (hash, ahead) = match noted.and_then(|noted| noted.of(Side::Source)) {
+            Some(noted) => noted,
+            None => (tables.hash(&headers, headers.destination), Ahead::UNKNOWN),
         };
         let is_wanted = move |connection: &Connection| connection.is_reply(&headers);
-        if let Some(connection) = tables.connections.find(section, hash, is_wanted) {
+        if let Some(connection) = connections.find_ahead(section, hash, ahead, is_wanted) {
             return Some((connection, Side::Source));
         }
     }

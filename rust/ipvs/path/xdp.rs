@@ -9,7 +9,10 @@
 //! In a large table frames wait for others, as packets do: see [`super::batch`].
 
 use crate::{
-    path::{batch::Key, fast, transmit},
+    path::{
+        fast::{self, Key, Noted},
+        transmit,
+    },
     services::destination::Forwarding,
     state::{connection::Connection, tables::Tables},
 };
@@ -17,7 +20,7 @@ use core::sync::atomic::Ordering;
 use knet::{
     packet::Version,
     rcu::Section,
-    table::Member,
+    table::{Ahead, Member},
     xdp::{
         batch::{Batching, FRAMES},
         Frame, Handler, Verdict,
@@ -62,34 +65,43 @@ impl Handler for Tables {
 }
 
 impl Batching for Tables {
+    type Ahead<'s> = Ahead<'s, Connection>;
+
     #[inline(always)]
-    fn note<V: Version>(&self, section: &Section<'_>, frame: &Frame<'_, V>) -> Option<u64> {
+    fn note<V: Version>(&self, frame: &Frame<'_, V>) -> Option<u64> {
         let (source, destination) = words(frame);
         // All others wait, so that none overtakes another of its flow.
         if !self.filter.may_be_ours(source, destination) {
             return None;
         }
-        let Some(headers) = headers(frame) else {
-            return Some(0);
+        let key = match headers(frame) {
+            Some(headers) => Key::new(self, &headers, destination),
+            None => Key::UNKNOWN,
         };
-        Some(Key::prefetch(self, section, &headers, destination).word())
+        Some(key.word())
     }
 
     #[inline(always)]
-    fn prepare(&self, section: &Section<'_>, notes: &[u64]) {
+    fn prepare<'s>(
+        &'s self,
+        section: &'s Section<'_>,
+        notes: &[u64],
+    ) -> [Ahead<'s, Connection>; FRAMES] {
         let hashes = notes.iter().map(|&word| Key::from_word(word).hash);
-        self.connections.prefetch::<FRAMES>(section, hashes);
+        self.connections.look_ahead(section, hashes)
     }
 
     #[inline(always)]
-    fn take_noted<'f, V: Version>(
-        &self,
-        section: &Section<'_>,
+    fn take_noted<'f, 's, V: Version>(
+        &'s self,
+        section: &'s Section<'_>,
         frame: Frame<'f, V>,
         note: u64,
+        ahead: Ahead<'s, Connection>,
     ) -> Verdict<'f> {
         // A wrong hash finds no connection.
-        read_and_take(self, section, frame, Some(Key::from_word(note)))
+        let key = Key::from_word(note);
+        read_and_take(self, section, frame, Some(Noted { key, ahead }))
     }
 }
 
@@ -117,7 +129,7 @@ fn read_and_take<'f, V: Version>(
     tables: &Tables,
     section: &Section<'_>,
     frame: Frame<'f, V>,
-    note: Option<Key>,
+    noted: Option<Noted<'_>>,
 ) -> Verdict<'f> {
     let words = words(&frame);
     if !tables.filter.may_be_ours(words.0, words.1) {
@@ -129,8 +141,8 @@ fn read_and_take<'f, V: Version>(
     };
     // As in the hook of a device, code for each protocol.
     match packet::plain_protocol(V::FAMILY, frame.header().as_ref()) {
-        Some(Protocol::Tcp) => take(tables, section, frame, words, len, Protocol::Tcp, note),
-        Some(Protocol::Udp) => take(tables, section, frame, words, len, Protocol::Udp, note),
+        Some(Protocol::Tcp) => take(tables, section, frame, words, len, Protocol::Tcp, noted),
+        Some(Protocol::Udp) => take(tables, section, frame, words, len, Protocol::Udp, noted),
         Some(Protocol::Sctp) | None => frame.pass(),
     }
 }
@@ -143,15 +155,11 @@ fn take<'f, V: Version>(
     words: (u32, u32),
     len: u32,
     protocol: Protocol,
-    note: Option<Key>,
+    noted: Option<Noted<'_>>,
 ) -> Verdict<'f> {
     let headers = match packet::parse_plain(V::FAMILY, protocol, frame.bytes(), len as usize) {
         Ok(headers) if fast::may_be_steady(&headers) => headers,
         Ok(_) | Err(_) => return frame.pass(),
-    };
-    let noted = |side| {
-        let note = note.filter(|note| note.may_be_request == (side == Side::Destination))?;
-        Some(note.hash)
     };
     match fast::find(tables, section, headers, words, noted) {
         Some((connection, Side::Destination)) => {

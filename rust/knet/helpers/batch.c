@@ -43,16 +43,33 @@ struct knet_batch {
 	struct knet_queue __percpu *queues;
 };
 
-/* Drops a packet whose device has gone, moved or stopped while it waited. */
-static void knet_batch_check(const struct knet_batch *batch, struct knet_waiting *waiting)
+/* Whether the packet at @index is the first one of its device, or the first after another's. */
+static bool knet_batch_is_first(const struct knet_queue *queue, unsigned int index)
 {
-	const struct net_device *dev = waiting->dev;
+	return !index || queue->waiting[index - 1].dev != queue->waiting[index].dev;
+}
 
-	if (likely(READ_ONCE(dev->reg_state) == NETREG_REGISTERED && netif_running(dev) &&
-		   net_eq(dev_net(dev), batch->net)))
-		return;
-	kfree_skb_reason(waiting->skb, SKB_DROP_REASON_DEV_READY);
-	waiting->skb = NULL;
+/* Drops the packets from @first on whose devices have gone, moved or stopped meanwhile. */
+static void knet_batch_check(struct knet_queue *queue, unsigned int first, unsigned int end)
+{
+	const struct knet_batch *batch = queue->batch;
+	const struct net_device *good = NULL;
+	unsigned int i;
+
+	for (i = first; i < end; i++) {
+		struct knet_waiting *waiting = &queue->waiting[i];
+		const struct net_device *dev = waiting->dev;
+
+		if (likely(dev == good))
+			continue;
+		if (likely(READ_ONCE(dev->reg_state) == NETREG_REGISTERED && netif_running(dev) &&
+			   net_eq(dev_net(dev), batch->net))) {
+			good = dev;
+			continue;
+		}
+		kfree_skb_reason(waiting->skb, SKB_DROP_REASON_DEV_READY);
+		waiting->skb = NULL;
+	}
 }
 
 /* Handles all packets of this processor's queue. In softirq, in an RCU read section. */
@@ -64,12 +81,12 @@ static void knet_batch_run(struct knet_queue *queue)
 	queue->busy = true;
 	for (first = 0; first < queue->count; first = end) {
 		end = min(queue->count, first + KNET_BATCH);
-		for (i = first; i < end; i++)
-			knet_batch_check(batch, &queue->waiting[i]);
+		knet_batch_check(queue, first, end);
 		batch->handle(batch->data, batch->net, &queue->waiting[first], end - first);
-		for (i = first; i < end; i++)
-			dev_put(queue->waiting[i].dev);
 	}
+	for (i = 0; i < queue->count; i++)
+		if (knet_batch_is_first(queue, i))
+			dev_put(queue->waiting[i].dev);
 	queue->handled += queue->count;
 	queue->count = 0;
 	queue->busy = false;
@@ -117,12 +134,15 @@ bool knet_batch_add(struct knet_batch *batch, struct sk_buff *skb, const void *n
 	/* What tc has given it may end with the read section. */
 	if (unlikely(skb_sk_is_prefetched(skb) || (skb_dst(skb) && !skb_dst_force(skb))))
 		return false;
-	waiting = &queue->waiting[queue->count++];
+	waiting = &queue->waiting[queue->count];
 	waiting->skb = skb;
+	waiting->data = skb->data;
 	waiting->dev = dev;
 	waiting->protocol = skb->protocol;
 	memcpy(waiting->note, note, KNET_NOTE);
-	dev_hold(dev);
+	/* One reference for all packets of a device that follow each other. */
+	if (knet_batch_is_first(queue, queue->count++))
+		dev_hold(dev);
 	if (!queue->scheduled) {
 		queue->scheduled = true;
 		napi_schedule(&queue->napi);

@@ -185,13 +185,14 @@ void knet_ingress_remove(struct net *net, struct nf_hook_ops *ops);
 /* batch.c */
 enum {
 	KNET_BATCH = 32,	/* packets that are handled together */
-	KNET_NOTE = 64,		/* bytes that a handler remembers about a packet */
+	KNET_NOTE = 8,		/* bytes that a handler remembers about a packet */
 };
 
 struct knet_batch;
 
 struct knet_waiting {
 	struct sk_buff *skb;	/* NULL: it is gone */
+	const u8 *data;		/* where its header was when it began to wait */
 	struct net_device *dev;
 	u64 note[KNET_NOTE / sizeof(u64)];
 	__be16 protocol;
@@ -239,13 +240,13 @@ struct knet_xdp {
  * may be wrong.
  */
 struct knet_xdp_batching {
-	/* Prepares for the frames with these notes, which come next. */
-	void (*prepare)(void *data, const u64 *notes, unsigned int count);
-	/* As those of struct knet_xdp. */
+	/* Prepares for the frames with these notes, which come next, and writes what it finds. */
+	void (*prepare)(void *data, const u64 *notes, u64 *aheads, unsigned int count);
+	/* As those of struct knet_xdp, with what prepare() has found. */
 	int (*take4)(void *data, struct net *net, struct xdp_buff *frame, u8 *ip, u32 len,
-		     u64 note);
+		     u64 note, const u64 *ahead);
 	int (*take6)(void *data, struct net *net, struct xdp_buff *frame, u8 *ip, u32 len,
-		     u64 note);
+		     u64 note, const u64 *ahead);
 	void *data;
 };
 

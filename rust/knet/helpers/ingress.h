@@ -116,4 +116,16 @@ static __always_inline void knet_count6(struct net *net, struct inet6_dev *idev,
 	knet_count_ip6(net, idev, (const struct ipv6hdr *)skb->data, len, segments);
 }
 
+/*
+ * Counts a packet of @len bytes for the director and for its server. In softirq. Interrupts
+ * never count, so this need not exclude them.
+ */
+static __always_inline void knet_count(struct knet_traffic __percpu *early,
+				       struct knet_traffic __percpu *server, unsigned int len)
+{
+	__this_cpu_inc(early->packets);
+	__this_cpu_inc(server->packets);
+	__this_cpu_add(server->bytes, len);
+}
+
 #endif /* KNET_INGRESS_H */

@@ -336,15 +336,6 @@ void knet_send6_local(struct net *net, struct sk_buff *skb, u32 mtu)
 
 /* --- from the hook of a device -------------------------------------------- */
 
-/* Counts the packet for the director and for its server. */
-static __always_inline void knet_count(struct knet_traffic __percpu *early,
-				       struct knet_traffic __percpu *server, unsigned int len)
-{
-	this_cpu_inc(early->packets);
-	this_cpu_inc(server->packets);
-	this_cpu_add(server->bytes, len);
-}
-
 /* Conntrack does not see the packet any more. */
 static __always_inline void knet_let_go_early(struct sk_buff *skb)
 {
@@ -436,7 +427,7 @@ static __always_inline void knet_leave4(struct net *net, struct sk_buff *skb,
 	knet_count4(net, skb, skb->len - added, 1);
 	knet_count(early, server, skb->len - added);
 	skb->dev = out;
-	IP_UPD_PO_STATS(net, IPSTATS_MIB_OUT, skb->len);
+	__IP_UPD_PO_STATS(net, IPSTATS_MIB_OUT, skb->len);
 	__skb_push(skb, ETH_HLEN);
 	dev_queue_xmit(skb);
 	return;
@@ -496,7 +487,7 @@ static __always_inline void knet_leave6(struct net *net, struct sk_buff *skb,
 	knet_count6(net, __in6_dev_get(skb->dev), skb, skb->len - added, 1);
 	knet_count(early, server, skb->len - added);
 	skb->dev = out;
-	IP6_UPD_PO_STATS(net, idev, IPSTATS_MIB_OUT, skb->len);
+	__IP6_UPD_PO_STATS(net, idev, IPSTATS_MIB_OUT, skb->len);
 	__skb_push(skb, ETH_HLEN);
 	dev_queue_xmit(skb);
 	return;

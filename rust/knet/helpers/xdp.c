@@ -342,7 +342,7 @@ int knet_xdp_depart6(struct net *net, struct xdp_buff *frame, const struct knet_
 	if (unlikely(!knet_is_known(neighbour)))
 		return XDP_PASS;
 	knet_count_ip6(net, in, ip, len, 1);
-	IP6_UPD_PO_STATS(net, ip6_dst_idev(dst), IPSTATS_MIB_OUT, len);
+	__IP6_UPD_PO_STATS(net, ip6_dst_idev(dst), IPSTATS_MIB_OUT, len);
 	return knet_address_frame(frame, neighbour, dst_dev_rcu(dst));
 }
 
@@ -442,7 +442,7 @@ int knet_xdp_encapsulate6(struct net *net, struct xdp_buff *frame,
 	if (unlikely(!knet_is_known(neighbour)))
 		return XDP_PASS;
 	knet_count_frame(net, frame, tunnel->inner_family, len);
-	IP6_UPD_PO_STATS(net, ip6_dst_idev(dst), IPSTATS_MIB_OUT, len + more);
+	__IP6_UPD_PO_STATS(net, ip6_dst_idev(dst), IPSTATS_MIB_OUT, len + more);
 	knet_widen_frame(frame, len, more);
 	return knet_address_frame(frame, neighbour, out);
 }
@@ -498,9 +498,7 @@ void knet_xdp_complete4(struct xdp_buff *frame)
 void knet_xdp_count(u32 len, struct knet_traffic __percpu *taken,
 		    struct knet_traffic __percpu *server)
 {
-	this_cpu_inc(taken->packets);
-	this_cpu_inc(server->packets);
-	this_cpu_add(server->bytes, len);
+	knet_count(taken, server, len);
 }
 
 /*

@@ -278,10 +278,16 @@ impl<T: Body> Entry<T> {
         }
     }
 
-    /// Has the processor load both lines of the entry.
+    /// Has the processor load the first line of the entry, by which a lookup knows it.
     #[inline(always)]
     pub(super) fn prefetch(&self) -> &Self {
         prefetch(&raw const self.link);
+        self
+    }
+
+    /// Has the processor load the second line.
+    #[inline(always)]
+    pub(super) fn prefetch_rest(&self) -> &Self {
         prefetch(&raw const self.timeout);
         self
     }

@@ -14,6 +14,7 @@ use crate::{
 };
 use core::{
     ffi::{c_int, c_uint, c_void},
+    marker::PhantomData,
     ptr::NonNull,
     slice,
 };
@@ -24,21 +25,56 @@ pub const FRAMES: usize = bindings::KNET_FRAMES as usize;
 
 /// A handler of frames that wait for others.
 pub trait Batching: Handler {
+    /// What it finds out about frames before it handles them: at most 8 bytes.
+    type Ahead<'s>: Copy;
+
     /// Reads a frame that will wait, and returns what the handler remembers about it. `None`: the
     /// frame goes on to the host at once. Softirq.
-    fn note<V: Version>(&self, section: &Section<'_>, frame: &Frame<'_, V>) -> Option<u64>;
+    fn note<V: Version>(&self, frame: &Frame<'_, V>) -> Option<u64>;
 
-    /// Prepares for the frames with these notes, which it gets next, in this order. Softirq.
-    fn prepare(&self, section: &Section<'_>, notes: &[u64]);
+    /// Prepares for at most [`FRAMES`] frames with these notes, which it gets next, in this order.
+    /// Softirq.
+    fn prepare<'s>(&'s self, section: &'s Section<'_>, notes: &[u64]) -> [Self::Ahead<'s>; FRAMES];
 
     /// Handles a frame that has waited. The note may be one of another frame, or any number.
     /// Softirq.
-    fn take_noted<'a, V: Version>(
-        &self,
-        section: &Section<'_>,
+    fn take_noted<'a, 's, V: Version>(
+        &'s self,
+        section: &'s Section<'_>,
         frame: Frame<'a, V>,
         note: u64,
+        ahead: Self::Ahead<'s>,
     ) -> Verdict<'a>;
+}
+
+/// What a handler finds out about a frame, for C, which only keeps it until the frame is handled.
+struct Kept<H>(PhantomData<H>);
+
+impl<H: Batching> Kept<H> {
+    const FITS: () = assert!(
+        size_of::<H::Ahead<'static>>() <= size_of::<u64>()
+            && align_of::<H::Ahead<'static>>() <= align_of::<u64>()
+    );
+
+    /// # Safety
+    ///
+    /// `word` must be valid for writing, and be read before the section of `'s` ends.
+    #[inline(always)]
+    unsafe fn write<'s>(word: *mut u64, ahead: H::Ahead<'s>) {
+        let () = Self::FITS;
+        // SAFETY: there is room for it, and it is aligned.
+        unsafe { word.cast::<H::Ahead<'s>>().write(ahead) };
+    }
+
+    /// # Safety
+    ///
+    /// [`Self::write`] must have written the word, in the section of `'s`.
+    #[inline(always)]
+    unsafe fn read<'s>(word: *const u64) -> H::Ahead<'s> {
+        let () = Self::FITS;
+        // SAFETY: by this function's contract.
+        unsafe { word.cast::<H::Ahead<'s>>().read() }
+    }
 }
 
 /// Where frames of a namespace wait: a device. Dropping the value deletes it (process context;
@@ -167,7 +203,7 @@ unsafe extern "C" fn wait<H: Batching, V: Version>(
             Frame::<V>::from_raw(net, frame, ip, len),
         )
     };
-    let Some(note) = waiting.handler.note(&section, &taken) else {
+    let Some(note) = waiting.handler.note(&taken) else {
         return taken.pass().0;
     };
     // SAFETY: the frame is live, and the device is while a frame can be told to wait there. If it
@@ -176,14 +212,19 @@ unsafe extern "C" fn wait<H: Batching, V: Version>(
     if action != bindings::knet_xdp_action_KNET_XDP_PASS as c_int {
         return action;
     }
-    waiting.handler.take_noted(&section, taken, note).0
+    waiting.handler.take(&section, taken).0
 }
 
 /// # Safety
 ///
 /// As C calls the functions of `knet_xdp_batching`, in softirq and an RCU read section: `data` is
-/// that of a [`Queue`] of an `H`, and there are `count` notes.
-unsafe extern "C" fn prepare<H: Batching>(data: *mut c_void, notes: *const u64, count: c_uint) {
+/// that of a [`Queue`] of an `H`. There are `count` notes, and room for as many words.
+unsafe extern "C" fn prepare<H: Batching>(
+    data: *mut c_void,
+    notes: *const u64,
+    aheads: *mut u64,
+    count: c_uint,
+) {
     // SAFETY: by this function's contract.
     let (handler, section, notes) = unsafe {
         (
@@ -192,14 +233,19 @@ unsafe extern "C" fn prepare<H: Batching>(data: *mut c_void, notes: *const u64, 
             slice::from_raw_parts(notes, count as usize),
         )
     };
-    handler.prepare(&section, notes);
+    let found = handler.prepare(&section, notes);
+    for (at, (_, ahead)) in notes.iter().zip(found).enumerate() {
+        // SAFETY: by this function's contract. C has the frames handled in the same section.
+        unsafe { Kept::<H>::write(aheads.add(at), ahead) };
+    }
 }
 
 /// Handles a frame that has waited.
 ///
 /// # Safety
 ///
-/// As of `handle` of [`super::registration`]; `data` is that of a [`Queue`] of an `H`.
+/// As of `handle` of [`super::registration`]; `data` is that of a [`Queue`] of an `H`, and `ahead`
+/// what [`prepare`] has found out about the frame, in the same section.
 unsafe extern "C" fn take<H: Batching, V: Version>(
     data: *mut c_void,
     net: *mut bindings::net,
@@ -207,14 +253,16 @@ unsafe extern "C" fn take<H: Batching, V: Version>(
     ip: *mut u8,
     len: u32,
     note: u64,
+    ahead: *const u64,
 ) -> c_int {
     // SAFETY: by this function's contract.
-    let (handler, section, frame) = unsafe {
+    let (handler, section, frame, ahead) = unsafe {
         (
             &*data.cast::<H>(),
             Section::assume_held(),
             Frame::<V>::from_raw(net, frame, ip, len),
+            Kept::<H>::read(ahead),
         )
     };
-    handler.take_noted(&section, frame, note).0
+    handler.take_noted(&section, frame, note, ahead).0
 }

@@ -151,7 +151,10 @@ impl<const MIN: u32, const MAX: u32> Table<MIN, MAX> {
             let mut next = split_order::first_on_way(&view, hash);
             while let Some(entry) = next {
                 met.push(entry);
-                next = split_order::next_on_way(&view, hash, entry);
+                if view.hash(entry) == hash {
+                    break;
+                }
+                next = split_order::next_on_way(&view, entry);
             }
             met
         })
