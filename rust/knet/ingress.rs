@@ -330,6 +330,7 @@ unsafe fn wait<H: Batching, V: Version>(
     packet: &Packet<'_, V>,
 ) -> bool {
     let len = V::received_len(packet.header(), packet.len());
+    let len = len.filter(|_| packet.may_be_received());
     let note = len.and_then(|len| handler.note(packet, len));
     // Packets that the handler lets pass wait, too: they may be of the same flow.
     // SAFETY: by this function's contract.

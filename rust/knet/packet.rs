@@ -314,6 +314,20 @@ impl<'a, V: Version> Packet<'a, V> {
         unsafe { self.field(bindings::knet_skb_layout_KNET_SKB_DEVICE) }
     }
 
+    /// Whether the packet may be taken in the hook of a device: false if the host has to receive
+    /// it. Softirq.
+    #[inline(always)]
+    pub(crate) fn may_be_received(&self) -> bool {
+        let (net, skb) = (self.net.as_ptr(), self.skb.as_ptr());
+        // SAFETY: the packet is live and owned, and the namespace is alive, by the type invariant.
+        unsafe {
+            match V::FAMILY {
+                Family::V4 => bindings::knet_may_receive4(net, skb),
+                Family::V6 => bindings::knet_may_receive6(net, skb),
+            }
+        }
+    }
+
     /// Receives a packet of `len` bytes in the hook of a device, in place of the host. False, and
     /// the packet is unchanged to the host, if the host has to do that: others would see it before
     /// PRE_ROUTING, or this module has no hook there. Softirq.

@@ -175,6 +175,8 @@ enum knet_protocol {
 
 bool knet_rtnl_trylock(void);
 void knet_rtnl_unlock(void);
+bool knet_may_receive4(const struct net *net, struct sk_buff *skb);
+bool knet_may_receive6(const struct net *net, struct sk_buff *skb);
 bool knet_receive4(struct net *net, struct sk_buff *skb, unsigned int len);
 bool knet_receive6(struct net *net, struct sk_buff *skb, unsigned int len);
 void knet_count_received4(struct net *net, const struct sk_buff *skb);

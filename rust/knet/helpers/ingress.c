@@ -40,13 +40,25 @@ void knet_rtnl_unlock(void)
 
 /* --- packets -------------------------------------------------------------- */
 
+/* Whether a packet may be taken here: false if the host has to receive it. */
+bool knet_may_receive4(const struct net *net, struct sk_buff *skb)
+{
+	return knet_is_ordinary(net, skb) && knet_comes_first(net->nf.hooks_ipv4);
+}
+
+bool knet_may_receive6(const struct net *net, struct sk_buff *skb)
+{
+	return knet_is_ordinary(net, skb) && knet_comes_first(net->nf.hooks_ipv6) &&
+	       knet_receives_ipv6(skb->dev);
+}
+
 /*
  * As ip_rcv_core(), for a packet of @len bytes whose header is sound and without
  * options. Returns false if the host has to receive it.
  */
 bool knet_receive4(struct net *net, struct sk_buff *skb, unsigned int len)
 {
-	if (!knet_is_ordinary(net, skb) || !knet_comes_first(net->nf.hooks_ipv4))
+	if (!knet_may_receive4(net, skb))
 		return false;
 	if (unlikely(pskb_trim_rcsum(skb, len)))
 		return false;
@@ -57,9 +69,7 @@ bool knet_receive4(struct net *net, struct sk_buff *skb, unsigned int len)
 /* As ip6_rcv_core(), likewise. */
 bool knet_receive6(struct net *net, struct sk_buff *skb, unsigned int len)
 {
-	if (!knet_is_ordinary(net, skb) || !knet_comes_first(net->nf.hooks_ipv6))
-		return false;
-	if (!knet_receives_ipv6(skb->dev))
+	if (!knet_may_receive6(net, skb))
 		return false;
 	if (unlikely(pskb_trim_rcsum(skb, len)))
 		return false;
