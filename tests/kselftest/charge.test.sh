@@ -24,7 +24,7 @@ topology_up
 client_up client client 10.0.0.1
 servers_up A B C
 # The first command comes from the container, so the container pays for the director.
-must sh -c "echo \$\$ >'$group/cgroup.procs'; exec nsenter --net=/run/netns/director $LVSADM -A -u 10.1.0.100:80 -s rr"
+must sh -c "echo \$\$ >'$group/cgroup.procs'; exec on director $LVSADM -A -u 10.1.0.100:80 -s rr"
 must lvs -a -u 10.1.0.100:80 -r 10.2.0.11:80 -m
 
 # status NAME: prints a number in /proc/net/ip_vs_status.
@@ -32,7 +32,7 @@ status() { on director sed -n "s/^$1:\t//p" /proc/net/ip_vs_status; }
 slab() { awk '$1 == "slab" { print $2 }' "$group/memory.stat"; }
 # flood PORT: sends flows to a port in the background until it is stopped.
 flood() {
-	nsenter --net=/run/netns/client python3 "$here/flows.py" 10.1.0.100 "$1" &
+	on client python3 "$here/flows.py" 10.1.0.100 "$1" &
 	flows=$!
 }
 end_flood() {
@@ -65,7 +65,7 @@ end_flood
 
 # The host is not affected: another payer is charged for a director that the host created.
 must ip netns add other
-within() { nsenter --net=/run/netns/other "$@"; }
+within() { on other "$@"; }
 must within ip link set lo up
 must within "$LVSADM" -A -u 127.0.0.1:80 -s rr
 must within "$LVSADM" -a -u 127.0.0.1:80 -r 127.0.0.1:81 -g

@@ -23,7 +23,7 @@ for host in A B C; do
 	# One server answers on all ports, and its answers come from the port that was asked.
 	must on $host nft 'table ip every { chain early { type nat hook prerouting priority dstnat;
 		udp dport 20000-65535 redirect to :9999; }; }'
-	nsenter --net=/run/netns/$host python3 "$here/crowd.py" server 9999 &
+	on $host python3 "$here/crowd.py" server 9999 &
 	wait_for 10 on $host sh -c 'ss -Hlun sport = 9999 | grep -q .' || bail "no server on $host"
 done
 must on director nft 'table ip marks { chain early { type filter hook prerouting priority mangle;

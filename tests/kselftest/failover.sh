@@ -62,7 +62,7 @@ primary_here() {
 # keepalived_up EXAMPLE: keepalived that keeps its services when it stops. Otherwise it deletes them
 # before it gives up the addresses, and the host refuses new connections for a moment.
 keepalived_up() {
-	nsenter --net="/run/netns/$DIRECTOR" keepalived --dont-fork --dont-release-ipvs --no-syslog --log-console --log-detail \
+	on "$DIRECTOR" keepalived --dont-fork --dont-release-ipvs --no-syslog --log-console --log-detail \
 		--config-id "$role" --use-file "$examples/$1.conf" \
 		--pid "$work/$role.pid" --vrrp_pid "$work/$role.vrrp" --checkers_pid "$work/$role.checkers" \
 		>>"$work/$role.log" 2>&1 </dev/null &

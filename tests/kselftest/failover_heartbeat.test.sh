@@ -106,7 +106,7 @@ must install -m 755 "$examples/lvsadm.alert" /usr/lib/mon/alert.d/lvsadm.alert
 lvs -A -t 10.1.0.100:80 -s rr
 lvs -a -t 10.1.0.100:80 -r 10.2.0.11:80 -m
 lvs -a -t 10.1.0.100:80 -r 10.2.0.12:80 -m
-nsenter --net=/run/netns/director mon -c /etc/mon/mon.cf >"$work/mon.log" 2>&1 </dev/null &
+on director mon -c /etc/mon/mon.cf >"$work/mon.log" 2>&1 </dev/null &
 dead A
 begin=$EPOCHREALTIME
 check 'mon: a failed server is removed' wait_for 120 served B

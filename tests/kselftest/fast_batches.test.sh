@@ -72,7 +72,7 @@ for wire in director0 director1; do must tc -n router qdisc add dev $wire root n
 
 # ordered NAME PORT: a flow, whose first datagrams are new to the director, arrives in order.
 ordered() {
-	launch "$work/order" ready nsenter --net=/run/netns/A python3 "$here/waiting.py" receive 10.2.0.11 8010 $count
+	launch "$work/order" ready on A python3 "$here/waiting.py" receive 10.2.0.11 8010 $count
 	must waiting send 10.0.0.3 "$2" 10.1.0.100 8010 $count
 	wait "$launched"
 	check_eq "$1" "$(tail -n 1 "$work/order")" "$count of $count, 0 out of order"
@@ -85,7 +85,7 @@ check_eq 'large bodies arrive in bursts' "$(client body 10.1.0.100 80 1000001 20
 must on director nft 'table netdev seen { chain seen { type filter hook ingress device eth0 priority 0; udp dport 8010 counter; }; }
 	table ip seen { chain early { type filter hook prerouting priority dstnat; udp dport 8010 counter; }; }'
 counted() { on director nft list table "$1" seen | sed -n 's/.*counter packets \([0-9]*\) .*/\1/p'; }
-nsenter --net=/run/netns/director python3 - >"$work/captured" <<-'PROGRAM' &
+on director python3 - >"$work/captured" <<-'PROGRAM' &
 	import socket, time
 	tap = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(3))
 	tap.bind(("eth0", 3))

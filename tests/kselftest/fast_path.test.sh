@@ -228,7 +228,7 @@ check_eq 'without the IPsec policy packets take the fast path again' "$(again NA
 # captures PROTOCOL: a program on the director captures frames of that protocol while a flow goes
 # on.
 captures() {
-	launch "$work/captured" ready nsenter --net=/run/netns/director python3 -c '
+	launch "$work/captured" ready on director python3 -c '
 import socket, sys, time
 tap = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(int(sys.argv[1])))
 print("ready", flush=True)
@@ -319,7 +319,7 @@ must ip -n director link del tunnel
 must ip -n client link del tunnel
 # session HOST PEER: the end of a PPPoE session at the wire, the device ppp0.
 session() {
-	launch "$work/session.$1" ready nsenter --net="/run/netns/$1" python3 "$here/pppoe.py" wire \
+	launch "$work/session.$1" ready on "$1" python3 "$here/pppoe.py" wire \
 		"$(ip -n "$2" -br link show wire | awk '{ print $3 }')"
 	sessions+=" $launched"
 	# PPPoE adds eight octets.

@@ -24,7 +24,7 @@ declare -A agent_pid
 agent() {
 	[ -z "${agent_pid[$1]-}" ] || { kill "${agent_pid[$1]}" && wait "${agent_pid[$1]}"; } 2>/dev/null
 	printf '%s\n' "$2" >"$work/$1.sh"
-	nsenter --net="/run/netns/$1" socat TCP-LISTEN:5555,reuseaddr,fork SYSTEM:"sh $work/$1.sh" 2>/dev/null &
+	on "$1" socat TCP-LISTEN:5555,reuseaddr,fork SYSTEM:"sh $work/$1.sh" 2>/dev/null &
 	agent_pid[$1]=$!
 	wait_for 10 listens "$1"
 }
@@ -34,7 +34,7 @@ says() { agent "$1" "cat $work/$1"; }
 run() {
 	local host=$1
 	shift
-	nsenter --net="/run/netns/$host" "$LVSADM" feedback "$@" >"$work/log" 2>&1 &
+	on "$host" "$LVSADM" feedback "$@" >"$work/log" 2>&1 &
 }
 for host in A B C; do
 	echo '100%' >"$work/$host"
@@ -142,7 +142,7 @@ cat >"$work/keepalived.conf" <<-END
 	}
 END
 if command -v keepalived >/dev/null; then
-	nsenter --net=/run/netns/director keepalived -n -l -C -f "$work/keepalived.conf" -p "$work/k.pid" -c "$work/kc.pid" >"$work/k.log" 2>&1 &
+	on director keepalived -n -l -C -f "$work/keepalived.conf" -p "$work/k.pid" -c "$work/kc.pid" >"$work/k.log" 2>&1 &
 	keepalived=$!
 	check_soon 'keepalived gives the server the weight that its agent reports' '25 100' at
 	# The other server is keepalived's as well; feedback gives it its weight.

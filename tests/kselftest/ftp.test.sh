@@ -41,7 +41,7 @@ ftp_up() {
 		isolate_network=NO connect_from_port_20=YES pasv_min_port="${ports%-*}" pasv_max_port="${ports#*-}" \
 		secure_chroot_dir=/run/vsftpd/empty xferlog_enable=NO "$@" >"$work/ftp/$host.conf"
 	chmod 644 "$work/ftp/$host.conf"
-	nsenter --net="/run/netns/$host" vsftpd "$work/ftp/$host.conf" >"$work/ftp/$host.log" 2>&1 &
+	on "$host" vsftpd "$work/ftp/$host.conf" >"$work/ftp/$host.log" 2>&1 &
 	ftp_pids+=($!)
 	wait_for 20 on "$host" sh -c "ss -Hlnt 'sport = :21' | grep -q ." || bail "vsftpd on $host: $(cat "$work/ftp/$host.log")"
 }

@@ -54,15 +54,15 @@ server_proftpd() {
 		  AllowOverwrite on
 		</Anonymous>
 	END
-	exec nsenter --net=/run/netns/A /opt/proftpd-core/usr/sbin/proftpd --nodaemon --config "$work/proftpd.conf"
+	exec on A /opt/proftpd-core/usr/sbin/proftpd --nodaemon --config "$work/proftpd.conf"
 }
 server_pureftpd() {
 	# Its anonymous users see the home of the user ftp.
-	exec nsenter --net=/run/netns/A unshare --mount sh -c \
+	exec on A unshare --mount sh -c \
 		"mount --bind '$root' ~ftp && exec /opt/pure-ftpd/usr/sbin/pure-ftpd --anonymousonly --dontresolve --passiveportrange 40000:40100"
 }
 server_pyftpdlib() {
-	exec nsenter --net=/run/netns/A python3 -W ignore -m pyftpdlib --interface :: --port 21 --directory "$root" --range 40000-40100 --write
+	exec on A python3 -W ignore -m pyftpdlib --interface :: --port 21 --directory "$root" --range 40000-40100 --write
 }
 # The sum of the file that arrived.
 uploaded() { { [ ! -e "$root/in/up" ] || cat "$root/in/up"; } | md5sum; }

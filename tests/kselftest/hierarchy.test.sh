@@ -206,7 +206,7 @@ DIRECTOR=lower must lvs -a -t 10.1.0.100:80 -r 10.1.0.12:80 -g
 DIRECTOR=lower must lvs -a -t 10.1.0.100:80 -r 10.1.0.13:80 -g
 live=/usr/share/doc/ipvs_rs/examples/failover/live-servers
 [ -e $live ] || live=$here/../../packaging/live-servers
-nsenter --net=/run/netns/lower socat TCP-LISTEN:5555,reuseaddr,fork SYSTEM:"sh $live -t 10.1.0.100\:80" 2>/dev/null &
+on lower socat TCP-LISTEN:5555,reuseaddr,fork SYSTEM:"sh $live -t 10.1.0.100\:80" 2>/dev/null &
 agent=$!
 wait_for 20 eval 'on lower ss -Hltn sport = 5555 | grep -q 5555'
 echo '-a -t 10.1.0.100:80 -r 10.1.0.31:80 -g -w 100 --agent 10.1.0.31:5555' >"$work/feedback"

@@ -43,7 +43,7 @@ done
 pids=()
 trap 'kill "${pids[@]}" 2>/dev/null; clean_up' EXIT
 for address in 10.2.0.11 "$(six 10.2.0.11)"; do
-	launch "$work/sctp" ready nsenter --net=/run/netns/A python3 "$here/sctp.py" serve A "$address" 80
+	launch "$work/sctp" ready on A python3 "$here/sctp.py" serve A "$address" 80
 	pids+=("$launched")
 done
 talk() { on client python3 "$here/sctp.py" talk "$1" 80 5 2>&1; }

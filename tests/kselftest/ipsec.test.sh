@@ -5,6 +5,7 @@
 # directions, and ESP to a real server by NAT and by tunnel. With the short cut and without it, for
 # both families.
 # timeout: 200
+# check: debug, because the kernel's policies have the same place on both kernels
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"

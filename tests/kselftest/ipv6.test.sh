@@ -159,8 +159,8 @@ check_eq 'a destination that is added again is used' "$(client get tcp $edited 8
 client close e >/dev/null
 flush
 check_fails 'a NAT server of the other family is refused' 'invalid|not supported|differ|famil|only a tunnel' \
-	bash -c "nsenter --net=/run/netns/director $LVSADM -A -t [$edited]:81 -s rr &&
-		nsenter --net=/run/netns/director $LVSADM -a -t [$edited]:81 -r 10.2.0.11 -m"
+	bash -c "on director $LVSADM -A -t [$edited]:81 -s rr &&
+		on director $LVSADM -a -t [$edited]:81 -r 10.2.0.11 -m"
 flush
 
 # --- persistence with prefixes --------------------------------------------------------------------

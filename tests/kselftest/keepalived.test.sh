@@ -19,7 +19,7 @@ vip6=$(six 10.1.0.100)
 keepalived_up() {
 	local name=$1
 	shift
-	nsenter --net="/run/netns/$name" keepalived --dont-fork --no-syslog --log-console --log-detail \
+	on "$name" keepalived --dont-fork --no-syslog --log-console --log-detail \
 		--use-file "$work/$name.conf" \
 		--pid "$work/$name.pid" --vrrp_pid "$work/$name.vrrp" --checkers_pid "$work/$name.checkers" \
 		--bfd_pid "$work/$name.bfd" "$@" \
@@ -56,7 +56,7 @@ health_up() {
 	for host in A B C; do
 		mkdir -p "$work/health/$host"
 		touch "$work/health/$host/up"
-		nsenter --net="/run/netns/$host" busybox httpd -f -p 9000 -h "$work/health/$host" >/dev/null 2>&1 &
+		on "$host" busybox httpd -f -p 9000 -h "$work/health/$host" >/dev/null 2>&1 &
 	done
 }
 # The exit status of the MISC check scripts.

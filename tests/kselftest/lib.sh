@@ -107,13 +107,16 @@ check_match() {
 
 # pause N: waits before attempt number N. The waits grow, because an attempt costs an emulated
 # processor more than a wait. They grow further with a clock that skips them, unless the script
-# measures times (exact_waits=1).
+# measures times (exact_waits=1). The function reads a pipe to which nobody writes: a program that
+# sleeps would be one more process.
+exec {silence}<> <(:)
+export silence
 pause() {
 	local seconds=(0.05 0.1 0.2 0.3 0.5) longest=0.5
 	if [ "${VM_CLOCK-}" = jumps ] && [ -z "${exact_waits-}" ]; then
 		seconds+=(0.5 0.5 1 1 2) longest=4
 	fi
-	sleep "${seconds[$1]:-$longest}"
+	read -rt "${seconds[$1]:-$longest}" -u "$silence" || true
 }
 
 # check_soon NAME WANTED COMMAND…: the command prints WANTED within 30 s.
@@ -165,8 +168,7 @@ wait_for() {
 }
 
 # launch FILE TEXT COMMAND…: starts a program in the background with its output in the file, and
-# waits until the text is there. Sets $launched to the process ID. A program that must end by a
-# signal is started by nsenter: `on` in the background is a shell with a process ID of its own.
+# waits until the text is there. Sets $launched to the process ID.
 launch() {
 	local file=$1 text=$2
 	shift 2
@@ -242,8 +244,7 @@ takes_orders() {
 	shift 3
 	mkfifo "$work/$name.in" "$work/$name.out"
 	exec {in}<>"$work/$name.in" {out}<>"$work/$name.out"
-	# `on` would not do: a function in the background is a shell with a process ID of its own.
-	nsenter --net="/run/netns/$namespace" python3 "$here/$script" "$@" <"$work/$name.in" >"$work/$name.out" &
+	on "$namespace" python3 "$here/$script" "$@" <"$work/$name.in" >"$work/$name.out" &
 	ask_pid[$name]=$!
 	ask_in[$name]=$in
 	ask_out[$name]=$out
@@ -292,11 +293,6 @@ tenants() {
 }
 
 # --- the director ---------------------------------------------------------------------------------
-
-# Runs the administrator's command on the director.
-lvs() {
-	on "${DIRECTOR:-director}" "$LVSADM" "$@"
-}
 
 loaded() {
 	[ -d "/sys/module/$1" ]

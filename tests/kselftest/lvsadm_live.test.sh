@@ -31,9 +31,9 @@ status() {
 # --- monitor --------------------------------------------------------------------------------------
 
 # Not by `on`: that would be a shell of its own, with another process id.
-nsenter --net=/run/netns/director lvsadm monitor --json >"$work/events" 2>"$work/monitor" &
+on director lvsadm monitor --json >"$work/events" 2>"$work/monitor" &
 monitor=$!
-nsenter --net=/run/netns/director lvsadm monitor >"$work/lines" &
+on director lvsadm monitor >"$work/lines" &
 # Both listen once a change is reported.
 heard() { [ -s "$work/events" ] && [ -s "$work/lines" ]; }
 listening() { adm -Z; heard; }
@@ -147,7 +147,7 @@ service -u 10.1.0.100:53 rr -- A:m:1
 must client hold a tcp 10.1.0.100 80 4
 # top STEPS: runs it and keeps the screens.
 top_steps() {
-	nsenter --net=/run/netns/director python3 "$here/terminal.py" "$1" lvsadm top >"$work/screens" 2>"$work/why"
+	on director python3 "$here/terminal.py" "$1" lvsadm top >"$work/screens" 2>"$work/why"
 	local status=$?
 	[ "$status" -eq 0 ] || note "$(cat "$work/why" "$work/screens")"
 	return "$status"
@@ -169,8 +169,8 @@ check 'drain by y, undrain by u' top_steps \
 	'wait=10.2.0.11:80 keys=j keys=d wait=drain_.*y/n keys=y wait=DRAINING keys=u gone=DRAINING keys=q end'
 check_eq 'the weight is back' "$(adm show --json | jq -r '.services[].servers[].weight' | xargs)" '1 3 1'
 check 'control-C ends it' top_steps 'wait=10.2.0.11:80 keys=\x03 end'
-check_eq 'the terminal is left as it was' "$(nsenter --net=/run/netns/director script -qec 'lvsadm top --once >/dev/null; stty -a' /dev/null | grep -c ' echo ')" 1
-nsenter --net=/run/netns/director lvsadm top --serve 127.0.0.1:9751 2>"$work/served" &
+check_eq 'the terminal is left as it was' "$(on director script -qec 'lvsadm top --once >/dev/null; stty -a' /dev/null | grep -c ' echo ')" 1
+on director lvsadm top --serve 127.0.0.1:9751 2>"$work/served" &
 served=$!
 # page PATH OPTION…
 page() {

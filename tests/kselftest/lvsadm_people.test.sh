@@ -194,7 +194,7 @@ check_eq 'metrics prints the connections of a service' \
 	"$(adm metrics | awk '/^lvs_service_connections_total/ { print $NF }')" 4
 check_eq 'metrics ends with an EOF line' "$(adm metrics | tail -n 1)" '# EOF'
 # `on` would not do: it would be a shell with a process ID of its own.
-nsenter --net=/run/netns/director lvsadm metrics --listen 127.0.0.1:9750 2>"$work/served" &
+on director lvsadm metrics --listen 127.0.0.1:9750 2>"$work/served" &
 metrics=$!
 check_soon 'metrics --listen serves HTTP' 2 on director sh -c 'curl -s http://127.0.0.1:9750/metrics | grep -c ^lvs_server_weight'
 kill $metrics

@@ -26,7 +26,7 @@ trap 'kill "${pids[@]}" 2>/dev/null; clean_up' EXIT
 # serve HOST ADDRESS PORT
 serve() {
 	local ready=$work/ready.${#pids[@]}
-	nsenter --net="/run/netns/$1" python3 "$here/sctp.py" serve "$1" "$2" "$3" >"$ready" 2>&1 &
+	on "$1" python3 "$here/sctp.py" serve "$1" "$2" "$3" >"$ready" 2>&1 &
 	pids+=($!)
 	wait_for 20 grep -q ready "$ready" || bail "no SCTP server on $1 $2: $(cat "$ready")"
 }
@@ -154,7 +154,7 @@ flush
 # long as they meet no device that cannot send such packets. The director must leave them apart:
 # otherwise the kernel of the server crashes.
 for address in 10.2.0.11 $vip "fd00:0:0:2::11" "$six"; do
-	launch "$work/sctp_test.$address" recvmsg nsenter --net=/run/netns/A stdbuf -oL sctp_test -H "$address" -P 9000 -l
+	launch "$work/sctp_test.$address" recvmsg on A stdbuf -oL sctp_test -H "$address" -P 9000 -l
 	pids+=("$launched")
 done
 # octets DIRECTION: the sum of the sizes of messages in a log of sctp_test.

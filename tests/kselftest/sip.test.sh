@@ -25,7 +25,7 @@ n=10
 for host in A B C; do
 	n=$((n + 1))
 	for address in 10.2.0.$n "fd00:0:0:2::$n"; do
-		launch "$work/serve.$host.$address" ready nsenter --net=/run/netns/$host python3 "$here/sip.py" serve $host "$address"
+		launch "$work/serve.$host.$address" ready on $host python3 "$here/sip.py" serve $host "$address"
 		pids+=("$launched")
 	done
 done
@@ -105,7 +105,7 @@ if command -v sipp >/dev/null; then
 	n=10
 	for host in A B C; do
 		n=$((n + 1))
-		(cd "$work" && exec nsenter --net=/run/netns/$host sipp -sn uas -i 10.2.0.$n -p 5060 -nostdin) >/dev/null 2>&1 &
+		(cd "$work" && exec on $host sipp -sn uas -i 10.2.0.$n -p 5060 -nostdin) >/dev/null 2>&1 &
 		pids+=($!)
 	done
 	service -u $vip:5060 rr -p 60 -M 0.0.0.0 -o --pe sip -- A:m:1 B:m:1 C:m:1

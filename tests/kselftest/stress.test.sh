@@ -81,7 +81,7 @@ flood_start() {
 }
 
 flood_background() {
-	nsenter --net=/run/netns/flood bash -c 'echo start >/proc/net/pktgen/pgctrl' &
+	on flood bash -c 'echo start >/proc/net/pktgen/pgctrl' &
 	wait_for 10 flooding || bail "the generator does not start"
 }
 

@@ -211,7 +211,7 @@ fi
 if ours; then
 	mkdir "$work/ftp"
 	echo A >"$work/ftp/who"
-	nsenter --net=/run/netns/A python3 -W ignore -m pyftpdlib --interface 10.2.0.11 --port 21 \
+	on A python3 -W ignore -m pyftpdlib --interface 10.2.0.11 --port 21 \
 		--directory "$work/ftp" >"$work/ftp.log" 2>&1 &
 	ftp_pid=$!
 	for host in director other; do DIRECTOR=$host service -t 10.1.0.100:21 rr -- A:m:1; done

@@ -58,7 +58,7 @@ check_match 'metrics have the state and the counters' \
 	"$(grep -E '^lvs_sync_(ready|events_total.event="(entries-taken|table-requests)")' <<<"$metrics" | sort | xargs)" \
 	'lvs_sync_events_total\{event=entries-taken\} 5[0-9]+ lvs_sync_events_total\{event=table-requests\} 1 lvs_sync_ready 1'
 check 'the JSON is valid by its schema' bash -c "
-	nsenter --net=/run/netns/other $LVSADM sync status --json >$work/status &&
+	on other $LVSADM sync status --json >$work/status &&
 		$LVSADM schema sync | jq -e --slurpfile it $work/status '[.required[] as \$name | \$it[0] | has(\$name)] | all'"
 
 lose() { check_match "$1" "$(daemon other connections --client 10.0.0.0/24 --kill)" 'removed: 5[0-9]'; }
@@ -72,7 +72,7 @@ check_eq 'and stays ready meanwhile' "$(state other)" '0 ready complete'
 
 # A request is a datagram of version 1 with 0 connections, so the C director reads nothing of it.
 stop other backup
-launch "$work/ready" ready timeout 20 nsenter --net=/run/netns/director python3 "$here/sync_wire.py" eth2 capture "$work/asked"
+launch "$work/ready" ready timeout 20 on director python3 "$here/sync_wire.py" eth2 capture "$work/asked"
 start other backup
 check_eq 'the backup is ready again' "$(state other --wait 10s)" '0 ready complete'
 check_match 'its request has no connections' "$(head -n 1 "$work/asked")" '0007....000100000115.*'

@@ -21,7 +21,7 @@ counters() { daemon other sync status --json | jq -r "[.counters | $1] | @tsv" |
 wire() { on director python3 "$here/sync_wire.py" eth2 "$@"; }
 # capture FILE: records what arrives at the second director, until the process $recorder is ended.
 capture() {
-	launch "$work/ready" ready nsenter --net=/run/netns/other python3 "$here/sync_wire.py" eth2 capture "$1"
+	launch "$work/ready" ready on other python3 "$here/sync_wire.py" eth2 capture "$1"
 	recorder=$launched
 }
 end_capture() {
@@ -129,7 +129,7 @@ check_eq 'and not taken' "$(listed other | wc -l)" 0
 
 # The same program, with the key and an answer to the backup's question: so it is the answer that
 # matters above.
-launch "$work/ready" ready nsenter --net=/run/netns/director timeout 20 python3 "$here/sync_wire.py" eth2 master "$first" 1
+launch "$work/ready" ready on director timeout 20 python3 "$here/sync_wire.py" eth2 master "$first" 1
 must daemon other sync resync
 check_soon 'a program that has the key and answers is believed' 1 foreign
 must daemon other connections --client 10.9.0.0/24 --kill

@@ -75,7 +75,7 @@ sctp_up() {
 	sctp_pids=() associations=()
 	for row in A/10.2.0.11 A/fd00:0:0:2::11 B/10.1.0.100 B/fd00:0:0:1::100; do
 		host=${row%%/*} address=${row#*/}
-		launch "$work/sctp" ready nsenter --net="/run/netns/$host" python3 "$here/sctp.py" serve "$host" "$address" 80
+		launch "$work/sctp" ready on "$host" python3 "$here/sctp.py" serve "$host" "$address" 80
 		sctp_pids+=("$launched")
 	done
 }

@@ -43,7 +43,7 @@ served() { grep -o '\<[ABC]\>' | wc -l; }
 # flood ADDRESS: sends the SYNs in the background until the flood is stopped.
 flood() {
 	rm -f "$work/sent"
-	nsenter --net=/run/netns/client python3 "$here/synflood.py" "$1" 80 10.9 10.1.0.1 "$work/sent" &
+	on client python3 "$here/synflood.py" "$1" 80 10.9 10.1.0.1 "$work/sent" &
 	flooder=$!
 }
 flooded() { [ "$(cat "$work/sent" 2>/dev/null || echo 0)" -ge $((10 * limit)) ]; }

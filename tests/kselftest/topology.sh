@@ -33,13 +33,23 @@ six() {
 	if [ "$network" = 0 ]; then echo "fd00::$host"; else echo "fd00:0:0:$network::$host"; fi
 }
 
-# on HOST COMMAND…: runs the command in the host's namespace. `ip netns exec` would also mount file
-# systems.
-on() {
-	local host=$1
-	shift
-	nsenter --net="/run/netns/$host" "$@"
-}
+# Two programs that enter a host. In our guests, they are compiled (on.c).
+#
+#   on HOST COMMAND…   runs the command in the host's namespace. `ip netns exec` would also mount
+#                      file systems.
+#   lvs ARGUMENT…      runs the administrator's command, $LVSADM, on the director, $DIRECTOR
+commands=/usr/lib/ipvs_rs/kselftest
+if [ ! -x $commands/on ]; then
+	commands=/run/ipvs_rs-kselftest
+	mkdir -p $commands
+	# shellcheck disable=SC2016 # expanded when they run
+	printf '#!/bin/sh\nhost=$1\nshift\nexec nsenter --net="/run/netns/$host" "$@"\n' >$commands/on
+	# shellcheck disable=SC2016 # likewise
+	printf '#!/bin/sh\nexec on "${DIRECTOR:-director}" "${LVSADM:-lvsadm}" "$@"\n' >$commands/lvs
+	chmod 755 $commands/on $commands/lvs
+fi
+PATH=$commands:$PATH
+export DIRECTOR LVSADM
 
 # sysctls NAMESPACE NAME=VALUE…
 sysctls() {

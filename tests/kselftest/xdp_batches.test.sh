@@ -220,7 +220,7 @@ check_eq 'the director itself is reached' "$(on router ping -c 1 -W 5 10.1.0.1 |
 for wire in director0 director1; do must tc -n router qdisc add dev $wire root netem delay 20ms limit 100000; done
 count=1000
 ordered() {
-	launch "$work/order" ready nsenter --net=/run/netns/A python3 "$here/waiting.py" receive 10.2.0.11 8010 $count
+	launch "$work/order" ready on A python3 "$here/waiting.py" receive 10.2.0.11 8010 $count
 	must waiting send 10.0.0.3 2001 10.1.0.100 8010 $count small
 	wait "$launched"
 	check_eq "$1" "$(tail -n 1 "$work/order")" "$count of $count, 0 out of order"
