@@ -99,6 +99,11 @@ bind_cargo() {
 	[ ! -f "$certificates" ] || cargo_binds+=(-b "$certificates" "$certificates")
 }
 
+# build_programs NAME...: builds programs of the workspace with the libraries of the host tests. For
+# one package alone, or without a test or an example, cargo would build libraries with other
+# features.
+build_programs() { "$SCRIPTS/cargo" build --workspace --locked "${@/#/--bin=}" --example without_director; }
+
 # child_seconds FILE: sets $seconds to the time that processors have spent on what this shell has
 # started and waited for. The file is for its use.
 child_seconds() {

@@ -28,6 +28,18 @@ known_flows() {
 	done
 }
 
+# again TAG: prints the answers of a known flow, and how many packets took the fast path. Some
+# scripts count other packets, with a function of their own.
+again() {
+	local before answers
+	before=$(status packets)
+	answers=$(ask "${asked:-client}" again "$1")
+	echo "$answers, $(($(status packets) - before))"
+}
+
+# learned TAG NUMBER: repeats a flow until that many packets of it take the fast path.
+learned() { check_soon "$1: packets of a known flow take the fast path" "A, $2" again "$1"; }
+
 # --- network cards --------------------------------------------------------------------------------
 
 # cards_up: two network cards without hardware with XDP, in a namespace of their own. On kernels

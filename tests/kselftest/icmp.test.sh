@@ -5,6 +5,7 @@
 # hops between them, with long and short quotes; path MTU discovery across narrow links on either
 # side; traceroute; redirects.
 # timeout: 150
+# check: debug, because ICMP works alike on both kernels
 
 # Other functions call these functions.
 # shellcheck disable=SC2317

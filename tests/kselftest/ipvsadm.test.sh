@@ -5,7 +5,7 @@
 # print exactly the same output. The end of the script lists the intended differences. Rules and
 # listings pass between ipvsadm and lvsadm in both directions.
 # timeout: 240
-# kernel: stock, because the debug kernel has fewer schedulers of the C director
+# check: debug, because answers of both directors do not depend on the kernel
 
 # Functions are called by name.
 # shellcheck disable=SC2317

@@ -6,7 +6,7 @@
 # ipvs_rs by itself, and ipvs_rs by the C director. FAILOVER_CONNECTIONS is the number of
 # connections that stay open, FAILOVER_RATE that of new ones in a second.
 # timeout: 400
-# kernel: stock, because the debug kernel has no C director
+# kernel: stock, because instructions take no time on the clock of the debug kernel
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"

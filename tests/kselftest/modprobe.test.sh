@@ -4,7 +4,7 @@
 # The file for modprobe.d that an installation brings. Requests for the C director or for one of its
 # schedulers, by modprobe or by the netlink family, load ours.
 # timeout: 60
-# kernel: stock, because it tests a configuration file of modprobe
+# check: debug, because modprobe reads its files alike on both kernels
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -5,7 +5,7 @@
 # the fields of ip_vs_status, ip_vs_app, services and destinations that few programs make, the state
 # of templates, and cache_bypass. Each part runs with the C director first, then with ours.
 # timeout: 200
-# kernel: stock, because the debug kernel has no C director
+# kernel: stock, because the debug kernel has another clock, which changes figures and limits
 
 # Functions are called through "$part".
 # shellcheck disable=SC2016,SC2086,SC2317

@@ -5,7 +5,7 @@
 # ipvs_rs by itself, and ipvs_rs by the C director. The rules, the settings, the connections and the
 # templates survive.
 # timeout: 240
-# kernel: stock, because the debug kernel has no C director
+# check: debug, because migrating.test.sh replaces directors on the stock kernel
 
 # Functions are called by name; awk has variables of its own.
 # shellcheck disable=SC2016,SC2317
