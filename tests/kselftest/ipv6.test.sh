@@ -5,6 +5,7 @@
 # mark; listings, counters, weights, edits; payloads of awkward sizes, with and without offloads;
 # extension headers.
 # timeout: 150
+# check: debug, because fast_path.test.sh has flows over IPv6 on the stock kernel
 
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"
