@@ -125,7 +125,8 @@ if ours; then
 	done
 	sent=$(($(on director sed -n 's/^Sync datagrams sent:\t//p' /proc/net/ip_vs_status) - before))
 	received=$(($(on other sed -n 's/^Sync datagrams received:\t//p' /proc/net/ip_vs_status) - received))
-	check "datagrams are lost for a minute ($received of $sent arrive)" test "$received" -lt $((sent * 9 / 10))
+	# Of 60, 18 are lost on average, and fewer than four in less than two of a million runs.
+	check "datagrams are lost for a minute ($received of $sent arrive)" test "$received" -lt $((sent - 3))
 	must tc -n director qdisc del dev eth2 root
 	sleep 6
 	check_eq 'one sweep later, the backup has everything' "$(listed other)" "$(listed director)"
