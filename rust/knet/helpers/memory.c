@@ -9,10 +9,28 @@
 
 #include "helpers.h"
 
+static void knet_cache_object(void *object)
+{
+}
+
+/*
+ * A cache of objects that are written as a whole once they are allocated. The
+ * kernel does not fill objects of a cache with a constructor with zeros
+ * (init_on_alloc, Debian's default), which would take another 140 instructions.
+ * The pointer to the next free object is where it is without a constructor.
+ * Process context.
+ */
 struct kmem_cache *knet_cache_create(const char *name, unsigned int size,
 				     unsigned int align)
 {
-	return kmem_cache_create(name, size, align, SLAB_NO_MERGE, NULL);
+	struct kmem_cache_args args = {
+		.align = align,
+		.freeptr_offset = round_down(size / 2, sizeof(freeptr_t)),
+		.use_freeptr_offset = true,
+		.ctor = knet_cache_object,
+	};
+
+	return kmem_cache_create(name, size, &args, SLAB_NO_MERGE);
 }
 
 /*

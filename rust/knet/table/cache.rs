@@ -69,8 +69,8 @@ impl Slab {
         rcu::read(|section| CURRENT.get(section).cloned()).ok_or(ENODEV)
     }
 
-    /// Allocates an object, uninitialized, for which `payer` is charged; `None` when there is no
-    /// memory. Any context.
+    /// Allocates an object, uninitialized even with `init_on_alloc`, for which `payer` is charged;
+    /// `None` when there is no memory. Any context.
     #[inline]
     pub(super) fn alloc(&self, payer: &Payer) -> Option<NonNull<c_void>> {
         // SAFETY: by the invariants the cache is live, and the payer is one.

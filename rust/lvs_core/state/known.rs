@@ -80,7 +80,7 @@ impl State {
     pub const COUNT: usize = 26;
 
     /// Returns the state with this number, or [`State::None`] for an unknown number.
-    #[inline]
+    #[inline(always)]
     pub const fn from_u8(number: u8) -> Self {
         match number {
             1 => Self::Established,
