@@ -16,11 +16,10 @@ unload_all "$IPVS_MODULE"
 must module_load "$IPVS_MODULE"
 topology_up
 client_up client
-servers_start A B C
+servers_up A B C
 
 # --- values ---------------------------------------------------------------------------------------
 
-servers_up A B C
 for value in x 4294967297; do
 	check_fails "fast_path=$value is refused" 'Invalid argument' set_to fast_path $value
 done
