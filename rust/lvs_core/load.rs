@@ -162,8 +162,13 @@ impl Load {
     /// True if the upper threshold was reached, and the load has not been relieved since.
     #[inline]
     pub fn is_overloaded(&self) -> bool {
-        // Two CPUs may have judged in the wrong order; a reader corrects that.
-        if self.overloaded.load(SeqCst) && self.all() < self.thresholds().relief() {
+        self.overloaded.load(SeqCst) && self.is_still_overloaded()
+    }
+
+    /// Two CPUs may have judged in the wrong order; a reader corrects that.
+    #[cold]
+    fn is_still_overloaded(&self) -> bool {
+        if self.all() < self.thresholds().relief() {
             self.overloaded.store(false, SeqCst);
         }
         self.overloaded.load(SeqCst)

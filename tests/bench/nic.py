@@ -21,6 +21,8 @@ from bench import (CLIENT, CLIENT6, DIRECTOR, DR_VIP, DR_VIP6, NAT_VIP, NAT_VIP6
 
 MODES = ("bare", "flowtable", "ip_vs", "ipvs_rs")
 MODULES = ("bench_nic", "ipip", "nf_tables", "nf_nat", "nft_flow_offload")
+# A service with two hundred servers.
+MANY_VIP = "10.9.0.7"
 SERVERS6 = [str(ipaddress.ip_address(SERVER6) + n) for n in range(4)]
 # The flags of a run: see bench_nic.c.
 RANDOM, REPLY, STREAM, HASH = 1, 2, 4, 8
@@ -69,7 +71,7 @@ class Rig(bench.Bench):
                  "address add fd00::1/64 dev front nodad", "address add fd00:1::1/64 dev back nodad", "route add fd00:100::/64 via fd00::2",
                  f"neigh replace fd00::2 lladdr {NOBODY} nud permanent dev front"]
         lines += [f"neigh replace {server} lladdr {NOBODY} nud permanent dev back" for server in SERVERS[:4] + SERVERS6]
-        lines += [f"address add {vip}/32 dev lo" for vip in (NAT_VIP, DR_VIP, TUN_VIP, ONE_VIP, NEW_VIP)]
+        lines += [f"address add {vip}/32 dev lo" for vip in (NAT_VIP, DR_VIP, TUN_VIP, ONE_VIP, NEW_VIP, MANY_VIP)]
         lines += [f"address add {vip}/128 dev lo" for vip in (NAT_VIP6, DR_VIP6, TUN_VIP6)]
         run("ip", "-n", DIRECTOR, "-batch", "-", stdin="\n".join(lines) + "\n")
         self.forward()
@@ -151,7 +153,7 @@ class Rig(bench.Bench):
         if ":" in vip:
             source = CLIENT6
         if self.mode == "bare":
-            spread = 1 if vip == ONE_VIP else 4
+            spread = {ONE_VIP: 1, MANY_VIP: len(SERVERS)}.get(vip, 4)
             vip = SERVERS6[0] if ":" in vip else SERVERS[0]
         frame = headers(self.mac["front"], source, vip, transport or datagram(1000, 80))
         return self.receive(count, flows, frame, spread=spread, **options)
@@ -220,6 +222,23 @@ class Rig(bench.Bench):
         time.sleep(2)
         self.random_flows("nic-flows-1000000")
 
+    def many_servers(self):
+        """Measures new connections of a service with two hundred servers, each of which takes some."""
+        row = f"nic-new-wlc-{len(SERVERS)}"
+        if self.kernel == "uml" or self.mode == "flowtable" or not self.wanted(row):
+            return
+        # The table is small, so that it does not grow meanwhile.
+        self.restart()
+        neighbors = [f"neigh replace {server} lladdr {NOBODY} nud permanent dev back" for server in SERVERS]
+        run("ip", "-n", DIRECTOR, "-batch", "-", stdin="\n".join(neighbors) + "\n")
+        if self.mode != "bare":
+            self.service(MANY_VIP, "-m", SERVERS, "wlc")
+        self.fast_path("1")
+        # The first packet to a server takes longer.
+        self.from_clients(400, MANY_VIP, 400, clients=1)
+        value = self.from_clients(400, MANY_VIP, 400, datagram(2000, 80), clients=1)
+        self.cost(row, 400, value, flows=400)
+
     def random_flows(self, row):
         """Measures a million known flows that send in random order, where that does not take too long."""
         if self.kernel == "uml" and self.wanted(row):
@@ -273,6 +292,7 @@ class Rig(bench.Bench):
             self.xdp(True)
             self.random_flows("nic-xdp-flows-1000000")
             self.xdp(False)
+        self.many_servers()
         self.director_down()
 
 

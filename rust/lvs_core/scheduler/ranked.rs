@@ -42,11 +42,18 @@ impl<O: Order> Ranked<O> {
             return false;
         };
         match (O::capacity(a), O::capacity(b)) {
-            (Some(w), Some(v)) => match O::compare((a, w), (b, v)) {
-                Ordering::Less => true,
-                Ordering::Equal => one < other,
-                Ordering::Greater => false,
-            },
+            (Some(w), Some(v)) => {
+                // Most servers of a service have the same weight.
+                let numbers = match w == v {
+                    true => O::number(a).zip(O::number(b)),
+                    false => None,
+                };
+                let order = match numbers {
+                    Some((m, n)) => m.cmp(&n),
+                    None => O::compare((a, w), (b, v)),
+                };
+                order.then(one.cmp(&other)) == Ordering::Less
+            }
             (Some(_), None) => true,
             (None, Some(_)) => false,
             (None, None) => one < other,
