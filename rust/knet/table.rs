@@ -377,9 +377,23 @@ impl<T: Body> Table<T> {
         timeout: u32,
         newcomer: &impl Newcomer<T>,
     ) -> Result<Member<'a, T>, Refused> {
+        self.insert_with(section, hash, now, newcomer, || body, |_| timeout)
+    }
+
+    /// As [`Self::insert`], without copying the body: `make` returns it, and `finish` may change
+    /// it where it is, and returns the timeout. Neither is called without room or memory.
+    pub fn insert_with<'a>(
+        &'a self,
+        section: &'a Section<'_>,
+        hash: u32,
+        now: u32,
+        newcomer: &impl Newcomer<T>,
+        make: impl FnOnce() -> T,
+        finish: impl FnOnce(&mut T) -> u32,
+    ) -> Result<Member<'a, T>, Refused> {
         let counted = self.0.count_in(hash, newcomer).ok_or(Refused::Full)?;
         let (slab, payer) = (&self.0.slab, self.0.buckets.payer());
-        let place = Entry::alloc(slab, payer, hash, body, now, timeout);
+        let place = Entry::alloc(slab, payer, hash, now, make, finish);
         let place = place.ok_or(Refused::NoMemory)?;
         // SAFETY: initialized, and once it is published freed only after a grace period.
         let entry: &'a Entry<T> = unsafe { place.as_ref() };
@@ -405,6 +419,7 @@ impl<T: Body> Table<T> {
             }
             Inserted::Crowded => {
                 drop(shard);
+                let timeout = entry.timeout();
                 // SAFETY: as above.
                 let body = unsafe { Entry::take_body(place) };
                 return self.insert_apart(section, hash, body, now, timeout, newcomer, counted);

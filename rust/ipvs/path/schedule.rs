@@ -68,14 +68,27 @@ pub(crate) fn schedule<'a>(
         }
         choice => choice?,
     };
-    let mut connection = connection(context, service, &settings, headers, &choice);
     if settings.flags & F_ONE_PACKET != 0 && headers.protocol == Protocol::Udp {
         choice.server.statistics.live.connection();
+        let connection = made(context, service, &settings, headers, &choice);
         return Ok(Scheduled::OnePacket(connection));
     }
-    measure(pool, headers, &connection);
-    assist(context, headers, &mut connection);
-    enter(context, headers, hash, choice.server, connection).map(Scheduled::Connection)
+    let server = choice.server;
+    let Context {
+        tables, section, ..
+    } = context;
+    let make = || connection(context, service, &settings, headers, &choice);
+    let finish = |connection: &mut Connection| {
+        measure(pool, headers, connection);
+        assist(context, headers, connection);
+        tables.timeout(section, connection.state())
+    };
+    let first = tables.newcomer(headers);
+    let inserted =
+        tables
+            .connections
+            .insert_with(section, hash, work::seconds(), &first, make, finish);
+    entered(context, headers, hash, server, inserted).map(Scheduled::Connection)
 }
 
 /// Lets another server take a connection whose server has not answered the client's SYN, which
@@ -98,7 +111,7 @@ pub(crate) fn redispatch<'a>(
     context.tables.end(former);
     let choice = choose::moved(context, service, &settings, headers, server);
     Some(choice.and_then(|choice| {
-        let mut connection = connection(context, service, &settings, headers, &choice);
+        let mut connection = made(context, service, &settings, headers, &choice);
         measure(pool, headers, &connection);
         assist(context, headers, &mut connection);
         let entry = enter(context, headers, hash, choice.server, connection)?;
@@ -128,6 +141,19 @@ fn connection(
         lease,
         guarded.load(Ordering::Relaxed),
     )
+}
+
+/// As [`connection`], for those who begin few.
+#[cold]
+#[inline(never)]
+fn made(
+    context: Context<'_>,
+    service: &Service,
+    settings: &Settings,
+    headers: &Headers,
+    choice: &Choice<'_>,
+) -> Connection {
+    connection(context, service, settings, headers, choice)
 }
 
 /// Measures the delay of the handshake, if the scheduler needs it and the director will see the
@@ -233,7 +259,8 @@ fn is_taken_over(context: Context<'_>, headers: &Headers) -> bool {
 }
 
 /// Enters a connection into the table.
-#[inline(always)]
+#[cold]
+#[inline(never)]
 pub(crate) fn enter<'a>(
     context: Context<'a>,
     headers: &Headers,
@@ -250,6 +277,21 @@ pub(crate) fn enter<'a>(
     let inserted = tables
         .connections
         .insert(section, hash, connection, now, timeout, &first);
+    entered(context, headers, hash, server, inserted)
+}
+
+/// Handles the result of inserting a connection to `server`.
+#[inline(always)]
+fn entered<'a>(
+    context: Context<'a>,
+    headers: &Headers,
+    hash: u32,
+    server: &Arc<Destination>,
+    inserted: Result<Member<'a, Connection>, table::Refused>,
+) -> Result<Member<'a, Connection>, Refused> {
+    let Context {
+        tables, section, ..
+    } = context;
     match inserted {
         // The client will try again.
         Ok(entry) if !server.is_available() => {

@@ -195,6 +195,8 @@ impl Connection {
     /// the template that controls it; `guarded` as in [`Self::advance`]. The caller has the packet
     /// change the state once more: only with SCTP does that make a difference, whose connections
     /// begin without a state. Any context.
+    // Inlined, so that it is made where it stays.
+    #[inline(always)]
     pub fn new(
         first: &Headers,
         destination: Arc<Destination>,

@@ -120,18 +120,24 @@ impl<T: Body> Entry<T> {
     const FITS: () = assert!(size_of::<Self>() == ENTRY_SIZE && align_of::<Self>() == ENTRY_SIZE);
 
     /// Allocates an entry that is in no table, for which `payer` is charged; `None` when there is
-    /// no memory. Any context.
+    /// no memory. `make` returns its body, and `finish` its timeout. Any context.
+    // The body is made where it stays, so that it is not copied. Once `finish` has its address, it
+    // cannot be in registers any more.
+    #[inline(always)]
     pub(super) fn alloc(
         slab: &Slab,
         payer: &Payer,
         hash: u32,
-        body: T,
         now: u32,
-        timeout: u32,
+        make: impl FnOnce() -> T,
+        finish: impl FnOnce(&mut T) -> u32,
     ) -> Option<NonNull<Self>> {
-        let place = slab.alloc(payer)?.cast::<Self>();
+        let mut place = slab.alloc(payer)?.cast::<Self>();
         // SAFETY: the slab's objects have the size and alignment of an entry.
-        unsafe { Self::write(place, 0, hash, body, now, timeout) };
+        unsafe { Self::write(place, 0, hash, make(), now, 0) };
+        // SAFETY: just initialized, and nobody else has it.
+        let entry = unsafe { place.as_mut() };
+        *entry.timeout.get_mut() = finish(&mut entry.body);
         Some(place)
     }
 
@@ -172,23 +178,24 @@ impl<T: Body> Entry<T> {
     /// # Safety
     ///
     /// `place` must be valid for writing an entry, and aligned.
-    #[inline]
+    #[inline(always)]
     unsafe fn write(place: NonNull<Self>, kind: u32, hash: u32, body: T, now: u32, timeout: u32) {
         let () = Self::FITS;
+        let place = place.as_ptr();
+        let tail = Tail {
+            links: Links::none(),
+        };
+        // Field by field, so that the compiler makes no copy of the whole.
         // SAFETY: by this function's contract.
         unsafe {
-            place.write(Self {
-                link: AtomicUsize::new(0),
-                hash,
-                seen: AtomicU32::new(now),
-                body: ManuallyDrop::new(body),
-                timeout: AtomicU32::new(timeout),
-                slot: AtomicU32::new(kind | UNLINKED),
-                tail: UnsafeCell::new(Tail {
-                    links: Links::none(),
-                }),
-            })
-        };
+            (&raw mut (*place).link).write(AtomicUsize::new(0));
+            (&raw mut (*place).hash).write(hash);
+            (&raw mut (*place).seen).write(AtomicU32::new(now));
+            (&raw mut (*place).body).write(ManuallyDrop::new(body));
+            (&raw mut (*place).timeout).write(AtomicU32::new(timeout));
+            (&raw mut (*place).slot).write(AtomicU32::new(kind | UNLINKED));
+            (&raw mut (*place).tail).write(UnsafeCell::new(tail));
+        }
     }
 
     /// Drops the body and frees the entry, with its alias. Any context.
