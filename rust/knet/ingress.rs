@@ -304,35 +304,39 @@ unsafe fn take<H: Handler + Batching, V: Version>(
     // SAFETY: netfilter runs hooks inside an RCU read section.
     let section = unsafe { Section::assume_held() };
     let handler = &*shared.handler;
-    if let Some(queues) = shared.queues() {
+    // By value, so that it stays in registers.
+    let packet = match shared.queues() {
         // SAFETY: queues that a hook finds stay until it has returned; they are for this handler.
-        if unsafe { wait(handler, queues, skb, &packet) } {
-            return bindings::NF_STOLEN;
-        }
-    }
+        Some(queues) => match unsafe { wait(handler, queues, skb, packet) } {
+            Some(packet) => packet,
+            None => return bindings::NF_STOLEN,
+        },
+        None => packet,
+    };
     match V::received_len(packet.header(), packet.len()) {
         Some(len) => handler.take(&section, packet, len).into_raw(),
         None => bindings::NF_ACCEPT,
     }
 }
 
-/// Has a packet wait for others. False: it cannot wait.
+/// Has a packet wait for others, or returns it if it cannot wait.
 ///
 /// # Safety
 ///
 /// `queues` must be live and of this handler, and `packet` be that of `skb`. If it waits, the hook
 /// must steal it.
 #[inline(never)]
-unsafe fn wait<H: Batching, V: Version>(
+unsafe fn wait<'a, H: Batching, V: Version>(
     handler: &H,
     queues: NonNull<bindings::knet_batch>,
     skb: NonNull<bindings::sk_buff>,
-    packet: &Packet<'_, V>,
-) -> bool {
+    packet: Packet<'a, V>,
+) -> Option<Packet<'a, V>> {
     let len = V::received_len(packet.header(), packet.len());
     let len = len.filter(|_| packet.may_be_received());
-    let note = len.and_then(|len| handler.note(packet, len));
+    let note = len.and_then(|len| handler.note(&packet, len));
     // Packets that the handler lets pass wait, too: they may be of the same flow.
     // SAFETY: by this function's contract.
-    unsafe { batch::add(queues, skb, note) }
+    let waits = unsafe { batch::add(queues, skb, note) };
+    (!waits).then_some(packet)
 }

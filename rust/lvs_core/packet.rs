@@ -78,11 +78,23 @@ pub fn parse_frequent(family: Family, ip: &[u8]) -> Result<Headers, ParseError> 
 /// comes before it.
 #[inline(always)]
 pub fn plain_protocol(family: Family, header: &[u8]) -> Option<Protocol> {
+    protocol::<false>(plain_number(family, header)?)
+}
+
+/// The number of TCP in an IP header.
+pub const TCP: u8 = Protocol::Tcp as u8;
+/// The number of UDP in an IP header.
+pub const UDP: u8 = Protocol::Udp as u8;
+
+/// The number of the protocol in this fixed header of an IP packet: for those who have code of
+/// their own for each. In IPv6 it may be that of an extension header.
+#[inline(always)]
+pub fn plain_number(family: Family, header: &[u8]) -> Option<u8> {
     let number = match family {
         Family::V4 => header.get(9),
         Family::V6 => header.get(6),
     };
-    protocol::<false>(*number?)
+    number.copied()
 }
 
 /// Reads the headers of a whole packet of `len` octets with this [`plain_protocol`] that has no IP

@@ -24,7 +24,7 @@ use knet::{
     work,
 };
 use lvs_core::{
-    packet::{Headers, TcpFlags},
+    packet::{self, Headers, TcpFlags},
     rewrite::Side,
     state::{Direction, State},
     Protocol,
@@ -108,10 +108,10 @@ pub(super) fn read_and_take<'p, V: Version>(
     noted: Option<Noted<'_>>,
 ) -> Verdict<'p> {
     // Code for each protocol, in which its number and the length of its header are constants.
-    match read::plain_protocol(&packet) {
-        Some(Protocol::Tcp) => read_plain(tables, section, packet, len, Protocol::Tcp, noted),
-        Some(Protocol::Udp) => read_plain(tables, section, packet, len, Protocol::Udp, noted),
-        Some(Protocol::Sctp) | None => packet.accept(),
+    match packet::plain_number(V::FAMILY, packet.header().as_ref()) {
+        Some(packet::TCP) => read_plain(tables, section, packet, len, Protocol::Tcp, noted),
+        Some(packet::UDP) => read_plain(tables, section, packet, len, Protocol::Udp, noted),
+        Some(_) | None => packet.accept(),
     }
 }
 
@@ -161,8 +161,9 @@ fn take<'p, V: Version>(
     }
 }
 
-/// The connection of a packet with these address words, and the side that the director rewrites in
-/// it, or would. It is not found if its client port has so many that they are apart.
+/// The connection of a packet with these address words, which the filter lets pass, and the side
+/// that the director rewrites in it, or would. It is not found if its client port has so many that
+/// they are apart.
 // Not `Tables::find_request`: here it is worth its place in the code.
 #[inline(always)]
 pub(super) fn find<'a>(
@@ -173,7 +174,8 @@ pub(super) fn find<'a>(
     noted: Option<Noted<'a>>,
 ) -> Option<(Member<'a, Connection>, Side)> {
     let connections = &tables.connections;
-    if tables.filter.may_be_request(destination) {
+    let may_be_request = tables.filter.may_be_request(destination);
+    if may_be_request {
         let (hash, ahead) = match noted.and_then(|noted| noted.of(Side::Destination)) {
             Some(noted) => noted,
             None => (tables.hash(&headers, headers.source), Ahead::UNKNOWN),
@@ -183,7 +185,8 @@ pub(super) fn find<'a>(
             return Some((connection, Side::Destination));
         }
     }
-    if tables.filter.may_be_reply(source) {
+    // It is one of both.
+    if !may_be_request || tables.filter.may_be_reply(source) {
         let (hash, ahead) = match noted.and_then(|noted| noted.of(Side::Source)) {
             Some(noted) => noted,
             None => (tables.hash(&headers, headers.destination), Ahead::UNKNOWN),

@@ -140,10 +140,10 @@ fn read_and_take<'f, V: Version>(
         return frame.pass();
     };
     // As in the hook of a device, code for each protocol.
-    match packet::plain_protocol(V::FAMILY, frame.header().as_ref()) {
-        Some(Protocol::Tcp) => take(tables, section, frame, words, len, Protocol::Tcp, noted),
-        Some(Protocol::Udp) => take(tables, section, frame, words, len, Protocol::Udp, noted),
-        Some(Protocol::Sctp) | None => frame.pass(),
+    match packet::plain_number(V::FAMILY, frame.header().as_ref()) {
+        Some(packet::TCP) => take(tables, section, frame, words, len, Protocol::Tcp, noted),
+        Some(packet::UDP) => take(tables, section, frame, words, len, Protocol::Udp, noted),
+        Some(_) | None => frame.pass(),
     }
 }
 
