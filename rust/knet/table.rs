@@ -380,8 +380,9 @@ impl<T: Body> Table<T> {
         self.insert_with(section, hash, now, newcomer, || body, |_| timeout)
     }
 
-    /// As [`Self::insert`], without copying the body: `make` returns it, and `finish` may change
-    /// it where it is, and returns the timeout. Neither is called without room or memory.
+    /// Does what [`Self::insert`] does, without copying the body. `make` returns the body. `finish`
+    /// may change it in its place, and returns the timeout. Neither is called if the table is full
+    /// or there is no memory. Softirq or process context.
     pub fn insert_with<'a>(
         &'a self,
         section: &'a Section<'_>,

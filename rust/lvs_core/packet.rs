@@ -86,8 +86,8 @@ pub const TCP: u8 = Protocol::Tcp as u8;
 /// The number of UDP in an IP header.
 pub const UDP: u8 = Protocol::Udp as u8;
 
-/// The number of the protocol in this fixed header of an IP packet: for those who have code of
-/// their own for each. In IPv6 it may be that of an extension header.
+/// Returns the protocol number in this fixed header of an IP packet, for callers with separate code
+/// for each protocol. In IPv6 it may be that of an extension header.
 #[inline(always)]
 pub fn plain_number(family: Family, header: &[u8]) -> Option<u8> {
     let number = match family {

@@ -185,7 +185,7 @@ pub(super) fn find<'a>(
             return Some((connection, Side::Destination));
         }
     }
-    // It is one of both.
+    // The filter lets only requests and replies pass.
     if !may_be_request || tables.filter.may_be_reply(source) {
         let (hash, ahead) = match noted.and_then(|noted| noted.of(Side::Source)) {
             Some(noted) => noted,

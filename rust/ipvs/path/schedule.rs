@@ -143,7 +143,7 @@ fn connection(
     )
 }
 
-/// As [`connection`], for those who begin few.
+/// Returns the same as [`connection`], in one place for callers that begin few connections.
 #[cold]
 #[inline(never)]
 fn made(

@@ -195,7 +195,7 @@ impl Connection {
     /// the template that controls it; `guarded` as in [`Self::advance`]. The caller has the packet
     /// change the state once more: only with SCTP does that make a difference, whose connections
     /// begin without a state. Any context.
-    // Inlined, so that it is made where it stays.
+    // Inlined, so that the fields go from registers to the table's entry.
     #[inline(always)]
     pub fn new(
         first: &Headers,

@@ -121,8 +121,8 @@ impl<T: Body> Entry<T> {
 
     /// Allocates an entry that is in no table, for which `payer` is charged; `None` when there is
     /// no memory. `make` returns its body, and `finish` its timeout. Any context.
-    // The body is made where it stays, so that it is not copied. Once `finish` has its address, it
-    // cannot be in registers any more.
+    // `make` is inlined, so the body's fields go from registers to their place. After `finish` has
+    // the body's address, that is no longer possible.
     #[inline(always)]
     pub(super) fn alloc(
         slab: &Slab,
