@@ -250,12 +250,13 @@ takes_orders() {
 	ask_out[$name]=$out
 }
 
-# ask NAME ORDER…: gives an order to a client and prints its answer, one line.
+# ask NAME ORDER…: gives an order to a client and prints its answer, one line. It has ASK_LIMIT
+# seconds for that.
 ask() {
 	local name=$1 answer
 	shift
 	printf '%s\n' "$*" >&"${ask_in[$name]}"
-	if IFS= read -r -t $((120 * TIME_SCALE)) answer <&"${ask_out[$name]}"; then
+	if IFS= read -r -t "${ASK_LIMIT:-$((120 * TIME_SCALE))}" answer <&"${ask_out[$name]}"; then
 		printf '%s\n' "$answer"
 	else
 		printf 'the client does not answer: %s\n' "$*"
