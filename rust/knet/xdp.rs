@@ -162,9 +162,56 @@ impl<'a, V: Version> Frame<'a, V> {
         })
     }
 
-    /// The same for a packet that goes through a tunnel without checksums of its own. Softirq.
+    /// The same for a packet that goes through a tunnel by IP in IP, of its own version. Softirq.
     #[inline(always)]
     pub fn enter(
+        self,
+        _section: &Section<'_>,
+        route: &Route<'_>,
+        len: u32,
+    ) -> Result<Entering<'a, V>, Self> {
+        let Some((tunnel @ Tunnel::Ipip, cached)) = route.tunnel() else {
+            return Err(self);
+        };
+        let overhead = size_of::<V::Header>() as u16;
+        let (net, frame, cache) = (self.net.as_ptr(), self.frame.as_ptr(), route.cache());
+        let mut raw_tunnel = self.raw_tunnel(route, overhead);
+        // SAFETY: the frame is live and the namespace is alive by the type invariant; cache and
+        // address are those of a route, valid by its invariant. The section is evidence of the RCU
+        // read lock.
+        let action = unsafe {
+            match V::FAMILY {
+                Family::V4 => {
+                    bindings::knet_xdp_ipip4(net, frame, cache, cached, len, &mut raw_tunnel)
+                }
+                Family::V6 => {
+                    bindings::knet_xdp_ipip6(net, frame, cache, cached, len, &mut raw_tunnel)
+                }
+            }
+        };
+        if action == bindings::knet_xdp_action_KNET_XDP_PASS as c_int {
+            return Err(self);
+        }
+        // INVARIANT: the call has found a route of this version, addressed the frame and made room
+        // for a header.
+        Ok(Entering {
+            departing: Departing {
+                frame: self,
+                action,
+                len,
+            },
+            tunnel,
+            outer: V::FAMILY,
+            overhead,
+            source: Address::from_words(raw_tunnel.source.words),
+            destination: route.next(),
+            ignore_df: route.ignores_df(),
+        })
+    }
+
+    /// The same for any tunnel without checksums of its own. Softirq.
+    #[inline(always)]
+    pub fn encapsulate(
         self,
         _section: &Section<'_>,
         route: &Route<'_>,
@@ -174,20 +221,14 @@ impl<'a, V: Version> Frame<'a, V> {
             Some(found) if found.0.is_plain() => found,
             Some(_) | None => return Err(self),
         };
-        let mut raw_tunnel = bindings::knet_xdp_tunnel {
-            end: raw(route.next()),
-            source: bindings::knet_address { words: [0; 2] },
-            overhead: route.overhead().into(),
-            inner_family: V::FAMILY as c_int,
-        };
+        let (outer, overhead) = (route.family(), route.overhead());
         let (net, frame, cache) = (self.net.as_ptr(), self.frame.as_ptr(), route.cache());
-        let encapsulate = match route.family() {
+        let mut raw_tunnel = self.raw_tunnel(route, overhead);
+        let encapsulate = match outer {
             Family::V4 => bindings::knet_xdp_encapsulate4,
             Family::V6 => bindings::knet_xdp_encapsulate6,
         };
-        // SAFETY: the frame is live and the namespace is alive by the type invariant; cache and
-        // address are those of a route, valid by its invariant. The section is evidence of the RCU
-        // read lock.
+        // SAFETY: as in `enter`.
         let action = unsafe { encapsulate(net, frame, cache, cached, len, &mut raw_tunnel) };
         if action == bindings::knet_xdp_action_KNET_XDP_PASS as c_int {
             return Err(self);
@@ -201,11 +242,23 @@ impl<'a, V: Version> Frame<'a, V> {
                 len,
             },
             tunnel,
+            outer,
+            overhead,
             source: Address::from_words(raw_tunnel.source.words),
             destination: route.next(),
-            overhead: route.overhead(),
             ignore_df: route.ignores_df(),
         })
+    }
+
+    /// For C, which stores the source.
+    #[inline(always)]
+    fn raw_tunnel(&self, route: &Route<'_>, overhead: u16) -> bindings::knet_xdp_tunnel {
+        bindings::knet_xdp_tunnel {
+            end: raw(route.next()),
+            source: bindings::knet_address { words: [0; 2] },
+            overhead: overhead.into(),
+            inner_family: V::FAMILY as c_int,
+        }
     }
 }
 
@@ -213,13 +266,15 @@ impl<'a, V: Version> Frame<'a, V> {
 ///
 /// # Invariants
 ///
-/// There is room for `overhead` bytes before the packet.
+/// There is room for `overhead` bytes before the packet, as many as the tunnel adds over `outer`,
+/// the family of the addresses.
 pub struct Entering<'a, V: Version> {
     departing: Departing<'a, V>,
     tunnel: Tunnel,
+    outer: Family,
+    overhead: u16,
     source: Address,
     destination: Address,
-    overhead: u16,
     ignore_df: bool,
 }
 
@@ -237,7 +292,7 @@ impl<'a, V: Version> Entering<'a, V> {
     /// Writes the headers and sends the frame, as [`Departing::send`]. Softirq.
     #[inline(always)]
     pub fn send(self, taken: Traffic<'_>, server: Traffic<'_>) -> Verdict<'a> {
-        let Departing { frame, len, .. } = &self.departing;
+        let Departing { frame, action, len } = &self.departing;
         let outer = Outer {
             handling: V::handling(frame.header()).outer(V::FAMILY, *len, 0, self.ignore_df),
             protocol: self.tunnel.protocol(V::FAMILY),
@@ -249,36 +304,33 @@ impl<'a, V: Version> Entering<'a, V> {
             Tunnel::Gue { .. } => frame.tunnel_port(),
         };
         let overhead = usize::from(self.overhead);
-        let raw = frame.frame.as_ptr();
         // SAFETY: by the type invariant there is room for so many bytes before the packet, in the
         // live frame. Nobody else accesses them, and the packet is not among them.
         let headers =
             unsafe { slice::from_raw_parts_mut(frame.ip.as_ptr().sub(overhead), overhead) };
-        let between = match self.destination.family() {
+        match self.outer {
             Family::V4 => {
                 let Some((header, between)) = headers.split_first_chunk_mut() else {
                     return self.discard();
                 };
-                let identification = match outer.handling.dont_fragment {
-                    true => 0,
-                    // SAFETY: in softirq.
-                    false => unsafe { bindings::knet_identify_one() },
-                };
-                outer.write_v4(header, identification);
-                // SAFETY: the live frame begins with the link header and this one.
-                unsafe { bindings::knet_xdp_complete4(raw) };
-                between
+                outer.write_v4(header, 0);
+                self.tunnel.write_between(between, V::FAMILY, port, *len);
+                let may_fragment = !outer.handling.dont_fragment;
+                let (raw, taken, server) = (frame.frame.as_ptr(), taken.as_ptr(), server.as_ptr());
+                // SAFETY: in softirq. The live frame begins with the link header and the outer one;
+                // the counters are live by their type invariant.
+                unsafe { bindings::knet_xdp_complete4(raw, may_fragment, *len, taken, server) };
+                Verdict(*action, PhantomData)
             }
             Family::V6 => {
                 let Some((header, between)) = headers.split_first_chunk_mut() else {
                     return self.discard();
                 };
                 outer.write_v6(header, len.wrapping_add(between.len() as u32));
-                between
+                self.tunnel.write_between(between, V::FAMILY, port, *len);
+                self.departing.send(taken, server)
             }
-        };
-        self.tunnel.write_between(between, V::FAMILY, port, *len);
-        self.departing.send(taken, server)
+        }
     }
 }
 

@@ -281,8 +281,13 @@ impl Outer {
         // By words, since the compiler does not make words of the octets of an address.
         let [s0, s1] = self.source.to_words();
         let [d0, d1] = self.destination.to_words();
-        for (octets, word) in addresses.chunks_exact_mut(8).zip([s0, s1, d0, d1]) {
-            octets.copy_from_slice(&word.to_ne_bytes());
+        let mut rest = addresses;
+        for word in [s0, s1, d0, d1] {
+            let Some((octets, behind)) = rest.split_first_chunk_mut() else {
+                return;
+            };
+            *octets = word.to_ne_bytes();
+            rest = behind;
         }
     }
 }

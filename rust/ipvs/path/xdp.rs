@@ -20,16 +20,18 @@ use core::sync::atomic::Ordering;
 use knet::{
     packet::Version,
     rcu::Section,
+    route::Route,
     table::{Ahead, Member},
     xdp::{
         batch::{Batching, FRAMES},
-        Frame, Handler, Verdict,
+        Entering, Frame, Handler, Verdict,
     },
 };
 use lvs_core::{
     filter,
     packet::{self, Headers},
     rewrite::{self, Side, TransportChecksum},
+    state::State,
     Protocol,
 };
 
@@ -274,8 +276,7 @@ fn translate<'f, V: Version>(
 }
 
 /// Sends a client's frame to its server through a tunnel.
-// Inlined, it made code for IPv6 that took more instructions.
-#[inline(never)]
+#[inline(always)]
 fn enter<'f, V: Version>(
     tables: &Tables,
     section: &Section<'_>,
@@ -289,17 +290,50 @@ fn enter<'f, V: Version>(
     else {
         return frame.pass();
     };
-    let destination = connection.destination();
+    let route = tunnel_route(tables, &connection);
+    match frame.enter(section, &route, len) {
+        Ok(frame) => send_through(tables, section, frame, connection, state),
+        Err(frame) => encapsulate(tables, section, frame, len, connection, state),
+    }
+}
+
+/// The general form of [`enter`]: for other tunnels than IP in IP of the frame's own version.
+#[cold]
+#[inline(never)]
+fn encapsulate<'f, V: Version>(
+    tables: &Tables,
+    section: &Section<'_>,
+    frame: Frame<'f, V>,
+    len: u32,
+    connection: Member<'_, Connection>,
+    state: State,
+) -> Verdict<'f> {
+    let route = tunnel_route(tables, &connection);
+    match frame.encapsulate(section, &route, len) {
+        Ok(frame) => send_through(tables, section, frame, connection, state),
+        Err(frame) => frame.pass(),
+    }
+}
+
+#[inline(always)]
+fn tunnel_route<'a>(tables: &Tables, connection: &'a Connection) -> Route<'a> {
     let ignore_df = !tables.settings.pmtu_disc.load(Ordering::Relaxed);
-    let route = destination.tunnel_route(connection.server().address, ignore_df);
-    let mut frame = match frame.enter(section, &route, len) {
-        Ok(frame) => frame,
-        Err(frame) => return frame.pass(),
-    };
+    let server = connection.server().address;
+    connection.destination().tunnel_route(server, ignore_df)
+}
+
+#[inline(always)]
+fn send_through<'f, V: Version>(
+    tables: &Tables,
+    section: &Section<'_>,
+    mut frame: Entering<'f, V>,
+    connection: Member<'_, Connection>,
+    state: State,
+) -> Verdict<'f> {
     fast::note(tables, section, connection, Side::Destination, state);
     if rewrite::decrement_ttl(V::FAMILY, frame.writable()).is_err() {
         return frame.discard();
     }
-    let counters = &destination.statistics.live;
+    let counters = &connection.destination().statistics.live;
     frame.send(tables.frames.incoming(), counters.incoming())
 }

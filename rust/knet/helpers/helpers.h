@@ -274,12 +274,17 @@ int knet_xdp_encapsulate6(struct net *net, struct xdp_buff *frame,
 			  const struct knet_route_cache *cache, const struct knet_address *cached,
 			  u32 len, struct knet_xdp_tunnel *tunnel);
 u16 knet_xdp_tunnel_port(struct net *net, const u8 *packet, int family);
-void knet_xdp_complete4(struct xdp_buff *frame);
+int knet_xdp_ipip4(struct net *net, struct xdp_buff *frame, const struct knet_route_cache *cache,
+		   const struct knet_address *cached, u32 len, struct knet_xdp_tunnel *tunnel);
+int knet_xdp_ipip6(struct net *net, struct xdp_buff *frame, const struct knet_route_cache *cache,
+		   const struct knet_address *cached, u32 len, struct knet_xdp_tunnel *tunnel);
 int knet_xdp_wait(const struct net *net, struct xdp_buff *frame, const struct net_device *waiter,
 		  u64 word);
 u16 knet_identify_one(void);
 void knet_xdp_count(u32 len, struct knet_traffic __percpu *taken,
 		    struct knet_traffic __percpu *server);
+void knet_xdp_complete4(struct xdp_buff *frame, bool may_fragment, u32 len,
+			struct knet_traffic __percpu *taken, struct knet_traffic __percpu *server);
 
 /* xdp_batch.c */
 enum {

@@ -119,22 +119,15 @@ static __always_inline bool knet_is_watched_out(const struct net_device *dev)
 	return false;
 }
 
-/*
- * Whether the device may have removed a VLAN tag from the frame, which then belongs
- * to another device.
- */
-static __always_inline bool knet_may_have_tag(const struct xdp_buff *frame)
-{
 #if IS_ENABLED(CONFIG_VLAN_8021Q)
-	const struct net_device *dev = frame->rxq->dev;
-	const struct xdp_metadata_ops *ops = dev->xdp_metadata_ops;
+/* Whether the driver does not say that the frame had no VLAN tag. */
+static noinline bool knet_asks_for_tag(const struct xdp_buff *frame)
+{
+	const struct xdp_metadata_ops *ops = frame->rxq->dev->xdp_metadata_ops;
 	__be16 protocol;
 	u16 tag;
 	int err;
 
-	if (likely(!(dev->features & (NETIF_F_HW_VLAN_CTAG_RX | NETIF_F_HW_VLAN_STAG_RX)) ||
-		   !rcu_access_pointer(dev->vlan_info)))
-		return false;
 	/* Then the driver was asked before. */
 	if (knet_has_waited(frame))
 		return false;
@@ -143,6 +136,20 @@ static __always_inline bool knet_may_have_tag(const struct xdp_buff *frame)
 	err = ops->xmo_rx_vlan_tag((const struct xdp_md *)frame, &protocol, &tag);
 	/* All that drivers return for a frame without a tag. */
 	return err != -ENODATA && err != -EINVAL;
+}
+#endif
+
+/*
+ * Whether the device may have removed a VLAN tag from the frame, which then belongs
+ * to another device.
+ */
+static __always_inline bool knet_may_have_tag(const struct xdp_buff *frame)
+{
+#if IS_ENABLED(CONFIG_VLAN_8021Q)
+	const struct net_device *dev = frame->rxq->dev;
+
+	return unlikely(dev->features & (NETIF_F_HW_VLAN_CTAG_RX | NETIF_F_HW_VLAN_STAG_RX) &&
+			rcu_access_pointer(dev->vlan_info)) && knet_asks_for_tag(frame);
 #else
 	return false;
 #endif
@@ -371,29 +378,28 @@ static __always_inline bool knet_has_headroom(const struct xdp_buff *frame, u32 
 	       (xdp_data_meta_unsupported(frame) || frame->data_meta == frame->data);
 }
 
-/* Puts @more bytes before the packet, and removes what follows its @len bytes. */
+/*
+ * Puts @more bytes before the packet, and removes what follows its @len bytes. The frame
+ * has room for them, so it has no metadata, or the mark that its driver has none.
+ */
 static __always_inline void knet_widen_frame(struct xdp_buff *frame, u32 len, u32 more)
 {
 	frame->data_end = frame->data + ETH_HLEN + len;
-	if (!xdp_data_meta_unsupported(frame))
-		frame->data_meta -= more;
+	frame->data_meta -= more;
 	frame->data -= more;
-	if (xdp_data_meta_unsupported(frame))
-		xdp_set_data_meta_invalid(frame);
 }
 
 /*
- * As knet_xdp_depart4(), for a packet that goes through a tunnel over IPv4, whose headers
- * the caller writes: the frame has room for them afterwards. The cached route is to the
- * tunnel's end. The local address that it prefers, @cached, is stored as the tunnel's
- * source.
+ * As knet_xdp_depart4(), for a packet of @family that goes through a tunnel over IPv4, whose
+ * @more bytes of headers the caller writes: the frame has room for them afterwards. The
+ * cached route is to the tunnel's end. The local address that it prefers, @cached, is stored
+ * as the tunnel's source.
  */
-__flatten
-int knet_xdp_encapsulate4(struct net *net, struct xdp_buff *frame,
-			  const struct knet_route_cache *cache, const struct knet_address *cached,
-			  u32 len, struct knet_xdp_tunnel *tunnel)
+static __always_inline int knet_enter4(struct net *net, struct xdp_buff *frame,
+				       const struct knet_route_cache *cache,
+				       const struct knet_address *cached, u32 len, u32 more,
+				       int family, struct knet_xdp_tunnel *tunnel)
 {
-	const u32 more = tunnel->overhead;
 	const struct dst_entry *dst = rcu_dereference(cache->dst);
 	struct neighbour *neighbour;
 	struct net_device *out;
@@ -401,7 +407,7 @@ int knet_xdp_encapsulate4(struct net *net, struct xdp_buff *frame,
 	if (unlikely(!knet_leaves4(net, frame, dst, len, len + more) ||
 		     !knet_has_headroom(frame, more) ||
 		     !knet_read_source(cache, dst, cached, &tunnel->source, AF_INET) ||
-		     !knet_may_leave_early(net, frame, tunnel->inner_family) ||
+		     !knet_may_leave_early(net, frame, family) ||
 		     knet_has_local_out(net->nf.hooks_ipv4)))
 		return XDP_PASS;
 	out = dst_dev_rcu(dst);
@@ -411,19 +417,18 @@ int knet_xdp_encapsulate4(struct net *net, struct xdp_buff *frame,
 	neighbour = knet_neighbor4(dst, &tunnel->end);
 	if (unlikely(!knet_is_known(neighbour)))
 		return XDP_PASS;
-	knet_count_frame(net, frame, tunnel->inner_family, len);
+	knet_count_frame(net, frame, family, len);
 	__IP_UPD_PO_STATS(net, IPSTATS_MIB_OUT, len + more);
 	knet_widen_frame(frame, len, more);
 	return knet_address_frame(frame, neighbour, out);
 }
 
 /* The same over IPv6. */
-__flatten
-int knet_xdp_encapsulate6(struct net *net, struct xdp_buff *frame,
-			  const struct knet_route_cache *cache, const struct knet_address *cached,
-			  u32 len, struct knet_xdp_tunnel *tunnel)
+static __always_inline int knet_enter6(struct net *net, struct xdp_buff *frame,
+				       const struct knet_route_cache *cache,
+				       const struct knet_address *cached, u32 len, u32 more,
+				       int family, struct knet_xdp_tunnel *tunnel)
 {
-	const u32 more = tunnel->overhead;
 	struct dst_entry *dst = rcu_dereference(cache->dst);
 	u32 cookie = READ_ONCE(cache->cookie);
 	struct neighbour *neighbour;
@@ -432,7 +437,7 @@ int knet_xdp_encapsulate6(struct net *net, struct xdp_buff *frame,
 	if (unlikely(!knet_leaves6(net, frame, dst, cookie, len, len + more) ||
 		     !knet_has_headroom(frame, more) ||
 		     !knet_read_source(cache, dst, cached, &tunnel->source, AF_INET6) ||
-		     !knet_may_leave_early(net, frame, tunnel->inner_family) ||
+		     !knet_may_leave_early(net, frame, family) ||
 		     knet_has_local_out(net->nf.hooks_ipv6)))
 		return XDP_PASS;
 	out = dst_dev_rcu(dst);
@@ -441,10 +446,51 @@ int knet_xdp_encapsulate6(struct net *net, struct xdp_buff *frame,
 	neighbour = knet_neighbor6(dst, &tunnel->end);
 	if (unlikely(!knet_is_known(neighbour)))
 		return XDP_PASS;
-	knet_count_frame(net, frame, tunnel->inner_family, len);
+	knet_count_frame(net, frame, family, len);
 	__IP6_UPD_PO_STATS(net, ip6_dst_idev(dst), IPSTATS_MIB_OUT, len + more);
 	knet_widen_frame(frame, len, more);
 	return knet_address_frame(frame, neighbour, out);
+}
+
+/* The headers of the tunnel, over IPv4, have @tunnel->overhead bytes. */
+__flatten
+int knet_xdp_encapsulate4(struct net *net, struct xdp_buff *frame,
+			  const struct knet_route_cache *cache, const struct knet_address *cached,
+			  u32 len, struct knet_xdp_tunnel *tunnel)
+{
+	return knet_enter4(net, frame, cache, cached, len, tunnel->overhead, tunnel->inner_family,
+			   tunnel);
+}
+
+/* The same over IPv6. */
+__flatten
+int knet_xdp_encapsulate6(struct net *net, struct xdp_buff *frame,
+			  const struct knet_route_cache *cache, const struct knet_address *cached,
+			  u32 len, struct knet_xdp_tunnel *tunnel)
+{
+	return knet_enter6(net, frame, cache, cached, len, tunnel->overhead, tunnel->inner_family,
+			   tunnel);
+}
+
+/*
+ * As knet_xdp_encapsulate4(), for an IPv4 header before an IPv4 packet. Of @tunnel, only the
+ * addresses count.
+ */
+__flatten
+int knet_xdp_ipip4(struct net *net, struct xdp_buff *frame, const struct knet_route_cache *cache,
+		   const struct knet_address *cached, u32 len, struct knet_xdp_tunnel *tunnel)
+{
+	return knet_enter4(net, frame, cache, cached, len, sizeof(struct iphdr), AF_INET, tunnel);
+}
+
+/* The same for IPv6. */
+__flatten
+int knet_xdp_ipip6(struct net *net, struct xdp_buff *frame, const struct knet_route_cache *cache,
+		   const struct knet_address *cached, u32 len, struct knet_xdp_tunnel *tunnel)
+{
+	const u32 more = sizeof(struct ipv6hdr);
+
+	return knet_enter6(net, frame, cache, cached, len, more, AF_INET6, tunnel);
 }
 
 /*
@@ -484,20 +530,28 @@ u16 knet_xdp_tunnel_port(struct net *net, const u8 *packet, int family)
 	return (((u64)hash * (max - min)) >> 32) + min;
 }
 
-/* Writes length and checksum of the outer IPv4 header. */
-void knet_xdp_complete4(struct xdp_buff *frame)
-{
-	struct iphdr *ip = frame->data + ETH_HLEN;
-
-	ip->tot_len = htons(frame->data_end - (void *)ip);
-	ip->check = 0;
-	ip->check = ip_fast_csum(ip, sizeof(*ip) / 4);
-}
-
 /* Counts a frame that leaves with a packet of @len bytes: in @taken (packets only) and @server. */
 void knet_xdp_count(u32 len, struct knet_traffic __percpu *taken,
 		    struct knet_traffic __percpu *server)
 {
+	knet_count(taken, server, len);
+}
+
+/*
+ * Completes the outer IPv4 header of a frame that leaves with a packet of @len bytes: its
+ * length, its identification if the outer packet @may_fragment, and its checksum. Counts the
+ * frame as knet_xdp_count().
+ */
+void knet_xdp_complete4(struct xdp_buff *frame, bool may_fragment, u32 len,
+			struct knet_traffic __percpu *taken, struct knet_traffic __percpu *server)
+{
+	struct iphdr *ip = frame->data + ETH_HLEN;
+
+	ip->tot_len = htons(frame->data_end - (void *)ip);
+	if (may_fragment)
+		ip->id = htons(knet_identify_one());
+	ip->check = 0;
+	ip->check = ip_fast_csum(ip, sizeof(*ip) / 4);
 	knet_count(taken, server, len);
 }
 
