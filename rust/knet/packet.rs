@@ -969,13 +969,15 @@ impl<'a, V: Version> RoutedPacket<'a, V> {
     }
 
     /// Encapsulates the packet in one to `destination`, to which its route must lead, and sends
-    /// it. Discards the packet if there is no memory, or if the route is not that of a tunnel or
-    /// not of the family of `destination`. Softirq.
+    /// it. `flow` returns the hash of the packet's flow, which a tunnel over UDP needs for its
+    /// source port. Discards the packet if there is no memory, or if the route is not that of a
+    /// tunnel or not of the family of `destination`. Softirq.
     #[inline(always)]
     pub fn send_through(
         self,
         tunnel: Tunnel,
         destination: Address,
+        flow: impl FnOnce() -> u32,
         tracking: Tracking,
     ) -> Verdict<'a> {
         let (net, skb) = (self.packet.net.as_ptr(), self.packet.skb.as_ptr());
@@ -1010,7 +1012,10 @@ impl<'a, V: Version> RoutedPacket<'a, V> {
                 (Tunnel::Ipip, Family::V6, Family::V6) => {
                     bindings::knet_encapsulate_ipip6(skb, may_fragment)
                 }
-                _ => bindings::knet_encapsulate(net, skb, &raw_tunnel(tunnel, outer, V::FAMILY)),
+                _ => {
+                    let raw = raw_tunnel(tunnel, outer, V::FAMILY, flow());
+                    bindings::knet_encapsulate(net, skb, &raw)
+                }
             }
         };
         let Ok(identification) = u16::try_from(result) else {
@@ -1155,9 +1160,9 @@ impl<'a, V: Version> EnteringPacket<'a, V> {
     }
 }
 
-/// A tunnel for C, with an inner packet of this family.
+/// A tunnel for C, with an inner packet of this family, of a flow with this hash.
 #[inline(never)]
-fn raw_tunnel(tunnel: Tunnel, outer: Outer, inner: Family) -> bindings::knet_tunnel {
+fn raw_tunnel(tunnel: Tunnel, outer: Outer, inner: Family, flow: u32) -> bindings::knet_tunnel {
     let family = outer.destination.family();
     let mut raw = bindings::knet_tunnel {
         daddr: raw(outer.destination),
@@ -1167,6 +1172,7 @@ fn raw_tunnel(tunnel: Tunnel, outer: Outer, inner: Family) -> bindings::knet_tun
         kind: bindings::knet_tunnel_kind_KNET_IPIP,
         overhead: tunnel.overhead(family),
         port: 0,
+        flow,
         protocol: Tunnel::Ipip.protocol(inner),
         checksum: false,
         remote_checksum: false,

@@ -118,19 +118,6 @@ impl<'a, V: Version> Frame<'a, V> {
         )
     }
 
-    /// The source port of a UDP tunnel for the packet, which is a plain one of TCP or UDP.
-    #[cold]
-    #[inline(never)]
-    fn tunnel_port(&self) -> u16 {
-        let transport = size_of::<V::Header>();
-        if self.bytes().len() < transport.saturating_add(4) {
-            return 0;
-        }
-        let (net, packet) = (self.net.as_ptr(), self.ip.as_ptr());
-        // SAFETY: the namespace is alive, and the fixed IP header and both ports are in the frame.
-        unsafe { bindings::knet_xdp_tunnel_port(net, packet, V::FAMILY as c_int) }
-    }
-
     /// Addresses the frame to the next host on the cached route, if its packet of `len` bytes can
     /// be sent from here: see `knet_xdp_depart4`. Counts it for the host. Otherwise it comes back
     /// unchanged. `route` is not that of a tunnel. Softirq.
@@ -162,79 +149,44 @@ impl<'a, V: Version> Frame<'a, V> {
         })
     }
 
-    /// The same for a packet that goes through a tunnel by IP in IP, of its own version. Softirq.
+    /// The same for a packet that goes through a tunnel without checksums of its own over `outer`,
+    /// the family of the route. Inlined where tunnel and family are constants, it takes fewer
+    /// instructions. Softirq.
     #[inline(always)]
     pub fn enter(
         self,
         _section: &Section<'_>,
         route: &Route<'_>,
-        len: u32,
-    ) -> Result<Entering<'a, V>, Self> {
-        let Some((tunnel @ Tunnel::Ipip, cached)) = route.tunnel() else {
-            return Err(self);
-        };
-        let overhead = size_of::<V::Header>() as u16;
-        let (net, frame, cache) = (self.net.as_ptr(), self.frame.as_ptr(), route.cache());
-        let mut raw_tunnel = self.raw_tunnel(route, overhead);
-        // SAFETY: the frame is live and the namespace is alive by the type invariant; cache and
-        // address are those of a route, valid by its invariant. The section is evidence of the RCU
-        // read lock.
-        let action = unsafe {
-            match V::FAMILY {
-                Family::V4 => {
-                    bindings::knet_xdp_ipip4(net, frame, cache, cached, len, &mut raw_tunnel)
-                }
-                Family::V6 => {
-                    bindings::knet_xdp_ipip6(net, frame, cache, cached, len, &mut raw_tunnel)
-                }
-            }
-        };
-        if action == bindings::knet_xdp_action_KNET_XDP_PASS as c_int {
-            return Err(self);
-        }
-        // INVARIANT: the call has found a route of this version, addressed the frame and made room
-        // for a header.
-        Ok(Entering {
-            departing: Departing {
-                frame: self,
-                action,
-                len,
-            },
-            tunnel,
-            outer: V::FAMILY,
-            overhead,
-            source: Address::from_words(raw_tunnel.source.words),
-            destination: route.next(),
-            ignore_df: route.ignores_df(),
-        })
-    }
-
-    /// The same for any tunnel without checksums of its own. Softirq.
-    #[inline(always)]
-    pub fn encapsulate(
-        self,
-        _section: &Section<'_>,
-        route: &Route<'_>,
+        outer: Family,
         len: u32,
     ) -> Result<Entering<'a, V>, Self> {
         let (tunnel, cached) = match route.tunnel() {
             Some(found) if found.0.is_plain() => found,
             Some(_) | None => return Err(self),
         };
-        let (outer, overhead) = (route.family(), route.overhead());
-        let (net, frame, cache) = (self.net.as_ptr(), self.frame.as_ptr(), route.cache());
-        let mut raw_tunnel = self.raw_tunnel(route, overhead);
-        let encapsulate = match outer {
-            Family::V4 => bindings::knet_xdp_encapsulate4,
-            Family::V6 => bindings::knet_xdp_encapsulate6,
+        let overhead = tunnel.overhead(outer);
+        let mut raw_tunnel = bindings::knet_xdp_tunnel {
+            end: raw(route.next()),
+            source: bindings::knet_address { words: [0; 2] },
+            overhead: overhead.into(),
+            inner_family: V::FAMILY as c_int,
         };
-        // SAFETY: as in `enter`.
+        let (net, frame, cache) = (self.net.as_ptr(), self.frame.as_ptr(), route.cache());
+        let encapsulate = match (tunnel, V::FAMILY, outer) {
+            (Tunnel::Ipip, Family::V4, Family::V4) => bindings::knet_xdp_ipip4,
+            (Tunnel::Ipip, Family::V6, Family::V6) => bindings::knet_xdp_ipip6,
+            (_, _, Family::V4) => bindings::knet_xdp_encapsulate4,
+            (_, _, Family::V6) => bindings::knet_xdp_encapsulate6,
+        };
+        // SAFETY: the frame is live and the namespace is alive by the type invariant; cache and
+        // address are those of a route, valid by its invariant. The section is evidence of the RCU
+        // read lock.
         let action = unsafe { encapsulate(net, frame, cache, cached, len, &mut raw_tunnel) };
         if action == bindings::knet_xdp_action_KNET_XDP_PASS as c_int {
             return Err(self);
         }
-        // INVARIANT: the call has addressed the frame and made room for so many bytes, which are
-        // those that the route's tunnel adds for its family.
+        // INVARIANT: the call has found a route of this family, addressed the frame and made room
+        // for so many bytes, which are those of IP in IP or `overhead`.
         Ok(Entering {
             departing: Departing {
                 frame: self,
@@ -243,22 +195,10 @@ impl<'a, V: Version> Frame<'a, V> {
             },
             tunnel,
             outer,
-            overhead,
             source: Address::from_words(raw_tunnel.source.words),
             destination: route.next(),
             ignore_df: route.ignores_df(),
         })
-    }
-
-    /// For C, which stores the source.
-    #[inline(always)]
-    fn raw_tunnel(&self, route: &Route<'_>, overhead: u16) -> bindings::knet_xdp_tunnel {
-        bindings::knet_xdp_tunnel {
-            end: raw(route.next()),
-            source: bindings::knet_address { words: [0; 2] },
-            overhead: overhead.into(),
-            inner_family: V::FAMILY as c_int,
-        }
     }
 }
 
@@ -266,13 +206,12 @@ impl<'a, V: Version> Frame<'a, V> {
 ///
 /// # Invariants
 ///
-/// There is room for `overhead` bytes before the packet, as many as the tunnel adds over `outer`,
-/// the family of the addresses.
+/// There is room before the packet for the bytes that the tunnel adds over `outer`, the family of
+/// the addresses.
 pub struct Entering<'a, V: Version> {
     departing: Departing<'a, V>,
     tunnel: Tunnel,
     outer: Family,
-    overhead: u16,
     source: Address,
     destination: Address,
     ignore_df: bool,
@@ -289,9 +228,15 @@ impl<'a, V: Version> Entering<'a, V> {
         self.departing.discard()
     }
 
-    /// Writes the headers and sends the frame, as [`Departing::send`]. Softirq.
+    /// Writes the headers and sends the frame, as [`Departing::send`]. `flow` returns the hash of
+    /// the packet's flow, which a tunnel over UDP needs for its source port. Softirq.
     #[inline(always)]
-    pub fn send(self, taken: Traffic<'_>, server: Traffic<'_>) -> Verdict<'a> {
+    pub fn send(
+        self,
+        flow: impl FnOnce() -> u32,
+        taken: Traffic<'_>,
+        server: Traffic<'_>,
+    ) -> Verdict<'a> {
         let Departing { frame, action, len } = &self.departing;
         let outer = Outer {
             handling: V::handling(frame.header()).outer(V::FAMILY, *len, 0, self.ignore_df),
@@ -301,9 +246,12 @@ impl<'a, V: Version> Entering<'a, V> {
         };
         let port = match self.tunnel {
             Tunnel::Ipip | Tunnel::Gre { .. } => 0,
-            Tunnel::Gue { .. } => frame.tunnel_port(),
+            // SAFETY: the namespace is alive by the frame's type invariant.
+            Tunnel::Gue { .. } => unsafe {
+                bindings::knet_xdp_tunnel_port(frame.net.as_ptr(), flow())
+            },
         };
-        let overhead = usize::from(self.overhead);
+        let overhead = usize::from(self.tunnel.overhead(self.outer));
         // SAFETY: by the type invariant there is room for so many bytes before the packet, in the
         // live frame. Nobody else accesses them, and the packet is not among them.
         let headers =

@@ -23,6 +23,9 @@ MODES = ("bare", "flowtable", "ip_vs", "ipvs_rs")
 MODULES = ("bench_nic", "ipip", "nf_tables", "nf_nat", "nft_flow_offload")
 # A service with two hundred servers.
 MANY_VIP = "10.9.0.7"
+# Services through tunnels of another kind.
+GUE_VIP, GUE_VIP6 = "10.9.0.8", "fd00:9::8"
+GUE = "-i --tun-type gue --tun-port 5555 --tun-nocsum"
 SERVERS6 = [str(ipaddress.ip_address(SERVER6) + n) for n in range(4)]
 # The flags of a run: see bench_nic.c.
 RANDOM, REPLY, STREAM, HASH = 1, 2, 4, 8
@@ -71,8 +74,8 @@ class Rig(bench.Bench):
                  "address add fd00::1/64 dev front nodad", "address add fd00:1::1/64 dev back nodad", "route add fd00:100::/64 via fd00::2",
                  f"neigh replace fd00::2 lladdr {NOBODY} nud permanent dev front"]
         lines += [f"neigh replace {server} lladdr {NOBODY} nud permanent dev back" for server in SERVERS[:4] + SERVERS6]
-        lines += [f"address add {vip}/32 dev lo" for vip in (NAT_VIP, DR_VIP, TUN_VIP, ONE_VIP, NEW_VIP, MANY_VIP)]
-        lines += [f"address add {vip}/128 dev lo" for vip in (NAT_VIP6, DR_VIP6, TUN_VIP6)]
+        lines += [f"address add {vip}/32 dev lo" for vip in (NAT_VIP, DR_VIP, TUN_VIP, GUE_VIP, ONE_VIP, NEW_VIP, MANY_VIP)]
+        lines += [f"address add {vip}/128 dev lo" for vip in (NAT_VIP6, DR_VIP6, TUN_VIP6, GUE_VIP6)]
         run("ip", "-n", DIRECTOR, "-batch", "-", stdin="\n".join(lines) + "\n")
         self.forward()
         self.index = {}
@@ -94,8 +97,11 @@ class Rig(bench.Bench):
         for vip, method, servers in ((NAT_VIP, "-m", SERVERS[:4]), (DR_VIP, "-g", SERVERS[:4]), (TUN_VIP, "-i", SERVERS[:4]),
                                      (ONE_VIP, "-m", SERVERS[:1]), (NEW_VIP, "-m", SERVERS[:4])):
             self.service(vip, method, servers)
+        servers = [f"[{server}]" for server in SERVERS6]
         for vip, method in ((NAT_VIP6, "-m"), (DR_VIP6, "-g"), (TUN_VIP6, "-i")):
-            self.service(f"[{vip}]", method, [f"[{server}]" for server in SERVERS6])
+            self.service(f"[{vip}]", method, servers)
+        self.service(GUE_VIP, GUE, SERVERS[:4])
+        self.service(f"[{GUE_VIP6}]", GUE, servers)
 
     @staticmethod
     def flowtable_up():
@@ -185,9 +191,11 @@ class Rig(bench.Bench):
         if self.mode != "flowtable":
             self.established(f"{kind}-dr-100", DR_VIP)
             self.established(f"{kind}-tun-100", TUN_VIP)
+            self.established(f"{kind}-gue-100", GUE_VIP)
             self.established(f"{kind}-nat6-100", NAT_VIP6)
             self.established(f"{kind}-dr6-100", DR_VIP6)
             self.established(f"{kind}-tun6-100", TUN_VIP6)
+            self.established(f"{kind}-gue6-100", GUE_VIP6)
         for row, clients in ((f"{kind}-reply-100", 4), (f"{kind}-reply-100-one", 1)):
             if self.wanted(row):
                 self.from_clients(500, ONE_VIP, 100, clients=clients)

@@ -179,7 +179,14 @@ tunneled() {
 	taken "$title: a known flow is served, and XDP takes $number" "$tag" "$number"
 	must on director lvsadm -D -u 10.1.0.103:8000
 }
+must on A nft 'table ip ports {
+	set seen { type inet_service; flags dynamic; }
+	chain early { type filter hook prerouting priority raw; udp dport 6080 add @seen { udp sport }; }
+}'
 tunneled gue GUE 1 --tun-type gue --tun-port 6080
+check_eq 'GUE: all packets of a flow have one source port' \
+	"$(on A nft list set ip ports seen | sed -n 's/.*elements = {\(.*\)}/\1/p' | wc -w)" 1
+must on A nft delete table ip ports
 tunneled sum 'GUE with a checksum' 0 --tun-type gue --tun-port 6080 --tun-csum
 tunneled gre GRE 1 --tun-type gre
 

@@ -434,5 +434,6 @@ fn encapsulate<'p, V: Version>(
     target.destination.statistics.live.packet_in(bytes);
     let tunnel = target.destination.tunnel();
     let tracking = transmit::tracking(&tables.settings);
-    packet.send_through(tunnel, target.server.address, tracking)
+    let flow = || tables.flow_hash(V::FAMILY, connection);
+    packet.send_through(tunnel, target.server.address, flow, tracking)
 }

@@ -169,7 +169,8 @@ fn to_server<'p, V: Version>(
         Prepared::Over(verdict) => verdict,
         Prepared::Local(packet) => deliver(context, packet, error, translation),
         Prepared::Ready(packet) if forwarding == Forwarding::Tunneling => {
-            packet.send_through(destination.tunnel(), server.address, tracking(settings))
+            let flow = || flow_hash(context, &error.quote);
+            packet.send_through(destination.tunnel(), server.address, flow, tracking(settings))
         }
         Prepared::Ready(packet) => packet.send(tracking(settings)),
     }
@@ -355,6 +356,11 @@ fn headers_of(quote: &Quote) -> Option<Headers> {
         tcp_flags: TcpFlags::EMPTY,
         more_fragments: false,
     })
+}
+
+/// The hash of the flow whose answer is quoted, by which its packets choose their tunnel's port.
+fn flow_hash(context: Context<'_>, quote: &Quote) -> u32 {
+    answer_to(quote).map_or(0, |headers| context.tables.hash(&headers, headers.source))
 }
 
 /// The headers of an answer to the quoted packet.

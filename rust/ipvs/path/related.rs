@@ -138,7 +138,8 @@ fn request<'p, V: Version>(
     match target.forwarding {
         Forwarding::Tunneling => {
             let tunnel = target.destination.tunnel();
-            packet.send_through(tunnel, target.server.address, UNTRACKED)
+            let flow = || context.tables.hash(headers, headers.source);
+            packet.send_through(tunnel, target.server.address, flow, UNTRACKED)
         }
         _ => packet.send(UNTRACKED),
     }

@@ -86,7 +86,8 @@ pub(crate) fn to_server<'p, V: Version, const HELPED: bool>(
     }
     destination.statistics.live.packet_in(bytes);
     if forwarding == Forwarding::Tunneling {
-        return packet.send_through(destination.tunnel(), server.address, tracking);
+        let flow = || tables.hash(headers, headers.source);
+        return packet.send_through(destination.tunnel(), server.address, flow, tracking);
     }
     packet.send(tracking)
 }

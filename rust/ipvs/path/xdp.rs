@@ -20,11 +20,10 @@ use core::sync::atomic::Ordering;
 use knet::{
     packet::Version,
     rcu::Section,
-    route::Route,
     table::{Ahead, Member},
     xdp::{
         batch::{Batching, FRAMES},
-        Entering, Frame, Handler, Verdict,
+        Frame, Handler, Verdict,
     },
 };
 use lvs_core::{
@@ -32,7 +31,8 @@ use lvs_core::{
     packet::{self, Headers},
     rewrite::{self, Side, TransportChecksum},
     state::State,
-    Protocol,
+    tunnel::{GueChecksum, Tunnel},
+    Family, Protocol,
 };
 
 /// A frame is as it was on the wire.
@@ -290,17 +290,21 @@ fn enter<'f, V: Version>(
     else {
         return frame.pass();
     };
-    let route = tunnel_route(tables, &connection);
-    match frame.enter(section, &route, len) {
-        Ok(frame) => send_through(tables, section, frame, connection, state),
-        Err(frame) => encapsulate(tables, section, frame, len, connection, state),
+    if !connection.destination().is_through_ipip() {
+        return enter_another(tables, section, frame, len, connection, state);
+    }
+    // Nearly all tunnels are of the packet's own version.
+    let through = (Tunnel::Ipip, V::FAMILY);
+    match enter_through(tables, section, frame, len, connection, state, through) {
+        Ok(verdict) => verdict,
+        Err(frame) if connection.server().address.family() == V::FAMILY => frame.pass(),
+        Err(frame) => enter_another(tables, section, frame, len, connection, state),
     }
 }
 
-/// The general form of [`enter`]: for other tunnels than IP in IP of the frame's own version.
-#[cold]
+/// The same for other tunnels than IP in IP of the frame's own version.
 #[inline(never)]
-fn encapsulate<'f, V: Version>(
+fn enter_another<'f, V: Version>(
     tables: &Tables,
     section: &Section<'_>,
     frame: Frame<'f, V>,
@@ -308,32 +312,52 @@ fn encapsulate<'f, V: Version>(
     connection: Member<'_, Connection>,
     state: State,
 ) -> Verdict<'f> {
-    let route = tunnel_route(tables, &connection);
-    match frame.encapsulate(section, &route, len) {
-        Ok(frame) => send_through(tables, section, frame, connection, state),
+    const NONE: GueChecksum = GueChecksum::None;
+    let tunnel = connection.destination().tunnel();
+    let outer = connection.server().address.family();
+    let entered = match tunnel {
+        // Constants, so that the compiler makes code of its own for them.
+        Tunnel::Gue {
+            port,
+            checksum: NONE,
+        } if outer == V::FAMILY => {
+            let checksum = NONE;
+            let through = (Tunnel::Gue { port, checksum }, V::FAMILY);
+            enter_through(tables, section, frame, len, connection, state, through)
+        }
+        _ => {
+            let through = (tunnel, outer);
+            enter_through(tables, section, frame, len, connection, state, through)
+        }
+    };
+    match entered {
+        Ok(verdict) => verdict,
         Err(frame) => frame.pass(),
     }
 }
 
+/// Sends a client's frame through this tunnel over this family, if the server has it. If it cannot,
+/// the frame comes back unchanged.
 #[inline(always)]
-fn tunnel_route<'a>(tables: &Tables, connection: &'a Connection) -> Route<'a> {
-    let ignore_df = !tables.settings.pmtu_disc.load(Ordering::Relaxed);
-    let server = connection.server().address;
-    connection.destination().tunnel_route(server, ignore_df)
-}
-
-#[inline(always)]
-fn send_through<'f, V: Version>(
+fn enter_through<'f, V: Version>(
     tables: &Tables,
     section: &Section<'_>,
-    mut frame: Entering<'f, V>,
+    frame: Frame<'f, V>,
+    len: u32,
     connection: Member<'_, Connection>,
     state: State,
-) -> Verdict<'f> {
+    (tunnel, outer): (Tunnel, Family),
+) -> Result<Verdict<'f>, Frame<'f, V>> {
+    let destination = connection.destination();
+    let ignore_df = !tables.settings.pmtu_disc.load(Ordering::Relaxed);
+    let server = connection.server().address;
+    let route = destination.route_through(tunnel, server, ignore_df);
+    let mut frame = frame.enter(section, &route, outer, len)?;
     fast::note(tables, section, connection, Side::Destination, state);
     if rewrite::decrement_ttl(V::FAMILY, frame.writable()).is_err() {
-        return frame.discard();
+        return Ok(frame.discard());
     }
-    let counters = &connection.destination().statistics.live;
-    frame.send(tables.frames.incoming(), counters.incoming())
+    let flow = || tables.flow_hash(V::FAMILY, connection);
+    let counters = &destination.statistics.live;
+    Ok(frame.send(flow, tables.frames.incoming(), counters.incoming()))
 }

@@ -141,12 +141,18 @@ impl Destination {
     }
 
     /// The kind of tunnel that leads to it. Any context.
-    #[inline]
+    #[inline(always)]
     pub fn tunnel(&self) -> Tunnel {
         self.tunnel_numbers().tunnel().unwrap_or(Tunnel::Ipip)
     }
 
-    #[inline]
+    /// Whether that is IP in IP. False does not say that it is not. Any context.
+    #[inline(always)]
+    pub fn is_through_ipip(&self) -> bool {
+        self.tunnel_numbers().kind == 0
+    }
+
+    #[inline(always)]
     fn tunnel_numbers(&self) -> tunnel::Numbers {
         tunnel::Numbers::unpack(self.tunnel.load(Ordering::Relaxed))
     }
@@ -193,7 +199,13 @@ impl Destination {
     /// fragment the tunnel's packets even if the inner IPv4 header forbids it. Softirq.
     #[inline(always)]
     pub fn tunnel_route(&self, server: Address, ignore_df: bool) -> Route<'_> {
-        self.route.tunnel(self.tunnel(), server, ignore_df)
+        self.route_through(self.tunnel(), server, ignore_df)
+    }
+
+    /// The same, if its tunnel is known. Softirq.
+    #[inline(always)]
+    pub fn route_through(&self, tunnel: Tunnel, server: Address, ignore_df: bool) -> Route<'_> {
+        self.route.tunnel(tunnel, server, ignore_df)
     }
 
     /// The route to `server`, its address, for direct routing. Softirq.

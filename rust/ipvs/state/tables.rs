@@ -260,6 +260,17 @@ impl Tables {
         client_hash(&self.hash, headers.family, headers.protocol, client)
     }
 
+    /// The hash of packets from the client of a connection, as [`Self::hash`] returns it.
+    #[inline(always)]
+    pub(crate) fn flow_hash(&self, family: Family, connection: Member<'_, Connection>) -> u32 {
+        match connection.protocol() {
+            Some(protocol) if connection.is_apart() => {
+                client_hash(&self.hash, family, protocol, connection.client())
+            }
+            _ => connection.entry().hash(),
+        }
+    }
+
     /// The hash of a template.
     pub(crate) fn template_hash(&self, template: &Template<'_>) -> u32 {
         template_hash(&self.hash, template)

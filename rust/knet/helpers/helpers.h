@@ -273,7 +273,7 @@ int knet_xdp_encapsulate4(struct net *net, struct xdp_buff *frame,
 int knet_xdp_encapsulate6(struct net *net, struct xdp_buff *frame,
 			  const struct knet_route_cache *cache, const struct knet_address *cached,
 			  u32 len, struct knet_xdp_tunnel *tunnel);
-u16 knet_xdp_tunnel_port(struct net *net, const u8 *packet, int family);
+u16 knet_xdp_tunnel_port(struct net *net, u32 flow);
 int knet_xdp_ipip4(struct net *net, struct xdp_buff *frame, const struct knet_route_cache *cache,
 		   const struct knet_address *cached, u32 len, struct knet_xdp_tunnel *tunnel);
 int knet_xdp_ipip6(struct net *net, struct xdp_buff *frame, const struct knet_route_cache *cache,
@@ -359,6 +359,7 @@ struct knet_tunnel {
 	enum knet_tunnel_kind kind;
 	u16 overhead;	/* the most bytes that it puts before a packet */
 	__be16 port;	/* of GUE */
+	u32 flow;	/* GUE: the hash of the packet's flow */
 	u8 protocol;	/* what an IP header before the inner packet announces */
 	/* GUE and GRE: a checksum over all of the payload. */
 	bool checksum;

@@ -21,6 +21,7 @@
 #include <net/udp.h>
 
 #include "helpers.h"
+#include "tunnel.h"
 
 static DEFINE_PER_CPU(u32, knet_identification);
 
@@ -87,7 +88,7 @@ static void knet_push_gue(struct net *net, struct sk_buff *skb,
 {
 	bool remote = knet_leaves_checksum(tunnel, skb), check = tunnel->checksum;
 	size_t options = remote ? GUE_LEN_PRIV + GUE_PLEN_REMCSUM : 0;
-	__be16 port = udp_flow_src_port(net, skb, 0, 0, false);
+	__be16 port = htons(knet_tunnel_port(net, tunnel->flow));
 	struct guehdr *gue;
 	struct udphdr *udp;
 	u16 start = 0;

@@ -21,7 +21,6 @@
 #include <linux/netdevice.h>
 #include <net/addrconf.h>
 #include <net/arp.h>
-#include <net/flow_dissector.h>
 #include <net/inet_ecn.h>
 #include <net/ip.h>
 #include <net/ip6_route.h>
@@ -36,6 +35,7 @@
 #include "ipsec.h"
 #include "needless.h"
 #include "route.h"
+#include "tunnel.h"
 #include "xdp.h"
 
 /* --- programs ------------------------------------------------------------- */
@@ -493,41 +493,10 @@ int knet_xdp_ipip6(struct net *net, struct xdp_buff *frame, const struct knet_ro
 	return knet_enter6(net, frame, cache, cached, len, more, AF_INET6, tunnel);
 }
 
-/*
- * The source port of a UDP tunnel for a plain packet of TCP or UDP at @packet: that which
- * udp_flow_src_port() has for it, if the device gives it no hash.
- */
-u16 knet_xdp_tunnel_port(struct net *net, const u8 *packet, int family)
+/* The source port of a UDP tunnel for a packet of a flow with this hash. */
+u16 knet_xdp_tunnel_port(struct net *net, u32 flow)
 {
-	const struct ipv6hdr *ip6 = (const struct ipv6hdr *)packet;
-	const struct iphdr *ip = (const struct iphdr *)packet;
-	struct flow_keys keys = { };
-	int min, max;
-	u32 hash;
-
-	if (family == AF_INET) {
-		keys.control.addr_type = FLOW_DISSECTOR_KEY_IPV4_ADDRS;
-		keys.basic.n_proto = htons(ETH_P_IP);
-		keys.basic.ip_proto = ip->protocol;
-		keys.addrs.v4addrs.src = ip->saddr;
-		keys.addrs.v4addrs.dst = ip->daddr;
-		memcpy(&keys.ports.ports, ip + 1, sizeof(keys.ports.ports));
-	} else {
-		keys.control.addr_type = FLOW_DISSECTOR_KEY_IPV6_ADDRS;
-		keys.basic.n_proto = htons(ETH_P_IPV6);
-		keys.basic.ip_proto = ip6->nexthdr;
-		keys.addrs.v6addrs.src = ip6->saddr;
-		keys.addrs.v6addrs.dst = ip6->daddr;
-		keys.tags.flow_label = ntohl(ip6_flowlabel(ip6));
-		/* With a label, ports do not count. */
-		if (likely(!keys.tags.flow_label))
-			memcpy(&keys.ports.ports, ip6 + 1, sizeof(keys.ports.ports));
-	}
-	hash = flow_hash_from_keys(&keys);
-	inet_get_local_port_range(net, &min, &max);
-	/* The upper bits are most random, so they go to where users look first. */
-	hash ^= hash << 16;
-	return (((u64)hash * (max - min)) >> 32) + min;
+	return knet_tunnel_port(net, flow);
 }
 
 /* Counts a frame that leaves with a packet of @len bytes: in @taken (packets only) and @server. */

@@ -235,7 +235,8 @@ impl<T: Body> Entry<T> {
     }
 
     /// Whether the entry's hash covers more than its key.
-    pub(super) fn is_apart(&self) -> bool {
+    #[inline]
+    pub fn is_apart(&self) -> bool {
         self.is(APART)
     }
 
