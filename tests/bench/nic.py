@@ -31,7 +31,7 @@ SERVERS6 = [str(ipaddress.ip_address(SERVER6) + n) for n in range(4)]
 RANDOM, REPLY, STREAM, HASH = 1, 2, 4, 8
 SYN, SYN_ACK, ACK = 0x02, 0x12, 0x10
 # Numbers of flows, with their numbers of clients.
-FLOWS = {10: 1, 100: 1, 1000: 1, 1_000_000: 100}
+FLOWS = {10: 1, 100: 1, 1000: 1, 40_000: 10, 1_000_000: 100}
 
 
 def headers(mac, source, destination, transport):
@@ -230,6 +230,18 @@ class Rig(bench.Bench):
         time.sleep(2)
         self.random_flows("nic-flows-1000000")
 
+    def waiting_rows(self):
+        """Measures a hundred known flows in a table that is so large that packets wait for others."""
+        rows = ("nic-fast-wait-100", "nic-xdp-wait-100")
+        if self.mode != "ipvs_rs" or not any(map(self.wanted, rows)):
+            return
+        self.from_clients(40_000, NEW_VIP, 40_000)
+        self.fast_path("1")
+        self.established(rows[0], NAT_VIP)
+        self.xdp(True)
+        self.established(rows[1], NAT_VIP)
+        self.xdp(False)
+
     def many_servers(self):
         """Measures new connections of a service with two hundred servers, each of which takes some."""
         row = f"nic-new-wlc-{len(SERVERS)}"
@@ -300,6 +312,7 @@ class Rig(bench.Bench):
             self.xdp(True)
             self.random_flows("nic-xdp-flows-1000000")
             self.xdp(False)
+        self.waiting_rows()
         self.many_servers()
         self.director_down()
 
