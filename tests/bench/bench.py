@@ -101,6 +101,11 @@ class Flows:
                 yield "flag IPSRC_RND"
 
 
+def neighbors(device, *addresses):
+    """Returns the commands of ip that give these hosts on a device a link address that nobody has."""
+    return [f"neigh replace {address} lladdr {NOBODY} nud permanent dev {device}" for address in addresses]
+
+
 class Bench:
     """One run."""
 
@@ -128,14 +133,11 @@ class Bench:
         run("ip", "-n", GENERATOR, "-batch", "-", stdin="link set eth0 up\n")
         run("ip", "-n", SINK, "-batch", "-", stdin="link set eth0 up\n")
         lines = ["link set lo up", "link set front up", "link set back up", "address add 10.0.0.1/24 dev front",
-                 "address add 10.1.0.1/24 dev back", "route add 10.100.0.0/16 via 10.0.0.2",
-                 f"neigh replace 10.0.0.2 lladdr {NOBODY} nud permanent dev front"]
-        lines += [f"neigh replace {server} lladdr {NOBODY} nud permanent dev back" for server in SERVERS]
+                 "address add 10.1.0.1/24 dev back", "route add 10.100.0.0/16 via 10.0.0.2"]
         lines += [f"address add {vip}/32 dev lo" for vip in (NAT_VIP, DR_VIP, TUN_VIP, ONE_VIP, NEW_VIP, DIRECT_VIP)]
         lines += ["address add fd00::1/64 dev front nodad", "address add fd00:1::1/64 dev back nodad",
-                  "route add fd00:100::/64 via fd00::2",
-                  f"neigh replace fd00::2 lladdr {NOBODY} nud permanent dev front"]
-        lines += [f"neigh replace {SERVER6} lladdr {NOBODY} nud permanent dev back"]
+                  "route add fd00:100::/64 via fd00::2"]
+        lines += neighbors("front", "10.0.0.2", "fd00::2") + neighbors("back", *SERVERS, SERVER6)
         lines += [f"address add {vip}/128 dev lo" for vip in (NAT_VIP6, DR_VIP6, TUN_VIP6, DIRECT_VIP6)]
         run("ip", "-n", DIRECTOR, "-batch", "-", stdin="\n".join(lines) + "\n")
         self.forward()

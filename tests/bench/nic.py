@@ -70,10 +70,8 @@ class Rig(bench.Bench):
         run("ip", "netns", "add", DIRECTOR)
         lines = ["link add front type bench_nic", "link add back type bench_nic", "link set lo up", "link set front up", "link set back up",
                  "address add 10.0.0.1/24 dev front", "address add 10.1.0.1/24 dev back", "route add 10.100.0.0/16 via 10.0.0.2",
-                 f"neigh replace 10.0.0.2 lladdr {NOBODY} nud permanent dev front",
-                 "address add fd00::1/64 dev front nodad", "address add fd00:1::1/64 dev back nodad", "route add fd00:100::/64 via fd00::2",
-                 f"neigh replace fd00::2 lladdr {NOBODY} nud permanent dev front"]
-        lines += [f"neigh replace {server} lladdr {NOBODY} nud permanent dev back" for server in SERVERS[:4] + SERVERS6]
+                 "address add fd00::1/64 dev front nodad", "address add fd00:1::1/64 dev back nodad", "route add fd00:100::/64 via fd00::2"]
+        lines += bench.neighbors("front", "10.0.0.2", "fd00::2") + bench.neighbors("back", *SERVERS[:4], *SERVERS6)
         lines += [f"address add {vip}/32 dev lo" for vip in (NAT_VIP, DR_VIP, TUN_VIP, GUE_VIP, ONE_VIP, NEW_VIP, MANY_VIP)]
         lines += [f"address add {vip}/128 dev lo" for vip in (NAT_VIP6, DR_VIP6, TUN_VIP6, GUE_VIP6)]
         run("ip", "-n", DIRECTOR, "-batch", "-", stdin="\n".join(lines) + "\n")
@@ -249,8 +247,7 @@ class Rig(bench.Bench):
             return
         # The table is small, so that it does not grow meanwhile.
         self.restart()
-        neighbors = [f"neigh replace {server} lladdr {NOBODY} nud permanent dev back" for server in SERVERS]
-        run("ip", "-n", DIRECTOR, "-batch", "-", stdin="\n".join(neighbors) + "\n")
+        run("ip", "-n", DIRECTOR, "-batch", "-", stdin="\n".join(bench.neighbors("back", *SERVERS)) + "\n")
         if self.mode != "bare":
             self.service(MANY_VIP, "-m", SERVERS, "wlc")
         self.fast_path("1")

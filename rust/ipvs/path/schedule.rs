@@ -13,7 +13,7 @@ use crate::{
         destination::{Destination, Forwarding},
         helper,
         pool::Pool,
-        service::{Service, Settings},
+        service::Service,
     },
     state::connection::{Connection, Found},
     uapi::service::F_ONE_PACKET,
@@ -68,16 +68,21 @@ pub(crate) fn schedule<'a>(
         }
         choice => choice?,
     };
+    let port = headers.destination.port;
     if settings.flags & F_ONE_PACKET != 0 && headers.protocol == Protocol::Udp {
         choice.server.statistics.live.connection();
-        let connection = made(context, service, &settings, headers, &choice);
+        let server = service.server_endpoint(&settings, choice.server, port);
+        let connection = made(context, headers, &choice, server);
         return Ok(Scheduled::OnePacket(connection));
     }
     let server = choice.server;
     let Context {
         tables, section, ..
     } = context;
-    let make = || connection(context, service, &settings, headers, &choice);
+    let make = || {
+        let server = service.server_endpoint(&settings, server, port);
+        connection(context, headers, &choice, server)
+    };
     let finish = |connection: &mut Connection| {
         measure(pool, headers, connection);
         assist(context, headers, connection);
@@ -111,7 +116,9 @@ pub(crate) fn redispatch<'a>(
     context.tables.end(former);
     let choice = choose::moved(context, service, &settings, headers, server);
     Some(choice.and_then(|choice| {
-        let mut connection = made(context, service, &settings, headers, &choice);
+        let port = headers.destination.port;
+        let server = service.server_endpoint(&settings, choice.server, port);
+        let mut connection = made(context, headers, &choice, server);
         measure(pool, headers, &connection);
         assist(context, headers, &mut connection);
         let entry = enter(context, headers, hash, choice.server, connection)?;
@@ -121,19 +128,16 @@ pub(crate) fn redispatch<'a>(
     }))
 }
 
-/// The connection that begins with a packet with these headers.
+/// The connection to `server` that begins with a packet with these headers.
 #[inline(always)]
 fn connection(
     context: Context<'_>,
-    service: &Service,
-    settings: &Settings,
     headers: &Headers,
     choice: &Choice<'_>,
+    server: Endpoint,
 ) -> Connection {
     let guarded = &context.tables.settings.defence.guarded;
     let lease = choice.template.and_then(|template| template.lease());
-    let port = headers.destination.port;
-    let server = service.server_endpoint(settings, choice.server, port);
     Connection::new(
         headers,
         choice.server.clone(),
@@ -148,12 +152,11 @@ fn connection(
 #[inline(never)]
 fn made(
     context: Context<'_>,
-    service: &Service,
-    settings: &Settings,
     headers: &Headers,
     choice: &Choice<'_>,
+    server: Endpoint,
 ) -> Connection {
-    connection(context, service, settings, headers, choice)
+    connection(context, headers, choice, server)
 }
 
 /// Measures the delay of the handshake, if the scheduler needs it and the director will see the
@@ -178,16 +181,8 @@ pub(crate) fn related<'a>(
     hash: u32,
 ) -> Option<Member<'a, Connection>> {
     let choice = choose::related(context, headers)?;
-    let guarded = &context.tables.settings.defence.guarded;
     let server = Endpoint::new(choice.server.endpoint.address, headers.destination.port);
-    let lease = choice.template.and_then(|template| template.lease());
-    let connection = Connection::new(
-        headers,
-        choice.server.clone(),
-        server,
-        lease,
-        guarded.load(Ordering::Relaxed),
-    );
+    let connection = made(context, headers, &choice, server);
     enter(context, headers, hash, choice.server, connection).ok()
 }
 
