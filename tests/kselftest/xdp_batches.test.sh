@@ -3,7 +3,7 @@
 #
 # fast_path=2 in a large connection table: frames wait for others at a device of the director. They
 # go the ways they go without the wait, and nothing is lost; the device, settings, namespace and
-# module may go while frames wait; frames of others do no harm there.
+# module may go while frames wait; frames of others and forged notes do no harm there.
 # timeout: 400
 # check: debug, because xdp.test.sh has programs on the stock kernel
 
@@ -100,6 +100,61 @@ ip -n cards -j link show ipvs0 | jq '.[0].ifindex' >/sys/module/bench_nic/parame
 received '0 0' 'frames that others send there are dropped' front 1000 10 "${flow[@]}"
 echo 0 >/sys/module/bench_nic/parameters/redirect
 waited '1000 1000 1000' 'frames that wait there are not' front 1000 10 "${flow[@]}"
+
+# --- forged notes ---------------------------------------------------------------------------------
+
+# forged WANTED TITLE NOTE DEVICE,DEVICE QUEUE [FLOW…]: checks how many of 10 frames with forged
+# notes are sent on, how many of them XDP takes, and how many the service counts.
+forged() {
+	local wanted=$1 title=$2 note=$3 devices=$4 queue=$5 frames counted sent
+	shift 5
+	[ $# -gt 0 ] || set -- "${flow[@]}"
+	frames=$(card_status frames) counted=$(requests)
+	sent=$(on cards python3 "$here/forged.py" forger ipvs0 "$note" "$devices" "$queue" python3 "$here/frames.py" forger 10 10 "$@" 2>&1)
+	check_eq "$title" "$sent $(($(card_status frames) - frames)) $(($(requests) - counted))" "$wanted"
+}
+requests() { on cards lvsadm -Ln --stats --exact -u 10.8.1.1:80 | awk '/^UDP/ { print $(NF - 3) }'; }
+# These cards have one address, so frames for one are addressed to all.
+address=$(ip -n cards -j link show front | jq -r '.[0].address')
+batch -n cards <<-END
+	link add forger index 6001 address $address type bench_nic
+	link add idle address $address type bench_nic
+	link set forger up
+END
+sysctls cards net.ipv4.conf.forger.rp_filter=0
+batch -n elsewhere <<-END
+	link add far index 6002 address $address type dummy
+	link set far up
+END
+routes
+request=$((1 << 32))
+new=(10.8.0.2 50000 10.8.1.1 80)
+forged '10 10 10' 'a forged note of a reply: XDP looks for the connection itself' 0 forger,forger 0
+forged '10 0 10' 'a forged note with a wrong hash: frames go by the host' $((request + 4711)) forger,forger 0
+forged '10 0 10' 'a forged note that is garbage: frames go by the host' $((-2)) forger,forger 4294967295
+forged '10 0 10' 'a forged note: frames of new flows go by the host' $((request + 4711)) forger,forger 0 "${new[@]}"
+forged '10 10 10' 'a forged note: XDP takes frames of these flows afterwards' 0 forger,forger 0 "${new[@]}"
+forged '10 10 10' 'a forged queue does no harm where XDP takes frames' 0 forger,forger 4294967295
+forged '10 0 10' 'a forged queue does no harm where frames go by the host' $request forger,forger 30000
+forged '10 10 10' 'a forged note may name another device: XDP takes frames' 0 front,forger 0
+forged '10 0 10' 'a forged note may name another device: frames go by the host' $request front,forger 0
+forged '0 0 0' 'frames are dropped if a forged note names a device to which they are not addressed' 0 back,lo 0
+forged '0 0 0' 'frames are dropped if a forged note names the device where they wait' 0 ipvs0,ipvs0 0
+forged '0 0 0' 'frames are dropped if a forged note names a device that is down' 0 idle,idle 0
+forged '0 0 0' 'frames are dropped if a forged note names no device' 0 0,6000 0
+forged '0 0 0' 'frames are dropped if a forged note names a device of another namespace' 0 6002,6002 0
+forged '5 5 5' 'XDP takes frames behind those that are dropped' 0 6000,forger 0
+forged '5 0 5' 'frames go by the host behind those that are dropped' $request forger,6002 0
+# Frames of one flow leave their notes in the memory of the next ten flows: that of one processor.
+# A program that comes or goes by netlink has the host look for the routes again.
+must taskset -pc 0 $$
+[ ! -e /sys/kernel/btf/vmlinux ] || must on cards lvsadm fast-path --attach forger
+routes
+waited '1000 1000 1000' 'frames of one flow wait' forger 1000 1 "${flow[@]}"
+[ ! -e /sys/kernel/btf/vmlinux ] || must on cards lvsadm fast-path --detach forger
+routes
+forged '10 1 10' 'an old note leads XDP only to the connection of its own flow' old forger,forger 0
+must taskset -p ffff $$
 
 # --- what goes while frames wait ------------------------------------------------------------------
 

@@ -15,8 +15,9 @@
  * measure at once.
  *
  * Kernels without type information cannot have an XDP program that calls ipvs_rs. With the module's
- * parameter "direct" each device has the effect of one: it calls the function itself. With
- * "redirect" it has the effect of a program that redirects all frames to another device.
+ * parameter "direct" each device without a program has the effect of one: it calls the function
+ * itself. With "redirect" each has the effect of a program that redirects all frames to another
+ * device.
  *
  * Belongs here: what a card does. Never: rules, tests or knowledge about a director.
  */
@@ -348,7 +349,9 @@ static int bench_nic_poll(struct napi_struct *napi, int budget)
 
 	rcu_read_lock();
 	prog = rcu_dereference(queue->nic->prog);
-	forward = READ_ONCE(bench_nic_redirect_to) ? bench_nic_redirect : READ_ONCE(bench_nic_forward);
+	forward = prog ? NULL : READ_ONCE(bench_nic_forward);
+	if (READ_ONCE(bench_nic_redirect_to))
+		forward = bench_nic_redirect;
 	while (done < budget && done < queue->todo &&
 	       bench_nic_receive(queue, prog, forward, &redirected))
 		done++;
