@@ -98,6 +98,7 @@ routes
 waited '1000 1000 1000' 'once it is up, they do' front 1000 10 "${flow[@]}"
 ip -n cards -j link show ipvs0 | jq '.[0].ifindex' >/sys/module/bench_nic/parameters/redirect
 received '0 0' 'frames that others send there are dropped' front 1000 10 "${flow[@]}"
+check_eq 'the device counts what it drops' "$(ip -n cards -s -j link show ipvs0 | jq '.[0].stats64.tx.dropped')" 1000
 echo 0 >/sys/module/bench_nic/parameters/redirect
 waited '1000 1000 1000' 'frames that wait there are not' front 1000 10 "${flow[@]}"
 

@@ -141,10 +141,19 @@ static bool knet_take_note(const struct xdp_frame *frame, struct knet_xdp_note *
 	return true;
 }
 
-/* Handles frames that have waited: at most KNET_FRAMES. In an RCU read section. */
-static void knet_handle_frames(struct net *net, const struct knet_xdp_batching *handler,
-			       struct xdp_frame **frames, int count)
+/* Drops a frame that nobody has told to wait, or whose device does not receive any more. */
+static void knet_drop_frame(struct net_device *waiter, struct xdp_frame *frame)
 {
+	dev_core_stats_tx_dropped_inc(waiter);
+	xdp_return_frame_rx_napi(frame);
+}
+
+/* Handles frames that have waited at the device: at most KNET_FRAMES. In an RCU read section. */
+static void knet_handle_frames(struct net_device *waiter, struct xdp_frame **frames, int count)
+{
+	const struct knet_waiter *own = netdev_priv(waiter);
+	const struct knet_xdp_batching *handler = &own->handler;
+	struct net *net = dev_net(waiter);
 	struct knet_leaving leaving = { .out = NULL, .count = 0 };
 	struct knet_xdp_note notes[KNET_FRAMES];
 	u64 words[KNET_FRAMES], aheads[KNET_FRAMES];
@@ -154,7 +163,7 @@ static void knet_handle_frames(struct net *net, const struct knet_xdp_batching *
 
 	for (i = 0; i < count; i++) {
 		if (unlikely(!knet_take_note(frames[i], &notes[kept]))) {
-			xdp_return_frame_rx_napi(frames[i]);
+			knet_drop_frame(waiter, frames[i]);
 			continue;
 		}
 		words[kept] = notes[kept].note;
@@ -171,7 +180,7 @@ static void knet_handle_frames(struct net *net, const struct knet_xdp_batching *
 			rxq.dev = dev_get_by_index_rcu(net, notes[i].ifindex);
 		/* Gone or down since, as in the kernel's own queues. */
 		if (unlikely(!rxq.dev || !netif_running(rxq.dev))) {
-			xdp_return_frame_rx_napi(frame);
+			knet_drop_frame(waiter, frame);
 			continue;
 		}
 		rxq.queue_index = notes[i].queue;
@@ -196,7 +205,6 @@ static void knet_handle_frames(struct net *net, const struct knet_xdp_batching *
 
 static int knet_waiter_xdp_xmit(struct net_device *dev, int n, struct xdp_frame **frames, u32 flags)
 {
-	const struct knet_waiter *waiter = netdev_priv(dev);
 	u32 bytes = 0;
 	int i;
 
@@ -206,8 +214,7 @@ static int knet_waiter_xdp_xmit(struct net_device *dev, int n, struct xdp_frame 
 		bytes += frames[i]->len;
 	rcu_read_lock();
 	for (i = 0; i < n; i += KNET_FRAMES)
-		knet_handle_frames(dev_net(dev), &waiter->handler, frames + i,
-				   min(n - i, KNET_FRAMES));
+		knet_handle_frames(dev, frames + i, min(n - i, KNET_FRAMES));
 	rcu_read_unlock();
 	dev_sw_netstats_tx_add(dev, n, bytes);
 	/* None is the caller's any more. */
