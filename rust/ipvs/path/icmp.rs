@@ -169,8 +169,9 @@ fn to_server<'p, V: Version>(
         Prepared::Over(verdict) => verdict,
         Prepared::Local(packet) => deliver(context, packet, error, translation),
         Prepared::Ready(packet) if forwarding == Forwarding::Tunneling => {
+            let (tunnel, tracking) = (destination.tunnel(), tracking(settings));
             let flow = || flow_hash(context, &error.quote);
-            packet.send_through(destination.tunnel(), server.address, flow, tracking(settings))
+            packet.send_through(tunnel, server.address, flow, tracking)
         }
         Prepared::Ready(packet) => packet.send(tracking(settings)),
     }

@@ -146,7 +146,8 @@ impl Destination {
         self.tunnel_numbers().tunnel().unwrap_or(Tunnel::Ipip)
     }
 
-    /// Whether that is IP in IP. False does not say that it is not. Any context.
+    /// Whether that is IP in IP, by its kind alone. False for numbers of no tunnel, which
+    /// [`Self::tunnel`] takes for IP in IP. Any context.
     #[inline(always)]
     pub fn is_through_ipip(&self) -> bool {
         self.tunnel_numbers().kind == 0

@@ -6,9 +6,10 @@
 #include <net/ip.h>
 
 /*
- * The UDP source port of a tunnel for packets of a flow with this hash, so that routers
- * and cards spread flows: as udp_flow_src_port() makes one of the hash of a packet. It
- * does not tell which connections have the same lower half of the hash.
+ * The UDP source port of a tunnel for packets of a flow with this hash, as
+ * udp_flow_src_port() makes one of the hash of a packet: routers and cards spread flows
+ * by it. The upper half of the hash hides the lower one, which chooses the bucket, from
+ * those who see the port.
  */
 static __always_inline u16 knet_tunnel_port(struct net *net, u32 flow)
 {
