@@ -86,7 +86,7 @@ def accept(listener, epoll):
 class Connection:
     """A connection and what is known about it."""
 
-    __slots__ = ("sock", "began", "opened", "state")
+    __slots__ = ("sock", "began", "opened", "state", "refusal")
 
     def __init__(self, source, target):
         self.sock = socket.socket()
@@ -97,9 +97,16 @@ class Connection:
         self.opened = None
         # opening, open, asked, answered, reset
         self.state = "opening"
+        # Why it never opened, and when that was known.
+        self.refusal = None
         result = self.sock.connect_ex(target)
         if result not in (0, errno.EINPROGRESS):
-            self.state = "reset"
+            self.refuse(result)
+
+    def refuse(self, error):
+        """It does not open."""
+        self.state = "reset"
+        self.refusal = (errno.errorcode.get(error, error), time.monotonic())
 
     def ask(self):
         """Sends an octet, which must come back."""
@@ -112,8 +119,9 @@ class Connection:
     def event(self):
         """Looks at what arrived."""
         if self.state == "opening":
-            if self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-                self.state = "reset"
+            error = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if error:
+                self.refuse(error)
             else:
                 self.opened = time.monotonic()
                 self.state = "open"
@@ -271,7 +279,8 @@ class Client(Orders):
         The answer: how many connections were begun, how many were opened in a second, the longest
         time in milliseconds in which none opened while the address moved (the gap), how many never
         opened, how many were refused, how many were open but are lost, and, of these, the most
-        milliseconds by which one opened before the gap, and how many opened after it.
+        milliseconds by which one opened before the gap, and how many opened after it. For each
+        refusal: the error, and the milliseconds since the gap began.
         """
         load = self.loads.pop(tag)
         load.stop.set()
@@ -287,13 +296,14 @@ class Client(Orders):
         lost = [connection for connection in load.connections
                 if connection.opened and connection.state != "answered"]
         before = [begin - connection.opened for connection in lost if connection.opened <= begin]
-        refused = sum(connection.opened is None and connection.state == "reset" for connection in load.connections)
-        never = len(load.connections) - len(opened) - refused
+        refusals = [connection.refusal for connection in load.connections if connection.refusal]
+        never = len(load.connections) - len(opened) - len(refusals)
+        how = "".join(f" {error}@{(when - begin) * 1000:.0f}" for error, when in refusals)
         for connection in load.connections:
             connection.sock.close()
         return (f"begun={len(load.connections)} rate={rate:.0f} gap={gap * 1000:.0f} never={never} "
-                f"refused={refused} lost={len(lost)} oldest={max(before, default=0) * 1000:.0f} "
-                f"after={len(lost) - len(before)}")
+                f"refused={len(refusals)} lost={len(lost)} oldest={max(before, default=0) * 1000:.0f} "
+                f"after={len(lost) - len(before)}{how}")
 
 
 if __name__ == "__main__":
