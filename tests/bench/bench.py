@@ -109,11 +109,11 @@ def neighbors(device, *addresses):
 class Bench:
     """One run."""
 
-    def __init__(self, options):
-        self.kernel = options.kernel
-        self.packets = options.packets
-        self.rows = re.compile(options.rows)
-        self.settings = [setting.split("=") for setting in options.set]
+    def __init__(self, kernel, packets, rows=".*", settings=()):
+        self.kernel = kernel
+        self.packets = packets
+        self.rows = re.compile(rows)
+        self.settings = [setting.split("=") for setting in settings]
         self.unit = "instructions" if self.kernel == "icount" else "ns"
         self.round = 0
         self.mode = None
@@ -549,7 +549,7 @@ def main(kind=Bench, modes=MODES, modules=("pktgen", "veth", "ipip", "nf_tables"
     options.packets = options.packets or (20_000 if options.kernel == "icount" else 300_000)
     run("modprobe", modules[0])
     subprocess.run(["modprobe", "-a", *modules[1:]], capture_output=True, check=False)
-    bench = kind(options)
+    bench = kind(options.kernel, options.packets, options.rows, options.set)
     emit("meta", kernel=options.kernel, release=os.uname().release, rounds=options.rounds, packets=options.packets)
     for bench.round in range(1, options.rounds + 1):
         for mode in options.modes.split(","):

@@ -159,12 +159,12 @@ def main():
     """Measures everything."""
     run("modprobe", "-a", "pktgen")
     subprocess.run(["modprobe", "-a", "veth", "ipip"], capture_output=True, check=False)
-    options = type("Options", (), {"kernel": os.environ.get("KERNEL_FLAVOUR", "uml"), "packets": 300_000, "rows": ".*"})
-    bench = Bench(options)
+    packets = 300_000
+    bench = Bench(os.environ.get("KERNEL_FLAVOUR", "uml"), packets)
     bench.mode = "ipvs_rs"
     bench.hosts_up()
     bench.director_up()
-    bench.requests(options.packets, NAT_VIP, Flows(100))
+    bench.requests(packets, NAT_VIP, Flows(100))
     for part in (large_table, many_connections, sweep):
         if part.__name__ in os.environ["PARTS"].split():
             part(bench)

@@ -256,7 +256,7 @@ def main():
     parser.add_argument("--rows", default="crowds,services", help="crowds (with locks), locks, services")
     options = parser.parse_args()
     run("modprobe", "-a", "pktgen", "veth", "nf_tables")
-    scale = Scale(argparse.Namespace(kernel="icount", packets=20_000, rows=".*"))
+    scale = Scale("icount", 20_000)
     scale.mode = options.mode
     for row in options.rows.split(","):
         getattr(scale, row)()
