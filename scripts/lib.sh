@@ -103,6 +103,11 @@ bind_cargo() {
 # one package alone, or without a test or an example, cargo would build libraries with other
 # features.
 build_programs() { "$SCRIPTS/cargo" build --workspace --locked "${@/#/--bin=}" --example without_director; }
+# build_program NAME PROFILE: builds a program of the workspace. With the profile dev, it is that of
+# the host tests; with another, it is for others.
+build_program() {
+	if [ "$2" = dev ]; then build_programs "$1"; else RUSTFLAGS='' "$SCRIPTS/cargo" build --profile "$2" --locked -p "$1"; fi
+}
 
 # child_seconds FILE: sets $seconds to the time that processors have spent on what this shell has
 # started and waited for. The file is for its use.
