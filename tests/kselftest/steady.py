@@ -279,8 +279,8 @@ class Client(Orders):
         The answer: how many connections were begun, how many were opened in a second, the longest
         time in milliseconds in which none opened while the address moved (the gap), how many never
         opened, how many were refused, how many were open but are lost, and, of these, the most
-        milliseconds by which one opened before the gap, and how many opened after it. For each
-        refusal: the error, and the milliseconds since the gap began.
+        milliseconds by which one opened before the gap, and how many opened after it. For the
+        first refusals: the error, and the milliseconds since the gap began.
         """
         load = self.loads.pop(tag)
         load.stop.set()
@@ -298,7 +298,7 @@ class Client(Orders):
         before = [begin - connection.opened for connection in lost if connection.opened <= begin]
         refusals = [connection.refusal for connection in load.connections if connection.refusal]
         never = len(load.connections) - len(opened) - len(refusals)
-        how = "".join(f" {error}@{(when - begin) * 1000:.0f}" for error, when in refusals)
+        how = "".join(f" {error}@{(when - begin) * 1000:.0f}" for error, when in refusals[:5])
         for connection in load.connections:
             connection.sock.close()
         return (f"begun={len(load.connections)} rate={rate:.0f} gap={gap * 1000:.0f} never={never} "
