@@ -120,11 +120,12 @@ class Connection:
         """Looks at what arrived."""
         if self.state == "opening":
             error = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            if error:
+            # A reset ends what was open, if only for a moment; otherwise it is a refusal.
+            if error and error != errno.ECONNRESET:
                 self.refuse(error)
             else:
                 self.opened = time.monotonic()
-                self.state = "open"
+                self.state = "reset" if error else "open"
             return
         try:
             data = self.sock.recv(100)
