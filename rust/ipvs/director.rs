@@ -599,7 +599,7 @@ impl Director {
                 dropped: tables.dropped(),
                 apart: tables.connections.apart(),
                 evicted: tables.connections.evicted(),
-                buckets: tables.connections.buckets(),
+                buckets: tables.connections.room(),
                 early: tables.taken_early(),
                 frames: tables.taken_frames(),
                 waited: hooks.waited(),

@@ -3,20 +3,20 @@
 //! The hash of connections: 128-byte entries that readers find under RCU, resized while packets
 //! flow.
 //!
-//! The buckets are those of a split-ordered list ([`lvs_core::split_order`], which explains why no
-//! reader misses an entry): [`buckets`] has their memory and resizes them. [`entry`] has the
-//! entries, [`wheel`] the slow timer, and [`shards`] the locks. This file has the interface.
+//! The algorithm is [`lvs_core::buckets`], which explains why no reader misses an entry.
+//! [`buckets`] has their memory and resizes them. [`entry`] has the entries, [`wheel`] the slow
+//! timer, and [`shards`] the locks. This file has the interface.
 //!
 //! # Crowded keys
 //!
-//! All entries of a key have the same hash, so a lookup walks over them. At most [`CROWD`] entries
-//! share a hash. Further ones are inserted *apart*, under a hash that covers both ends of the
-//! connection ([`Newcomer::hash_apart`]), in the same lists. A reader looks there when it does not
-//! find an entry by its key and [`Table::has_apart`].
+//! All entries of a key have the same hash, so a lookup examines them in turn. At most [`CROWD`]
+//! entries share a hash. Further ones are inserted *apart*, under a hash that covers both ends of
+//! the connection ([`Newcomer::hash_apart`]), in the same buckets. A reader looks there when it
+//! does not find an entry by its key and [`Table::has_apart`].
 //!
 //! A reader with the server's end instead of the virtual end finds such an entry by its *alias*,
 //! which has a hash and a body of its own. Aliases that readers cannot distinguish form a ring.
-//! Only the newest alias of a ring is in the lists, so no chain grows with the number of entries.
+//! Only the newest alias of a ring is in a bucket, so no list grows with the number of entries.
 //!
 //! # Room for new entries
 //!
@@ -43,7 +43,7 @@ use core::{
 };
 use entry::Retired;
 use kernel::{alloc::KBox, prelude::*, sync::Arc, types::Opaque};
-use lvs_core::split_order::{self, Inserted};
+use lvs_core::buckets::{self as algorithm, Inserted};
 use shards::{Shard, Shards, SHARD_BITS};
 
 /// The number of entries with the same hash, beyond which further ones are inserted apart.
@@ -53,9 +53,6 @@ pub const CROWD: usize = 8;
 const BATCH: usize = 32;
 /// The maximum number of entries that a new one examines to find a half-open one.
 const EXAMINED: usize = 64;
-/// The maximum number of entries that are prefetched for a lookup: nine lookups in ten find theirs
-/// among two.
-const AHEAD: usize = 3;
 /// The maximum number of half-open entries that are removed to make room for one new entry.
 const EVICTIONS: u32 = 8;
 
@@ -112,9 +109,10 @@ pub trait Newcomer<T> {
     fn alias(&self, _body: &T) -> Option<(u32, T)> {
         None
     }
-    /// Whether readers cannot distinguish two aliases.
+    /// Whether a reader cannot distinguish two entries with the same hash, or two aliases. It then
+    /// finds the newer one.
     #[inline]
-    fn is_same_alias(&self, _alias: &T, _other: &T) -> bool {
+    fn are_alike(&self, _one: &T, _other: &T) -> bool {
         false
     }
     /// Called when the entry of `other` was removed, to make room for the new one. No lock is held.
@@ -209,11 +207,12 @@ impl<T: Body> Table<T> {
     /// An empty table; `payer` is charged for its entries and buckets. Its slow timer starts in
     /// second `now`. [`ENODEV`]: there is no [`Cache`]. Process context.
     pub fn new(now: u32, payer: Payer) -> Result<Self> {
+        let slab = Slab::current()?;
         let inner = KBox::new(
             Inner {
-                buckets: Buckets::new(payer)?,
+                buckets: Buckets::new(payer, &slab)?,
                 shards: Shards::new(now)?,
-                slab: Slab::current()?,
+                slab,
                 limit: AtomicUsize::new(usize::MAX),
                 apart: AtomicUsize::new(0),
                 busy: Busy {
@@ -232,9 +231,9 @@ impl<T: Body> Table<T> {
         Ok(Self(inner))
     }
 
-    /// The number of buckets. Any context.
-    pub fn buckets(&self) -> u32 {
-        1 << self.0.buckets.order()
+    /// The number of entries that the present buckets are made for: a power of two. Any context.
+    pub fn room(&self) -> u32 {
+        self.0.buckets.room()
     }
 
     /// The number of entries. Any context.
@@ -273,8 +272,8 @@ impl<T: Body> Table<T> {
         matches: impl Fn(&T) -> bool,
     ) -> Option<Member<'a, T>> {
         // SAFETY: the section is the read lock, for `'a`.
-        let lists = unsafe { self.0.buckets.lists::<T>() };
-        let entry = split_order::find(&lists, hash, |entry| matches(entry))?;
+        let filled = unsafe { self.0.buckets.with_entries::<T>() };
+        let entry = algorithm::find(&filled, hash, |entry| matches(entry))?;
         // INVARIANT: found in this table.
         Some(Member { table: self, entry })
     }
@@ -299,8 +298,8 @@ impl<T: Body> Table<T> {
     }
 
     /// Has the processor load what lookups of the first `N` of these hashes will read: the
-    /// buckets, up to [`AHEAD`] entries of each, and all of an entry with the hash. Returns where
-    /// the lookups lead, in the order of the hashes. Any context.
+    /// buckets, and the entries that these have for the hashes. Returns where the lookups lead, in
+    /// the order of the hashes. Any context.
     #[inline(always)]
     pub fn look_ahead<'a, const N: usize>(
         &'a self,
@@ -309,23 +308,13 @@ impl<T: Body> Table<T> {
     ) -> [Ahead<'a, T>; N] {
         let mut ways = [Ahead::UNKNOWN; N];
         // SAFETY: the section is the read lock, for `'a`.
-        let lists = unsafe { self.0.buckets.lists::<T>() };
+        let filled = unsafe { self.0.buckets.with_entries::<T>() };
         // In turn, so that the memory of all lookups loads at once.
         for hash in hashes.clone().take(N) {
-            lists.prefetch_bucket(hash);
+            filled.prefetch_bucket(hash);
         }
-        for (way, hash) in ways.iter_mut().zip(hashes.clone()) {
-            way.0 = split_order::first_on_way(&lists, hash).map(Entry::prefetch);
-        }
-        for _ in 0..AHEAD {
-            for (way, hash) in ways.iter_mut().zip(hashes.clone()) {
-                way.0 = way.0.and_then(|entry| {
-                    if entry.hash == hash {
-                        return Some(entry.prefetch_rest());
-                    }
-                    split_order::next_on_way(&lists, entry).map(Entry::prefetch)
-                });
-            }
+        for (way, hash) in ways.iter_mut().zip(hashes) {
+            way.0 = algorithm::candidate(&filled, hash).map(Entry::prefetch);
         }
         ways
     }
@@ -338,7 +327,7 @@ impl<T: Body> Table<T> {
         matches: impl Fn(&T) -> bool,
     ) -> Option<Member<'a, T>> {
         let alias = self.find(section, hash, matches)?;
-        // INVARIANT: an alias is in the lists only while its entry is in this table, or about to
+        // INVARIANT: an alias is in a bucket only while its entry is in this table, or about to
         // be inserted or retired; and it stays for `'a`.
         Some(Member {
             table: self,
@@ -356,9 +345,9 @@ impl<T: Body> Table<T> {
         mut f: impl FnMut(Member<'_, T>),
     ) -> Option<u32> {
         // SAFETY: the section is the read lock, for as long as the call.
-        let lists = unsafe { self.0.buckets.lists::<T>() };
+        let filled = unsafe { self.0.buckets.with_entries::<T>() };
         // INVARIANT: found in this table.
-        split_order::first_from(&lists, from, |entry| {
+        algorithm::first_from(&filled, from, |entry| {
             if !entry.is_alias() {
                 f(Member { table: self, entry });
             }
@@ -406,11 +395,13 @@ impl<T: Body> Table<T> {
                     })
                     .is_some()
         };
+        let is_full = self.0.buckets.is_full(counted.number);
         let mut shard = self.0.shards.of(hash).ok_or(Refused::NoMemory)?.lock();
         // SAFETY: the shard is locked, in a read section for `'a`.
-        let lists = unsafe { self.0.buckets.lists::<T>() };
+        let filled = unsafe { self.0.buckets.with_entries::<T>() };
         let duplicates = |other: &Entry<T>| newcomer.duplicates(other);
-        match split_order::insert(&lists, entry, CROWD, duplicates, is_apart) {
+        let is_like = |other: &Entry<T>| newcomer.are_alike(entry, other);
+        match algorithm::insert(&filled, entry, CROWD, is_like, duplicates, is_apart) {
             Inserted::Yes => {}
             Inserted::Duplicate => {
                 drop(shard);
@@ -431,9 +422,8 @@ impl<T: Body> Table<T> {
         self.0.note_half_open(hash, &shard);
         shard.count = shard.count.wrapping_add(1);
         core::mem::forget(counted);
-        let crowded = self.0.buckets.crowded(shard.count);
         drop(shard);
-        if crowded {
+        if is_full {
             self.0.request_resize();
         }
         // INVARIANT: just inserted.
@@ -466,22 +456,24 @@ impl<T: Body> Table<T> {
         // INVARIANT: it is in the table when the caller gets it.
         let member = Member { table: self, entry };
         let duplicates = |other: &T| newcomer.duplicates(other);
-        let mut crowded = false;
+        let is_full = table.buckets.is_full(counted.number);
         let mut published = false;
 
         table.apart.fetch_add(1, Ordering::Relaxed);
         // SAFETY: the alias is new, and `section` is the read section.
-        unsafe { table.insert_alias(entry, |alias, other| newcomer.is_same_alias(alias, other)) };
-        let stays = split_order::insert_apart(
+        unsafe { table.insert_alias(entry, |alias, other| newcomer.are_alike(alias, other)) };
+        let stays = algorithm::insert_apart(
             || {
                 let Some(shard) = table.shards.of(hash) else {
                     return false;
                 };
                 let mut shard = shard.lock();
                 // SAFETY: the shard is locked, in a read section for `'a`.
-                let lists = unsafe { table.buckets.lists::<T>() };
+                let filled = unsafe { table.buckets.with_entries::<T>() };
                 let duplicates = |other: &Entry<T>| duplicates(other);
-                let inserted = split_order::insert(&lists, entry, usize::MAX, duplicates, || false);
+                let is_like = |other: &Entry<T>| newcomer.are_alike(entry, other);
+                let inserted =
+                    algorithm::insert(&filled, entry, usize::MAX, is_like, duplicates, || false);
                 if inserted != Inserted::Yes {
                     return false;
                 }
@@ -490,7 +482,6 @@ impl<T: Body> Table<T> {
                 unsafe { shard.wheel.insert(entry) };
                 table.note_half_open(hash, &shard);
                 shard.count = shard.count.wrapping_add(1);
-                crowded = table.buckets.crowded(shard.count);
                 core::mem::forget(counted);
                 true
             },
@@ -509,7 +500,7 @@ impl<T: Body> Table<T> {
                 entry.retire();
             }
         }
-        if crowded {
+        if is_full {
             table.request_resize();
         }
         if stays {
@@ -539,7 +530,7 @@ impl<T: Body> Table<T> {
                 }
             }
         }
-        if self.0.buckets.wants(self.0.shards.count()) != self.0.buckets.order() {
+        if self.0.buckets.should_resize(self.0.shards.count()) {
             self.0.queue_resize();
         }
     }
@@ -698,7 +689,7 @@ impl<T: Body> Inner<T> {
         budget == 0
     }
 
-    /// Inserts the alias of `entry`, if it has one. In the lists, it takes the place of one that is
+    /// Inserts the alias of `entry`, if it has one. It takes the place of one in a bucket that is
     /// the `same`, so readers find the newest entry.
     ///
     /// # Safety
@@ -713,18 +704,18 @@ impl<T: Body> Inner<T> {
         };
         let mut shard = shard.lock();
         // SAFETY: the shard is locked, in a read section.
-        let lists = unsafe { self.buckets.lists::<T>() };
-        let head = split_order::find(&lists, alias.hash, |other| {
+        let filled = unsafe { self.buckets.with_entries::<T>() };
+        let head = algorithm::find(&filled, alias.hash, |other| {
             other.is_alias() && same(alias, other)
         });
         match head {
             Some(head) => {
-                split_order::replace(&lists, head, alias);
+                algorithm::replace(&filled, head, alias);
                 // SAFETY: the shard is locked, and all of a ring have the same hash.
                 unsafe { entry::link_before(head, alias) };
             }
             None => {
-                split_order::insert(&lists, alias, usize::MAX, |_| false, || false);
+                algorithm::insert(&filled, alias, usize::MAX, |_| false, |_| false, || false);
                 shard.count = shard.count.wrapping_add(1);
             }
         }
@@ -744,22 +735,22 @@ impl<T: Body> Inner<T> {
         };
         let mut shard = shard.lock();
         // SAFETY: the shard is locked.
-        let lists = unsafe { self.buckets.lists::<T>() };
+        let filled = unsafe { self.buckets.with_entries::<T>() };
         // SAFETY: the shard is locked, and the alias was inserted.
         match unsafe { entry::unlink(alias) } {
             entry::Unlinked::Member => {}
             entry::Unlinked::Head(next) => {
-                split_order::replace(&lists, alias, next);
+                algorithm::replace(&filled, alias, next);
             }
             entry::Unlinked::Last => {
-                if split_order::remove(&lists, alias) {
+                if algorithm::remove(&filled, alias) {
                     shard.count = shard.count.wrapping_sub(1);
                 }
             }
         }
     }
 
-    /// Removes `entry` from the lists and the wheel of the locked `shard`, for good; false if it
+    /// Removes `entry` from its bucket and the wheel of the locked `shard`, for good; false if it
     /// was removed before. If true, the caller must retire the entry.
     ///
     /// # Safety
@@ -767,13 +758,13 @@ impl<T: Body> Inner<T> {
     /// The entry must be in this table, or have been, and `shard` be the shard of its hash.
     unsafe fn take_out(&self, shard: &mut Shard<T>, entry: &Entry<T>) -> bool {
         // SAFETY: the shard is the entry's and is locked. The wheel inserts an entry once only, so
-        // one that has no slot is not in the lists either.
+        // one that is not in the wheel is in no bucket either.
         if !unsafe { shard.wheel.remove(entry) } {
             return false;
         }
         // SAFETY: the shard is locked.
-        let lists = unsafe { self.buckets.lists() };
-        let was_in = split_order::remove(&lists, entry);
+        let filled = unsafe { self.buckets.with_entries() };
+        let was_in = algorithm::remove(&filled, entry);
         if was_in {
             shard.count = shard.count.wrapping_sub(1);
             self.busy.count.fetch_sub(1, Ordering::Relaxed);
@@ -787,19 +778,27 @@ impl<T: Body> Inner<T> {
 }
 
 /// An entry that is counted before it is inserted.
-struct Counted<'a>(&'a AtomicUsize);
+struct Counted<'a> {
+    count: &'a AtomicUsize,
+    /// The number of entries with this one.
+    number: usize,
+}
 
 impl<'a> Counted<'a> {
     fn new<T: Body>(table: &'a Inner<T>) -> Option<Self> {
-        let former = table.busy.count.fetch_add(1, Ordering::Relaxed);
-        let counted = Self(&table.busy.count);
+        let count = &table.busy.count;
+        let former = count.fetch_add(1, Ordering::Relaxed);
+        let counted = Self {
+            count,
+            number: former.wrapping_add(1),
+        };
         (former < table.limit.load(Ordering::Relaxed)).then_some(counted)
     }
 }
 
 impl Drop for Counted<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.count.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -76,6 +76,11 @@ def emit(kind, **fields):
     print(json.dumps({"kind": kind, **fields}), flush=True)
 
 
+def client_port(vip):
+    """Returns the first port of the clients of a service. Each service has ports of its own, as with most clients."""
+    return 1000 * ((int(re.split("[.:]", vip)[-1]) - 1) % 50 + 1)
+
+
 class Flows:
     """A number of flows: source addresses and ports that pktgen counts through or picks from."""
 
@@ -89,12 +94,12 @@ class Flows:
         """Returns the number of flows."""
         return self.clients * self.ports
 
-    def options(self):
-        """Returns the commands for pktgen."""
+    def options(self, port=1000):
+        """Returns the commands for pktgen; the first port of a client is given."""
         yield f"src_min {CLIENT}"
         yield f"src_max {CLIENT + self.clients - 1}"
-        yield "udp_src_min 1000"
-        yield f"udp_src_max {1000 + self.ports}"
+        yield f"udp_src_min {port}"
+        yield f"udp_src_max {port + self.ports}"
         if self.random:
             yield "flag UDPSRC_RND"
             if self.clients > 1:
@@ -292,18 +297,19 @@ class Bench:
         """Sends client datagrams to a virtual service, or to a server if there is no director."""
         target = SERVERS[0] if self.mode == "bare" else vip
         fixed = ("udp_dst_min 80", "udp_dst_max 80", f"dst {target}")
-        return self.pktgen(count, (*fixed, *flows.options()))
+        return self.pktgen(count, (*fixed, *flows.options(client_port(vip))))
 
     def requests6(self, count, vip):
         """Sends client datagrams of a hundred flows by IPv6."""
-        target = SERVER6 if self.mode == "bare" else vip
+        target, port = SERVER6 if self.mode == "bare" else vip, client_port(vip)
         return self.pktgen(count, ("pkt_size 80", "udp_dst_min 80", "udp_dst_max 80", f"dst6 {target}",
-                                   f"src6 {CLIENT6}", "udp_src_min 1000", "udp_src_max 1100"))
+                                   f"src6 {CLIENT6}", f"udp_src_min {port}", f"udp_src_max {port + 100}"))
 
     def replies(self, count, flows):
         """Sends a server's datagrams to clients."""
+        port = client_port(ONE_VIP)
         fixed = ("udp_src_min 80", "udp_src_max 80", f"src_min {SERVERS[0]}", f"src_max {SERVERS[0]}",
-                 f"dst {CLIENT}", "udp_dst_min 1000", f"udp_dst_max {1000 + flows.ports}")
+                 f"dst {CLIENT}", f"udp_dst_min {port}", f"udp_dst_max {port + flows.ports}")
         return self.pktgen(count, fixed, SINK)
 
     def segments(self, count, vip, flows):

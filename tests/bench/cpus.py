@@ -17,7 +17,7 @@ import sys
 
 import bench
 import nic
-from bench import CLIENT, DIRECTOR, NAT_VIP, NEW_VIP, SERVERS, enter
+from bench import CLIENT, DIRECTOR, NAT_VIP, NEW_VIP, SERVERS, client_port, enter
 
 # Packets of known flows, and new connections, of a processor in one measurement.
 PACKETS = 100_000
@@ -55,7 +55,7 @@ class Processors(nic.Rig):
             self.clients += new
             source = CLIENT + 256 * ((self.clients if new else number) % 250)
             address = SERVERS[0] if self.mode == "bare" else vip
-            frame = nic.headers(self.mac["front"], source, address, nic.datagram(1000, 80))
+            frame = nic.headers(self.mac["front"], source, address, nic.datagram(client_port(address), 80))
             started.append(self.on_processor(number, frame, packets, flows, gate))
         for end in gate:
             os.close(end)

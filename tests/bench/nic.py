@@ -156,23 +156,25 @@ class Rig(bench.Bench):
         source, spread = CLIENT, 1
         if ":" in vip:
             source = CLIENT6
+        transport = transport or datagram(bench.client_port(vip), 80)
         if self.mode == "bare":
             spread = {ONE_VIP: 1, MANY_VIP: len(SERVERS)}.get(vip, 4)
             vip = SERVERS6[0] if ":" in vip else SERVERS[0]
-        frame = headers(self.mac["front"], source, vip, transport or datagram(1000, 80))
+        frame = headers(self.mac["front"], source, vip, transport)
         return self.receive(count, flows, frame, spread=spread, **options)
 
     def from_servers(self, count, flows, transport=None, server=SERVERS[0], **options):
         """Lets the servers' card receive frames to clients."""
-        frame = headers(self.mac["back"], server, CLIENT, transport or datagram(80, 1000))
+        frame = headers(self.mac["back"], server, CLIENT, transport or datagram(80, bench.client_port(ONE_VIP)))
         return self.receive(count, flows, frame, device="back", flags=REPLY, **options)
 
     def connect(self, vip, flows):
         """Opens TCP connections."""
-        self.from_clients(flows, vip, flows, segment(1000, 80, SYN))
+        port = bench.client_port(vip)
+        self.from_clients(flows, vip, flows, segment(port, 80, SYN))
         for server in SERVERS[:4]:
-            self.from_servers(flows, flows, segment(80, 1000, SYN_ACK), server)
-        self.from_clients(flows, vip, flows, segment(1000, 80, ACK))
+            self.from_servers(flows, flows, segment(80, port, SYN_ACK), server)
+        self.from_clients(flows, vip, flows, segment(port, 80, ACK))
 
     # --- rows ----------------------------------------------------------------
 
@@ -206,12 +208,13 @@ class Rig(bench.Bench):
         for row, vip, flags in ((f"{kind}-tcp-100", NAT_VIP, 0), (f"{kind}-tcp-100-hash", NAT_VIP, HASH), (f"{kind}-tcp-100-one", ONE_VIP, 0)):
             if self.wanted(row):
                 self.connect(vip, 100)
-                self.from_clients(500, vip, 100, segment(1000, 80, ACK), flags=flags)
-                value = self.from_clients(self.packets, vip, 100, segment(1000, 80, ACK), flags=flags)
+                frame = segment(bench.client_port(vip), 80, ACK)
+                self.from_clients(500, vip, 100, frame, flags=flags)
+                value = self.from_clients(self.packets, vip, 100, frame, flags=flags)
                 self.cost(row, self.packets, value, flows=100)
         if self.wanted(f"{kind}-bulk-10"):
             self.connect(ONE_VIP, 10)
-            full = segment(1000, 80, ACK, 1460)
+            full = segment(bench.client_port(ONE_VIP), 80, ACK, 1460)
             for count in (500, self.packets):
                 value = self.from_clients(count, ONE_VIP, 10, full, repeat=16, flags=STREAM)
             self.cost(f"{kind}-bulk-10", self.packets, value, flows=10)

@@ -429,6 +429,7 @@ bool knet_bh_disable(void);
 void knet_bh_enable(void);
 void knet_global_lock(void);
 void knet_global_unlock(void);
+void knet_synchronize_rcu_expedited(void);
 
 /* Macros that bindgen does not evaluate: it takes user space's HZ for the kernel's. */
 enum knet_time {
@@ -482,7 +483,6 @@ unsigned int knet_namespace_number(const struct net *net);
 bool knet_caller_administers_host(void);
 void *knet_namespace_data(const struct net *net);
 void knet_namespace_set_xdp(const struct net *net, const struct knet_xdp *handler);
-const struct knet_xdp *knet_namespace_xdp(const struct net *net);
 struct proc_dir_entry *knet_proc_create(struct net *net, const char *name, umode_t mode,
 					int (*show)(struct seq_file *, void *));
 

@@ -8,23 +8,13 @@
 #include <linux/netdevice.h>
 #include <linux/proc_fs.h>
 #include <linux/seq_file_net.h>
-#include <net/netns/generic.h>
 
 #include "helpers.h"
+#include "netns.h"
 
-struct knet_namespace {
-	/* From init() to pre_exit(), for RCU readers. */
-	void __rcu *data;
-	/* From init() to exit(). */
-	void *kept;
-	/* Or NULL. */
-	const struct knet_xdp __rcu *xdp;
-};
-
-static unsigned int knet_namespace_id;
+unsigned int knet_namespace_id;
 static struct knet_namespace_calls knet_calls;
-/* The identifier is valid. */
-static bool knet_registered;
+bool knet_registered;
 
 static int knet_namespace_init(struct net *net)
 {
@@ -146,18 +136,6 @@ void knet_namespace_set_xdp(const struct net *net, const struct knet_xdp *handle
 	struct knet_namespace *ns = net_generic(net, knet_namespace_id);
 
 	rcu_assign_pointer(ns->xdp, handler);
-}
-
-/* The handler of the namespace's frames, or NULL. In an RCU read section. */
-const struct knet_xdp *knet_namespace_xdp(const struct net *net)
-{
-	const struct knet_namespace *ns;
-
-	/* Pairs with knet_namespace_register(). */
-	if (!smp_load_acquire(&knet_registered))
-		return NULL;
-	ns = net_generic(net, knet_namespace_id);
-	return rcu_dereference(ns->xdp);
 }
 
 bool knet_namespace_is_initial(const struct net *net)

@@ -6,6 +6,7 @@
 #include <linux/jiffies.h>
 #include <linux/mutex.h>
 #include <linux/preempt.h>
+#include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/spinlock.h>
 
@@ -95,4 +96,9 @@ void knet_cond_resched(void)
 void knet_sleep(unsigned int milliseconds)
 {
 	msleep(milliseconds);
+}
+
+void knet_synchronize_rcu_expedited(void)
+{
+	synchronize_rcu_expedited();
 }

@@ -34,6 +34,7 @@
 #include "ingress.h"
 #include "ipsec.h"
 #include "needless.h"
+#include "netns.h"
 #include "route.h"
 #include "tunnel.h"
 #include "xdp.h"

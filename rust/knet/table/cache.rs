@@ -48,7 +48,13 @@ impl Drop for Cache {
 /// # Invariants
 ///
 /// The pointer is that of a live cache of such objects.
-pub(super) struct Slab(NonNull<bindings::kmem_cache>);
+pub(super) struct Slab {
+    cache: NonNull<bindings::kmem_cache>,
+    origin: usize,
+}
+
+/// How far below the first object the origin is, in bytes: half of what 32 bits can number.
+const BELOW: usize = ENTRY_SIZE << 31;
 
 // SAFETY: slab caches lock for themselves.
 unsafe impl Send for Slab {}
@@ -61,7 +67,21 @@ impl Slab {
         // SAFETY: process context; the name is static.
         let cache = unsafe { bindings::knet_cache_create(name.as_char_ptr(), SIZE, SIZE) };
         // INVARIANT: the cache was created with this size and alignment.
-        Ok(Self(NonNull::new(cache).ok_or(ENOMEM)?))
+        let mut slab = Self {
+            cache: NonNull::new(cache).ok_or(ENOMEM)?,
+            origin: 0,
+        };
+        let first = slab.alloc(&Payer::host()).ok_or(ENOMEM)?;
+        slab.origin = (first.as_ptr() as usize).wrapping_sub(BELOW);
+        // SAFETY: allocated here, and nobody else has it.
+        unsafe { bindings::knet_cache_free(first.as_ptr()) };
+        Ok(slab)
+    }
+
+    /// The address from which the objects are numbered: below those that a number names. Any
+    /// context.
+    pub(super) fn origin(&self) -> usize {
+        self.origin
     }
 
     /// The slab that [`Cache::new`] created; [`ENODEV`] if there is none. Process context.
@@ -75,7 +95,7 @@ impl Slab {
     pub(super) fn alloc(&self, payer: &Payer) -> Option<NonNull<c_void>> {
         // SAFETY: by the invariants the cache is live, and the payer is one.
         NonNull::new(unsafe {
-            bindings::knet_alloc_charged(self.0.as_ptr(), ENTRY_SIZE, payer.as_ptr())
+            bindings::knet_alloc_charged(self.cache.as_ptr(), ENTRY_SIZE, payer.as_ptr())
         })
     }
 }
@@ -97,6 +117,6 @@ impl Drop for Slab {
         // SAFETY: process context, since tables and `Cache` are dropped there. A table holds a
         // reference while it allocates entries, and all its entries are freed, or left to RCU,
         // before it drops the reference.
-        unsafe { bindings::kmem_cache_destroy(self.0.as_ptr()) };
+        unsafe { bindings::kmem_cache_destroy(self.cache.as_ptr()) };
     }
 }

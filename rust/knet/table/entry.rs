@@ -286,16 +286,10 @@ impl<T: Body> Entry<T> {
         }
     }
 
-    /// Has the processor load the first line of the entry, by which a lookup knows it.
+    /// Has the processor load the entry.
     #[inline(always)]
     pub(super) fn prefetch(&self) -> &Self {
         prefetch(&raw const self.link);
-        self
-    }
-
-    /// Has the processor load the second line.
-    #[inline(always)]
-    pub(super) fn prefetch_rest(&self) -> &Self {
         prefetch(&raw const self.timeout);
         self
     }

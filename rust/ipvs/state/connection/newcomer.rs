@@ -97,10 +97,15 @@ impl Newcomer<Connection> for First<'_> {
         self.evicted.evicted(other);
     }
 
-    fn is_same_alias(&self, alias: &Connection, other: &Connection) -> bool {
-        alias.kind == other.kind
-            && alias.client() == other.client()
-            && alias.server() == other.server()
+    // Their replies have the same headers.
+    #[inline]
+    fn are_alike(&self, one: &Connection, other: &Connection) -> bool {
+        one.server_port == other.server_port
+            && one.forwarding == Forwarding::Masquerading
+            && other.forwarding == Forwarding::Masquerading
+            && one.kind == other.kind
+            && one.client() == other.client()
+            && one.server() == other.server()
     }
 }
 

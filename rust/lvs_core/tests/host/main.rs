@@ -11,6 +11,7 @@
 mod address;
 mod arrivals;
 mod batch;
+mod buckets;
 mod cases;
 mod checksum;
 mod corpus;
@@ -52,7 +53,6 @@ mod sctp;
 mod selection;
 mod sequence;
 mod sip;
-mod split_order;
 mod state;
 mod sync;
 mod sync_entry;

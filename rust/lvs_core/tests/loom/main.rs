@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Models of the connection table ([`lvs_core::split_order`], here) and of the schedulers' ranking
+//! Models of the connection table ([`lvs_core::buckets`], here) and of the schedulers' ranking
 //! ([`ranking`]). loom runs each scenario in every interleaving of its threads, and with every
 //! value that the memory orderings allow a load to return.
 //!
@@ -13,7 +13,7 @@ mod table;
 
 use loom::{sync::Arc, thread};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use table::Table;
+use table::{Table, FAR};
 
 /// A table that grows from one bucket to two and shrinks again, in one shard.
 type One = Table<0, 1>;
@@ -23,6 +23,10 @@ type Two = Table<1, 2>;
 /// Hashes of the entries 1, 2, 3 and 4 in a table of [`One`]: two on each side of the sentinel of
 /// bucket 1. Two are equal, and there is room beside the sentinel for [`NEW`].
 const ONE: [u32; 4] = [0, 2, 5, 5];
+/// The same in an order that puts others into the slots: one of each half, and two into the list.
+const REVERSED: [u32; 4] = [5, 5, 2, 0];
+/// The same with two of the upper half in slots, which find free slots when the table shrinks.
+const UPPER: [u32; 4] = [5, 7, 2, 5];
 /// Hashes of an entry just before that sentinel, and just behind it.
 const NEW: [u32; 2] = [6, 1];
 /// The same in one bucket of [`Two`], around the sentinel of bucket 3, and one in the other.
@@ -56,14 +60,16 @@ fn beside<T: Send + Sync + 'static, R: 'static>(
 
 /// Looks up each entry in turn while `resize` runs.
 fn look_up_during(least: usize, prepare: fn(&One), resize: fn(&One)) {
-    for (entry, hash) in (1..).zip(ONE) {
-        explore(None, least, move || {
-            let table = Arc::new(One::new(4, 3, &ONE));
-            prepare(&table);
-            let resizer = beside(&table, resize);
-            assert!(table.has(entry, hash), "missed");
-            resizer.join().unwrap();
-        });
+    for (hashes, preemptions) in [(ONE, None), (REVERSED, None), (UPPER, Some(3))] {
+        for (entry, hash) in (1..).zip(hashes) {
+            explore(preemptions, least, move || {
+                let table = Arc::new(One::new(4, 3, &hashes));
+                prepare(&table);
+                let resizer = beside(&table, resize);
+                assert!(table.has(entry, hash), "missed");
+                resizer.join().unwrap();
+            });
+        }
     }
 }
 
@@ -127,19 +133,19 @@ fn a_grace_period_waits_only_for_earlier_readers() {
     });
 }
 
-/// The hints of a lookup name the entries that it examines, up to the first one with its hash.
+/// The hint for a lookup is an entry with the hash if a slot has one, or if it is alone in a list.
 #[test]
-fn hints_lead_to_an_entry() {
+fn a_hint_is_the_entry() {
     explore(None, 1, || {
-        let table = One::new(4, 1, &ONE);
-        assert_eq!(table.way(0), [1]);
-        assert_eq!(table.way(2), [1, 2]);
-        let way = table.way(5);
-        assert!(matches!(way[..], [1, 2, 3 | 4]), "{way:?}");
-        assert_eq!(table.way(7).len(), 4);
+        let [even, odd, last] = [0x0200_0002, 0x0500_0005, 0x0400_0004];
+        let table = One::new(4, 1, &[even, odd, odd, last]);
+        for hash in [even, odd] {
+            assert_eq!(table.candidate(hash), Some(hash));
+        }
         table.grow();
-        assert_eq!(table.way(2), [1, 2]);
-        assert_eq!(table.way(5).len(), 1, "the new bucket begins with it");
+        for hash in [even, odd, last] {
+            assert_eq!(table.candidate(hash), Some(hash));
+        }
     });
 }
 
@@ -156,35 +162,45 @@ fn hints_lead_to_no_freed_memory() {
             assert!(table.remove(2, 2), "not removed");
             table.free(2);
         });
-        assert!(table.way(5).len() <= 4);
+        assert!(table.candidate(5).is_some());
+        table.candidate(2);
         resizer.join().unwrap();
         remover.join().unwrap();
     });
 }
 
-/// Inserts one entry and removes another, on the path to the entry that is looked up.
+/// Inserts one entry and removes another, on the path to the entry that is looked up. The new
+/// entry finds a free slot, or none, or cannot be in one, or has the hash of one in a slot.
 fn write_during(prepare: fn(&One), resize: fn(&One)) {
-    for new in NEW {
-        explore(Some(2), 1000, move || {
-            let table = Arc::new(One::new(5, 3, &ONE));
-            prepare(&table);
-            let resizer = beside(&table, resize);
-            let inserter = beside(&table, move |table| {
-                assert!(table.insert(5, new), "not inserted")
+    let [before, behind] = NEW.map(|hash| (5, hash));
+    for (hashes, removed, wanted, new) in [
+        (ONE, 2, 3, [before, behind]),
+        (REVERSED, 3, 1, [(5, 5), (FAR, 5)]),
+    ] {
+        for (new, hash) in new {
+            explore(Some(2), 1000, move || {
+                let table = Arc::new(One::new(FAR, 3, &hashes));
+                prepare(&table);
+                let resizer = beside(&table, resize);
+                let inserter = beside(&table, move |table| {
+                    assert!(table.insert(new, hash), "not inserted")
+                });
+                let remover = beside(&table, move |table| {
+                    assert!(table.remove(removed, 2), "not removed");
+                    table.free(removed);
+                });
+                assert!(table.has(wanted, 5), "missed");
+                for thread in [resizer, inserter, remover] {
+                    thread.join().unwrap();
+                }
+                for (entry, hash) in (1..).zip(hashes) {
+                    let there = entry != removed;
+                    assert_eq!(table.has(entry, hash), there, "entry {entry} in the end");
+                }
+                assert!(table.has(new, hash), "the new entry in the end");
+                assert!(hash != 5 || table.first(5) == Some(new), "the newest first");
             });
-            let remover = beside(&table, move |table| {
-                assert!(table.remove(2, 2), "not removed");
-                table.free(2);
-            });
-            assert!(table.has(3, 5), "missed");
-            for thread in [resizer, inserter, remover] {
-                thread.join().unwrap();
-            }
-            for (entry, hash, there) in [(1, 0, true), (2, 2, false), (4, 5, true), (5, new, true)]
-            {
-                assert_eq!(table.has(entry, hash), there, "entry {entry} in the end");
-            }
-        });
+        }
     }
 }
 
@@ -221,7 +237,7 @@ fn a_removed_entry_is_not_found() {
 #[test]
 fn an_inserted_entry_is_found() {
     for new in NEW {
-        explore(None, 20, move || {
+        explore(Some(3), 20, move || {
             let table = Arc::new(One::new(5, 2, &ONE));
             let resizer = beside(&table, move |table| {
                 table.grow();
@@ -243,23 +259,25 @@ fn the_newest_entry_is_found_first() {
     });
 }
 
-/// A listing visits lasting entries once and in order, while `other` changes the rest.
+/// A listing visits lasting entries once and in order, while `other` changes the rest. Entries that
+/// move are in a list, or in slots.
 fn list_during(least: usize, prepare: fn(&Two), other: fn(&Two)) {
-    explore(Some(2), least, move || {
-        let table = Arc::new(Two::new(6, 1, &TWO));
-        prepare(&table);
-        let other = beside(&table, other);
-        let met = table.list();
-        let stay: Vec<_> = met.iter().filter(|entry| ![2, 6].contains(entry)).collect();
-        assert_eq!(stay, [&5, &1, &3, &4], "of {met:?}");
-        for moving in [2, 6] {
-            assert!(
-                met.iter().filter(|&&entry| entry == moving).count() <= 1,
-                "{met:?}"
-            );
-        }
-        other.join().unwrap();
-    });
+    for (hashes, order) in [(TWO, [5usize, 1, 3, 4]), ([3, 5, 7, 1, 0], [5, 4, 1, 3])] {
+        explore(Some(2), least, move || {
+            let table = Arc::new(Two::new(6, 1, &hashes));
+            prepare(&table);
+            let other = beside(&table, other);
+            let met = table.list();
+            let (changed, stay): (Vec<usize>, Vec<usize>) =
+                met.iter().partition(|&&entry| entry == 2 || entry == 6);
+            assert_eq!(stay, order, "of {met:?}");
+            for entry in [2, 6] {
+                let times = changed.iter().filter(|&&other| other == entry).count();
+                assert!(times <= 1, "{met:?}");
+            }
+            other.join().unwrap();
+        });
+    }
 }
 
 #[test]

@@ -5,10 +5,10 @@
 //! Memory is never reused. Freed memory is overwritten through loom's atomics, so a test fails if a
 //! thread can still read it.
 
-use loom::sync::atomic::{AtomicU32, AtomicUsize};
+use loom::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize};
 use loom::sync::{Condvar, Mutex};
-use lvs_core::split_order::{
-    self, segment_len, Geometry, Inserted, Lists, Place, Resizable, Target,
+use lvs_core::buckets::{
+    self, segment_len, Geometry, Inserted, Lists, Place, Resizable, Slots, Target,
 };
 use std::cell::Cell;
 use std::num::NonZeroUsize;
@@ -17,10 +17,15 @@ use std::sync::atomic::Ordering::{self, Acquire, Relaxed, Release};
 /// The value of memory before its first write and after it is freed: no link and no hash.
 const POISON: usize = 0x5a5a_5a5a;
 
-/// An entry, or a sentinel, which uses only the link.
+/// The number of slots of a bucket.
+const SLOTS: usize = 2;
+
+/// An entry, which uses the link and the hash, or a bucket, which uses all but the hash.
 struct Node {
     link: AtomicUsize,
     hash: AtomicU32,
+    tags: AtomicU64,
+    slots: [AtomicUsize; SLOTS],
 }
 
 impl Node {
@@ -28,12 +33,27 @@ impl Node {
         Self {
             link: AtomicUsize::new(POISON),
             hash: AtomicU32::new(POISON as u32),
+            tags: AtomicU64::new(POISON as u64),
+            slots: std::array::from_fn(|_| AtomicUsize::new(POISON)),
+        }
+    }
+
+    /// Makes it an empty bucket.
+    fn empty(&self) {
+        self.link.store(Target::Entry(None).word(), Relaxed);
+        self.tags.store(0, Relaxed);
+        for slot in &self.slots {
+            slot.store(0, Relaxed);
         }
     }
 
     fn free(&self) {
         self.link.store(POISON, Relaxed);
         self.hash.store(POISON as u32, Relaxed);
+        self.tags.store(POISON as u64, Relaxed);
+        for slot in &self.slots {
+            slot.store(POISON, Relaxed);
+        }
     }
 }
 
@@ -81,6 +101,9 @@ impl Rcu {
     }
 }
 
+/// The entry that no slot can name.
+pub(crate) const FAR: usize = 7;
+
 /// A table of 2^`MIN` to 2^`MAX` buckets in two shards (in one if there can be one bucket).
 pub struct Table<const MIN: u32, const MAX: u32> {
     geometry: AtomicUsize,
@@ -95,7 +118,7 @@ pub struct Table<const MIN: u32, const MAX: u32> {
 
 impl<const MIN: u32, const MAX: u32> Table<MIN, MAX> {
     /// A table with entries that have these hashes, numbered 1, 2 and so on. It has memory for
-    /// `room` entries and for growing `grows` times.
+    /// `room` entries and for growing `grows` times. No slot can name entry number [`FAR`].
     pub fn new(room: usize, grows: usize, hashes: &[u32]) -> Self {
         let sentinels = segment_len(MIN, 0) + grows * segment_len(MIN, (MAX - MIN) as usize);
         let table = Self {
@@ -120,15 +143,21 @@ impl<const MIN: u32, const MAX: u32> Table<MIN, MAX> {
         }
     }
 
-    fn shard(&self, hash: u32) -> &Mutex<()> {
-        &self.shards[hash as usize % self.shards.len()]
+    /// Runs `change` with the lock of the shard of `hash` held. That is a read section, too: the
+    /// kernel's lock disables bottom halves.
+    fn locked<'a, R>(&'a self, hash: u32, change: impl FnOnce(&View<'a, MIN, MAX>) -> R) -> R {
+        self.rcu.read(|| {
+            let shard = &self.shards[hash as usize % self.shards.len()];
+            let _lock = shard.lock().unwrap();
+            change(&self.view())
+        })
     }
 
     /// Looks up `entry` by its hash, as a packet does.
     pub fn has(&self, entry: usize, hash: u32) -> bool {
         self.rcu.read(|| {
             let view = self.view();
-            let found = split_order::find(&view, hash, |other| other == entry).is_some();
+            let found = buckets::find(&view, hash, |other| other == entry).is_some();
             assert!(
                 view.steps.get() <= self.nodes.len(),
                 "a walk longer than all that there is"
@@ -140,23 +169,14 @@ impl<const MIN: u32, const MAX: u32> Table<MIN, MAX> {
     /// The first entry with this hash.
     pub fn first(&self, hash: u32) -> Option<usize> {
         self.rcu
-            .read(|| split_order::find(&self.view(), hash, |_| true))
+            .read(|| buckets::find(&self.view(), hash, |_| true))
     }
 
-    /// The entries on the way to those with this hash, as far as a lookup's hints lead.
-    pub fn way(&self, hash: u32) -> Vec<usize> {
+    /// The hash of the entry that a lookup of `hash` probably finds.
+    pub fn candidate(&self, hash: u32) -> Option<u32> {
         self.rcu.read(|| {
             let view = self.view();
-            let mut met = Vec::new();
-            let mut next = split_order::first_on_way(&view, hash);
-            while let Some(entry) = next {
-                met.push(entry);
-                if view.hash(entry) == hash {
-                    break;
-                }
-                next = split_order::next_on_way(&view, entry);
-            }
-            met
+            buckets::candidate(&view, hash).map(|entry| view.hash(entry))
         })
     }
 
@@ -167,7 +187,7 @@ impl<const MIN: u32, const MAX: u32> Table<MIN, MAX> {
         while let Some(start) = from {
             let found = self
                 .rcu
-                .read(|| split_order::first_from(&self.view(), start, |entry| met.push(entry)));
+                .read(|| buckets::first_from(&self.view(), start, |entry| met.push(entry)));
             from = found.and_then(|reversed| reversed.checked_add(1));
         }
         met
@@ -176,15 +196,15 @@ impl<const MIN: u32, const MAX: u32> Table<MIN, MAX> {
     /// Fills `entry` and inserts it.
     pub fn insert(&self, entry: usize, hash: u32) -> bool {
         self.nodes[entry].hash.store(hash, Relaxed);
-        let _lock = self.shard(hash).lock().unwrap();
-        split_order::insert(&self.view(), entry, usize::MAX, |_| false, || false) == Inserted::Yes
+        self.locked(hash, |view| {
+            buckets::insert(view, entry, usize::MAX, |_| true, |_| false, || false) == Inserted::Yes
+        })
     }
 
     /// Fills `entry` and replaces `old` by it. Both have the same hash.
     pub fn replace(&self, old: usize, entry: usize, hash: u32) -> bool {
         self.nodes[entry].hash.store(hash, Relaxed);
-        let _lock = self.shard(hash).lock().unwrap();
-        split_order::replace(&self.view(), old, entry)
+        self.locked(hash, |view| buckets::replace(view, old, entry))
     }
 
     /// Inserts `entry` as the kernel's table does: at `home`, which has room for one entry, or
@@ -198,38 +218,32 @@ impl<const MIN: u32, const MAX: u32> Table<MIN, MAX> {
     ) -> bool {
         let node = &self.nodes[entry];
         node.hash.store(home, Relaxed);
-        let is_in = |hash| split_order::find(&self.view(), hash, duplicates).is_some();
-        let lock = self.shard(home).lock().unwrap();
-        let inserted = split_order::insert(&self.view(), entry, 1, duplicates, || {
-            self.rcu.read(|| is_in(apart))
+        let is_in = |hash| buckets::find(&self.view(), hash, duplicates).is_some();
+        let inserted = self.locked(home, |view| {
+            buckets::insert(view, entry, 1, |_| true, duplicates, || is_in(apart))
         });
-        drop(lock);
         if inserted != Inserted::Crowded {
             return inserted == Inserted::Yes;
         }
         node.hash.store(apart, Relaxed);
-        split_order::insert_apart(
+        buckets::insert_apart(
             || {
-                let _lock = self.shard(apart).lock().unwrap();
-                let view = self.view();
-                let inserted = split_order::insert(&view, entry, usize::MAX, duplicates, || false);
-                inserted == Inserted::Yes
+                self.locked(apart, |view| {
+                    let inserted =
+                        buckets::insert(view, entry, usize::MAX, |_| true, duplicates, || false);
+                    inserted == Inserted::Yes
+                })
             },
+            || self.locked(home, |_| is_in(home)),
             || {
-                let _lock = self.shard(home).lock().unwrap();
-                is_in(home)
-            },
-            || {
-                let _lock = self.shard(apart).lock().unwrap();
-                split_order::remove(&self.view(), entry);
+                self.locked(apart, |view| buckets::remove(view, entry));
             },
         )
     }
 
     /// Removes `entry`.
     pub fn remove(&self, entry: usize, hash: u32) -> bool {
-        let _lock = self.shard(hash).lock().unwrap();
-        split_order::remove(&self.view(), entry)
+        self.locked(hash, |view| buckets::remove(view, entry))
     }
 
     /// Frees a removed entry after a grace period.
@@ -240,12 +254,12 @@ impl<const MIN: u32, const MAX: u32> Table<MIN, MAX> {
 
     /// Doubles the number of buckets.
     pub fn grow(&self) {
-        assert!(split_order::grow(&self, self.order()));
+        assert!(buckets::grow(&self, self.order()));
     }
 
     /// Halves the number of buckets.
     pub fn shrink(&self) {
-        split_order::shrink(&self, self.order());
+        buckets::shrink(&self, self.order());
     }
 
     /// log2 of the number of buckets.
@@ -264,16 +278,21 @@ impl<const MIN: u32, const MAX: u32> Lists for View<'_, MIN, MAX> {
     const MIN_ORDER: u32 = MIN;
     const MAX_ORDER: u32 = MAX;
     type Entry = usize;
+    type Bucket = usize;
     type Link = usize;
 
     fn geometry(&self, ordering: Ordering) -> Geometry {
         Geometry::from_word(self.table.geometry.load(ordering))
     }
 
-    fn sentinel(&self, place: Place) -> Option<usize> {
+    fn bucket(&self, place: Place) -> Option<usize> {
         let first = self.table.segments.get(place.segment)?.load(Acquire);
         assert!(place.index < segment_len(MIN, place.segment));
         (first != 0).then(|| first + place.index)
+    }
+
+    fn sentinel(&self, bucket: usize) -> usize {
+        bucket
     }
 
     fn index(&self, segment: usize, sentinel: usize) -> Option<usize> {
@@ -319,8 +338,39 @@ impl<const MIN: u32, const MAX: u32> Lists for View<'_, MIN, MAX> {
     }
 }
 
+impl<const MIN: u32, const MAX: u32> Slots for View<'_, MIN, MAX> {
+    const SLOTS: usize = SLOTS;
+    type Number = usize;
+
+    fn tags(&self, bucket: usize, word: usize, ordering: Ordering) -> u64 {
+        assert_eq!(word, 0);
+        let tags = self.table.nodes[bucket].tags.load(ordering);
+        assert_ne!(tags, POISON as u64, "read after it was freed");
+        tags
+    }
+
+    fn set_tags(&self, bucket: usize, word: usize, tags: u64, ordering: Ordering) {
+        assert_eq!(word, 0);
+        self.table.nodes[bucket].tags.store(tags, ordering);
+    }
+
+    fn slot(&self, bucket: usize, slot: usize, ordering: Ordering) -> Option<usize> {
+        let entry = self.table.nodes[bucket].slots.get(slot)?.load(ordering);
+        assert_ne!(entry, POISON, "read after it was freed");
+        (entry != 0).then_some(entry)
+    }
+
+    fn set_slot(&self, bucket: usize, slot: usize, number: Option<usize>, ordering: Ordering) {
+        self.table.nodes[bucket].slots[slot].store(number.unwrap_or(0), ordering);
+    }
+
+    fn number(&self, entry: usize) -> Option<usize> {
+        (entry != FAR).then_some(entry)
+    }
+}
+
 impl<'a, const MIN: u32, const MAX: u32> Resizable for &'a Table<MIN, MAX> {
-    type Lists = View<'a, MIN, MAX>;
+    type Buckets = View<'a, MIN, MAX>;
 
     fn set_geometry(&self, geometry: Geometry, ordering: Ordering) {
         self.geometry.store(geometry.word(), ordering);
@@ -331,15 +381,14 @@ impl<'a, const MIN: u32, const MAX: u32> Resizable for &'a Table<MIN, MAX> {
     }
 
     fn locked(&self, bucket: u32, change: impl FnOnce(&View<'a, MIN, MAX>)) {
-        let _lock = self.shard(bucket).lock().unwrap();
-        change(&self.view());
+        Table::locked(self, bucket, change);
     }
 
     fn add_segment(&self, segment: usize) -> bool {
         let len = segment_len(MIN, segment);
         let first = self.used.fetch_add(len, Relaxed);
         for node in &self.nodes[first..first + len] {
-            node.link.store(Target::Entry(None).word(), Relaxed);
+            node.empty();
         }
         self.segments[segment].store(first, Release);
         true
