@@ -38,11 +38,10 @@ impl Address {
     /// The address with these IPv6 octets, in network order.
     #[inline]
     pub const fn from_v6(octets: [u8; 16]) -> Self {
-        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = octets;
-        Self([
-            u64::from_ne_bytes([a, b, c, d, e, f, g, h]),
-            u64::from_ne_bytes([i, j, k, l, m, n, o, p]),
-        ])
+        // As one number, since the compiler does not make words of single octets.
+        let number = u128::from_le_bytes(octets);
+        let (first, last) = (number as u64, (number >> 64) as u64);
+        Self([first.to_le(), last.to_le()])
     }
 
     /// Returns the 16 octets in network order; an IPv4 address is IPv4-mapped.

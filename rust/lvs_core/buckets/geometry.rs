@@ -99,15 +99,17 @@ pub struct Place {
 /// The place of `bucket`, when the smallest table has 2^`min_order` buckets.
 #[inline]
 pub const fn place(min_order: u32, bucket: u32) -> Place {
-    match bucket.wrapping_shr(min_order).checked_ilog2() {
-        None => Place {
+    if bucket.wrapping_shr(min_order) == 0 {
+        return Place {
             segment: 0,
             index: bucket as usize,
-        },
-        Some(n) => Place {
-            segment: (n as usize).wrapping_add(1),
-            index: (bucket ^ 1u32.wrapping_shl(n.wrapping_add(min_order))) as usize,
-        },
+        };
+    }
+    // The position of the highest bit, as one instruction has it.
+    let highest = bucket.leading_zeros() ^ (u32::BITS - 1);
+    Place {
+        segment: highest.wrapping_sub(min_order).wrapping_add(1) as usize,
+        index: (bucket ^ 1u32.wrapping_shl(highest)) as usize,
     }
 }
 

@@ -206,16 +206,12 @@ fn skip_extensions(ip: &[u8], start: usize, next: u8, end: usize) -> Result<Uppe
 
 /// Source and destination address in an IPv6 header, in network byte order, as
 /// [`addresses_v4`](super::addresses_v4).
+// As whole arrays, since the compiler does not make words of single octets.
 #[inline]
 pub const fn addresses_v6(header: &[u8; IPV6_HEADER]) -> ([u8; 16], [u8; 16]) {
-    #[rustfmt::skip]
-    let [_, _, _, _, _, _, _, _,
-         s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, s12, s13, s14, s15,
-         d0, d1, d2, d3, d4, d5, d6, d7, d8, d9, d10, d11, d12, d13, d14, d15] = *header;
-    #[rustfmt::skip]
-    let addresses = (
-        [s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, s12, s13, s14, s15],
-        [d0, d1, d2, d3, d4, d5, d6, d7, d8, d9, d10, d11, d12, d13, d14, d15],
-    );
-    addresses
+    let (_, addresses) = header.split_at(8);
+    match (addresses.first_chunk(), addresses.last_chunk()) {
+        (Some(source), Some(destination)) => (*source, *destination),
+        _ => ([0; 16], [0; 16]),
+    }
 }
