@@ -69,7 +69,7 @@ struct Inner<T: Body> {
     busy: Busy,
     /// The number of half-open entries that were removed to make room for others.
     evicted: AtomicU64,
-    /// A resize was queued and has not begun.
+    /// A resize was queued and has not begun, or there was no memory for it.
     queued: AtomicBool,
     resize: Opaque<bindings::knet_work>,
 }
@@ -811,5 +811,8 @@ unsafe extern "C" fn resize<T: Body>(data: *mut c_void) {
     // SAFETY: by this function's contract.
     let table = unsafe { &*data.cast::<Inner<T>>() };
     table.queued.store(false, Ordering::Relaxed);
-    table.buckets.resize(&table.shards);
+    if !table.buckets.resize(&table.shards) {
+        // Not with each new entry: the slow timer tries again.
+        table.queued.store(true, Ordering::Relaxed);
+    }
 }

@@ -653,7 +653,7 @@ fn move_slots<S: Slots>(
 
 /// Puts the entry with this number into a free slot of `bucket`. Returns false if there is none.
 /// With the shard's lock held.
-#[inline]
+#[inline(always)]
 fn put<S: Slots>(buckets: &S, bucket: S::Bucket, tag: Tag, number: S::Number) -> bool {
     for word in 0..words::<S>() {
         let tags = buckets.tags(bucket, word, Ordering::Relaxed);

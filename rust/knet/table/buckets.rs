@@ -138,9 +138,9 @@ impl Buckets {
         Filled(self, PhantomData)
     }
 
-    /// Doubles or halves the number of buckets until it suits the number of entries. Process
-    /// context, by one thread at a time.
-    pub(super) fn resize<T: Body>(&self, shards: &Shards<T>) {
+    /// Doubles or halves the number of buckets until it suits the number of entries. Returns false
+    /// if there is no memory for that. Process context, by one thread at a time.
+    pub(super) fn resize<T: Body>(&self, shards: &Shards<T>) -> bool {
         loop {
             let order = self.order();
             let wanted = self.wants(shards.count());
@@ -149,16 +149,11 @@ impl Buckets {
                 shards,
                 is_urgent: wanted > order,
             };
-            let changed = match wanted.cmp(&order) {
-                core::cmp::Ordering::Greater => buckets::grow(&table, order),
-                core::cmp::Ordering::Less => {
-                    buckets::shrink(&table, order);
-                    true
-                }
-                core::cmp::Ordering::Equal => false,
-            };
-            if !changed {
-                return;
+            match wanted.cmp(&order) {
+                core::cmp::Ordering::Greater if !buckets::grow(&table, order) => return false,
+                core::cmp::Ordering::Greater => {}
+                core::cmp::Ordering::Less => buckets::shrink(&table, order),
+                core::cmp::Ordering::Equal => return true,
             }
             work::yield_now();
         }
