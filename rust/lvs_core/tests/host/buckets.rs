@@ -145,6 +145,11 @@ impl Model {
         }
     }
 
+    /// Inserts `entry`, which no reader distinguishes from others with its hash.
+    fn insert(&self, entry: usize, duplicates: impl Fn(usize) -> bool) -> Inserted {
+        buckets::insert(&self, entry, usize::MAX, |_| true, duplicates, || false)
+    }
+
     /// All entries in the order of a listing.
     fn listed(&self) -> Vec<usize> {
         let mut met = Vec::new();
@@ -314,13 +319,11 @@ proptest! {
         for step in steps {
             match step {
                 Step::Insert(entry) if !there.contains(&entry) => {
-                    let inserted = buckets::insert(&model, entry, usize::MAX, |_| true, |_| false, || false);
-                    prop_assert_eq!(inserted, Inserted::Yes);
+                    prop_assert_eq!(model.insert(entry, |_| false), Inserted::Yes);
                     there.push(entry);
                 }
                 Step::Insert(entry) => {
-                    let duplicates = |other| other == entry;
-                    let inserted = buckets::insert(&model, entry, usize::MAX, |_| true, duplicates, || false);
+                    let inserted = model.insert(entry, |other| other == entry);
                     prop_assert_eq!(inserted, Inserted::Duplicate);
                 }
                 Step::Remove(entry) => {
