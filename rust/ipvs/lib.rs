@@ -75,7 +75,7 @@ impl Ipvs {
     /// Brings the director up in all network namespaces; [`EEXIST`] when another module is one.
     /// Process context.
     pub fn new(module: &'static ThisModule, administrators: Administrators) -> Result<Self> {
-        let cache = table::Cache::new(c"ipvs_rs_connection")?;
+        let cache = table::Cache::new([c"ipvs_rs_connection", c"ipvs_rs_aliased"])?;
         // The family's name tells whether there is another director; it comes before the
         // namespaces, whose files would clash with those of the other.
         let family = netlink::Registration::new(module, administrators).inspect_err(|&error| {

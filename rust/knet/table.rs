@@ -66,6 +66,8 @@ struct Inner<T: Body> {
     limit: AtomicUsize,
     /// The number of entries that are apart.
     apart: AtomicUsize,
+    /// The number of aliases in buckets.
+    aliases: AtomicUsize,
     busy: Busy,
     /// The number of half-open entries that were removed to make room for others.
     evicted: AtomicU64,
@@ -215,6 +217,7 @@ impl<T: Body> Table<T> {
                 slab,
                 limit: AtomicUsize::new(usize::MAX),
                 apart: AtomicUsize::new(0),
+                aliases: AtomicUsize::new(0),
                 busy: Busy {
                     count: AtomicUsize::new(0),
                     half_open: AtomicU64::new(0),
@@ -395,7 +398,7 @@ impl<T: Body> Table<T> {
                     })
                     .is_some()
         };
-        let is_full = self.0.buckets.is_full(counted.number);
+        let is_full = self.0.is_full(&counted);
         let mut shard = self.0.shards.of(hash).ok_or(Refused::NoMemory)?.lock();
         // SAFETY: the shard is locked, in a read section for `'a`.
         let filled = unsafe { self.0.buckets.with_entries::<T>() };
@@ -420,7 +423,6 @@ impl<T: Body> Table<T> {
         // SAFETY: the shard of the entry's hash is locked, and `take_out` removes the entry.
         unsafe { shard.wheel.insert(entry) };
         self.0.note_half_open(hash, &shard);
-        shard.count = shard.count.wrapping_add(1);
         core::mem::forget(counted);
         drop(shard);
         if is_full {
@@ -445,10 +447,10 @@ impl<T: Body> Table<T> {
     ) -> Result<Member<'a, T>, Refused> {
         let table = &self.0;
         let hash = newcomer.hash_apart();
-        let payer = table.buckets.payer();
+        let (slab, payer) = (&table.slab, table.buckets.payer());
         let place = match newcomer.alias(&body) {
-            Some(alias) => Entry::alloc_pair(payer, hash, body, alias, now, timeout),
-            None => Entry::alloc_apart(&table.slab, payer, hash, body, now, timeout),
+            Some(alias) => Entry::alloc_pair(slab, payer, hash, body, alias, now, timeout),
+            None => Entry::alloc_apart(slab, payer, hash, body, now, timeout),
         };
         let place = place.ok_or(Refused::NoMemory)?;
         // SAFETY: initialized, and freed only after a grace period from here on.
@@ -456,7 +458,7 @@ impl<T: Body> Table<T> {
         // INVARIANT: it is in the table when the caller gets it.
         let member = Member { table: self, entry };
         let duplicates = |other: &T| newcomer.duplicates(other);
-        let is_full = table.buckets.is_full(counted.number);
+        let is_full = table.is_full(&counted);
         let mut published = false;
 
         table.apart.fetch_add(1, Ordering::Relaxed);
@@ -481,7 +483,6 @@ impl<T: Body> Table<T> {
                 // SAFETY: as in `insert`.
                 unsafe { shard.wheel.insert(entry) };
                 table.note_half_open(hash, &shard);
-                shard.count = shard.count.wrapping_add(1);
                 core::mem::forget(counted);
                 true
             },
@@ -530,7 +531,7 @@ impl<T: Body> Table<T> {
                 }
             }
         }
-        if self.0.buckets.should_resize(self.0.shards.count()) {
+        if self.0.buckets.should_resize(self.0.in_buckets()) {
             self.0.queue_resize();
         }
     }
@@ -558,6 +559,19 @@ impl<T: Body> Drop for Table<T> {
 }
 
 impl<T: Body> Inner<T> {
+    /// The number of entries and aliases in the buckets.
+    fn in_buckets(&self) -> usize {
+        let entries = self.busy.count.load(Ordering::Relaxed);
+        entries.wrapping_add(self.aliases.load(Ordering::Relaxed))
+    }
+
+    /// Whether the table, with an entry that is `counted`, needs more buckets.
+    #[inline]
+    fn is_full(&self, counted: &Counted<'_>) -> bool {
+        let aliases = self.aliases.load(Ordering::Relaxed);
+        self.buckets.is_full(counted.number.wrapping_add(aliases))
+    }
+
     fn queue_resize(&self) {
         // SAFETY: initialized when the table was made, and live.
         unsafe { bindings::knet_work_queue(self.resize.get(), 0) };
@@ -702,7 +716,7 @@ impl<T: Body> Inner<T> {
         let Some(shard) = self.shards.of(alias.hash) else {
             return;
         };
-        let mut shard = shard.lock();
+        let _shard = shard.lock();
         // SAFETY: the shard is locked, in a read section.
         let filled = unsafe { self.buckets.with_entries::<T>() };
         let head = algorithm::find(&filled, alias.hash, |other| {
@@ -716,7 +730,7 @@ impl<T: Body> Inner<T> {
             }
             None => {
                 algorithm::insert(&filled, alias, usize::MAX, |_| false, |_| false, || false);
-                shard.count = shard.count.wrapping_add(1);
+                self.aliases.fetch_add(1, Ordering::Relaxed);
             }
         }
     }
@@ -733,7 +747,7 @@ impl<T: Body> Inner<T> {
         let Some(shard) = self.shards.of(alias.hash) else {
             return;
         };
-        let mut shard = shard.lock();
+        let _shard = shard.lock();
         // SAFETY: the shard is locked.
         let filled = unsafe { self.buckets.with_entries::<T>() };
         // SAFETY: the shard is locked, and the alias was inserted.
@@ -744,7 +758,7 @@ impl<T: Body> Inner<T> {
             }
             entry::Unlinked::Last => {
                 if algorithm::remove(&filled, alias) {
-                    shard.count = shard.count.wrapping_sub(1);
+                    self.aliases.fetch_sub(1, Ordering::Relaxed);
                 }
             }
         }
@@ -766,7 +780,6 @@ impl<T: Body> Inner<T> {
         let filled = unsafe { self.buckets.with_entries() };
         let was_in = algorithm::remove(&filled, entry);
         if was_in {
-            shard.count = shard.count.wrapping_sub(1);
             self.busy.count.fetch_sub(1, Ordering::Relaxed);
             if entry.is_apart() {
                 self.apart.fetch_sub(1, Ordering::Relaxed);
@@ -811,7 +824,7 @@ unsafe extern "C" fn resize<T: Body>(data: *mut c_void) {
     // SAFETY: by this function's contract.
     let table = unsafe { &*data.cast::<Inner<T>>() };
     table.queued.store(false, Ordering::Relaxed);
-    if !table.buckets.resize(&table.shards) {
+    if !table.buckets.resize(&table.shards, || table.in_buckets()) {
         // Not with each new entry: the slow timer tries again.
         table.queued.store(true, Ordering::Relaxed);
     }

@@ -457,7 +457,7 @@ void *knet_payer_of_caller(void);
 void knet_payer_put(void *payer);
 void *knet_payer_begin(void *payer);
 void knet_payer_end(void *former);
-void *knet_alloc_charged(struct kmem_cache *cache, size_t size, void *payer);
+void *knet_alloc_charged(struct kmem_cache *cache, void *payer);
 void knet_cache_free(void *object);
 u64 knet_available_pages(void);
 u64 knet_buffer_pages(void);

@@ -66,20 +66,18 @@ void knet_payer_end(void *former)
 }
 
 /*
- * Memory that @payer is charged for, if it is not NULL: an object of @cache, or
- * @size bytes if that is NULL. Allocations with GFP_ATOMIC may exceed the limit
- * of a memory cgroup, so those that are charged do without. Any context.
+ * An object of @cache that @payer is charged for, if it is not NULL. Allocations
+ * with GFP_ATOMIC may exceed the limit of a memory cgroup, so those that are
+ * charged do without. Any context.
  */
-void *knet_alloc_charged(struct kmem_cache *cache, size_t size, void *payer)
+void *knet_alloc_charged(struct kmem_cache *cache, void *payer)
 {
-	gfp_t flags = GFP_ATOMIC | __GFP_NOWARN;
 	void *former, *object;
 
 	if (!payer)
-		return cache ? kmem_cache_alloc(cache, flags) : kmalloc(size, flags);
-	flags = GFP_NOWAIT | __GFP_ACCOUNT | __GFP_NOWARN;
+		return kmem_cache_alloc(cache, GFP_ATOMIC | __GFP_NOWARN);
 	former = knet_payer_begin(payer);
-	object = cache ? kmem_cache_alloc(cache, flags) : kmalloc(size, flags);
+	object = kmem_cache_alloc(cache, GFP_NOWAIT | __GFP_ACCOUNT | __GFP_NOWARN);
 	knet_payer_end(former);
 	return object;
 }

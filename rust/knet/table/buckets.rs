@@ -138,12 +138,13 @@ impl Buckets {
         Filled(self, PhantomData)
     }
 
-    /// Doubles or halves the number of buckets until it suits the number of entries. Returns false
-    /// if there is no memory for that. Process context, by one thread at a time.
-    pub(super) fn resize<T: Body>(&self, shards: &Shards<T>) -> bool {
+    /// Doubles or halves the number of buckets until it suits the number of entries, which `count`
+    /// returns. Returns false if there is no memory for that. Process context, by one thread at a
+    /// time.
+    pub(super) fn resize<T: Body>(&self, shards: &Shards<T>, count: impl Fn() -> usize) -> bool {
         loop {
             let order = self.order();
-            let wanted = self.wants(shards.count());
+            let wanted = self.wants(count());
             let table = Resizing {
                 buckets: self,
                 shards,

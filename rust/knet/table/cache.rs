@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The slab cache that entries come from.
+//! The slab caches that entries come from.
 //!
 //! C header: `include/linux/slab.h`
 
@@ -9,10 +9,7 @@ use crate::{
     memory::Payer,
     rcu::{self, Boxed, Cell},
 };
-use core::{
-    ffi::c_void,
-    ptr::{self, NonNull},
-};
+use core::{ffi::c_void, ptr::NonNull};
 use kernel::{prelude::*, sync::Arc};
 
 /// The size and the alignment of an entry, in bytes.
@@ -21,14 +18,15 @@ pub(super) const ENTRY_SIZE: usize = 128;
 /// The cache that new tables use.
 static CURRENT: Cell<Arc<Slab>> = Cell::empty();
 
-/// The slab cache of entries. There is one; tables that exist when this is dropped keep the memory
-/// alive.
+/// The slab caches of entries, of which there is one pair. Tables that exist when this is dropped
+/// keep them alive.
 pub struct Cache(#[expect(dead_code)] Arc<Slab>);
 
 impl Cache {
-    /// Creates the cache under `name`, for the tables that are made from now on. Process context.
-    pub fn new(name: &'static CStr) -> Result<Self> {
-        let slab = Arc::new(Slab::new(name)?, GFP_KERNEL)?;
+    /// Creates the caches, for the tables that are made from now on. `names` has that of the cache
+    /// of entries and that of the cache of entries with an alias. Process context.
+    pub fn new(names: [&'static CStr; 2]) -> Result<Self> {
+        let slab = Arc::new(Slab::new(names)?, GFP_KERNEL)?;
         CURRENT.replace(Some(Boxed::new(slab.clone(), GFP_KERNEL)?));
         Ok(Self(slab))
     }
@@ -43,39 +41,29 @@ impl Drop for Cache {
     }
 }
 
-/// A slab cache of objects with the size and alignment of an entry.
-///
-/// # Invariants
-///
-/// The pointer is that of a live cache of such objects.
+/// The memory of entries, and of pairs: an entry with its alias.
 pub(super) struct Slab {
-    cache: NonNull<bindings::kmem_cache>,
+    entries: Objects<1>,
+    pairs: Objects<2>,
     origin: usize,
 }
 
 /// How far below the first object the origin is, in bytes: half of what 32 bits can number.
 const BELOW: usize = ENTRY_SIZE << 31;
 
-// SAFETY: slab caches lock for themselves.
-unsafe impl Send for Slab {}
-// SAFETY: as above.
-unsafe impl Sync for Slab {}
-
 impl Slab {
-    fn new(name: &'static CStr) -> Result<Self> {
-        const SIZE: u32 = ENTRY_SIZE as u32;
-        // SAFETY: process context; the name is static.
-        let cache = unsafe { bindings::knet_cache_create(name.as_char_ptr(), SIZE, SIZE) };
-        // INVARIANT: the cache was created with this size and alignment.
-        let mut slab = Self {
-            cache: NonNull::new(cache).ok_or(ENOMEM)?,
-            origin: 0,
-        };
-        let first = slab.alloc(&Payer::host()).ok_or(ENOMEM)?;
-        slab.origin = (first.as_ptr() as usize).wrapping_sub(BELOW);
+    fn new(names: [&'static CStr; 2]) -> Result<Self> {
+        let [entries, pairs] = names;
+        let (entries, pairs) = (Objects::new(entries)?, Objects::new(pairs)?);
+        let first = entries.alloc(&Payer::host()).ok_or(ENOMEM)?;
+        let origin = (first.as_ptr() as usize).wrapping_sub(BELOW);
         // SAFETY: allocated here, and nobody else has it.
         unsafe { bindings::knet_cache_free(first.as_ptr()) };
-        Ok(slab)
+        Ok(Self {
+            entries,
+            pairs,
+            origin,
+        })
     }
 
     /// The address from which the objects are numbered: below those that a number names. Any
@@ -89,34 +77,60 @@ impl Slab {
         rcu::read(|section| CURRENT.get(section).cloned()).ok_or(ENODEV)
     }
 
-    /// Allocates an object, uninitialized even with `init_on_alloc`, for which `payer` is charged;
-    /// `None` when there is no memory. Any context.
+    /// Allocates the memory of an entry, as [`Objects::alloc`]. Any context.
     #[inline]
     pub(super) fn alloc(&self, payer: &Payer) -> Option<NonNull<c_void>> {
-        // SAFETY: by the invariants the cache is live, and the payer is one.
-        NonNull::new(unsafe {
-            bindings::knet_alloc_charged(self.cache.as_ptr(), ENTRY_SIZE, payer.as_ptr())
-        })
+        self.entries.alloc(payer)
     }
-}
 
-/// Allocates two objects in one piece, uninitialized and aligned like one, for which `payer` is
-/// charged; `None` when there is no memory. It is of no slab of the table, and does not depend on
-/// one. Any context.
-pub(super) fn alloc_pair(payer: &Payer) -> Option<NonNull<c_void>> {
-    // SAFETY: by the invariant the payer is one. Memory of a power of two in size is aligned to it.
-    NonNull::new(unsafe {
-        bindings::knet_alloc_charged(ptr::null_mut(), 2 * ENTRY_SIZE, payer.as_ptr())
-    })
+    /// Allocates the memory of two entries in one piece, as [`Objects::alloc`]. Any context.
+    pub(super) fn alloc_pair(&self, payer: &Payer) -> Option<NonNull<c_void>> {
+        self.pairs.alloc(payer)
+    }
 }
 
 impl Drop for Slab {
     fn drop(&mut self) {
         // Entries are freed by RCU callbacks.
         rcu::barrier();
+    }
+}
+
+/// A slab cache whose objects have the size of `N` entries and the alignment of one.
+///
+/// # Invariants
+///
+/// The pointer is that of a live cache of such objects.
+struct Objects<const N: usize>(NonNull<bindings::kmem_cache>);
+
+// SAFETY: slab caches lock for themselves.
+unsafe impl<const N: usize> Send for Objects<N> {}
+// SAFETY: as above.
+unsafe impl<const N: usize> Sync for Objects<N> {}
+
+impl<const N: usize> Objects<N> {
+    fn new(name: &'static CStr) -> Result<Self> {
+        let (size, align) = (ENTRY_SIZE.wrapping_mul(N) as u32, ENTRY_SIZE as u32);
+        // SAFETY: process context; the name is static.
+        let cache = unsafe { bindings::knet_cache_create(name.as_char_ptr(), size, align) };
+        // INVARIANT: the cache was created with this size and alignment.
+        Ok(Self(NonNull::new(cache).ok_or(ENOMEM)?))
+    }
+
+    /// Allocates an object, uninitialized even with `init_on_alloc`, for which `payer` is charged;
+    /// `None` when there is no memory. Any context.
+    #[inline]
+    fn alloc(&self, payer: &Payer) -> Option<NonNull<c_void>> {
+        // SAFETY: by the invariants the cache is live, and the payer is one.
+        NonNull::new(unsafe { bindings::knet_alloc_charged(self.0.as_ptr(), payer.as_ptr()) })
+    }
+}
+
+impl<const N: usize> Drop for Objects<N> {
+    fn drop(&mut self) {
         // SAFETY: process context, since tables and `Cache` are dropped there. A table holds a
-        // reference while it allocates entries, and all its entries are freed, or left to RCU,
-        // before it drops the reference.
-        unsafe { bindings::kmem_cache_destroy(self.cache.as_ptr()) };
+        // reference to the slab while it allocates, and all its entries are freed, or left to RCU,
+        // before it drops the reference. The slab has waited for RCU.
+        unsafe { bindings::kmem_cache_destroy(self.0.as_ptr()) };
     }
 }

@@ -5,7 +5,7 @@
 //! An entry of a crowded key may be the first of a pair, one object of 256 bytes. The second of a
 //! pair is its *alias*: an entry under another hash, through which readers find the first.
 
-use super::cache::{alloc_pair, Slab, ENTRY_SIZE};
+use super::cache::{Slab, ENTRY_SIZE};
 use crate::{
     bindings,
     memory::{prefetch, Payer},
@@ -158,6 +158,7 @@ impl<T: Body> Entry<T> {
 
     /// Like [`Self::alloc`], for an entry with an alias. `alias` has the alias's hash and body.
     pub(super) fn alloc_pair(
+        slab: &Slab,
         payer: &Payer,
         hash: u32,
         body: T,
@@ -165,7 +166,7 @@ impl<T: Body> Entry<T> {
         now: u32,
         timeout: u32,
     ) -> Option<NonNull<Self>> {
-        let first = alloc_pair(payer)?.cast::<Self>();
+        let first = slab.alloc_pair(payer)?.cast::<Self>();
         let (alias_hash, alias_body) = alias;
         // SAFETY: the memory is that of two entries.
         unsafe {
@@ -206,7 +207,7 @@ impl<T: Body> Entry<T> {
     /// other reference to it or to its alias.
     pub(super) unsafe fn free(entry: NonNull<Self>) {
         // SAFETY: by this function's contract; the bodies are dropped once, here. A pair is one
-        // piece of memory, which `kfree` frees like an object of a slab.
+        // object.
         unsafe {
             if entry.as_ref().alias().is_some() {
                 ManuallyDrop::drop(&mut (*entry.as_ptr().add(1)).body);

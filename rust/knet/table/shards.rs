@@ -17,8 +17,6 @@ const SHARDS: usize = 1 << SHARD_BITS;
 
 /// The data under a shard's lock, beside the lists.
 pub(super) struct Shard<T: Body> {
-    /// The number of entries in the lists.
-    pub(super) count: usize,
     pub(super) wheel: Wheel<T>,
 }
 
@@ -31,7 +29,6 @@ impl<T: Body> Shards<T> {
         let mut shards = KVec::with_capacity(SHARDS, GFP_KERNEL)?;
         for _ in 0..SHARDS {
             let shard = Shard {
-                count: 0,
                 wheel: Wheel::new(now),
             };
             let lock = new_bh_lock!(shard, c"ipvs_rs_shard");
@@ -51,11 +48,5 @@ impl<T: Body> Shards<T> {
     /// All shards.
     pub(super) fn iter(&self) -> impl Iterator<Item = &BhLock<Shard<T>>> {
         self.0.iter().map(|shard| &**shard)
-    }
-
-    /// The number of entries in the lists. Process context or softirq; takes every lock in turn.
-    pub(super) fn count(&self) -> usize {
-        self.iter()
-            .fold(0usize, |sum, shard| sum.wrapping_add(shard.lock().count))
     }
 }

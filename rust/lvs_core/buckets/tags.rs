@@ -47,20 +47,6 @@ impl Tag {
 #[derive(Clone, Copy)]
 pub(super) struct Positions(u64);
 
-impl Positions {
-    /// No position.
-    pub(super) const NONE: Self = Self(0);
-
-    /// Those behind `position`.
-    #[inline]
-    pub(super) const fn after(self, position: usize) -> Self {
-        let through = (position as u32).wrapping_add(1).wrapping_mul(8);
-        match u64::MAX.checked_shl(through) {
-            Some(behind) => Self(self.0 & behind),
-            None => Self::NONE,
-        }
-    }
-}
 impl Iterator for Positions {
     type Item = usize;
 
@@ -69,5 +55,51 @@ impl Iterator for Positions {
         let bits = self.0;
         self.0 = bits & bits.wrapping_sub(1);
         (bits != 0).then(|| (bits.trailing_zeros() >> 3) as usize)
+    }
+}
+
+/// Some slots of a bucket, or an endless set of slots.
+#[derive(Clone, Copy)]
+pub(super) struct SlotSet(u64);
+
+impl SlotSet {
+    /// No slot.
+    pub(super) const EMPTY: Self = Self(0);
+
+    /// All behind `slot`: endless.
+    #[inline(always)]
+    pub(super) const fn behind(slot: usize) -> Self {
+        Self((u64::MAX - 1).wrapping_shl(slot as u32))
+    }
+
+    /// Whether [`behind`](Self::behind) returned the set.
+    #[inline(always)]
+    pub(super) const fn is_endless(self) -> bool {
+        self.0 >> 63 != 0
+    }
+
+    /// The slots that both sets have.
+    #[inline(always)]
+    pub(super) const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// These slots and those at `positions` in word number `word`.
+    #[inline(always)]
+    pub(super) const fn with(self, word: usize, positions: Positions) -> Self {
+        // Bit 8n of the factor becomes bit 56 + n of the product.
+        let slots = (positions.0 >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+        Self(self.0 | slots.wrapping_shl((word as u32).wrapping_mul(TAGS as u32)))
+    }
+}
+
+impl Iterator for SlotSet {
+    type Item = usize;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<usize> {
+        let slots = self.0;
+        self.0 = slots & slots.wrapping_sub(1);
+        (slots != 0).then(|| slots.trailing_zeros() as usize)
     }
 }
