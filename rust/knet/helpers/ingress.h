@@ -16,11 +16,15 @@
 
 #include "ipsec.h"
 
-/* Whether packets of the device are only for IP, and only IP looks at them. */
-static __always_inline bool knet_is_for_ip(const struct net *net, const struct net_device *dev)
+/*
+ * Whether packets of the device are only for IP, and only IP looks at them, and @other is
+ * zero. Words that have to be zero are tested together: one branch instead of several.
+ */
+static __always_inline bool knet_is_for_ip(const struct net *net, const struct net_device *dev,
+					   u32 other)
 {
 	/* A bridge, bond, team or macvlan takes them. */
-	return !rcu_access_pointer(dev->rx_handler) &&
+	return !((unsigned long)rcu_access_pointer(dev->rx_handler) | other) &&
 	       !netif_is_l3_slave(dev) && !netif_is_l3_master(dev) && !knet_has_any_policies(net);
 }
 
@@ -29,8 +33,7 @@ static __always_inline bool knet_is_ordinary(const struct net *net, struct sk_bu
 {
 	const struct net_device *dev = skb->dev;
 
-	return skb->pkt_type == PACKET_HOST && !skb_vlan_tag_present(skb) &&
-	       knet_is_for_ip(net, dev) &&
+	return skb->pkt_type == PACKET_HOST && knet_is_for_ip(net, dev, skb->vlan_all) &&
 	       /* tc has tracked it, or given it to a socket. */
 	       !skb_nfct(skb) && !(skb->sk && skb_sk_is_prefetched(skb)) &&
 	       !skb_shared(skb) && !secpath_exists(skb) &&
@@ -92,6 +95,18 @@ static __always_inline void knet_count_ip4(struct net *net, const struct iphdr *
 {
 	__IP_UPD_PO_STATS(net, IPSTATS_MIB_IN, len);
 	__IP_ADD_STATS(net, IPSTATS_MIB_NOECTPKTS + (ip->tos & INET_ECN_MASK), segments);
+}
+
+/* The same for one that also leaves, with @sent bytes. */
+static __always_inline void knet_count_passed4(struct net *net, const struct iphdr *ip, u32 len,
+					       u32 sent)
+{
+	/* Read once: the compiler expects each count to change what follows. */
+	struct ipstats_mib __percpu *mib = net->mib.ip_statistics;
+
+	__SNMP_UPD_PO_STATS64(mib, IPSTATS_MIB_IN, len);
+	__SNMP_ADD_STATS64(mib, IPSTATS_MIB_NOECTPKTS + (ip->tos & INET_ECN_MASK), 1);
+	__SNMP_UPD_PO_STATS64(mib, IPSTATS_MIB_OUT, sent);
 }
 
 static __always_inline void knet_count_ip6(struct net *net, struct inet6_dev *idev,

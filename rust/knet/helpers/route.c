@@ -347,7 +347,8 @@ static __always_inline enum knet_prepared knet_depart(struct net *net, struct sk
 	if (unlikely(!knet_is_route(dst)))
 		return KNET_UNCHECKED;
 	dst = knet_check(net, dst, READ_ONCE(cache->cookie), family);
-	if (unlikely(!dst || knet_is_local(dst, family)))
+	if (unlikely(!dst || dst->lwtstate ||
+		     (family == AF_INET ? !knet_is_unicast4(dst) : knet_is_local(dst, family))))
 		return KNET_UNCHECKED;
 	mtu = knet_mtu(dst, family);
 	/* Offloads may have joined it of segments that fit. */
@@ -383,7 +384,7 @@ static noinline enum knet_prepared knet_depart6_unusual(struct net *net, struct 
 static __always_inline bool knet_is_ready(const struct sk_buff *skb, u32 writable, u32 len)
 {
 	return skb->len == len && writable <= skb_headlen(skb) && !skb->cloned &&
-	       !skb_dst(skb) && !skb->destructor && !skb->sk;
+	       !skb_dst(skb) && !((unsigned long)skb->destructor | (unsigned long)skb->sk);
 }
 
 static __always_inline enum knet_prepared knet_set_prepared(struct sk_buff *skb,
@@ -406,13 +407,13 @@ static __always_inline bool knet_takes_header(const struct sk_buff *skb,
 
 /*
  * Whether a packet of @len bytes can be received and get this route, if there is one, as
- * it is. It will have @sent bytes, of which the first @writable are changed.
+ * it is. The first @writable bytes are changed, and a tunnel puts @more before them.
  */
 static __always_inline bool knet_departs4(const struct net *net, struct sk_buff *skb,
 					  const struct dst_entry *dst, u32 writable, u32 len,
-					  u32 sent)
+					  u32 more)
 {
-	return knet_is_plain_route4(net, dst) && knet_fits_link4(dst, sent) &&
+	return knet_is_plain_route4(net, dst) && knet_fits_link4(dst, len, more) &&
 	       knet_is_ready(skb, writable, len) && knet_is_ordinary(net, skb) &&
 	       knet_is_first(net->nf.hooks_ipv4);
 }
@@ -430,7 +431,7 @@ enum knet_prepared knet_depart4(struct net *net, struct sk_buff *skb,
 {
 	struct dst_entry *dst = rcu_dereference(cache->dst);
 
-	if (likely(knet_departs4(net, skb, dst, writable, len, len))) {
+	if (likely(knet_departs4(net, skb, dst, writable, len, 0))) {
 		knet_set_received4(skb);
 		return knet_set_prepared(skb, dst);
 	}
@@ -448,7 +449,7 @@ bool knet_depart4_ipip(struct net *net, struct sk_buff *skb, const struct knet_r
 	const u32 overhead = sizeof(struct iphdr);
 	struct dst_entry *dst = rcu_dereference(cache->dst);
 
-	if (!likely(knet_departs4(net, skb, dst, sizeof(struct iphdr), len, len + overhead) &&
+	if (!likely(knet_departs4(net, skb, dst, sizeof(struct iphdr), len, overhead) &&
 		    knet_takes_header(skb, dst, overhead) &&
 		    knet_read_source(cache, dst, cached, source, AF_INET)))
 		return false;

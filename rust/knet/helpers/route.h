@@ -30,7 +30,7 @@ static __always_inline bool knet_is_local(const struct dst_entry *dst, int famil
 static __always_inline bool knet_has_link_mtu4(const struct dst_entry *dst)
 {
 	return !dst_rtable(dst)->rt_pmtu && !ip_mtu_locked(dst) &&
-	       !dst_metric_raw(dst, RTAX_MTU) && !dst->lwtstate;
+	       !(dst_metric_raw(dst, RTAX_MTU) | (unsigned long)dst->lwtstate);
 }
 
 static __always_inline u32 knet_link_mtu4(const struct dst_entry *dst)
@@ -38,10 +38,20 @@ static __always_inline u32 knet_link_mtu4(const struct dst_entry *dst)
 	return min_t(u32, READ_ONCE(dst_dev_rcu(dst)->mtu), IP_MAX_MTU);
 }
 
-/* Whether @len is at most that. */
-static __always_inline bool knet_fits_link4(const struct dst_entry *dst, u32 len)
+/*
+ * Whether a packet of @len bytes and @more of a tunnel is at most as long. @len is at most
+ * IP_MAX_MTU.
+ */
+static __always_inline bool knet_fits_link4(const struct dst_entry *dst, u32 len, u32 more)
 {
-	return len <= READ_ONCE(dst_dev_rcu(dst)->mtu) && len <= IP_MAX_MTU;
+	return len + more <= READ_ONCE(dst_dev_rcu(dst)->mtu) &&
+	       (!more || len + more <= IP_MAX_MTU);
+}
+
+/* Whether the route leads to another host: neither to this one nor to several. */
+static __always_inline bool knet_is_unicast4(const struct dst_entry *dst)
+{
+	return dst_rtable(dst)->rt_type == RTN_UNICAST;
 }
 
 /*
@@ -53,7 +63,7 @@ static __always_inline bool knet_is_plain_route4(const struct net *net,
 {
 	return knet_is_route(dst) && dst->ops->family == AF_INET &&
 	       READ_ONCE(dst->obsolete) == DST_OBSOLETE_FORCE_CHK &&
-	       dst_rtable(dst)->rt_genid == rt_genid_ipv4(net) && !knet_is_local(dst, AF_INET) &&
+	       dst_rtable(dst)->rt_genid == rt_genid_ipv4(net) && knet_is_unicast4(dst) &&
 	       knet_has_link_mtu4(dst);
 }
 

@@ -379,8 +379,7 @@ static noinline void knet_leave4_unusual(struct net *net, struct sk_buff *skb,
 
 	knet_count4(net, skb, skb->len - added, knet_segments(skb));
 	knet_count(early, server, skb->len - added);
-	if (dst->output != ip_output || dst->lwtstate || rt->rt_type != RTN_UNICAST ||
-	    rt->rt_gw_family == AF_INET6 || skb_is_gso(skb) ||
+	if (dst->output != ip_output || rt->rt_gw_family == AF_INET6 || skb_is_gso(skb) ||
 	    skb_headroom(skb) < LL_RESERVED_SPACE(out)) {
 		dst_output(net, NULL, skb);
 		return;
@@ -410,24 +409,21 @@ static __always_inline void knet_leave4(struct net *net, struct sk_buff *skb,
 	const struct rtable *rt = dst_rtable(dst);
 	struct net_device *out = dst_dev_rcu(dst);
 	const struct neighbour *neighbour;
+	u32 sent = skb->len;
 	const __be32 *next;
 
-	if (unlikely(dst->output != ip_output || dst->lwtstate || rt->rt_type != RTN_UNICAST ||
-		     rt->rt_gw_family == AF_INET6 || skb_is_gso(skb) ||
-		     skb_headroom(skb) < LL_RESERVED_SPACE(out) ||
+	if (unlikely(dst->output != ip_output || rt->rt_gw_family == AF_INET6 ||
+		     skb_is_gso(skb) || skb_headroom(skb) < LL_RESERVED_SPACE(out) ||
 		     knet_has_post_routing(net->nf.hooks_ipv4)))
 		goto unusual;
-	/* As in ip_neigh_gw4(), which has another key for a device without link addresses. */
+	/* As in ip_neigh_gw4(). A device without link addresses has its neighbor by another key. */
 	next = rt->rt_gw_family ? &rt->rt_gw4 : &((const struct iphdr *)skb->data)->daddr;
-	if (unlikely(out->flags & (IFF_LOOPBACK | IFF_POINTOPOINT)))
-		goto unusual;
 	neighbour = ___neigh_lookup_noref(&arp_tbl, neigh_key_eq32, arp_hashfn, next, out);
 	if (unlikely(!neighbour || !knet_write_link_header(skb, neighbour)))
 		goto unusual;
-	knet_count4(net, skb, skb->len - added, 1);
-	knet_count(early, server, skb->len - added);
+	knet_count_passed4(net, (const struct iphdr *)skb->data, sent - added, sent);
+	knet_count(early, server, sent - added);
 	skb->dev = out;
-	__IP_UPD_PO_STATS(net, IPSTATS_MIB_OUT, skb->len);
 	__skb_push(skb, ETH_HLEN);
 	dev_queue_xmit(skb);
 	return;
@@ -446,7 +442,7 @@ static noinline void knet_leave6_unusual(struct net *net, struct sk_buff *skb,
 
 	knet_count6(net, __in6_dev_get(in), skb, skb->len - added, knet_segments(skb));
 	knet_count(early, server, skb->len - added);
-	if (dst->output != ip6_output || dst->lwtstate || !idev ||
+	if (dst->output != ip6_output || !idev ||
 	    READ_ONCE(idev->cnf.disable_ipv6) || skb_is_gso(skb) ||
 	    skb_headroom(skb) < LL_RESERVED_SPACE(out)) {
 		dst_output(net, NULL, skb);
@@ -475,7 +471,7 @@ static __always_inline void knet_leave6(struct net *net, struct sk_buff *skb,
 	const struct neighbour *neighbour;
 	const struct in6_addr *next;
 
-	if (unlikely(dst->output != ip6_output || dst->lwtstate || !idev ||
+	if (unlikely(dst->output != ip6_output || !idev ||
 		     READ_ONCE(idev->cnf.disable_ipv6) || skb_is_gso(skb) ||
 		     skb_headroom(skb) < LL_RESERVED_SPACE(out) ||
 		     knet_has_post_routing(net->nf.hooks_ipv6)))

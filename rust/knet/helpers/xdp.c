@@ -181,7 +181,7 @@ static __always_inline bool knet_is_from_ordinary_device(const struct net *net,
 	const struct ethhdr *eth = frame->data;
 
 	return ether_addr_equal(eth->h_dest, dev->dev_addr) &&
-	       !rcu_access_pointer(dev->xdp_prog) && knet_is_for_ip(net, dev) &&
+	       !rcu_access_pointer(dev->xdp_prog) && knet_is_for_ip(net, dev, 0) &&
 	       !knet_is_watched_in(dev) && !knet_may_lack_checksum(dev) &&
 	       !knet_may_have_tag(frame);
 }
@@ -260,28 +260,28 @@ static __always_inline bool knet_has_size(const struct xdp_buff *frame, u32 len)
 
 /*
  * Whether a frame with a packet of @len bytes can leave by the cached route, if there is
- * one, with a packet of @sent bytes, and nobody would have to see or change it: see above.
+ * one, with @more bytes of a tunnel, and nobody would have to see or change it: see above.
  */
 static __always_inline bool knet_leaves4(const struct net *net, const struct xdp_buff *frame,
-					 const struct dst_entry *dst, u32 len, u32 sent)
+					 const struct dst_entry *dst, u32 len, u32 more)
 {
 	const struct rtable *rt = dst_rtable(dst);
 
-	return likely(knet_is_plain_route4(net, dst) && knet_fits_link4(dst, sent) &&
-		      dst->output == ip_output && rt->rt_type == RTN_UNICAST &&
-		      rt->rt_gw_family != AF_INET6 && knet_has_size(frame, len) &&
+	return likely(knet_is_plain_route4(net, dst) && knet_fits_link4(dst, len, more) &&
+		      dst->output == ip_output && rt->rt_gw_family != AF_INET6 &&
+		      knet_has_size(frame, len) &&
 		      knet_is_ordinary_frame(net, frame) && knet_takes_frames(dst_dev_rcu(dst)) &&
 		      !knet_has_post_routing(net->nf.hooks_ipv4));
 }
 
 static __always_inline bool knet_leaves6(const struct net *net, const struct xdp_buff *frame,
-					 struct dst_entry *dst, u32 cookie, u32 len, u32 sent)
+					 struct dst_entry *dst, u32 cookie, u32 len, u32 more)
 {
 	const struct inet6_dev *idev;
 
 	if (unlikely(!knet_is_route(dst) || dst->ops->family != AF_INET6 ||
 		     !(knet_is_valid6(dst, cookie) || dst_check(dst, cookie) == dst) ||
-		     knet_is_local(dst, AF_INET6) || !knet_link_mtu6_suffices(dst, sent) ||
+		     knet_is_local(dst, AF_INET6) || !knet_link_mtu6_suffices(dst, len + more) ||
 		     dst->output != ip6_output || !knet_has_size(frame, len)))
 		return false;
 	idev = ip6_dst_idev(dst);
@@ -322,14 +322,13 @@ int knet_xdp_depart4(struct net *net, struct xdp_buff *frame, const struct knet_
 	const struct dst_entry *dst = rcu_dereference(cache->dst);
 	struct neighbour *neighbour;
 
-	if (unlikely(!knet_leaves4(net, frame, dst, len, len) ||
+	if (unlikely(!knet_leaves4(net, frame, dst, len, 0) ||
 		     !knet_comes_first(net->nf.hooks_ipv4)))
 		return XDP_PASS;
 	neighbour = knet_neighbor4(dst, next);
 	if (unlikely(!knet_is_known(neighbour)))
 		return XDP_PASS;
-	knet_count_ip4(net, ip, len, 1);
-	__IP_UPD_PO_STATS(net, IPSTATS_MIB_OUT, len);
+	knet_count_passed4(net, ip, len, len);
 	return knet_address_frame(frame, neighbour, dst_dev_rcu(dst));
 }
 
@@ -342,7 +341,7 @@ int knet_xdp_depart6(struct net *net, struct xdp_buff *frame, const struct knet_
 	struct inet6_dev *in = __in6_dev_get(frame->rxq->dev);
 	struct neighbour *neighbour;
 
-	if (unlikely(!knet_leaves6(net, frame, dst, READ_ONCE(cache->cookie), len, len) ||
+	if (unlikely(!knet_leaves6(net, frame, dst, READ_ONCE(cache->cookie), len, 0) ||
 		     !in || READ_ONCE(in->cnf.disable_ipv6) ||
 		     !knet_comes_first(net->nf.hooks_ipv6)))
 		return XDP_PASS;
@@ -405,7 +404,7 @@ static __always_inline int knet_enter4(struct net *net, struct xdp_buff *frame,
 	struct neighbour *neighbour;
 	struct net_device *out;
 
-	if (unlikely(!knet_leaves4(net, frame, dst, len, len + more) ||
+	if (unlikely(!knet_leaves4(net, frame, dst, len, more) ||
 		     !knet_has_headroom(frame, more) ||
 		     !knet_read_source(cache, dst, cached, &tunnel->source, AF_INET) ||
 		     !knet_may_leave_early(net, frame, family) ||
@@ -435,7 +434,7 @@ static __always_inline int knet_enter6(struct net *net, struct xdp_buff *frame,
 	struct neighbour *neighbour;
 	struct net_device *out;
 
-	if (unlikely(!knet_leaves6(net, frame, dst, cookie, len, len + more) ||
+	if (unlikely(!knet_leaves6(net, frame, dst, cookie, len, more) ||
 		     !knet_has_headroom(frame, more) ||
 		     !knet_read_source(cache, dst, cached, &tunnel->source, AF_INET6) ||
 		     !knet_may_leave_early(net, frame, family) ||
