@@ -22,8 +22,11 @@ use lvs_core::{
 pub use lvs_core::destination::{Forwarding, Settings};
 
 /// A destination. Connections keep it alive after it was deleted from its service.
-#[repr(C, align(64))]
+// An `Arc` puts the number of references before the first field, which new connections change as
+// they change the load. So the two are in one cache line, and what packets read is behind it.
+#[repr(C)]
 pub struct Destination {
+    busy: Busy,
     available: AtomicBool,
     service_is_deleted: AtomicBool,
     forwarding: AtomicU8,
@@ -40,17 +43,17 @@ pub struct Destination {
     /// The service that it belongs to, or belonged to.
     pub service: Key,
     _counted: Counted,
-    busy: Busy,
 }
 
-/// What schedulers read and connections write: a cache line of its own, so that new connections do
-/// not slow down the packets of others.
-#[repr(C, align(64))]
+/// What schedulers read and connections write: with the number of references, a cache line.
+#[repr(C)]
 struct Busy {
     load: Load,
     /// The observer of changes; empty for schedulers that do not follow loads.
     observer: Cell<Observer>,
 }
+
+const _: () = assert!(size_of::<Busy>() + align_of::<Destination>() == 64);
 
 /// Follows the loads of a list of destinations.
 pub(crate) trait FollowLoads: Send + Sync + 'static {
@@ -80,6 +83,10 @@ impl Destination {
         counted: Counted,
     ) -> Result<Self> {
         let destination = Self {
+            busy: Busy {
+                load: Load::new(),
+                observer: Cell::empty(),
+            },
             available: AtomicBool::new(true),
             service_is_deleted: AtomicBool::new(false),
             forwarding: AtomicU8::new(0),
@@ -90,10 +97,6 @@ impl Destination {
             endpoint,
             service,
             _counted: counted,
-            busy: Busy {
-                load: Load::new(),
-                observer: Cell::empty(),
-            },
         };
         destination.set(settings);
         Ok(destination)
