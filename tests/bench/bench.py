@@ -40,6 +40,7 @@ REGIONS = "\n".join(["region near far", "region far", "10.100.0.0/16,near", "10.
                        for n in range(4096))]) + "\n"
 MODES = ("bare", "ip_vs", "ipvs_rs", "nftables")
 FAST_ROWS = ("nat-100", "dr-100", "tun-100", "nat6-100", "dr6-100", "tun6-100", "tcp-nat-100", "bystander")
+UNSHARED_ROWS = ("nat-100", "dr-100", "tun-100", "nat6-100", "dr6-100", "tun6-100", "nat-reply-100", "tcp-nat-100")
 # Numbers of flows, and of clients that send them. The numbers of clients and ports are coprime, so
 # counting both up visits every pair.
 FLOWS = {100: 1, 1000: 1, 10_000: 1, 100_000: 10, 1_000_000: 100, 2_000_000: 200}
@@ -123,6 +124,8 @@ class Bench:
         self.round = 0
         self.mode = None
         self.mac = {}
+        # Whether pktgen keeps a reference to the packets.
+        self.shared = True
 
     # --- the hosts -----------------------------------------------------------
 
@@ -275,7 +278,8 @@ class Bench:
         device = "front" if host == GENERATOR else "back"
         write("/proc/net/pktgen/kpktgend_0", "rem_device_all")
         write("/proc/net/pktgen/kpktgend_0", "add_device eth0")
-        common = (f"count {count}", "pkt_size 60", "delay 0", f"dst_mac {self.mac[device]}", "no_timestamp")
+        common = (f"count {count}", "pkt_size 60", "delay 0", f"dst_mac {self.mac[device]}", "no_timestamp",
+                  *(() if self.shared else ("flag !SHARED",)))
         for option in (*common, *options):
             try:
                 write("/proc/net/pktgen/eth0", option)
@@ -364,6 +368,19 @@ class Bench:
             self.requests6(500, vip)
             self.cost(row, self.packets, self.requests6(self.packets, vip), flows=100)
 
+    def known_replies(self, row):
+        """Measures replies of a hundred known flows."""
+        if self.wanted(row):
+            flows = Flows(100)
+            self.requests(flows.number * 5, ONE_VIP, flows)
+            self.replies(flows.number * 5, flows)
+            self.cost(row, self.packets, self.replies(self.packets, flows), flows=100)
+
+    def known_segments(self, row):
+        """Measures TCP segments of a hundred known flows."""
+        if self.wanted(row):
+            self.cost(row, self.packets, self.segments(self.packets, NAT_VIP, Flows(100)), flows=100)
+
     def small_rows(self):
         """Measures the rows with a hundred flows."""
         nat_only = self.mode == "nftables"
@@ -377,13 +394,9 @@ class Bench:
         if self.mode in ("bare", "ipvs_rs"):
             self.established("direct-100", DIRECT_VIP)
             self.established6("direct6-100", DIRECT_VIP6)
-        if self.wanted("nat-reply-100"):
-            flows = Flows(100)
-            self.requests(flows.number * 5, ONE_VIP, flows)
-            self.replies(flows.number * 5, flows)
-            self.cost("nat-reply-100", self.packets, self.replies(self.packets, flows), flows=100)
-        if self.wanted("tcp-nat-100") and not nat_only:
-            self.cost("tcp-nat-100", self.packets, self.segments(self.packets, NAT_VIP, Flows(100)), flows=100)
+        self.known_replies("nat-reply-100")
+        if not nat_only:
+            self.known_segments("tcp-nat-100")
 
     def fast_rows(self):
         """Measures rows again, with the fast path on the learned devices."""
@@ -394,9 +407,23 @@ class Bench:
             self.established(f"fast-{row}-100", vip)
         for row, vip in (("nat6", NAT_VIP6), ("dr6", DR_VIP6), ("tun6", TUN_VIP6)):
             self.established6(f"fast-{row}-100", vip)
-        if self.wanted("fast-tcp-nat-100"):
-            self.cost("fast-tcp-nat-100", self.packets, self.segments(self.packets, NAT_VIP, Flows(100)), flows=100)
+        self.known_segments("fast-tcp-nat-100")
         self.bystander("fast-bystander")
+        self.fast_path("0")
+
+    def unshared_rows(self):
+        """Measures rows again with the fast path, which takes packets that pktgen does not keep."""
+        if self.mode not in ("bare", "ipvs_rs") or not any(self.wanted(f"unshared-{row}") for row in UNSHARED_ROWS):
+            return
+        self.fast_path("1")
+        self.shared = False
+        for row, vip in (("nat", NAT_VIP), ("dr", DR_VIP), ("tun", TUN_VIP)):
+            self.established(f"unshared-{row}-100", vip)
+        for row, vip in (("nat6", NAT_VIP6), ("dr6", DR_VIP6), ("tun6", TUN_VIP6)):
+            self.established6(f"unshared-{row}-100", vip)
+        self.known_replies("unshared-nat-reply-100")
+        self.known_segments("unshared-tcp-nat-100")
+        self.shared = True
         self.fast_path("0")
 
     def helpers(self):
@@ -526,6 +553,7 @@ class Bench:
         self.bystander("bystander")
         self.bystander6()
         self.fast_rows()
+        self.unshared_rows()
         self.curve()
         if mode in ("ip_vs", "ipvs_rs"):
             self.closing()
