@@ -76,7 +76,8 @@ impl Batching for Tables {
         if !self.filter.may_be_ours(source, destination) {
             return None;
         }
-        let key = match headers(frame) {
+        // A frame with a wrong key is not taken.
+        let key = match guess(frame) {
             Some(headers) => Key::new(self, &headers, destination),
             None => Key::UNKNOWN,
         };
@@ -117,13 +118,11 @@ fn words<V: Version>(frame: &Frame<'_, V>) -> (u32, u32) {
     )
 }
 
-/// The headers of a frame that may be taken.
+/// The headers of a frame that may be taken, without checks.
 #[inline(always)]
-fn headers<V: Version>(frame: &Frame<'_, V>) -> Option<Headers> {
-    let len = V::received_len(frame.header(), frame.bytes().len() as u32)?;
+fn guess<V: Version>(frame: &Frame<'_, V>) -> Option<Headers> {
     let protocol = packet::plain_protocol(V::FAMILY, frame.header().as_ref())?;
-    let headers = packet::parse_plain(V::FAMILY, protocol, frame.bytes(), len as usize).ok()?;
-    fast::may_be_steady(&headers).then_some(headers)
+    packet::guess_plain(V::FAMILY, protocol, frame.bytes())
 }
 
 #[inline(always)]
@@ -134,7 +133,8 @@ fn read_and_take<'f, V: Version>(
     noted: Option<Noted<'_>>,
 ) -> Verdict<'f> {
     let words = words(&frame);
-    if !tables.filter.may_be_ours(words.0, words.1) {
+    // The filter has let those pass that have waited.
+    if noted.is_none() && !tables.filter.may_be_ours(words.0, words.1) {
         return frame.pass();
     }
     let available = frame.bytes().len() as u32;

@@ -542,7 +542,7 @@ int knet_xdp_wait(const struct net *net, struct xdp_buff *frame, const struct ne
 	note = frame->data_hard_start + sizeof(struct xdp_frame);
 	note->magic = KNET_XDP_MAGIC;
 	note->note = word;
-	note->ifindex = rxq->dev->ifindex;
-	note->queue = rxq->queue_index;
+	note->queue.ifindex = rxq->dev->ifindex;
+	note->queue.index = rxq->queue_index;
 	return knet_redirect_frame(frame, waiter);
 }

@@ -5,6 +5,12 @@
 
 #include <net/xdp.h>
 
+/* A queue of a device that receives frames. */
+struct knet_xdp_queue {
+	u32 ifindex;
+	u32 index;
+};
+
 /*
  * What is written into the headroom of a frame that waits, behind its struct xdp_frame.
  * Somebody else may have redirected the frame, so all of it may be wrong. It therefore has
@@ -13,8 +19,7 @@
 struct knet_xdp_note {
 	u64 magic;
 	u64 note;	/* the handler's */
-	u32 ifindex;	/* the device that has received the frame */
-	u32 queue;	/* of that device */
+	struct knet_xdp_queue queue;
 };
 
 #define KNET_XDP_MAGIC	0x697076735f727321ULL

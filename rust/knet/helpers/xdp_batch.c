@@ -99,15 +99,15 @@ static void knet_pass_frame(struct xdp_frame *frame, struct net_device *dev, u32
 }
 
 /*
- * Has the processor load the frames after the one at @index: many of the driver's pages
- * compete for a few places of its first cache.
+ * Has the processor load the frames after this one, before @end: many of the driver's
+ * pages compete for a few places of its first cache.
  */
-static __always_inline void knet_load_frames(struct xdp_frame **frames, int index, int count)
+static __always_inline void knet_load_frames(struct xdp_frame **frame, struct xdp_frame **end)
 {
-	if (likely(index + 1 < count))
-		prefetchw(frames[index + 1]->data + ETH_HLEN);
-	if (likely(index + 2 < count))
-		prefetchw(frames[index + 2]);
+	if (likely(frame + 1 < end))
+		prefetchw(frame[1]->data + ETH_HLEN);
+	if (likely(frame + 2 < end))
+		prefetchw(frame[2]);
 }
 
 /* What the handler does with a frame of @dev: an action. */
@@ -127,15 +127,20 @@ static int knet_take_frame(const struct knet_xdp_batching *handler, struct net *
 	return XDP_PASS;
 }
 
-/* Takes the note out of a frame. Returns false if there is none. */
-static bool knet_take_note(const struct xdp_frame *frame, struct knet_xdp_note *to)
+/*
+ * Takes the note out of a frame: what the handler has noted, and the queue that has received
+ * the frame. Returns false if there is none.
+ */
+static __always_inline bool knet_take_note(const struct xdp_frame *frame, u64 *word,
+					   struct knet_xdp_queue *queue)
 {
 	struct knet_xdp_note *note = (struct knet_xdp_note *)(frame + 1);
 
 	if (unlikely(frame->headroom < sizeof(*note) + frame->metasize ||
 		     note->magic != KNET_XDP_MAGIC))
 		return false;
-	*to = *note;
+	*word = note->note;
+	*queue = note->queue;
 	/* It says nothing about the next frame in this memory. */
 	note->magic = 0;
 	return true;
@@ -154,48 +159,55 @@ static void knet_handle_frames(struct net_device *waiter, struct xdp_frame **fra
 	const struct knet_waiter *own = netdev_priv(waiter);
 	const struct knet_xdp_batching *handler = &own->handler;
 	struct net *net = dev_net(waiter);
-	struct knet_leaving leaving = { .out = NULL, .count = 0 };
-	struct knet_xdp_note notes[KNET_FRAMES];
-	u64 words[KNET_FRAMES], aheads[KNET_FRAMES];
+	/* Of each frame that has a note. The kernel would fill these with zeros. */
+	u64 words[KNET_FRAMES] __uninitialized, aheads[KNET_FRAMES] __uninitialized;
+	struct knet_xdp_queue queues[KNET_FRAMES] __uninitialized;
+	struct knet_leaving leaving __uninitialized;
+	struct xdp_frame **frame, **end = frames;
+	struct knet_xdp_queue *queue = queues;
+	u64 *word = words, *ahead = aheads;
 	struct xdp_rxq_info rxq = {};
 	struct xdp_buff buff = {};
-	int i, kept = 0;
 
-	for (i = 0; i < count; i++) {
-		if (unlikely(!knet_take_note(frames[i], &notes[kept]))) {
-			knet_drop_frame(waiter, frames[i]);
+	for (frame = frames; frame < frames + count; frame++) {
+		if (unlikely(!knet_take_note(*frame, word, queue))) {
+			knet_drop_frame(waiter, *frame);
 			continue;
 		}
-		words[kept] = notes[kept].note;
-		frames[kept++] = frames[i];
+		word++;
+		queue++;
+		*end++ = *frame;
 	}
-	handler->prepare(handler->data, words, aheads, kept);
+	handler->prepare(handler->data, words, aheads, end - frames);
+	leaving.out = NULL;
+	leaving.count = 0;
 	buff.rxq = &rxq;
-	for (i = 0; i < kept; i++) {
-		struct xdp_frame *frame = frames[i];
+	word = words;
+	queue = queues;
+	for (frame = frames; frame < end; frame++, word++, ahead++, queue++) {
 		int action;
 
-		knet_load_frames(frames, i, kept);
-		if (unlikely(!rxq.dev || rxq.dev->ifindex != notes[i].ifindex))
-			rxq.dev = dev_get_by_index_rcu(net, notes[i].ifindex);
+		knet_load_frames(frame, end);
+		if (unlikely(!rxq.dev || rxq.dev->ifindex != queue->ifindex))
+			rxq.dev = dev_get_by_index_rcu(net, queue->ifindex);
 		/* Gone or down since, as in the kernel's own queues. */
 		if (unlikely(!rxq.dev || !netif_running(rxq.dev))) {
-			knet_drop_frame(waiter, frame);
+			knet_drop_frame(waiter, *frame);
 			continue;
 		}
-		rxq.queue_index = notes[i].queue;
-		rxq.mem.type = frame->mem_type;
-		xdp_convert_frame_to_buff(frame, &buff);
-		action = knet_take_frame(handler, net, &buff, words[i], &aheads[i]);
+		rxq.queue_index = queue->index;
+		rxq.mem.type = (*frame)->mem_type;
+		xdp_convert_frame_to_buff(*frame, &buff);
+		action = knet_take_frame(handler, net, &buff, *word, ahead);
 		if (unlikely(action == XDP_PASS)) {
 			/* What came before it leaves before it. */
 			knet_leave(&leaving);
-			knet_pass_frame(frame, rxq.dev, notes[i].queue);
+			knet_pass_frame(*frame, rxq.dev, queue->index);
 		} else if (unlikely(action == XDP_DROP) ||
 			   !knet_leave_with(&leaving,
 					    knet_device_of(net, &leaving, &buff, action),
-					    &buff, frame)) {
-			xdp_return_frame_rx_napi(frame);
+					    &buff, *frame)) {
+			xdp_return_frame_rx_napi(*frame);
 		}
 	}
 	knet_leave(&leaving);
