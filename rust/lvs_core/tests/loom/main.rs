@@ -305,6 +305,13 @@ fn a_listing_during_shrinking_is_complete() {
 /// A reader finds the old entry or the new one during any resize, and then the rest of the list.
 #[test]
 fn replacing_an_entry_hides_no_entry() {
+    // One that is in a slot at first, and one that is in the list.
+    for old in [1, 3] {
+        replacing_hides_no_entry(old, ONE[old - 1]);
+    }
+}
+
+fn replacing_hides_no_entry(old: usize, hash_of_old: u32) {
     for (wanted, hash) in (1..).zip(ONE) {
         explore(Some(2), 20, move || {
             let table = Arc::new(One::new(5, 2, &ONE));
@@ -313,17 +320,20 @@ fn replacing_an_entry_hides_no_entry() {
                 table.shrink();
             });
             let writer = beside(&table, move |table| {
-                assert!(table.replace(3, 5, 5), "not replaced");
+                assert!(table.replace(old, 5, hash_of_old), "not replaced");
             });
-            let found = match wanted {
-                3 => table.has(3, hash) || table.has(5, hash),
-                _ => table.has(wanted, hash),
+            let found = match wanted == old {
+                true => table.has(old, hash) || table.has(5, hash),
+                false => table.has(wanted, hash),
             };
             assert!(found, "missed {wanted}");
             writer.join().unwrap();
             resizer.join().unwrap();
-            assert!(!table.has(3, 5), "found after it was replaced");
-            assert!(table.has(5, 5), "missed after it replaced another");
+            assert!(!table.has(old, hash_of_old), "found after it was replaced");
+            assert!(
+                table.has(5, hash_of_old),
+                "missed after it replaced another"
+            );
         });
     }
 }
