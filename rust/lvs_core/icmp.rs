@@ -7,7 +7,7 @@
 //! Where addresses are translated, the quote is translated, too (RFC 3022 section 4.3, RFC 5508).
 
 use crate::checksum::{self, Difference};
-use crate::packet::{ipv4, ipv6, ParseError, IPV4_HEADER, IPV6_HEADER};
+use crate::packet::{fixed_header, ipv4, ipv6, ParseError, IPV4_HEADER, IPV6_HEADER};
 use crate::rewrite::{field, rewrite_address, Side};
 use crate::transmit::IPV6_MIN_MTU;
 use crate::{Address, Endpoint, Family};
@@ -229,10 +229,7 @@ impl Outer {
 
 /// Parses the quote at `at`, which ends at `end` at the latest.
 fn read_quote(family: Family, ip: &[u8], at: usize, end: usize) -> Result<Quote, ParseError> {
-    let fixed = match family {
-        Family::V4 => IPV4_HEADER,
-        Family::V6 => IPV6_HEADER,
-    };
+    let fixed = fixed_header(family);
     let need = at.saturating_add(fixed);
     if need > end {
         return Err(ParseError::Malformed);
@@ -349,10 +346,7 @@ pub fn rewrite(
     }
     let (header, at) = (usize::from(error.header), usize::from(quote.at));
     let transport = usize::from(quote.transport);
-    let fixed = match error.family {
-        Family::V4 => IPV4_HEADER,
-        Family::V6 => IPV6_HEADER,
-    };
+    let fixed = fixed_header(error.family);
     // The order in which `parse` finds them, so nothing below can fail.
     let is_in_order = fixed <= header
         && header.saturating_add(HEADER) <= at

@@ -97,6 +97,15 @@ pub fn plain_number(family: Family, header: &[u8]) -> Option<u8> {
     number.copied()
 }
 
+/// The octets of the IP header of this family, without options or extension headers.
+#[inline(always)]
+pub(crate) const fn fixed_header(family: Family) -> usize {
+    match family {
+        Family::V4 => IPV4_HEADER,
+        Family::V6 => IPV6_HEADER,
+    }
+}
+
 /// Reads the headers of a whole packet of `len` octets with this [`plain_protocol`] that has no IP
 /// options, and whose IP header was found sound ([`crate::receive`]).
 ///
@@ -110,10 +119,7 @@ pub fn parse_plain(
     ip: &[u8],
     len: usize,
 ) -> Result<Headers, ParseError> {
-    let at = match family {
-        Family::V4 => IPV4_HEADER,
-        Family::V6 => IPV6_HEADER,
-    };
+    let at = fixed_header(family);
     let payload_len = len.checked_sub(at).ok_or(ParseError::Malformed)?;
     // First, since a slice that has this header has the other one.
     let transport = Transport::read(ip, at, payload_len, protocol, false)?;
@@ -137,10 +143,7 @@ pub fn parse_plain(
 /// are wrong for a packet that it refuses: a hint, which is cheaper.
 #[inline(always)]
 pub fn guess_plain(family: Family, protocol: Protocol, ip: &[u8]) -> Option<Headers> {
-    let at = match family {
-        Family::V4 => IPV4_HEADER,
-        Family::V6 => IPV6_HEADER,
-    };
+    let at = fixed_header(family);
     let [a, b, c, d] = *ip.get(at..)?.first_chunk()?;
     let (source, destination) = addresses(family, ip)?;
     Some(Headers {
