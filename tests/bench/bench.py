@@ -39,8 +39,8 @@ REGIONS = "\n".join(["region near far", "region far", "10.100.0.0/16,near", "10.
                      *(f"100.{n // 256}.{n % 256}.0/24,{'far' if n % 2 else 'near'}"
                        for n in range(4096))]) + "\n"
 MODES = ("bare", "ip_vs", "ipvs_rs", "nftables")
-FAST_ROWS = ("nat-100", "dr-100", "tun-100", "nat6-100", "dr6-100", "tun6-100", "tcp-nat-100", "bystander")
-UNSHARED_ROWS = ("nat-100", "dr-100", "tun-100", "nat6-100", "dr6-100", "tun6-100", "nat-reply-100", "tcp-nat-100")
+# The rows with a hundred flows that are measured in several ways.
+WAYS = ("nat-100", "dr-100", "tun-100", "nat6-100", "dr6-100", "tun6-100", "nat-reply-100", "tcp-nat-100")
 # Numbers of flows, and of clients that send them. The numbers of clients and ports are coprime, so
 # counting both up visits every pair.
 FLOWS = {100: 1, 1000: 1, 10_000: 1, 100_000: 10, 1_000_000: 100, 2_000_000: 200}
@@ -399,32 +399,29 @@ class Bench:
             self.known_segments("tcp-nat-100")
 
     def fast_rows(self):
-        """Measures rows again, with the fast path on the learned devices."""
-        if self.mode not in ("bare", "ipvs_rs") or not any(self.wanted(f"fast-{row}") for row in FAST_ROWS):
-            return
-        self.fast_path("1")
-        for row, vip in (("nat", NAT_VIP), ("dr", DR_VIP), ("tun", TUN_VIP)):
-            self.established(f"fast-{row}-100", vip)
-        for row, vip in (("nat6", NAT_VIP6), ("dr6", DR_VIP6), ("tun6", TUN_VIP6)):
-            self.established6(f"fast-{row}-100", vip)
-        self.known_segments("fast-tcp-nat-100")
-        self.bystander("fast-bystander")
-        self.fast_path("0")
+        """Measures rows again with the fast path, on the learned devices.
 
-    def unshared_rows(self):
-        """Measures rows again with the fast path, which takes packets that pktgen does not keep."""
-        if self.mode not in ("bare", "ipvs_rs") or not any(self.wanted(f"unshared-{row}") for row in UNSHARED_ROWS):
+        It lets packets pass that pktgen keeps, and takes the others.
+        """
+        rows = [f"{way}-{row}" for way in ("fast", "unshared") for row in WAYS] + ["fast-bystander"]
+        if self.mode not in ("bare", "ipvs_rs") or not any(map(self.wanted, rows)):
             return
         self.fast_path("1")
+        self.known_flows("fast-")
+        self.bystander("fast-bystander")
         self.shared = False
-        for row, vip in (("nat", NAT_VIP), ("dr", DR_VIP), ("tun", TUN_VIP)):
-            self.established(f"unshared-{row}-100", vip)
-        for row, vip in (("nat6", NAT_VIP6), ("dr6", DR_VIP6), ("tun6", TUN_VIP6)):
-            self.established6(f"unshared-{row}-100", vip)
-        self.known_replies("unshared-nat-reply-100")
-        self.known_segments("unshared-tcp-nat-100")
+        self.known_flows("unshared-")
         self.shared = True
         self.fast_path("0")
+
+    def known_flows(self, way):
+        """Measures a hundred known flows by each method, in rows whose names begin with `way`."""
+        for row, vip in (("nat", NAT_VIP), ("dr", DR_VIP), ("tun", TUN_VIP)):
+            self.established(f"{way}{row}-100", vip)
+        for row, vip in (("nat6", NAT_VIP6), ("dr6", DR_VIP6), ("tun6", TUN_VIP6)):
+            self.established6(f"{way}{row}-100", vip)
+        self.known_replies(f"{way}nat-reply-100")
+        self.known_segments(f"{way}tcp-nat-100")
 
     def helpers(self):
         """Measures TCP segments again, with the modules for FTP and SIP and a service of each."""
@@ -433,7 +430,7 @@ class Bench:
         services = ((f"-t {NAT_VIP}:21", "-s rr"), (f"-u {NAT_VIP}:5060", "-s rr -p 60 --pe sip"))
         rules = [f"-A {at} {options}\n-a {at} -r {SERVERS[0]} -m\n" for at, options in services]
         self.administer("-R", stdin="".join(rules))
-        self.cost("tcp-helpers-100", self.packets, self.segments(self.packets, NAT_VIP, Flows(100)), flows=100)
+        self.known_segments("tcp-helpers-100")
         for at, _ in services:
             self.administer("-D", *at.split())
         for module in ("ipvs_rs_ftp", "ipvs_rs_pe_sip"):
@@ -553,7 +550,6 @@ class Bench:
         self.bystander("bystander")
         self.bystander6()
         self.fast_rows()
-        self.unshared_rows()
         self.curve()
         if mode in ("ip_vs", "ipvs_rs"):
             self.closing()
